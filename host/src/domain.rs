@@ -1,0 +1,27 @@
+//! The words of the product as plain types: alerts, rules, verdicts, and what a group of alerts changes.
+//!
+//! It must not know a wire, a sandbox, a disk or a clock: no foreign crate is named here.
+//! Invariant: every value that can be built is valid; what comes from outside is checked by the constructor.
+
+mod alert;
+mod counts;
+mod effects;
+mod ids;
+mod rule;
+
+pub use alert::{Alert, Flags, PayloadKind, Reject, RejectReason, Rows};
+pub use counts::{Cell, End, HourPage, Tally};
+pub use effects::{
+    Ack, Balance, Device, DevicePage, DeviceTally, Effects, Fault, Group, Mark, NamespacePage, ProducerMark, Rejected,
+    Rejection, Window,
+};
+pub use ids::{AlertCode, DeviceNo, Digest, Eui64, Generation, IdError, ModelId, Mpxn, OperatorId, Position, Revision};
+pub use rule::{
+    Columns, FaultKind, Judge, Metering, Mode, Outcome, PluginInfo, Rule, RuleFault, RuleRevision, Scope, StateKey,
+};
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub type Millis = i64;
+
+/// Milliseconds in an hour, the grain of the books.
+pub const HOUR_MS: Millis = 3_600_000;

@@ -1,0 +1,232 @@
+//! An alert as it arrives, why one is refused, and a group of admitted alerts as columns.
+//!
+//! It must not know how alerts are encoded anywhere. Invariant: all columns of `Rows` have the same length.
+
+use super::{AlertCode, DeviceNo, Eui64, Generation, Millis, ModelId, OperatorId};
+
+/// How the payload of an alert was encoded where it came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum PayloadKind {
+    /// Not stated.
+    #[default]
+    Unspecified = 0,
+    /// DLMS/COSEM (electricity).
+    Dlms = 1,
+    /// GBZ (gas, ZigBee).
+    Gbz = 2,
+    /// ASN.1.
+    Asn1 = 3,
+    /// A row of a CSV file.
+    Csv = 4,
+}
+
+impl PayloadKind {
+    /// From its number in flags.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Unspecified, Self::Dlms, Self::Gbz, Self::Asn1, Self::Csv].get(usize::from(number)).copied()
+    }
+}
+
+/// One alert as a producer sent it, its fields in range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alert {
+    /// The device that raised it.
+    pub device: Eui64,
+    /// The party it is addressed to; `Eui64::NONE` when not known.
+    pub recipient: Eui64,
+    /// Originator counter of the GBCS message.
+    pub counter: Option<u64>,
+    /// What happened.
+    pub code: AlertCode,
+    /// When the device says it happened; `None` takes the time of receipt.
+    pub occurred_ms: Option<Millis>,
+    /// When it reached the sender; `None` takes the host's clock.
+    pub received_ms: Option<Millis>,
+    /// What it reports, in the unit its code implies.
+    pub measurement: Option<i32>,
+    /// How many alerts it stands for, at least 1.
+    pub weight: u32,
+    /// How its payload was encoded.
+    pub payload: PayloadKind,
+}
+
+/// Why an alert could not be taken. The numbers are on disk: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RejectReason {
+    /// The producer could not read its input as an alert.
+    Unreadable = 1,
+    /// The device's EUI-64 is zero.
+    DeviceId = 2,
+    /// The code does not fit 16 bits.
+    Code = 3,
+    /// The time of occurrence is out of any calendar's range.
+    OccurredAt = 4,
+    /// The time of receipt is in the future, or older than what the host keeps.
+    ReceivedAt = 5,
+    /// The weight is over the limit.
+    Weight = 6,
+    /// The payload kind is not one of the protocol's.
+    PayloadKind = 7,
+    /// No room for another unknown device.
+    DeviceLimit = 8,
+}
+
+impl RejectReason {
+    /// Every reason.
+    pub const ALL: [Self; 8] = [
+        Self::Unreadable,
+        Self::DeviceId,
+        Self::Code,
+        Self::OccurredAt,
+        Self::ReceivedAt,
+        Self::Weight,
+        Self::PayloadKind,
+        Self::DeviceLimit,
+    ];
+
+    /// From its number on disk.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| *reason as u8 == number)
+    }
+
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::DeviceId => "device-id",
+            Self::Code => "code",
+            Self::OccurredAt => "occurred-at",
+            Self::ReceivedAt => "received-at",
+            Self::Weight => "weight",
+            Self::PayloadKind => "payload-kind",
+            Self::DeviceLimit => "device-limit",
+        }
+    }
+}
+
+/// One alert that could not be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Its kind.
+    pub reason: RejectReason,
+    /// Its code, where it has a valid one.
+    pub code: Option<AlertCode>,
+    /// The field, the value, and what is allowed.
+    pub message: String,
+}
+
+/// What the guest's `flags` column and the log keep beside the wide columns.
+///
+/// Bit 0: has a measurement. Bits 1-2: generation. Bit 3: has a counter. Bits 4-6: payload kind. Part of the rule
+/// contract (bits 0-2) and of the disk format: never reuse a bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    /// Packs the flags of one alert.
+    pub fn new(alert: &Alert, generation: Generation) -> Self {
+        let measured = u8::from(alert.measurement.is_some());
+        let counted = u8::from(alert.counter.is_some());
+        Self(measured | (generation as u8) << 1 | counted << 3 | (alert.payload as u8) << 4)
+    }
+
+    /// Whether the measurement column holds one.
+    pub fn has_measurement(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// The generation.
+    pub fn generation(self) -> Generation {
+        Generation::from_number(self.0 >> 1 & 3).unwrap_or_default()
+    }
+
+    /// Whether the counter column holds one.
+    pub fn has_counter(self) -> bool {
+        self.0 & 8 != 0
+    }
+
+    /// The payload kind.
+    pub fn payload(self) -> PayloadKind {
+        PayloadKind::from_number(self.0 >> 4 & 7).unwrap_or_default()
+    }
+}
+
+/// A group of admitted alerts, joined with the inventory, column by column in log order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rows {
+    /// The device's number.
+    pub device_no: Vec<u32>,
+    /// The device's EUI-64.
+    pub device: Vec<u64>,
+    /// The recipient's EUI-64, 0 when not known.
+    pub recipient: Vec<u64>,
+    /// Originator counter; 0 where the flag is clear.
+    pub counter: Vec<u64>,
+    /// Alert code.
+    pub code: Vec<u16>,
+    /// Time of occurrence.
+    pub occurred_ms: Vec<Millis>,
+    /// Time of receipt.
+    pub received_ms: Vec<Millis>,
+    /// Measurement; 0 where the flag is clear.
+    pub measurement: Vec<i32>,
+    /// How many alerts it stands for.
+    pub weight: Vec<u32>,
+    /// See [`Flags`].
+    pub flags: Vec<u8>,
+    /// Distributor id, 0 when not known.
+    pub operator: Vec<u8>,
+    /// Model id, 0 when not known.
+    pub model: Vec<u32>,
+}
+
+impl Rows {
+    /// How many alerts.
+    pub fn len(&self) -> usize {
+        self.device_no.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.device_no.is_empty()
+    }
+
+    /// Appends one alert with its times settled and its join.
+    pub fn push(
+        &mut self,
+        alert: &Alert,
+        times: (Millis, Millis),
+        device_no: DeviceNo,
+        (operator, generation, model): (OperatorId, Generation, ModelId),
+    ) {
+        let (occurred_ms, received_ms) = times;
+        self.device_no.push(device_no.0);
+        self.device.push(alert.device.0);
+        self.recipient.push(alert.recipient.0);
+        self.counter.push(alert.counter.unwrap_or(0));
+        self.code.push(alert.code.0);
+        self.occurred_ms.push(occurred_ms);
+        self.received_ms.push(received_ms);
+        self.measurement.push(alert.measurement.unwrap_or(0));
+        self.weight.push(alert.weight);
+        self.flags.push(Flags::new(alert, generation).0);
+        self.operator.push(operator.get());
+        self.model.push(model.0);
+    }
+
+    /// The alert of one row, as it was sent, with its times filled in.
+    pub fn alert(&self, row: usize) -> Alert {
+        let flags = Flags(self.flags[row]);
+        Alert {
+            device: Eui64(self.device[row]),
+            recipient: Eui64(self.recipient[row]),
+            counter: flags.has_counter().then_some(self.counter[row]),
+            code: AlertCode(self.code[row]),
+            occurred_ms: Some(self.occurred_ms[row]),
+            received_ms: Some(self.received_ms[row]),
+            measurement: flags.has_measurement().then_some(self.measurement[row]),
+            weight: self.weight[row],
+            payload: flags.payload(),
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! What a group of alerts changes: plain data, made by the fold, written by the store in one transaction, and acted
+//! on only after that.
+//!
+//! It must not know who asked. Invariant: applying the same effects to equal stores makes equal stores.
+
+use super::{
+    AlertCode, Cell, End, Eui64, FaultKind, Generation, HourPage, Millis, ModelId, Mpxn, OperatorId, PluginInfo,
+    Position, Reject, RejectReason, Revision, Rows, RuleRevision,
+};
+
+/// What became of an admitted alert, and by which rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mark {
+    /// Forwarded, suppressed or duplicate.
+    pub end: End,
+    /// The rule that suppressed it; with `Forwarded`, the rule that a protected code overruled.
+    pub rule: Revision,
+    /// The rule's reason, from 1; 0 for none.
+    pub reason: u8,
+}
+
+impl Mark {
+    /// Passed on, and no rule wanted otherwise.
+    pub const FORWARDED: Self = Self { end: End::Forwarded, rule: Revision::NONE, reason: 0 };
+    /// Seen before.
+    pub const DUPLICATE: Self = Self { end: End::Duplicate, rule: Revision::NONE, reason: 0 };
+
+    /// Whether a protected code overruled a rule.
+    pub fn is_overruled(self) -> bool {
+        self.end == End::Forwarded && self.rule != Revision::NONE
+    }
+}
+
+/// A stretch of rows that one rule failed to judge. They passed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The rule's revision.
+    pub rule: Revision,
+    /// What kind of failure.
+    pub kind: FaultKind,
+    /// First row of the group that it concerns.
+    pub first_row: u32,
+    /// How many rows from there. Those the rule would not have seen anyway are not concerned.
+    pub row_count: u32,
+    /// For people.
+    pub detail: String,
+}
+
+/// Rejected alerts of one kind in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejected {
+    /// Why.
+    pub reason: RejectReason,
+    /// Their code, where valid.
+    pub code: Option<AlertCode>,
+    /// Hour of receipt, by the host's clock, since 1970-01-01T00:00:00Z.
+    pub hour: u32,
+    /// How many.
+    pub count: u64,
+}
+
+/// One entry of the log: a group of alerts and what was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Position of the first row. A group without rows takes up one position all the same.
+    pub first: Position,
+    /// When it was judged, by the host's clock.
+    pub judged_ms: Millis,
+    /// The alerts, duplicates included.
+    pub rows: Rows,
+    /// The marks that occur, each once.
+    pub marks: Vec<Mark>,
+    /// Per row, index into `marks`.
+    pub mark: Vec<u16>,
+    /// Per row, how many suppressed alerts a forwarded one stands for beside itself.
+    pub withheld: Vec<u32>,
+    /// Alerts that could not be taken.
+    pub rejected: Vec<Rejected>,
+    /// What rules failed on, ordered by rule and row.
+    pub faults: Vec<Fault>,
+}
+
+impl Group {
+    /// The position after this group.
+    pub fn end(&self) -> Position {
+        self.first.after(self.rows.len().max(1))
+    }
+
+    /// What became of one row.
+    pub fn mark_of(&self, row: usize) -> Mark {
+        self.marks[usize::from(self.mark[row])]
+    }
+
+    /// The cell one row is counted in.
+    pub fn cell_of(&self, row: usize) -> Cell {
+        let mark = self.mark_of(row);
+        Cell {
+            code: Some(self.rows.code[row]),
+            operator: self.rows.operator[row],
+            generation: super::Flags(self.rows.flags[row]).generation() as u8,
+            model: self.rows.model[row],
+            end: mark.end,
+            rule: mark.rule,
+            reason: mark.reason,
+        }
+    }
+}
+
+/// The four ends of some alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Balance {
+    /// Passed on.
+    pub forwarded: u64,
+    /// Held back.
+    pub suppressed: u64,
+    /// Not taken.
+    pub rejected: u64,
+    /// Seen before.
+    pub duplicate: u64,
+}
+
+impl Balance {
+    /// All that arrived.
+    pub fn received(&self) -> u64 {
+        self.forwarded + self.suppressed + self.rejected + self.duplicate
+    }
+
+    /// Counts `count` alerts of one end.
+    pub fn add(&mut self, end: End, count: u64) {
+        *match end {
+            End::Forwarded => &mut self.forwarded,
+            End::Suppressed => &mut self.suppressed,
+            End::Rejected => &mut self.rejected,
+            End::Duplicate => &mut self.duplicate,
+        } += count;
+    }
+}
+
+/// One rejected alert, as its sender is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Index in the batch.
+    pub index: u32,
+    /// Why.
+    pub reject: Reject,
+}
+
+/// The answer to a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ack {
+    /// The batch's sequence.
+    pub sequence: u64,
+    /// Every alert of the batch lies before.
+    pub position: Position,
+    /// What became of them.
+    pub balance: Balance,
+    /// Index and message of rejected alerts, at most as many as the limit allows.
+    pub rejections: Vec<(u32, String)>,
+}
+
+/// A producer's last batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProducerMark {
+    /// Its id.
+    pub producer: String,
+    /// What it was told; the sequence is in it.
+    pub ack: Ack,
+}
+
+/// A device as the inventory knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Device {
+    /// EUI-64.
+    pub eui: Eui64,
+    /// MPAN or MPRN.
+    pub mpxn: Mpxn,
+    /// Operator.
+    pub operator: OperatorId,
+    /// Generation.
+    pub generation: Generation,
+    /// Model.
+    pub model: ModelId,
+    /// Whether the inventory lists it, or only alerts named it.
+    pub listed: bool,
+}
+
+impl Device {
+    /// A device that only alerts have named.
+    pub fn unlisted(eui: Eui64) -> Self {
+        Self {
+            eui,
+            mpxn: Mpxn::NONE,
+            operator: OperatorId::UNKNOWN,
+            generation: Generation::Unknown,
+            model: ModelId::UNKNOWN,
+            listed: false,
+        }
+    }
+}
+
+/// What became of a device's alerts. Stops counting at the top of 32 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeviceTally {
+    /// Passed on.
+    pub forwarded: u32,
+    /// Held back.
+    pub suppressed: u32,
+    /// Seen before.
+    pub duplicate: u32,
+}
+
+/// Which originator counters of a device were seen by a recipient: the highest, and the 64 up to it as bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Window {
+    /// The recipient.
+    pub recipient: u64,
+    /// The highest counter.
+    pub highest: u64,
+    /// Bit n: highest - n was seen.
+    pub seen: u64,
+}
+
+/// What one rule keeps for the devices of a page: parallel columns, entries of a device in order of first sight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespacePage {
+    /// Whose state: the revision that began it.
+    pub namespace: Revision,
+    /// Words per entry.
+    pub words_per_entry: u32,
+    /// Index of the device within the page.
+    pub device: Vec<u16>,
+    /// Alert code, 0 where the state is per device.
+    pub code: Vec<u16>,
+    /// The words, entry by entry.
+    pub words: Vec<u64>,
+}
+
+/// What the fold keeps for a stretch of device numbers, as of a position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DevicePage {
+    /// Number of the page: its first device is `no` times the devices per page.
+    pub no: u32,
+    /// What lies before this position is folded in.
+    pub as_of: Position,
+    /// Per device of the page, all of them in order.
+    pub tallies: Vec<DeviceTally>,
+    /// Index of the device within the page, and one of its windows; in order of first sight per device.
+    pub windows: Vec<(u16, Window)>,
+    /// What each rule keeps, ordered by namespace.
+    pub namespaces: Vec<NamespacePage>,
+}
+
+/// Everything one transaction writes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Effects {
+    /// The log entry.
+    pub group: Option<Group>,
+    /// Devices that are new or changed, by number.
+    pub devices: Vec<(u32, Device)>,
+    /// Names of models not met before.
+    pub models: Vec<String>,
+    /// A plugin and its bytes.
+    pub plugin: Option<(PluginInfo, Vec<u8>)>,
+    /// Changes to the rules.
+    pub revisions: Vec<RuleRevision>,
+    /// What producers were told.
+    pub producers: Vec<ProducerMark>,
+    /// A slice of the devices' state.
+    pub pages: Vec<DevicePage>,
+    /// A slice of the books.
+    pub hours: Vec<HourPage>,
+    /// The position after these effects.
+    pub position: Position,
+    /// Recovery folds the log from here.
+    pub replay_from: Position,
+    /// Log entries that end at or before this position go, by retention.
+    pub drop_before: Position,
+}

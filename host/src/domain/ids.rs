@@ -1,0 +1,296 @@
+//! Identifiers: small copyable types, each with the one text form people write.
+//!
+//! It must not know where an identifier came from. Invariant: `parse` and `Display` are inverse to each other.
+
+use std::{fmt, str::FromStr};
+
+/// An identifier that could not be read: what was expected, and what was there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdError {
+    /// What the text should have been.
+    pub expected: &'static str,
+    /// The text, cut to 40 characters.
+    pub found: String,
+}
+
+impl IdError {
+    fn new(expected: &'static str, found: &str) -> Self {
+        Self { expected, found: found.chars().take(40).collect() }
+    }
+}
+
+impl fmt::Display for IdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}, found {:?}", self.expected, self.found)
+    }
+}
+
+impl std::error::Error for IdError {}
+
+/// EUI-64 of a device or party. The first byte on the wire is the most significant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Eui64(pub u64);
+
+impl Eui64 {
+    /// No party: what an absent recipient is written as.
+    pub const NONE: Self = Self(0);
+}
+
+impl fmt::Display for Eui64 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0.to_be_bytes();
+        for (i, byte) in bytes.iter().enumerate() {
+            let dash = if i == 0 { "" } else { "-" };
+            write!(f, "{dash}{byte:02X}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Eui64 {
+    type Err = IdError;
+
+    /// Accepts 16 hex digits in either case, with hyphens or colons between the bytes or without. Not all zero.
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        const EXPECTED: &str = "an EUI-64: 16 hex digits, not all zero, like 00-DB-12-34-56-78-90-A0";
+        let wrong = || IdError::new(EXPECTED, text);
+        let bytes = text.as_bytes();
+        let separated =
+            bytes.len() == 23 && bytes.iter().enumerate().all(|(i, b)| (i % 3 == 2) == matches!(b, b'-' | b':'));
+        let digits: String = match bytes.len() {
+            16 => text.to_owned(),
+            23 if separated => text.chars().filter(|c| !matches!(c, '-' | ':')).collect(),
+            _ => return Err(wrong()),
+        };
+        if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(wrong());
+        }
+        match u64::from_str_radix(&digits, 16) {
+            Ok(value) if value != 0 => Ok(Self(value)),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// Dense number of a device in this store, in order of first sight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceNo(pub u32);
+
+impl DeviceNo {
+    /// As an index into per-device columns.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// MPAN core (13 digits) or MPRN (6 to 10 digits); 0 when not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Mpxn(u64);
+
+impl Mpxn {
+    /// Not known.
+    pub const NONE: Self = Self(0);
+
+    /// From its number, as a store kept it.
+    pub fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// As a number: what a store keeps.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The distributor id that an MPAN begins with. An MPRN has none.
+    pub fn distributor(self) -> Option<OperatorId> {
+        let id = self.0 / 100_000_000_000;
+        u8::try_from(id).ok().filter(|id| *id >= 10).map(OperatorId)
+    }
+}
+
+/// The check digit of an MPAN core: weights over its first twelve digits, modulo 11, modulo 10.
+fn mpan_check_digit(digits: &[u8]) -> u32 {
+    const WEIGHTS: [u32; 12] = [3, 5, 7, 13, 17, 19, 23, 29, 31, 37, 41, 43];
+    let sum: u32 = digits.iter().zip(WEIGHTS).map(|(digit, weight)| u32::from(digit - b'0') * weight).sum();
+    sum % 11 % 10
+}
+
+impl FromStr for Mpxn {
+    type Err = IdError;
+
+    /// An MPAN core with its check digit verified, an MPRN, or empty for not known.
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let digits = text.as_bytes();
+        let wrong = |expected| Err(IdError::new(expected, text));
+        if !digits.iter().all(u8::is_ascii_digit) {
+            return wrong("an MPAN (13 digits) or MPRN (6 to 10 digits): digits only");
+        }
+        match digits.len() {
+            0 => return Ok(Self::NONE),
+            6..=10 if digits[0] != b'0' => {}
+            13 if digits[0] == b'0' => return wrong("an MPAN with a distributor id from 10 to 99"),
+            13 if mpan_check_digit(&digits[..12]) != u32::from(digits[12] - b'0') => {
+                return wrong("an MPAN whose 13th digit is its check digit");
+            }
+            13 => {}
+            _ => return wrong("an MPAN (13 digits) or MPRN (6 to 10 digits, no leading zero)"),
+        }
+        text.parse().map(Self).or_else(|_| wrong("an MPAN or MPRN"))
+    }
+}
+
+impl fmt::Display for Mpxn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::NONE { Ok(()) } else { write!(f, "{}", self.0) }
+    }
+}
+
+/// A network operator by distributor id; 0 when not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct OperatorId(u8);
+
+impl OperatorId {
+    /// Not known.
+    pub const UNKNOWN: Self = Self(0);
+
+    /// 0 for not known, or 10 to 99.
+    pub fn new(id: u32) -> Option<Self> {
+        matches!(id, 0 | 10..=99).then_some(Self(id as u8))
+    }
+
+    /// The distributor id.
+    pub fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Display for OperatorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::UNKNOWN { f.write_str("unknown") } else { write!(f, "{}", self.0) }
+    }
+}
+
+/// What kind of meter a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Generation {
+    /// Not known.
+    #[default]
+    Unknown = 0,
+    /// SMETS1.
+    Smets1 = 1,
+    /// SMETS2.
+    Smets2 = 2,
+}
+
+impl Generation {
+    /// From its number in flags, pages and keys.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Unknown, Self::Smets1, Self::Smets2].get(usize::from(number)).copied()
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::Smets1 => "smets1",
+            Self::Smets2 => "smets2",
+        })
+    }
+}
+
+impl FromStr for Generation {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        match text.to_ascii_lowercase().as_str() {
+            "smets1" => Ok(Self::Smets1),
+            "smets2" => Ok(Self::Smets2),
+            "" | "unknown" => Ok(Self::Unknown),
+            _ => Err(IdError::new("a generation: smets1, smets2 or unknown", text)),
+        }
+    }
+}
+
+/// A device model combination: the 32-bit FNV-1a hash of its name, 0 when not known. Part of the rule contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ModelId(pub u32);
+
+impl ModelId {
+    /// Not known.
+    pub const UNKNOWN: Self = Self(0);
+
+    /// The id of a name. The empty name is the unknown model.
+    pub fn of(name: &str) -> Self {
+        if name.is_empty() {
+            return Self::UNKNOWN;
+        }
+        Self(name.bytes().fold(0x811C_9DC5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)))
+    }
+}
+
+/// A 16-bit alert code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AlertCode(pub u16);
+
+impl fmt::Display for AlertCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04X}", self.0)
+    }
+}
+
+impl FromStr for AlertCode {
+    type Err = IdError;
+
+    /// Four hex digits, with or without 0x.
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+        let hex = digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        let code = if hex { u16::from_str_radix(digits, 16).ok() } else { None };
+        code.map(Self).ok_or_else(|| IdError::new("an alert code: 4 hex digits, like 8F40", text))
+    }
+}
+
+/// Number of a change to the rules, counted over all rules from 1. 0 stands for no rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Revision(pub u32);
+
+impl Revision {
+    /// No rule.
+    pub const NONE: Self = Self(0);
+}
+
+/// A place in the log: how many positions lie before it. Opaque outside the store, but ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Position(pub u64);
+
+impl Position {
+    /// The position `rows` further on.
+    pub fn after(self, rows: usize) -> Self {
+        Self(self.0 + rows as u64)
+    }
+
+    /// How many positions lie between `earlier` and this one.
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// SHA-256 of a component: its name for the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

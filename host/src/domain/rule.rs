@@ -1,0 +1,242 @@
+//! Rules and plugins as the host sees them: what to call, with what, and what may come back.
+//!
+//! It must not know how a plugin runs: a judge is a closure, a sandboxed one or a native one.
+//! Invariant: a revision, once made, never changes.
+
+use std::{fmt, sync::Arc};
+
+use super::{AlertCode, Digest, Generation, Millis, ModelId, OperatorId, Position, Revision};
+
+/// What one state entry belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StateKey {
+    /// One entry a device.
+    Device = 0,
+    /// One entry a device and code.
+    DeviceAndCode = 1,
+}
+
+/// What a plugin says of itself, and what the host knows of its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginInfo {
+    /// SHA-256 of the component.
+    pub digest: Digest,
+    /// Lower-case letters, digits, hyphens.
+    pub name: String,
+    /// The author's version.
+    pub version: String,
+    /// What it is for.
+    pub summary: String,
+    /// JSON Schema of its parameters.
+    pub parameters_schema: String,
+    /// What one state entry belongs to.
+    pub state_key: StateKey,
+    /// Words per state entry; 0 for none.
+    pub state_words: u32,
+    /// Version of the words' meaning.
+    pub state_version: u32,
+    /// Why it may suppress; verdict n is the n-th, from 1.
+    pub reasons: Vec<String>,
+    /// Size of the component.
+    pub size_bytes: u64,
+    /// When it was uploaded.
+    pub uploaded_ms: Millis,
+}
+
+/// Whether a rule judges. The numbers are on disk: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It judges.
+    Active = 1,
+    /// It rests.
+    Off = 2,
+    /// The host set it aside after repeated faults.
+    SetAside = 3,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Active => "active",
+            Self::Off => "off",
+            Self::SetAside => "set-aside",
+        })
+    }
+}
+
+/// Which alerts a rule sees: every list that is not empty must have an entry that fits.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// Operators, the unknown one included if listed.
+    pub operators: Vec<OperatorId>,
+    /// Generations.
+    pub generations: Vec<Generation>,
+    /// Codes.
+    pub codes: Vec<AlertCode>,
+    /// Models by name.
+    pub models: Vec<String>,
+}
+
+impl Scope {
+    /// Whether it lets every alert through.
+    pub fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The ids of its models.
+    pub fn model_ids(&self) -> Vec<ModelId> {
+        self.models.iter().map(|name| ModelId::of(name)).collect()
+    }
+}
+
+/// A named use of a plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// The plugin.
+    pub plugin: Digest,
+    /// Its parameters: a JSON object.
+    pub parameters: String,
+    /// Which alerts it sees.
+    pub scope: Scope,
+    /// Whether it judges.
+    pub mode: Mode,
+    /// Place in the chain: lower ones first, equal ones by name.
+    pub order: u32,
+    /// Whose state it goes on with: the revision that began it. Its own where it starts from zero.
+    pub namespace: Revision,
+}
+
+/// One change to the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleRevision {
+    /// Its number.
+    pub revision: Revision,
+    /// It holds from this position on.
+    pub since: Position,
+    /// When it was made.
+    pub made_ms: Millis,
+    /// Name of the rule.
+    pub name: String,
+    /// The rule from here on; `None` where it was removed.
+    pub rule: Option<Rule>,
+    /// Why the host made it by itself; empty where somebody asked for it.
+    pub note: String,
+}
+
+/// What a rule is shown: one slice a column, all of one length.
+#[derive(Debug, Clone, Copy)]
+pub struct Columns<'a> {
+    /// EUI-64.
+    pub device: &'a [u64],
+    /// Index into the state table.
+    pub slot: &'a [u32],
+    /// Alert code.
+    pub code: &'a [u16],
+    /// Time of occurrence.
+    pub occurred_ms: &'a [Millis],
+    /// Measurement.
+    pub measurement: &'a [i32],
+    /// How many alerts it stands for.
+    pub weight: &'a [u32],
+    /// Bits as in [`Flags`](super::Flags).
+    pub flags: &'a [u8],
+    /// Distributor id.
+    pub operator: &'a [u8],
+    /// Model id.
+    pub model: &'a [u32],
+}
+
+impl Columns<'_> {
+    /// How many alerts.
+    pub fn len(&self) -> usize {
+        self.device.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.device.is_empty()
+    }
+}
+
+/// What a rule answered. Nothing of it is believed before its lengths and values are checked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// 0 forward, n suppress for reason n.
+    pub verdict: Vec<u8>,
+    /// Empty, or per alert.
+    pub withheld: Vec<u32>,
+    /// The state table.
+    pub state: Vec<u64>,
+}
+
+/// How a call is bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metering {
+    /// As live: fuel by the number of alerts, and the wall-clock backstop.
+    Live,
+    /// As the log is folded again: what ran then is given room to run again, on whatever machine this is.
+    Replay,
+}
+
+/// A rule ready to be called: columns and state table in, outcome out. It must be a pure function.
+pub type Judge = Arc<dyn Fn(&Columns<'_>, &[u64], Metering) -> Result<Outcome, RuleFault> + Send + Sync>;
+
+/// What kind of failure. The numbers are on disk: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FaultKind {
+    /// The guest trapped: unreachable, out of bounds, stack overflow.
+    Trap = 1,
+    /// It used up its fuel.
+    OutOfFuel = 2,
+    /// It ran over the wall-clock backstop. Not replayable.
+    Deadline = 3,
+    /// It asked for more memory than it may have.
+    Memory = 4,
+    /// Wrong lengths or unknown reasons came back.
+    BadOutput = 5,
+    /// It returned an error.
+    Refused = 6,
+    /// The device has more codes than a rule may keep state for.
+    StateFull = 7,
+}
+
+impl FaultKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] =
+        [Self::Trap, Self::OutOfFuel, Self::Deadline, Self::Memory, Self::BadOutput, Self::Refused, Self::StateFull];
+
+    /// From its number on disk.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
+
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trap => "trap",
+            Self::OutOfFuel => "out-of-fuel",
+            Self::Deadline => "deadline",
+            Self::Memory => "memory",
+            Self::BadOutput => "bad-output",
+            Self::Refused => "refused",
+            Self::StateFull => "state-full",
+        }
+    }
+}
+
+/// A failed call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleFault {
+    /// Its kind.
+    pub kind: FaultKind,
+    /// For people; bounded and free of control characters.
+    pub detail: String,
+}
+
+impl RuleFault {
+    /// A fault with its detail cut to 200 characters, control characters replaced.
+    pub fn new(kind: FaultKind, detail: &str) -> Self {
+        let detail = detail.chars().take(200).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
+        Self { kind, detail }
+    }
+}

@@ -1,0 +1,33 @@
+//! Weir: runs sandboxed rule plugins over a stream of smart-meter alerts and keeps exact books of what they held back.
+//!
+//! ```text
+//!  StreamAlerts ──> bounded queue ──(full: stop reading; gRPC flow control pushes back)
+//!    collect   a group of batches, up to limits of count and time
+//!    admit     shape and time checks, dedup against the device's window, join with the inventory
+//!    evaluate  rules in order over columns; a suppressed alert is not shown to later rules
+//!    commit    log entry + producers + a slice of device state and of the books: ONE transaction
+//!    act       acknowledge producers, publish counts: only now
+//! ```
+//!
+//! The log is the truth; device state and the books are a fold of it, written a slice at a time. After a crash the
+//! tail of the log is folded again over what was written last.
+//!
+//! Floors, upper ones know lower ones and never the reverse: `cli grpc` > `pipeline` > `evaluate registry books
+//! listing` > `plugin store intake admit` > `domain config`. One module owns each foreign technology: `plugin`
+//! wasmtime, `store` redb, `grpc` and `cli` tonic.
+
+#![forbid(unsafe_code)]
+
+pub mod admit;
+pub mod books;
+pub mod cli;
+pub mod config;
+pub mod domain;
+pub mod evaluate;
+pub mod grpc;
+pub mod intake;
+pub mod listing;
+pub mod pipeline;
+pub mod plugin;
+pub mod registry;
+pub mod store;
