@@ -1,1 +1,28 @@
-//! Plugins.
+//! The sandbox: checks and compiles a plugin's component, and calls it under limits of fuel, time and memory.
+//!
+//! It must not know the store, the fold or the protocol; it sees `domain` and the plugin limits of `config`, and it is
+//! the only place that names wasmtime. Invariant: whatever a guest does, its caller gets an outcome whose lengths and
+//! verdicts are right, or a fault with a name. Nothing of one call is left for the next.
+//!
+//! ```text
+//!  bytes ──load──> Plugin ──judge──> domain::Judge
+//!           │         └──instantiate──> Instance ──call──> Outcome, checked
+//!           └──> Refusal
+//! ```
+
+mod contract;
+mod describe;
+mod engine;
+mod fault;
+mod instance;
+mod load;
+mod meter;
+mod refusal;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use engine::{Sandbox, SandboxError};
+pub use instance::{Instance, Plugin};
+pub use refusal::{CheckError, Refusal};

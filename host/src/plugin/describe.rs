@@ -1,0 +1,138 @@
+//! What a plugin says of itself, checked field by field.
+//!
+//! It must not know how the description was obtained. Invariant: what passes is safe to print, to store and to compare
+//! by name, and its numbers are within the limits.
+
+use std::collections::HashSet;
+
+use super::{
+    contract::{self, Description},
+    refusal::Refusal,
+    text::clean,
+};
+use crate::{
+    config::PluginLimits,
+    domain::{Digest, Millis, PluginInfo, StateKey},
+};
+
+/// Verdicts are bytes, and 0 is to forward.
+const REASONS_MAX: usize = 255;
+
+/// How much longer than other texts a schema may be.
+const SCHEMA_TEXTS: usize = 16;
+
+/// What is known of a component's file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) digest: Digest,
+    pub(super) size_bytes: u64,
+    pub(super) uploaded_ms: Millis,
+}
+
+/// Checks a description and puts it beside what is known of the file.
+pub(super) fn info(description: Description, origin: Origin, limits: &PluginLimits) -> Result<PluginInfo, Refusal> {
+    let Description { name, version, summary, parameters_schema, state_key, state_words, state_version, reasons } =
+        description;
+    let text_bytes_max = limits.text_bytes_max;
+    check_name("name", &name, text_bytes_max)?;
+    check_line("version", &version, text_bytes_max)?;
+    if version.is_empty() {
+        return refuse("version", "is empty: give the plugin a version, like 0.1.0");
+    }
+    check_line("summary", &summary, text_bytes_max)?;
+    check_schema(&parameters_schema, text_bytes_max.saturating_mul(SCHEMA_TEXTS))?;
+    if state_words > limits.state_words_max {
+        let allowed = limits.state_words_max;
+        return refuse("state-words", format!("is {state_words}, at most {allowed} are allowed"));
+    }
+    check_reasons(&reasons, text_bytes_max)?;
+    let Origin { digest, size_bytes, uploaded_ms } = origin;
+    let state_key = match state_key {
+        contract::StateKey::Device => StateKey::Device,
+        contract::StateKey::DeviceAndCode => StateKey::DeviceAndCode,
+    };
+    Ok(PluginInfo {
+        digest,
+        name,
+        version,
+        summary,
+        parameters_schema,
+        state_key,
+        state_words,
+        state_version,
+        reasons,
+        size_bytes,
+        uploaded_ms,
+    })
+}
+
+fn check_reasons(reasons: &[String], bytes_max: usize) -> Result<(), Refusal> {
+    if reasons.len() > REASONS_MAX {
+        return refuse("reasons", format!("has {} entries, at most {REASONS_MAX} are allowed", reasons.len()));
+    }
+    let mut seen = HashSet::new();
+    for reason in reasons {
+        check_name("reasons", reason, bytes_max)?;
+        if !seen.insert(reason) {
+            return refuse("reasons", format!("has {} twice: each must have a name of its own", quoted(reason)));
+        }
+    }
+    Ok(())
+}
+
+/// Lower-case letters, digits and single hyphens between them, a letter first.
+fn check_name(field: &'static str, name: &str, bytes_max: usize) -> Result<(), Refusal> {
+    check_size(field, name, bytes_max)?;
+    let word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if name.starts_with(|c: char| c.is_ascii_lowercase()) && name.split('-').all(word) {
+        return Ok(());
+    }
+    let found = quoted(name);
+    refuse(
+        field,
+        format!("has {found}: allowed are lower-case letters, digits and single hyphens between them, a letter first"),
+    )
+}
+
+fn check_line(field: &'static str, line: &str, bytes_max: usize) -> Result<(), Refusal> {
+    check_size(field, line, bytes_max)?;
+    match line.chars().find(|c| c.is_control()) {
+        None => Ok(()),
+        Some(c) => {
+            refuse(field, format!("has the control character {}: it must be one plain line", c.escape_default()))
+        }
+    }
+}
+
+fn check_schema(schema: &str, bytes_max: usize) -> Result<(), Refusal> {
+    const FIELD: &str = "parameters-schema";
+    check_size(FIELD, schema, bytes_max)?;
+    if let Some(c) = schema.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        return refuse(FIELD, format!("has the control character {}", c.escape_default()));
+    }
+    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(schema) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let error = clean(&error.to_string(), 200);
+            refuse(FIELD, format!("is not a JSON object: {error}"))
+        }
+    }
+}
+
+fn check_size(field: &'static str, text: &str, bytes_max: usize) -> Result<(), Refusal> {
+    if text.len() <= bytes_max {
+        return Ok(());
+    }
+    refuse(field, format!("has a text of {} bytes, at most {bytes_max} are allowed", text.len()))
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", clean(text, 60))
+}
+
+fn refuse<T>(field: &'static str, message: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::Description { field, message: message.into() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! The engine all plugins run in: its settings, its clock, and how many instances may live at once.
+//!
+//! It must not know the rule contract. Invariant: as long as a plugin lives, the epoch advances, so that a deadline
+//! always comes; and no more instances live than the pool has room for.
+
+use std::{
+    fmt,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails, WasmFeatures,
+};
+
+use super::{meter::TICK_MS, text::clean};
+use crate::config::PluginLimits;
+
+/// Instances that live at once; whoever wants one more waits. A handful is enough: a call takes microseconds to
+/// milliseconds, and every instance beyond the number of cores only waits for one.
+const INSTANCES_MAX: u32 = 8;
+
+/// Core instances, memories and tables of one component. One of each is what a Rust guest has; those of interpreted
+/// languages are linked from several modules.
+const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 32;
+const MEMORIES_PER_COMPONENT_MAX: u32 = 8;
+const TABLES_PER_COMPONENT_MAX: u32 = 16;
+
+/// Bytes of a memory that stay resident when its instance is gone, cleared by copying instead of unmapping. The
+/// columns of a full group and their allocator fit in it.
+const MEMORY_BYTES_RESIDENT: usize = 2 << 20;
+const TABLE_BYTES_RESIDENT: usize = 64 << 10;
+
+/// Memories kept ready for the component that used them last, although nobody uses them now. Together with what each
+/// keeps resident this bounds what an idle sandbox holds.
+const MEMORIES_WARM_MAX: u32 = 16;
+
+/// A larger stack may not fit on the threads that call plugins, and overrunning those would end the process.
+const STACK_BYTES_MAX: usize = 1 << 20;
+
+/// What a component may use of WebAssembly. A list of what is on, so that nothing comes in by an upgrade: left out
+/// are threads, relaxed SIMD (its results differ between machines), 64-bit memories, garbage collection, exceptions
+/// and asynchronous components. Multi-memory is on because the compiler panics over some components without it.
+const FEATURES: WasmFeatures = WasmFeatures::WASM2
+    .difference(WasmFeatures::GC_TYPES)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::COMPONENT_MODEL);
+
+/// Compiles and runs plugins. A handle: cheap to clone. It lives as long as it or any of its plugins does.
+#[derive(Clone)]
+pub struct Sandbox(pub(super) Arc<Host>);
+
+/// Why there is no sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SandboxError {
+    /// A setting is out of range.
+    #[error("plugins.{field} is {value}: it must be {allowed}")]
+    Setting {
+        /// Its name.
+        field: &'static str,
+        /// Its value.
+        value: usize,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// The engine cannot be made, for instance because the address space is limited.
+    #[error(
+        "the plugin engine cannot be started: {0}. It reserves address space, but no memory, for {INSTANCES_MAX} \
+             instances: see that neither ulimit -v nor the container forbids it"
+    )]
+    Engine(String),
+}
+
+/// What a sandbox and its plugins share.
+pub(super) struct Host {
+    pub(super) engine: Engine,
+    pub(super) limits: PluginLimits,
+    pub(super) slots: Arc<Slots>,
+    _ticker: Ticker,
+}
+
+impl Sandbox {
+    /// Starts the engine and its clock.
+    ///
+    /// # Errors
+    /// A limit that no engine can hold, or an engine that cannot be had on this machine.
+    pub fn new(limits: &PluginLimits) -> Result<Self, SandboxError> {
+        let setting = |field, value, allowed| Err(SandboxError::Setting { field, value, allowed });
+        if !(1..=STACK_BYTES_MAX).contains(&limits.stack_bytes_max) {
+            return setting("stack_bytes_max", limits.stack_bytes_max, "from 1 to 1048576");
+        }
+        if !(1 << 16..=1 << 32).contains(&limits.memory_bytes_max) {
+            return setting("memory_bytes_max", limits.memory_bytes_max, "from 65536 to 4294967296");
+        }
+        if !(1..=10_000_000).contains(&limits.table_entries_max) {
+            return setting("table_entries_max", limits.table_entries_max, "from 1 to 10000000");
+        }
+        let failed = |error: wasmtime::Error| SandboxError::Engine(clean(&format!("{error:#}"), 400));
+        let engine = Engine::new(&engine_config(limits)).map_err(failed)?;
+        let ticker = Ticker::start(engine.clone()).map_err(|error| SandboxError::Engine(error.to_string()))?;
+        let slots = Arc::new(Slots { free: Mutex::new(INSTANCES_MAX), freed: Condvar::new() });
+        Ok(Self(Arc::new(Host { engine, limits: limits.clone(), slots, _ticker: ticker })))
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("limits", &self.0.limits).finish_non_exhaustive()
+    }
+}
+
+fn engine_config(limits: &PluginLimits) -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_features(WasmFeatures::all(), false)
+        .wasm_features(FEATURES, true)
+        .concurrency_support(false)
+        // The same bits on every machine, and an end by fuel at the same instruction.
+        .cranelift_nan_canonicalization(true)
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(limits.stack_bytes_max)
+        // Backtraces would bring addresses into texts that must be the same everywhere.
+        .wasm_backtrace_max_frames(None)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .generate_address_map(false)
+        .memory_init_cow(true)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+    config
+}
+
+fn pool(limits: &PluginLimits) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(INSTANCES_MAX)
+        .total_core_instances(INSTANCES_MAX * CORE_INSTANCES_PER_COMPONENT_MAX)
+        .total_memories(INSTANCES_MAX * MEMORIES_PER_COMPONENT_MAX)
+        .total_tables(INSTANCES_MAX * TABLES_PER_COMPONENT_MAX)
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT_MAX)
+        .max_memories_per_component(MEMORIES_PER_COMPONENT_MAX)
+        .max_tables_per_component(TABLES_PER_COMPONENT_MAX)
+        .max_memories_per_module(MEMORIES_PER_COMPONENT_MAX)
+        .max_tables_per_module(TABLES_PER_COMPONENT_MAX)
+        .max_memory_size(limits.memory_bytes_max)
+        .table_elements(limits.table_entries_max)
+        .linear_memory_keep_resident(MEMORY_BYTES_RESIDENT.min(limits.memory_bytes_max))
+        .table_keep_resident(TABLE_BYTES_RESIDENT)
+        .max_unused_warm_slots(MEMORIES_WARM_MAX)
+        // Where the kernel can name the pages that were touched, only those are cleared.
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+/// The thread that advances the epoch until it is dropped.
+struct Ticker {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    fn start(engine: Engine) -> std::io::Result<Self> {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let tick = move || {
+            while stopped.recv_timeout(Duration::from_millis(TICK_MS)) == Err(mpsc::RecvTimeoutError::Timeout) {
+                engine.increment_epoch();
+            }
+        };
+        let thread = thread::Builder::new().name("weir-epoch".to_owned()).spawn(tick)?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It ends at once: its channel is closed. Should it have panicked, there is nobody left to tell.
+            let _ended = thread.join();
+        }
+    }
+}
+
+/// Room for instances. With it a full pool is a short wait; without it, it would be a fault of an innocent rule.
+pub(super) struct Slots {
+    free: Mutex<u32>,
+    freed: Condvar,
+}
+
+impl Slots {
+    /// Takes a slot, waiting for one if need be.
+    pub(super) fn take(self: &Arc<Self>) -> Slot {
+        let mut free = self.freed.wait_while(self.lock(), |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        Slot(Arc::clone(self))
+    }
+
+    // A count is right whoever panicked while holding it.
+    fn lock(&self) -> MutexGuard<'_, u32> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Room for one instance, given back on drop.
+pub(super) struct Slot(Arc<Slots>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        *self.0.lock() += 1;
+        self.0.freed.notify_one();
+    }
+}

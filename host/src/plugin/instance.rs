@@ -1,0 +1,206 @@
+//! A loaded plugin and the instances that are called.
+//!
+//! It must not know where alerts come from or what becomes of verdicts. Invariant: every call of a judge runs in an
+//! instance of its own, and what it returns has been checked.
+
+use std::{fmt, sync::Arc};
+
+use wasmtime::{
+    Store,
+    component::{self, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower},
+};
+
+use super::{
+    contract::{
+        CHECK, CheckParams, CheckResult, DESCRIBE, DescribeParams, DescribeResult, Description, EVALUATE,
+        EvaluateParams, EvaluateResult,
+    },
+    engine::{Host, Slot},
+    fault,
+    meter::{Allowance, Growth},
+    refusal::CheckError,
+    text::clean,
+};
+use crate::domain::{Columns, FaultKind, Judge, Metering, Outcome, PluginInfo, RuleFault};
+
+/// A plugin, compiled and described. A handle: cheap to clone.
+#[derive(Clone)]
+pub struct Plugin {
+    compiled: Arc<Compiled>,
+    info: Arc<PluginInfo>,
+}
+
+/// A component ready to be instantiated.
+pub(super) struct Compiled {
+    pub(super) host: Arc<Host>,
+    pub(super) component: InstancePre<Growth>,
+    pub(super) describe: ComponentExportIndex,
+    pub(super) check: ComponentExportIndex,
+    pub(super) evaluate: ComponentExportIndex,
+}
+
+/// A running plugin, for whoever wants to time calls without instantiation. After a call failed, drop it: what the
+/// guest left behind is undefined.
+///
+/// Only a few can live at once. A thread that holds them all and asks for another waits for ever.
+pub struct Instance {
+    // Before the slot: it has to be gone when the slot is given back.
+    store: Store<Growth>,
+    component: component::Instance,
+    compiled: Arc<Compiled>,
+    metering: Metering,
+    reasons: usize,
+    _slot: Slot,
+}
+
+impl Plugin {
+    pub(super) fn new(compiled: Arc<Compiled>, info: PluginInfo) -> Self {
+        Self { compiled, info: Arc::new(info) }
+    }
+
+    /// What it says of itself and what is known of its file.
+    pub fn info(&self) -> &PluginInfo {
+        &self.info
+    }
+
+    /// Asks it whether it takes these parameters (a JSON object).
+    ///
+    /// # Errors
+    /// Too large, refused in the plugin's own words, or a fault of the plugin.
+    pub fn check(&self, parameters: &str) -> Result<(), CheckError> {
+        let limits = &self.compiled.host.limits;
+        if parameters.len() > limits.parameters_bytes_max {
+            return Err(CheckError::TooLarge { bytes: parameters.len(), bytes_max: limits.parameters_bytes_max });
+        }
+        let answer = self.instantiate(Metering::Live)?.check(parameters)?;
+        answer.map_err(|words| match clean(words.trim(), limits.text_bytes_max) {
+            words if words.is_empty() => CheckError::Refused("the plugin gives no reason".to_owned()),
+            words => CheckError::Refused(words),
+        })
+    }
+
+    /// A rule made of this plugin and these parameters. Each call runs in a fresh instance, so nothing is carried
+    /// from one call to the next.
+    pub fn judge(&self, parameters: &str) -> Judge {
+        let plugin = self.clone();
+        let parameters = parameters.to_owned();
+        Arc::new(move |columns, state, metering| plugin.instantiate(metering)?.call(&parameters, columns, state))
+    }
+
+    /// A fresh instance whose calls are bounded as `metering` says. Waits while too many are alive.
+    ///
+    /// # Errors
+    /// A fault of the guest's start functions, or memory it may not or cannot have.
+    pub fn instantiate(&self, metering: Metering) -> Result<Instance, RuleFault> {
+        Instance::new(&self.compiled, metering, self.info.reasons.len())
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugin").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+impl Instance {
+    pub(super) fn new(compiled: &Arc<Compiled>, metering: Metering, reasons: usize) -> Result<Self, RuleFault> {
+        let Host { engine, limits, slots, .. } = &*compiled.host;
+        let slot = slots.take();
+        let mut store = Store::new(engine, Growth::new(limits));
+        store.limiter(|growth| growth);
+        // No result can be larger than the memory it was made in: this bounds what lists that overlap add up to.
+        store.set_hostcall_fuel(limits.memory_bytes_max);
+        let allowance = Allowance::new(limits, 0, metering);
+        let component = grant(&mut store, allowance).and_then(|()| compiled.component.instantiate(&mut store));
+        match component {
+            Ok(component) => {
+                Ok(Self { store, component, compiled: Arc::clone(compiled), metering, reasons, _slot: slot })
+            }
+            Err(error) => Err(fault::of_instantiation(&error, &store, allowance)),
+        }
+    }
+
+    /// Judges one batch. `state` is the state table: the plugin's words per slot, for every slot `columns` names.
+    ///
+    /// # Errors
+    /// A fault, never an outcome with wrong lengths or an unknown reason.
+    pub fn call(&mut self, parameters: &str, columns: &Columns<'_>, state: &[u64]) -> Result<Outcome, RuleFault> {
+        let arguments: EvaluateParams<'_> = (parameters, columns.into(), state);
+        let (result,): EvaluateResult = self.invoke(|compiled| &compiled.evaluate, arguments, columns.len())?;
+        let outcome: Outcome = result.map_err(|words| RuleFault::new(FaultKind::Refused, &words))?.into();
+        match defect(&outcome, columns.len(), state.len(), self.reasons) {
+            None => Ok(outcome),
+            Some(defect) => Err(RuleFault::new(FaultKind::BadOutput, &defect)),
+        }
+    }
+
+    /// What the plugin says of itself, nothing checked.
+    pub(super) fn describe(&mut self) -> Result<Description, RuleFault> {
+        let (description,): DescribeResult = self.invoke(|compiled| &compiled.describe, (), 0)?;
+        Ok(description)
+    }
+
+    /// The first function that is not of the contract's type, and how it differs.
+    pub(super) fn mismatch(&mut self) -> Option<(&'static str, wasmtime::Error)> {
+        let Self { store, component, compiled, .. } = self;
+        let describe = component.get_typed_func::<DescribeParams, DescribeResult>(&mut *store, &compiled.describe);
+        let check = component.get_typed_func::<CheckParams<'_>, CheckResult>(&mut *store, &compiled.check);
+        let evaluate = component.get_typed_func::<EvaluateParams<'_>, EvaluateResult>(&mut *store, &compiled.evaluate);
+        let errors = [(DESCRIBE, describe.err()), (CHECK, check.err()), (EVALUATE, evaluate.err())];
+        errors.into_iter().find_map(|(name, error)| error.map(|error| (name, error)))
+    }
+
+    fn check(&mut self, parameters: &str) -> Result<Result<(), String>, RuleFault> {
+        let (result,): CheckResult = self.invoke(|compiled| &compiled.check, (parameters,), 0)?;
+        Ok(result)
+    }
+
+    fn invoke<Params, Results>(
+        &mut self,
+        export: impl FnOnce(&Compiled) -> &ComponentExportIndex,
+        arguments: Params,
+        alerts: usize,
+    ) -> Result<Results, RuleFault>
+    where
+        Params: ComponentNamedList + Lower,
+        Results: ComponentNamedList + Lift,
+    {
+        let Self { store, component, compiled, metering, .. } = self;
+        let allowance = Allowance::new(&compiled.host.limits, alerts, *metering);
+        let answer = grant(store, allowance)
+            .and_then(|()| component.get_typed_func::<Params, Results>(&mut *store, export(compiled)))
+            .and_then(|function| function.call(&mut *store, arguments));
+        answer.map_err(|error| fault::of_call(&error, store, allowance))
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance").field("metering", &self.metering).finish_non_exhaustive()
+    }
+}
+
+fn grant(store: &mut Store<Growth>, allowance: Allowance) -> wasmtime::Result<()> {
+    store.set_epoch_deadline(allowance.ticks());
+    store.set_fuel(allowance.fuel)
+}
+
+/// What is wrong with an outcome for `alerts` alerts, a state table of `words` words and `reasons` reasons.
+fn defect(outcome: &Outcome, alerts: usize, words: usize, reasons: usize) -> Option<String> {
+    let Outcome { verdict, withheld, state } = outcome;
+    if verdict.len() != alerts {
+        return Some(format!("verdict has {} entries for {alerts} alerts", verdict.len()));
+    }
+    if !withheld.is_empty() && withheld.len() != alerts {
+        return Some(format!("withheld has {} entries for {alerts} alerts; it may have none", withheld.len()));
+    }
+    if state.len() != words {
+        return Some(format!("state has {} words where it was given {words}", state.len()));
+    }
+    let highest = verdict.iter().copied().max().unwrap_or(0);
+    if usize::from(highest) > reasons {
+        let row = verdict.iter().position(|verdict| usize::from(*verdict) > reasons).unwrap_or(0);
+        return Some(format!("verdict of alert {row} is {}, and the plugin names {reasons} reasons", verdict[row]));
+    }
+    None
+}

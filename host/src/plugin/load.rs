@@ -1,0 +1,151 @@
+//! From the bytes of an upload to a plugin, or to the reason why not.
+//!
+//! It must not know who uploaded them or where they are kept. Invariant: the guest runs only after its size, its form,
+//! its imports and its exports were found right, and then only under the limits of a call.
+
+use std::{
+    any::Any,
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+};
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::{
+    Engine,
+    component::{Component, ComponentExportIndex, Linker, types::ComponentItem},
+};
+
+use super::{
+    contract::{CHECK, DESCRIBE, EVALUATE},
+    describe::{self, Origin},
+    engine::Sandbox,
+    instance::{Compiled, Instance, Plugin},
+    refusal::Refusal,
+    text::clean,
+};
+use crate::domain::{Digest, Metering, Millis};
+
+/// How every WebAssembly binary begins, and what follows in a core module and in a component.
+const MAGIC: &[u8] = b"\0asm";
+const CORE_VERSION: &[u8] = &[1, 0, 0, 0];
+
+/// Bytes of a detail that comes from the compiler.
+const DETAIL_BYTES_MAX: usize = 400;
+
+/// Imports named in a refusal.
+const IMPORTS_NAMED_MAX: usize = 5;
+
+impl Sandbox {
+    /// Checks a component, compiles it and asks it to describe itself. It may take seconds for a large component, so
+    /// do not call it where alerts wait.
+    ///
+    /// # Errors
+    /// The first defect that is found.
+    pub fn load(&self, bytes: &[u8], uploaded_ms: Millis) -> Result<Plugin, Refusal> {
+        let host = Arc::clone(&self.0);
+        check_form(bytes, host.limits.upload_bytes_max)?;
+        let component = compile(&host.engine, bytes)?;
+        check_imports(&host.engine, &component)?;
+        let exports = [DESCRIBE, CHECK, EVALUATE].map(|name| export(&component, name));
+        let [describe, check, evaluate] = exports;
+        let (describe, check, evaluate) = (describe?, check?, evaluate?);
+        let component = Linker::new(&host.engine).instantiate_pre(&component).map_err(|error| malformed(&error))?;
+        let compiled = Arc::new(Compiled { host, component, describe, check, evaluate });
+
+        let mut instance = Instance::new(&compiled, Metering::Live, 0)?;
+        if let Some((name, error)) = instance.mismatch() {
+            return Err(Refusal::WrongExport { name, what: clean(&error.root_cause().to_string(), DETAIL_BYTES_MAX) });
+        }
+        let origin =
+            Origin { digest: Digest(Sha256::digest(bytes).into()), size_bytes: bytes.len() as u64, uploaded_ms };
+        let info = describe::info(instance.describe()?, origin, &compiled.host.limits)?;
+        Ok(Plugin::new(compiled, info))
+    }
+}
+
+fn check_form(bytes: &[u8], bytes_max: usize) -> Result<(), Refusal> {
+    if bytes.len() > bytes_max {
+        return Err(Refusal::TooLarge { bytes: bytes.len(), bytes_max });
+    }
+    let Some(version) = bytes.strip_prefix(MAGIC) else {
+        let start = bytes[..bytes.len().min(8)].escape_ascii().to_string();
+        return Err(Refusal::NotWasm { start });
+    };
+    if version.starts_with(CORE_VERSION) { Err(Refusal::CoreModule) } else { Ok(()) }
+}
+
+fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Refusal> {
+    match guarded(|| Component::from_binary(engine, bytes)) {
+        Ok(compiled) => compiled.map_err(|error| malformed(&error)),
+        Err(panic) => Err(Refusal::CompilerPanic { detail: clean(&panic, DETAIL_BYTES_MAX) }),
+    }
+}
+
+/// Runs the compiler and turns a panic of it into its message. There are known inputs over which it panics instead of
+/// returning an error, and an upload must not take the host along. Nothing of a failed compilation is used again.
+fn guarded<T>(compile: impl FnOnce() -> T) -> Result<T, String> {
+    panic::catch_unwind(AssertUnwindSafe(compile)).map_err(|panic| panic_text(panic.as_ref()))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("it did not say why").to_owned()
+}
+
+/// An interface of which only types are imported is no import of anything: every component that is built against the
+/// world shows one.
+fn check_imports(engine: &Engine, component: &Component) -> Result<(), Refusal> {
+    let ty = component.component_type();
+    let mut names: Vec<String> =
+        ty.imports(engine).flat_map(|(name, import)| wanted(engine, name.to_owned(), &import.ty)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let more = names.len().saturating_sub(IMPORTS_NAMED_MAX);
+    names.truncate(IMPORTS_NAMED_MAX);
+    Err(Refusal::Imports { names: names.iter().map(|name| clean(name, 100)).collect(), more })
+}
+
+/// What an import wants from the host, by name: nothing for a type, and what is in it for an instance.
+fn wanted(engine: &Engine, name: String, item: &ComponentItem) -> Vec<String> {
+    match item {
+        ComponentItem::Type(_) => Vec::new(),
+        ComponentItem::ComponentInstance(instance) => instance
+            .exports(engine)
+            .flat_map(|(inner, export)| wanted(engine, format!("{name}#{inner}"), &export.ty))
+            .collect(),
+        ComponentItem::ComponentFunc(_)
+        | ComponentItem::CoreFunc(_)
+        | ComponentItem::Module(_)
+        | ComponentItem::Component(_)
+        | ComponentItem::Resource(_) => vec![name],
+    }
+}
+
+fn export(component: &Component, name: &'static str) -> Result<ComponentExportIndex, Refusal> {
+    let kind = match component.get_export(None, name) {
+        None => return Err(Refusal::MissingExport { name }),
+        Some((ComponentItem::ComponentFunc(_), index)) => return Ok(index),
+        Some((ComponentItem::ComponentInstance(_), _)) => "an instance",
+        Some((ComponentItem::Type(_) | ComponentItem::Resource(_), _)) => "a type",
+        Some(_) => "a module or component",
+    };
+    Err(Refusal::WrongExport { name, what: format!("it is {kind}, not a function") })
+}
+
+fn malformed(error: &wasmtime::Error) -> Refusal {
+    Refusal::Malformed { detail: clean(&format!("{error:#}"), DETAIL_BYTES_MAX) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_compiler_becomes_its_message() {
+        assert_eq!(guarded(|| 5), Ok(5));
+        assert_eq!(guarded(|| panic!("plain")), Err::<(), _>("plain".to_owned()));
+        assert_eq!(guarded(|| panic!("{} {}", "with", 1)), Err::<(), _>("with 1".to_owned()));
+        assert_eq!(guarded(|| panic::panic_any(7)), Err::<(), _>("it did not say why".to_owned()));
+    }
+}
