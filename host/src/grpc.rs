@@ -1,1 +1,119 @@
-//! gRPC.
+//! The server: the protocol's services over a pipeline's handle.
+//!
+//! It is the only place of the server that names tonic and prost, and it must not know how anything is judged or kept.
+//! Invariant: nothing from the wire goes further unless `convert` has made a word of the domain of it.
+
+use std::{future::Future, time::Duration};
+
+use tokio::{net::TcpListener, sync::watch};
+use tonic::transport::server::{Router, Server};
+use weir_proto::v1;
+
+use crate::{config::Config, pipeline::Handle};
+
+mod alerts;
+mod connection;
+mod convert;
+mod counts;
+mod devices;
+mod health;
+mod panics;
+mod plugins;
+#[cfg(test)]
+mod protocol_style;
+mod rules;
+mod status;
+mod stream;
+
+/// What a client may send ahead of being read: for a connection, and for one stream of it. The default of 64 KiB caps
+/// a link with a few milliseconds of delay at a few megabytes a second.
+const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+
+/// A silent client is asked for a sign of life this often, and given this long.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
+const KEEPALIVE_WITHIN: Duration = Duration::from_secs(20);
+
+/// Headers of one request. Ours are a few hundred bytes.
+const HEADER_BYTES_MAX: u32 = 16 << 10;
+
+/// Why a server stopped or could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The protocol's own description could not be read.
+    #[error("the protocol's description: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The transport failed.
+    #[error("serving gRPC: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Serves on `listener` until `shutdown` resolves. Then health says so, no more is accepted or read, what was read is
+/// still answered, and connections that stay open longer than `intake.drain_ms_max` are left behind.
+pub async fn serve(
+    handle: Handle,
+    config: &Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let (stop, stopping) = watch::channel(false);
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let router = router(&handle, config, &stopping)?.add_service(health_service);
+    let incoming = connection::incoming(listener, config.intake.connections_max);
+    let server = router.serve_with_incoming_shutdown(incoming, stopped(stopping));
+
+    let drained = async {
+        tokio::select! {
+            () = shutdown => {}
+            () = health::follow(handle.status(), &reporter) => {}
+        }
+        health::report(&reporter, false).await;
+        // The server and the streams hold receivers; where none is left there is nothing to tell.
+        stop.send_replace(true);
+        tokio::time::sleep(Duration::from_millis(config.intake.drain_ms_max)).await;
+    };
+    tokio::select! {
+        result = server => Ok(result?),
+        () = drained => {
+            tracing::warn!(drain_ms_max = config.intake.drain_ms_max, "some connections are still open; leaving them");
+            Ok(())
+        }
+    }
+}
+
+/// Resolves when the server is told to stop.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error says that the server itself is gone, which is a stop as well.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+type Guarded = tower::layer::util::Stack<panics::Layer, tower::layer::util::Identity>;
+
+fn router(handle: &Handle, config: &Config, stopping: &watch::Receiver<bool>) -> Result<Router<Guarded>, Error> {
+    let bytes_max = config.intake.message_bytes_max;
+    let alerts = alerts::Alerts::new(handle.clone(), config.intake.clone(), stopping.clone());
+    let plugins = plugins::Plugins::new(handle.clone(), config.plugins.upload_bytes_max);
+    let rules = rules::Rules::new(handle.clone());
+    let devices = devices::Devices::new(handle.clone(), config.intake.put_devices_max);
+    let counts = counts::Counts::new(handle.clone(), bytes_max);
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+
+    let mut server = Server::builder()
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .max_concurrent_streams(config.intake.streams_per_connection_max)
+        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEPALIVE_WITHIN))
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .layer(panics::layer());
+    Ok(server
+        .add_service(v1::alert_service_server::AlertServiceServer::new(alerts).max_decoding_message_size(bytes_max))
+        .add_service(v1::plugin_service_server::PluginServiceServer::new(plugins).max_decoding_message_size(bytes_max))
+        .add_service(v1::rule_service_server::RuleServiceServer::new(rules).max_decoding_message_size(bytes_max))
+        .add_service(v1::device_service_server::DeviceServiceServer::new(devices).max_decoding_message_size(bytes_max))
+        .add_service(v1::count_service_server::CountServiceServer::new(counts).max_decoding_message_size(bytes_max))
+        .add_service(reflection))
+}

@@ -143,6 +143,10 @@ impl Handle {
     pub async fn submit(&self, batch: Batch) -> Result<oneshot::Receiver<Result<Ack, Refusal>>, Refusal> {
         unimplemented!()
     }
+    /// Why an answer never came.
+    pub fn unavailable(&self) -> Refusal {
+        unimplemented!()
+    }
     /// Sequence of a producer's last committed batch; 0 for none.
     pub async fn producer(&self, id: &str) -> Result<u64, Refusal> {
         unimplemented!()
@@ -181,6 +185,10 @@ impl Handle {
     }
     /// Reads the log. Blocks on the disk: call it from a blocking task.
     pub fn alerts(&self, query: &AlertQuery) -> Result<AlertPage, Refusal> {
+        unimplemented!()
+    }
+    /// The position that counts are exact as of.
+    pub fn position(&self) -> Position {
         unimplemented!()
     }
     /// Whether the host takes alerts; changes are seen by whoever waits.

@@ -1,0 +1,163 @@
+//! `weir serve`: the host, from its settings to its end.
+//!
+//! It must not know the client commands, nor how the host does its work. Invariant: the port is bound only with valid
+//! settings, and the process ends with 0 only when it was told to stop and everything was written.
+
+use std::{
+    env,
+    io::{self, IsTerminal, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
+use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+use super::Failure;
+use crate::{
+    config::{Config, Overrides},
+    grpc,
+    pipeline::{self, Handle, Runner, StartError, Status},
+};
+
+/// Says what is logged: a level, or levels by module.
+const LOG_VARIABLE: &str = "WEIR_LOG";
+
+/// Threads for calls that wait for the disk or for a compiler. Further calls wait for one of them.
+const BLOCKING_THREADS_MAX: usize = 16;
+
+/// How long a disk read that nobody waits for any more may hold up the end of the process.
+const LEFT_BEHIND_MAX: Duration = Duration::from_secs(1);
+
+/// What the host is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Settings come from the file, then from variables like WEIR_STORE__CACHE_BYTES_MAX, then from \
+                        flags; later ones win.\nWEIR_LOG says what is logged to stderr: error, warn, info (default), \
+                        debug, or levels by module.\n\nExample:\n  weir serve --data /var/lib/weir --listen 0.0.0.0:7700")]
+pub struct Args {
+    /// File of settings, TOML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of the store [default: weir-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:7700]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
+/// Runs the host until it is told to stop.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let Args { config: file, data, listen } = args;
+    start_logging()?;
+    let config = Config::load(file.as_deref(), Overrides { data_dir: data, listen })
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build()
+        .map_err(|error| Failure::internal(format!("the asynchronous runtime does not start: {error}")))?;
+    let ended = runtime.block_on(host(config));
+    runtime.shutdown_timeout(LEFT_BEHIND_MAX);
+    ended
+}
+
+fn start_logging() -> Result<(), Failure> {
+    let wanted = env::var(LOG_VARIABLE).unwrap_or_default();
+    let wanted = if wanted.trim().is_empty() { "info" } else { wanted.trim() };
+    let targets: Targets = wanted.parse().map_err(|error| {
+        Failure::usage(format!("{LOG_VARIABLE}: {wanted:?} is no filter: {error}"))
+            .with_hint("a level like info, or levels by module like info,weir_host::grpc=debug")
+    })?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    tracing_subscriber::registry()
+        .with(lines.with_filter(targets))
+        .try_init()
+        .map_err(|error| Failure::internal(format!("logging does not start: {error}")))
+}
+
+async fn host(config: Config) -> Result<(), Failure> {
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| not_bound(config.listen, &error))?;
+    let address = listener.local_addr().map_err(|error| not_bound(config.listen, &error))?;
+    let stop = StopSignals::new()?;
+    // It recovers, which may take a while. Nothing else runs yet, and a signal is kept until somebody waits for it.
+    let (handle, runner) = pipeline::start(config.clone()).map_err(|error| not_started(&config, &error))?;
+    say_hello(&config, &handle, address);
+
+    let stopped = until_stopped(stop, handle.status());
+    let served = grpc::serve(handle.clone(), &config, listener, stopped).await;
+    let closed = close(&handle, runner).await;
+    served.map_err(|error| Failure::internal(error.to_string()))?;
+    closed
+}
+
+fn not_bound(listen: SocketAddr, error: &io::Error) -> Failure {
+    let failure = Failure::usage(format!("listen: {listen}: {error}"));
+    match error.kind() {
+        io::ErrorKind::AddrInUse => failure.with_hint("another process listens there; choose another port by --listen"),
+        _ => failure,
+    }
+}
+
+fn not_started(config: &Config, error: &StartError) -> Failure {
+    let message = format!("{}: {error}", config.data_dir.display());
+    match error {
+        // A folder that cannot be written, a store in use, a format of another version: the caller's to mend.
+        StartError::Store(_) | StartError::ProtectedCodes(_) => Failure::usage(message),
+        _ => Failure::internal(message),
+    }
+}
+
+/// Tells on stdout what is served and where. The last line is for programs: they wait for it and take the address.
+fn say_hello(config: &Config, handle: &Handle, address: SocketAddr) {
+    let (plugins, rules, position) = (handle.plugins().len(), handle.rules().len(), handle.position());
+    let hello = format!(
+        "weir {version}\nstore in {folder}: {plugins} plugins, {rules} rules, log position {position}\n\
+         listening on http://{address}\n",
+        version = env!("CARGO_PKG_VERSION"),
+        folder = config.data_dir.display(),
+    );
+    // A host whose stdout nobody reads serves all the same.
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(hello.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// The two signals that ask a process to end.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::internal(format!("signals: {error}")));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+}
+
+/// Resolves when the process is asked to end, or when the pipeline has ended by itself.
+async fn until_stopped(mut signals: StopSignals, mut status: watch::Receiver<Status>) {
+    tokio::select! {
+        _ = signals.terminate.recv() => tracing::info!("asked to stop by SIGTERM"),
+        _ = signals.interrupt.recv() => tracing::info!("asked to stop by SIGINT"),
+        // An error says that the pipeline is gone, which is an end as well.
+        _ = status.wait_for(|status| matches!(status, Status::Stopped(_))) => {}
+    }
+}
+
+/// Has everything written and waits for the end of the pipeline.
+async fn close(handle: &Handle, runner: Runner) -> Result<(), Failure> {
+    let told = handle.shutdown().await;
+    let joined = tokio::task::spawn_blocking(|| runner.join()).await;
+    let status = handle.status().borrow().clone();
+    match (status, told) {
+        (Status::Stopped(why), _) if !why.is_empty() => Err(Failure::internal(format!("the host stopped: {why}"))),
+        (_, Err(refusal)) => Err(Failure::internal(format!("stopping: {refusal}"))),
+        _ => joined.map_err(|error| Failure::internal(format!("stopping: {error}"))),
+    }
+}

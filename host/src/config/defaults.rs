@@ -1,0 +1,90 @@
+//! What a host does that is told nothing.
+//!
+//! It must not know where settings come from. Invariant: the defaults pass `validate`.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use super::{Config, GroupLimits, IntakeLimits, PluginLimits, StoreLimits};
+
+/// Supply outages restored (all phases), supply interrupted, and tamper.
+const PROTECTED_CODES: [&str; 19] = [
+    "8F35", "8F36", "8F37", "8F38", "8F39", "8F3A", "8F3B", "8F3C", "8F57", "8F58", "8F59", "8F5A", "8F3F", "8F73",
+    "8F74", "8F75", "8F76", "8F77", "8F78",
+];
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7700)),
+            data_dir: PathBuf::from("weir-data"),
+            protected_codes: PROTECTED_CODES.map(str::to_owned).to_vec(),
+            code_table: None,
+            operator_table: None,
+            intake: IntakeLimits::default(),
+            group: GroupLimits::default(),
+            plugins: PluginLimits::default(),
+            store: StoreLimits::default(),
+        }
+    }
+}
+
+impl Default for IntakeLimits {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 4 << 20,
+            batch_alerts_max: 16_384,
+            batches_in_flight_max: 32,
+            connections_max: 256,
+            streams_per_connection_max: 16,
+            batches_queued_max: 64,
+            producers_max: 10_000,
+            rejections_listed_max: 100,
+            weight_max: 1_000_000,
+            future_s_max: 300,
+            devices_max: 4_000_000,
+            put_devices_max: 16_384,
+            models_max: 10_000,
+            list_alerts_max: 10_000,
+            drain_ms_max: 10_000,
+        }
+    }
+}
+
+impl Default for GroupLimits {
+    fn default() -> Self {
+        Self { alerts_max: 32_768, wait_us_max: 0 }
+    }
+}
+
+impl Default for PluginLimits {
+    fn default() -> Self {
+        Self {
+            upload_bytes_max: 32 << 20,
+            plugins_max: 256,
+            rules_max: 64,
+            memory_bytes_max: 64 << 20,
+            table_entries_max: 100_000,
+            stack_bytes_max: 512 << 10,
+            fuel_per_call: 50_000_000,
+            fuel_per_alert: 20_000,
+            deadline_ms: 1_000,
+            parameters_bytes_max: 64 << 10,
+            state_words_max: 16,
+            state_codes_per_device_max: 64,
+            text_bytes_max: 4 << 10,
+            faults_in_row_max: 3,
+        }
+    }
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        Self {
+            cache_bytes_max: 64 << 20,
+            recovery_rows_max: 4_000_000,
+            retention_days_max: 400,
+            log_bytes_max: 64 << 30,
+            free_bytes_min: 256 << 20,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Every number that can be set, with its bounds and its unit: one table, for the check and for the manual.
+//!
+//! It must not know what the numbers do. Invariant: every number of the settings stands in the table once.
+
+use std::{fmt, ops::RangeInclusive};
+
+use super::{Config, GroupLimits, IntakeLimits, PluginLimits, StoreLimits};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+
+/// One number of a configuration. With the default configuration, `value` is the default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// Its key in the file, like `intake.weight_max`.
+    pub name: &'static str,
+    /// What it is set to.
+    pub value: u64,
+    /// What it may be set to.
+    pub allowed: RangeInclusive<u64>,
+    /// What it counts.
+    pub unit: &'static str,
+}
+
+impl Limit {
+    /// Whether it is within its bounds.
+    pub fn holds(&self) -> bool {
+        self.allowed.contains(&self.value)
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, value, unit) = (self.name, self.value, self.unit);
+        write!(f, "{name}: {value} is not allowed; from {} to {} {unit} are", self.allowed.start(), self.allowed.end())
+    }
+}
+
+/// All numbers of a configuration, in the order of its fields.
+pub fn limits(config: &Config) -> Vec<Limit> {
+    // Taken apart completely, so that a new number without bounds does not compile.
+    let Config {
+        listen: _,
+        data_dir: _,
+        protected_codes: _,
+        code_table: _,
+        operator_table: _,
+        intake,
+        group,
+        plugins,
+        store,
+    } = config;
+    [intake_limits(intake), group_limits(group), plugin_limits(plugins), store_limits(store)].concat()
+}
+
+fn limit(name: &'static str, value: u64, allowed: RangeInclusive<u64>, unit: &'static str) -> Limit {
+    Limit { name, value, allowed, unit }
+}
+
+fn intake_limits(limits: &IntakeLimits) -> Vec<Limit> {
+    let IntakeLimits {
+        message_bytes_max,
+        batch_alerts_max,
+        batches_in_flight_max,
+        connections_max,
+        streams_per_connection_max,
+        batches_queued_max,
+        producers_max,
+        rejections_listed_max,
+        weight_max,
+        future_s_max,
+        devices_max,
+        put_devices_max,
+        models_max,
+        list_alerts_max,
+        drain_ms_max,
+    } = limits.clone();
+    vec![
+        limit("intake.message_bytes_max", message_bytes_max as u64, KIB..=64 * MIB, "bytes"),
+        limit("intake.batch_alerts_max", batch_alerts_max as u64, 1..=65_535, "alerts"),
+        limit("intake.batches_in_flight_max", batches_in_flight_max as u64, 1..=1_024, "batches"),
+        limit("intake.connections_max", connections_max as u64, 1..=65_535, "connections"),
+        limit("intake.streams_per_connection_max", streams_per_connection_max.into(), 1..=1_024, "streams"),
+        limit("intake.batches_queued_max", batches_queued_max as u64, 1..=4_096, "batches"),
+        limit("intake.producers_max", producers_max as u64, 1..=1_000_000, "producers"),
+        limit("intake.rejections_listed_max", rejections_listed_max as u64, 0..=65_535, "rejections"),
+        limit("intake.weight_max", weight_max.into(), 1..=u32::MAX.into(), "alerts"),
+        limit("intake.future_s_max", future_s_max, 0..=86_400, "seconds"),
+        limit("intake.devices_max", devices_max.into(), 1..=64_000_000, "devices"),
+        limit("intake.put_devices_max", put_devices_max as u64, 1..=65_535, "devices"),
+        limit("intake.models_max", models_max as u64, 1..=1_000_000, "models"),
+        limit("intake.list_alerts_max", list_alerts_max as u64, 1..=100_000, "alerts"),
+        limit("intake.drain_ms_max", drain_ms_max, 0..=600_000, "milliseconds"),
+    ]
+}
+
+fn group_limits(limits: &GroupLimits) -> Vec<Limit> {
+    let GroupLimits { alerts_max, wait_us_max } = limits.clone();
+    vec![
+        limit("group.alerts_max", alerts_max as u64, 1..=65_535, "alerts"),
+        limit("group.wait_us_max", wait_us_max, 0..=1_000_000, "microseconds"),
+    ]
+}
+
+fn plugin_limits(limits: &PluginLimits) -> Vec<Limit> {
+    let PluginLimits {
+        upload_bytes_max,
+        plugins_max,
+        rules_max,
+        memory_bytes_max,
+        table_entries_max,
+        stack_bytes_max,
+        fuel_per_call,
+        fuel_per_alert,
+        deadline_ms,
+        parameters_bytes_max,
+        state_words_max,
+        state_codes_per_device_max,
+        text_bytes_max,
+        faults_in_row_max,
+    } = limits.clone();
+    vec![
+        limit("plugins.upload_bytes_max", upload_bytes_max as u64, KIB..=256 * MIB, "bytes"),
+        limit("plugins.plugins_max", plugins_max as u64, 1..=10_000, "plugins"),
+        limit("plugins.rules_max", rules_max as u64, 1..=1_000, "rules"),
+        limit("plugins.memory_bytes_max", memory_bytes_max as u64, MIB..=GIB, "bytes"),
+        limit("plugins.table_entries_max", table_entries_max as u64, 1..=10_000_000, "entries"),
+        limit("plugins.stack_bytes_max", stack_bytes_max as u64, 64 * KIB..=MIB, "bytes"),
+        // The fuel of the largest call, 65,535 alerts, stays far below the top of 64 bits.
+        limit("plugins.fuel_per_call", fuel_per_call, 1..=1_000_000_000_000, "units of fuel"),
+        limit("plugins.fuel_per_alert", fuel_per_alert, 1..=1_000_000_000, "units of fuel"),
+        limit("plugins.deadline_ms", deadline_ms, 10..=60_000, "milliseconds"),
+        limit("plugins.parameters_bytes_max", parameters_bytes_max as u64, 2..=MIB, "bytes"),
+        limit("plugins.state_words_max", state_words_max.into(), 0..=256, "64-bit words"),
+        limit("plugins.state_codes_per_device_max", state_codes_per_device_max as u64, 1..=1_024, "codes"),
+        limit("plugins.text_bytes_max", text_bytes_max as u64, 64..=64 * KIB, "bytes"),
+        limit("plugins.faults_in_row_max", faults_in_row_max.into(), 1..=1_000_000, "calls"),
+    ]
+}
+
+fn store_limits(limits: &StoreLimits) -> Vec<Limit> {
+    let StoreLimits { cache_bytes_max, recovery_rows_max, retention_days_max, log_bytes_max, free_bytes_min } =
+        limits.clone();
+    vec![
+        limit("store.cache_bytes_max", cache_bytes_max as u64, MIB..=TIB, "bytes"),
+        limit("store.recovery_rows_max", recovery_rows_max, 1..=1_000_000_000, "log rows"),
+        limit("store.retention_days_max", retention_days_max.into(), 1..=36_500, "days"),
+        limit("store.log_bytes_max", log_bytes_max, MIB..=1_024 * TIB, "bytes"),
+        limit("store.free_bytes_min", free_bytes_min, 0..=TIB, "bytes"),
+    ]
+}

@@ -1,0 +1,143 @@
+//! What is taken, what is refused, and with which words.
+
+use std::{fs, path::Path};
+
+use super::{Config, ConfigError, Limit, Overrides, limits};
+
+fn load(toml: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("weir.toml");
+    fs::write(&file, toml).unwrap();
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::load_with(Some(&file), variables, Overrides::default())
+}
+
+fn refusal(toml: &str, variables: &[(&str, &str)]) -> String {
+    load(toml, variables).unwrap_err().to_string()
+}
+
+/// The key and value of every number in a configuration, as its file would have them.
+fn numbers(config: &Config) -> Vec<(String, u64)> {
+    let serde_json::Value::Object(tree) = serde_json::to_value(config).unwrap() else { panic!("no object") };
+    let sections = tree.iter().filter_map(|(section, value)| Some((section, value.as_object()?)));
+    sections
+        .flat_map(|(section, keys)| keys.iter().map(move |(key, value)| (format!("{section}.{key}"), value)))
+        .map(|(key, value)| (key, value.as_u64().unwrap()))
+        .collect()
+}
+
+/// The default configuration with one number changed, unvalidated.
+fn with(name: &str, value: u64) -> Result<Config, serde_json::Error> {
+    let mut tree = serde_json::to_value(Config::default()).unwrap();
+    let pointer = format!("/{}", name.replace('.', "/"));
+    *tree.pointer_mut(&pointer).unwrap() = value.into();
+    serde_json::from_value(tree)
+}
+
+#[test]
+fn the_table_holds_every_number_of_the_settings() {
+    let mut table: Vec<_> =
+        limits(&Config::default()).into_iter().map(|limit| (limit.name.to_owned(), limit.value)).collect();
+    table.sort();
+    let mut settings = numbers(&Config::default());
+    settings.sort();
+    assert_eq!(table, settings);
+}
+
+#[test]
+fn the_defaults_are_valid() {
+    Config::default().validate().unwrap();
+    assert_eq!(load("", &[]).unwrap(), Config::default());
+    assert_eq!(Config::default().protected_codes().unwrap().len(), 19);
+}
+
+#[test]
+fn both_ends_of_every_bound_are_taken_and_what_lies_beyond_is_not() {
+    for Limit { name, allowed, .. } in limits(&Config::default()) {
+        for value in [*allowed.start(), *allowed.end()] {
+            let limit = limits(&with(name, value).unwrap()).into_iter().find(|limit| limit.name == name).unwrap();
+            assert!(limit.holds(), "{limit}");
+        }
+        let beyond = [allowed.start().checked_sub(1), allowed.end().checked_add(1)];
+        for value in beyond.into_iter().flatten() {
+            // What does not even fit the field's type is refused when it is read.
+            let Ok(config) = with(name, value) else { continue };
+            let Err(ConfigError::Bound(limit)) = config.validate() else { panic!("{name}: {value} was taken") };
+            assert_eq!((limit.name, limit.value), (name, value));
+            assert!(limit.to_string().starts_with(&format!("{name}: {value} is not allowed; from ")), "{limit}");
+        }
+    }
+}
+
+#[test]
+fn a_group_holds_the_largest_batch() {
+    let message = refusal("group.alerts_max = 100", &[]);
+    assert!(message.starts_with("group.alerts_max: 100 is less than intake.batch_alerts_max, 16384"), "{message}");
+    load("group.alerts_max = 100\nintake.batch_alerts_max = 100", &[]).unwrap();
+}
+
+#[test]
+fn a_protected_code_is_four_hex_digits() {
+    let message = refusal("protected_codes = [\"8F40\", \"8F4\"]", &[]);
+    assert!(message.starts_with("protected_codes[1]: expected an alert code"), "{message}");
+    let config = load("protected_codes = [\"8f40\", \"0x8F40\"]", &[]).unwrap();
+    assert_eq!(config.protected_codes().unwrap().len(), 1);
+}
+
+#[test]
+fn variables_win_over_the_file_and_flags_over_both() {
+    let variables = [("WEIR_STORE__CACHE_BYTES_MAX", "2097152"), ("WEIR_LISTEN", "127.0.0.1:1")];
+    let config =
+        load("listen = \"127.0.0.1:2\"\n[store]\ncache_bytes_max = 3145728\nretention_days_max = 7", &variables);
+    let config = config.unwrap();
+    assert_eq!(config.listen.port(), 1);
+    assert_eq!(config.store.cache_bytes_max, 2 << 20);
+    assert_eq!(config.store.retention_days_max, 7);
+
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let flags = Overrides { data_dir: Some("elsewhere".into()), listen: Some(([127, 0, 0, 1], 3).into()) };
+    let config = Config::load_with(None, variables, flags).unwrap();
+    assert_eq!((config.listen.port(), config.data_dir.as_path()), (3, Path::new("elsewhere")));
+}
+
+#[test]
+fn variables_for_others_are_left_alone() {
+    let others = ["WEIR_SERVER", "WEIR_BIN", "WEIR_RTDS", "WEIR_LOG", "WEIR_GUEST_TOOLCHAIN", "WEIRD", "PATH"];
+    load("", &others.map(|name| (name, "x"))).unwrap();
+}
+
+#[test]
+fn a_list_in_a_variable_is_written_as_in_the_file() {
+    let config = load("", &[("WEIR_PROTECTED_CODES", "[8F40, \"8010\"]")]).unwrap();
+    assert_eq!(config.protected_codes, ["8F40", "8010"]);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_origin() {
+    let message = refusal("[intake]\nweight = 7", &[]);
+    assert!(message.starts_with("intake.weight: there is no such setting; known here: message_bytes_max"), "{message}");
+    assert!(message.ends_with("weir.toml)"), "{message}");
+    let message = refusal("", &[("WEIR_STORE__CACHE", "1")]);
+    assert!(message.starts_with("store.cache: there is no such setting"), "{message}");
+    assert!(message.ends_with("(from the variable WEIR_STORE__CACHE)"), "{message}");
+    assert!(refusal("port = 1", &[]).starts_with("port: there is no such setting"));
+}
+
+#[test]
+fn a_wrong_type_is_named_with_its_origin() {
+    let message = refusal("", &[("WEIR_INTAKE__WEIGHT_MAX", "many")]);
+    assert!(message.starts_with("intake.weight_max: invalid type: found string \"many\", expected u32"), "{message}");
+    assert!(message.ends_with("(from the variable WEIR_INTAKE__WEIGHT_MAX)"), "{message}");
+    assert!(refusal("listen = \"here\"", &[]).starts_with("listen: invalid"));
+    assert!(refusal("intake = 1", &[]).starts_with("intake: invalid type"));
+    assert!(refusal("intake.devices_max = -1", &[]).starts_with("intake.devices_max: invalid"));
+    assert!(refusal("", &[("WEIR_", "1")]).contains("WEIR_"));
+    assert!(refusal("", &[("WEIR_INTAKE____X", "1")]).contains("WEIR_INTAKE____X"));
+}
+
+#[test]
+fn a_file_that_is_no_toml_or_is_not_there_is_named() {
+    assert!(refusal("listen = ", &[]).contains("weir.toml"));
+    let error = Config::load_with(Some(Path::new("/nowhere/weir.toml")), [], Overrides::default()).unwrap_err();
+    assert!(error.to_string().starts_with("configuration file /nowhere/weir.toml: "), "{error}");
+}

@@ -1,0 +1,88 @@
+//! AlertService: alerts in, and what became of them.
+//!
+//! It must not judge anything. Invariant: an ack leaves only after the pipeline has given it.
+
+use tokio::sync::watch;
+use tonic::{Request, Response, Status, Streaming};
+use weir_proto::v1::{self, alert_service_server::AlertService};
+
+use super::{
+    convert::{alert, listing},
+    status::{blocking, status},
+    stream,
+};
+use crate::{
+    config::IntakeLimits,
+    domain::Ack,
+    pipeline::{Batch, Handle, Refusal},
+};
+
+/// The service.
+pub struct Alerts {
+    handle: Handle,
+    limits: IntakeLimits,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Alerts {
+    /// Streams stop being read when `stopping` turns true.
+    pub fn new(handle: Handle, limits: IntakeLimits, stopping: watch::Receiver<bool>) -> Self {
+        Self { handle, limits, stopping }
+    }
+}
+
+/// Hands a batch over, and gives the future of its answer.
+async fn submit(handle: Handle, batch: Batch) -> Result<impl Future<Output = Result<Ack, Refusal>>, Refusal> {
+    let answer = handle.submit(batch).await?;
+    Ok(async move { answer.await.unwrap_or_else(|_| Err(handle.unavailable())) })
+}
+
+#[tonic::async_trait]
+impl AlertService for Alerts {
+    type StreamAlertsStream = stream::Answers;
+
+    async fn stream_alerts(
+        &self,
+        request: Request<Streaming<v1::StreamAlertsRequest>>,
+    ) -> Result<Response<Self::StreamAlertsStream>, Status> {
+        let (handle, limits) = (self.handle.clone(), self.limits.clone());
+        let in_flight_max = limits.batches_in_flight_max;
+        let submit = move |request| {
+            let batch = alert::batch(request, &limits);
+            let handle = handle.clone();
+            async move { submit(handle, batch?).await }
+        };
+        let answers = stream::answers(request.into_inner(), in_flight_max, self.stopping.clone(), submit);
+        Ok(Response::new(answers))
+    }
+
+    async fn submit_alerts(
+        &self,
+        request: Request<v1::SubmitAlertsRequest>,
+    ) -> Result<Response<v1::SubmitAlertsResponse>, Status> {
+        let batch = alert::single_batch(request.into_inner(), &self.limits).map_err(status)?;
+        let answer = submit(self.handle.clone(), batch).await.map_err(status)?;
+        let ack = answer.await.map_err(status)?;
+        Ok(Response::new(v1::SubmitAlertsResponse { ack: Some(alert::ack(ack)) }))
+    }
+
+    async fn get_producer(
+        &self,
+        request: Request<v1::GetProducerRequest>,
+    ) -> Result<Response<v1::GetProducerResponse>, Status> {
+        let v1::GetProducerRequest { producer_id } = request.into_inner();
+        let producer = alert::producer(producer_id).map_err(status)?;
+        let last_sequence = self.handle.producer(&producer).await.map_err(status)?;
+        Ok(Response::new(v1::GetProducerResponse { last_sequence }))
+    }
+
+    async fn list_alerts(
+        &self,
+        request: Request<v1::ListAlertsRequest>,
+    ) -> Result<Response<v1::ListAlertsResponse>, Status> {
+        let query = listing::query(request.into_inner(), &self.limits).map_err(status)?;
+        let (handle, bytes_max) = (self.handle.clone(), self.limits.message_bytes_max);
+        let page = blocking(move || handle.alerts(&query).map(|page| listing::page(page, bytes_max))).await?;
+        Ok(Response::new(page))
+    }
+}

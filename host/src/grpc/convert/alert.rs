@@ -1,0 +1,123 @@
+//! Batches of alerts in, and what became of them out.
+//!
+//! It must not know a clock or what the host keeps: admission checks times, weights and devices. Invariant: reading an
+//! alert that is in order allocates nothing.
+
+use weir_proto::v1;
+
+use super::{balance, code, shown, time};
+use crate::{
+    config::IntakeLimits,
+    domain::{Ack, Alert, Eui64, PayloadKind, Reject, RejectReason},
+    pipeline::{Batch, Refusal},
+};
+
+/// Longest id of a producer, in characters.
+const PRODUCER_CHARS_MAX: usize = 64;
+
+/// A batch of a stream.
+pub fn batch(request: v1::StreamAlertsRequest, limits: &IntakeLimits) -> Result<Batch, Refusal> {
+    let v1::StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count } = request;
+    if alerts.len() > limits.batch_alerts_max {
+        let why = format!(
+            "{} alerts in one batch; at most batch_alerts_max ({}) are allowed, send more batches",
+            alerts.len(),
+            limits.batch_alerts_max
+        );
+        return Err(Refusal::invalid("alerts", why));
+    }
+    let producer = if producer_id.is_empty() { producer_id } else { producer(producer_id)? };
+    if sequence == 0 && !producer.is_empty() {
+        return Err(Refusal::invalid("sequence", "0 is no batch of a producer; they are numbered from 1"));
+    }
+    let alerts = alerts.into_iter().map(alert).collect();
+    Ok(Batch { producer, sequence, alerts, unreadable: unreadable_count })
+}
+
+/// A batch by itself.
+pub fn single_batch(request: v1::SubmitAlertsRequest, limits: &IntakeLimits) -> Result<Batch, Refusal> {
+    let v1::SubmitAlertsRequest { producer_id, sequence, alerts, unreadable_count } = request;
+    batch(v1::StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count }, limits)
+}
+
+/// The id of a producer.
+pub fn producer(id: String) -> Result<String, Refusal> {
+    let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if plain && (1..=PRODUCER_CHARS_MAX).contains(&id.len()) {
+        return Ok(id);
+    }
+    let why = format!("{} is no id; 1 to {PRODUCER_CHARS_MAX} characters of A-Z a-z 0-9 . _ - are", shown(&id));
+    Err(Refusal::invalid("producer_id", why))
+}
+
+/// One alert. Only what the domain has no value for is refused here.
+fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
+    let v1::Alert {
+        device_id,
+        recipient_id,
+        originator_counter,
+        code: code_number,
+        occurred_at_ms,
+        received_at_ms,
+        measurement,
+        weight,
+        payload_kind,
+    } = sent;
+    let code = code(code_number).map_err(|why| Reject {
+        reason: RejectReason::Code,
+        code: None,
+        message: format!("code: {why}"),
+    })?;
+    let payload = match v1::PayloadKind::try_from(payload_kind) {
+        Ok(v1::PayloadKind::Unspecified) => PayloadKind::Unspecified,
+        Ok(v1::PayloadKind::Dlms) => PayloadKind::Dlms,
+        Ok(v1::PayloadKind::Gbz) => PayloadKind::Gbz,
+        Ok(v1::PayloadKind::Asn1) => PayloadKind::Asn1,
+        Ok(v1::PayloadKind::Csv) => PayloadKind::Csv,
+        Err(_) => {
+            let message = format!("payload_kind: {payload_kind} is no payload kind of this protocol");
+            return Err(Reject { reason: RejectReason::PayloadKind, code: Some(code), message });
+        }
+    };
+    Ok(Alert {
+        device: Eui64(device_id),
+        recipient: Eui64(recipient_id),
+        counter: originator_counter,
+        code,
+        occurred_ms: time(occurred_at_ms),
+        received_ms: time(received_at_ms),
+        measurement,
+        weight: weight.max(1),
+        payload,
+    })
+}
+
+/// An alert as it is listed.
+pub fn wire_alert(alert: Alert) -> v1::Alert {
+    let Alert { device, recipient, counter, code, occurred_ms, received_ms, measurement, weight, payload } = alert;
+    let payload_kind = match payload {
+        PayloadKind::Unspecified => v1::PayloadKind::Unspecified,
+        PayloadKind::Dlms => v1::PayloadKind::Dlms,
+        PayloadKind::Gbz => v1::PayloadKind::Gbz,
+        PayloadKind::Asn1 => v1::PayloadKind::Asn1,
+        PayloadKind::Csv => v1::PayloadKind::Csv,
+    };
+    v1::Alert {
+        device_id: device.0,
+        recipient_id: recipient.0,
+        originator_counter: counter,
+        code: code.0.into(),
+        occurred_at_ms: occurred_ms.unwrap_or(0),
+        received_at_ms: received_ms.unwrap_or(0),
+        measurement,
+        weight,
+        payload_kind: payload_kind.into(),
+    }
+}
+
+/// What became of a batch.
+pub fn ack(ack: Ack) -> v1::BatchAck {
+    let Ack { sequence, position, balance: ends, rejections } = ack;
+    let rejections = rejections.into_iter().map(|(index, reason)| v1::Rejection { index, reason }).collect();
+    v1::BatchAck { sequence, position: position.0, balance: Some(balance(ends)), rejections }
+}

@@ -1,0 +1,78 @@
+//! Counts: the question in, the table out.
+//!
+//! It must not read the books. Invariant: a key is set in the answer exactly where it was grouped by.
+
+use prost::Message;
+use weir_proto::v1;
+
+use super::{balance, code, each, filter, generation, model, operator, time, wire_generation};
+use crate::{
+    books::{CountKey, CountQuery, CountTable, Counts, Grouping},
+    pipeline::Refusal,
+};
+
+/// What to count.
+pub fn query(request: v1::QueryCountsRequest) -> Result<CountQuery, Refusal> {
+    let v1::QueryCountsRequest { group_by, codes, rule, operators, generations, models, since_ms, until_ms } = request;
+    Ok(CountQuery {
+        group_by: each("group_by", group_by, grouping)?,
+        codes: each("codes", codes, code)?,
+        rule: filter(rule),
+        operators: each("operators", operators, operator)?,
+        generations: each("generations", generations, generation)?,
+        models: each("models", models, model)?,
+        since_ms: time(since_ms),
+        until_ms: time(until_ms),
+    })
+}
+
+fn grouping(number: i32) -> Result<Grouping, String> {
+    match v1::Grouping::try_from(number) {
+        Ok(v1::Grouping::Code) => Ok(Grouping::Code),
+        Ok(v1::Grouping::Rule) => Ok(Grouping::Rule),
+        Ok(v1::Grouping::Operator) => Ok(Grouping::Operator),
+        Ok(v1::Grouping::Generation) => Ok(Grouping::Generation),
+        Ok(v1::Grouping::Model) => Ok(Grouping::Model),
+        Ok(v1::Grouping::Hour) => Ok(Grouping::Hour),
+        Ok(v1::Grouping::Day) => Ok(Grouping::Day),
+        Ok(v1::Grouping::Rejection) => Ok(Grouping::Rejection),
+        Ok(v1::Grouping::Unspecified) => Err("the grouping is not stated; leave the list empty for a total".to_owned()),
+        Err(_) => Err(format!("{number} is no grouping of this protocol")),
+    }
+}
+
+/// The counts. They are all of them or none: a table that does not fit a message of `bytes_max` bytes is refused.
+pub fn table(table: CountTable, bytes_max: usize) -> Result<v1::QueryCountsResponse, Refusal> {
+    let CountTable { rows, total, position } = table;
+    let response = v1::QueryCountsResponse {
+        rows: rows.into_iter().map(|(key, counts)| row(key, counts)).collect(),
+        total: Some(row(CountKey::default(), total)),
+        position: position.0,
+    };
+    if response.encoded_len() > bytes_max {
+        return Err(Refusal::Exhausted(format!(
+            "the table has {} rows, more than a message of message_bytes_max ({bytes_max}) bytes holds; ask for a \
+             shorter time or group by less",
+            response.rows.len()
+        )));
+    }
+    Ok(response)
+}
+
+fn row(key: CountKey, counts: Counts) -> v1::CountRow {
+    let CountKey { code, rule, operator, generation, model, start_ms, rejection } = key;
+    let Counts { balance: ends, represented, overruled, withheld } = counts;
+    v1::CountRow {
+        code: code.flatten().map(|code| code.0.into()),
+        rule,
+        operator: operator.map(|operator| operator.get().into()),
+        generation: generation.map(|generation| wire_generation(generation).into()),
+        model,
+        start_ms,
+        rejection: rejection.map(str::to_owned),
+        balance: Some(balance(ends)),
+        represented,
+        overruled,
+        withheld,
+    }
+}

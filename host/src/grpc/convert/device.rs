@@ -1,0 +1,76 @@
+//! Rows of an inventory in, a device as its users see it out.
+//!
+//! It must not know which devices there are. Invariant: a message with a bad row yields no row at all.
+
+use weir_proto::v1;
+
+use super::{balance, device_id, generation, model, operator, wire_generation};
+use crate::{
+    domain::{AlertCode, Device, Eui64, Mpxn},
+    pipeline::{DeviceRequest, DeviceView, DevicesPut, Refusal},
+};
+
+/// The rows of one message.
+pub fn devices(request: v1::PutDevicesRequest, put_devices_max: usize) -> Result<Vec<DeviceRequest>, Refusal> {
+    let v1::PutDevicesRequest { devices } = request;
+    if devices.len() > put_devices_max {
+        let why = format!(
+            "{} devices in one message; at most put_devices_max ({put_devices_max}) are allowed, send more messages",
+            devices.len()
+        );
+        return Err(Refusal::invalid("devices", why));
+    }
+    devices.into_iter().enumerate().map(|(row, sent)| device(row, sent)).collect()
+}
+
+fn device(row: usize, sent: v1::Device) -> Result<DeviceRequest, Refusal> {
+    let v1::Device { device_id: id, mpxn, generation: generation_number, model: name, operator: operator_id } = sent;
+    let refuse = |field: &str, why: String| Refusal::invalid(format!("devices[{row}].{field}"), why);
+    let mpxn: Mpxn = mpxn.parse().map_err(|error: crate::domain::IdError| refuse("mpxn", error.to_string()))?;
+    let operator = match operator_id {
+        0 => mpxn.distributor().unwrap_or_default(),
+        id => operator(id).map_err(|why| refuse("operator", why))?,
+    };
+    Ok(DeviceRequest {
+        eui: device_id(id).map_err(|why| refuse("device_id", why))?,
+        mpxn,
+        generation: generation(generation_number).map_err(|why| refuse("generation", why))?,
+        model: model(name).map_err(|why| refuse("model", why))?,
+        operator,
+    })
+}
+
+/// What the messages of a stream did together.
+pub fn devices_put(done: DevicesPut) -> v1::PutDevicesResponse {
+    let DevicesPut { added, changed, unchanged } = done;
+    v1::PutDevicesResponse { added, changed, unchanged }
+}
+
+/// Which device.
+pub fn wanted(request: v1::GetDeviceRequest) -> Result<Eui64, Refusal> {
+    let v1::GetDeviceRequest { device_id: id } = request;
+    device_id(id).map_err(|why| Refusal::invalid("device_id", why))
+}
+
+/// A device.
+pub fn view(view: DeviceView) -> v1::GetDeviceResponse {
+    let DeviceView { device, model, balance: ends, states, position } = view;
+    let Device { eui, mpxn, operator, generation, model: _, listed } = device;
+    v1::GetDeviceResponse {
+        device: Some(v1::Device {
+            device_id: eui.0,
+            mpxn: mpxn.to_string(),
+            generation: wire_generation(generation).into(),
+            model,
+            operator: operator.get().into(),
+        }),
+        in_inventory: listed,
+        balance: Some(balance(ends)),
+        states: states.into_iter().map(state).collect(),
+        position: position.0,
+    }
+}
+
+fn state((rule, code, words): (String, Option<AlertCode>, Vec<u64>)) -> v1::DeviceState {
+    v1::DeviceState { rule, code: code.map_or(0, |code| code.0.into()), words }
+}

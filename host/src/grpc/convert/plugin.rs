@@ -1,0 +1,94 @@
+//! Plugins: pieces of a component in, what is known of it out.
+//!
+//! It must not look into a component. Invariant: no more is gathered than may be uploaded.
+
+use std::time::Duration;
+
+use weir_proto::v1;
+
+use crate::{
+    domain::{PluginInfo, StateKey},
+    pipeline::Refusal,
+};
+
+/// Largest piece of an upload, as the protocol has it.
+const CHUNK_BYTES_MAX: usize = 1 << 20;
+
+/// A component as it comes in.
+#[derive(Debug)]
+pub struct Upload {
+    bytes: Vec<u8>,
+    bytes_max: usize,
+}
+
+impl Upload {
+    /// Nothing yet, and at most `bytes_max` bytes.
+    pub fn new(bytes_max: usize) -> Self {
+        Self { bytes: Vec::new(), bytes_max }
+    }
+
+    /// Takes the next piece.
+    pub fn take(&mut self, request: v1::UploadPluginRequest) -> Result<(), Refusal> {
+        let v1::UploadPluginRequest { chunk } = request;
+        if chunk.len() > CHUNK_BYTES_MAX {
+            let why = format!("{} bytes in one piece; at most {CHUNK_BYTES_MAX} are allowed", chunk.len());
+            return Err(Refusal::invalid("chunk", why));
+        }
+        if chunk.len() > self.bytes_max - self.bytes.len() {
+            let why = format!("the component has more than upload_bytes_max ({}) bytes", self.bytes_max);
+            return Err(Refusal::Exhausted(why));
+        }
+        self.bytes.extend_from_slice(&chunk);
+        Ok(())
+    }
+
+    /// All of it.
+    pub fn finish(self) -> Result<Vec<u8>, Refusal> {
+        if self.bytes.is_empty() {
+            return Err(Refusal::invalid("chunk", "not one byte was sent; a component is expected"));
+        }
+        Ok(self.bytes)
+    }
+}
+
+/// What was kept.
+pub fn uploaded((info, check): (PluginInfo, Duration), rules: Vec<String>) -> v1::UploadPluginResponse {
+    let compile_us = u64::try_from(check.as_micros()).unwrap_or(u64::MAX);
+    v1::UploadPluginResponse { plugin: Some(plugin((info, rules))), compile_us }
+}
+
+/// A plugin, and the rules that use it.
+pub fn plugin((info, rules): (PluginInfo, Vec<String>)) -> v1::Plugin {
+    let PluginInfo {
+        digest,
+        name,
+        version,
+        summary,
+        parameters_schema,
+        state_key,
+        state_words,
+        state_version,
+        reasons,
+        size_bytes,
+        uploaded_ms,
+    } = info;
+    let state_key = match state_key {
+        _ if state_words == 0 => v1::StateKey::Unspecified,
+        StateKey::Device => v1::StateKey::Device,
+        StateKey::DeviceAndCode => v1::StateKey::DeviceAndCode,
+    };
+    v1::Plugin {
+        digest: digest.to_string(),
+        name,
+        version,
+        summary,
+        parameters_schema,
+        state_key: state_key.into(),
+        state_words,
+        state_version,
+        reasons,
+        size_bytes,
+        uploaded_at_ms: uploaded_ms,
+        rules,
+    }
+}

@@ -1,0 +1,86 @@
+//! Rules: what somebody asks for in, what stands out.
+//!
+//! It must not know which rules and plugins there are. Invariant: a scope has each of its entries once, in order, so
+//! that equal scopes are equal texts in the log.
+
+use weir_proto::v1;
+
+use super::{code, each, generation, model, operator, wire_generation};
+use crate::{
+    domain::{Mode, Scope},
+    pipeline::{Refusal, RuleRequest},
+    registry::RuleView,
+};
+
+/// A rule to set.
+pub fn request(request: v1::SetRuleRequest) -> Result<RuleRequest, Refusal> {
+    let v1::SetRuleRequest { name, plugin, parameters, scope: sent, mode: number, position } = request;
+    Ok(RuleRequest {
+        name,
+        plugin,
+        parameters: if parameters.is_empty() { "{}".to_owned() } else { parameters },
+        scope: sent.map(scope).transpose()?.unwrap_or_default(),
+        mode: mode(number)?,
+        order: (position != 0).then_some(position),
+    })
+}
+
+fn mode(number: i32) -> Result<Mode, Refusal> {
+    match v1::RuleMode::try_from(number) {
+        Ok(v1::RuleMode::Unspecified | v1::RuleMode::Active) => Ok(Mode::Active),
+        Ok(v1::RuleMode::Off) => Ok(Mode::Off),
+        Ok(v1::RuleMode::SetAside) => {
+            Err(Refusal::invalid("mode", "only the host sets a rule aside; ask for active or off"))
+        }
+        Err(_) => Err(Refusal::invalid("mode", format!("{number} is no mode of this protocol"))),
+    }
+}
+
+fn scope(sent: v1::RuleScope) -> Result<Scope, Refusal> {
+    let v1::RuleScope { operators, generations, codes, models } = sent;
+    Ok(Scope {
+        operators: sorted(each("scope.operators", operators, operator)?),
+        generations: sorted(each("scope.generations", generations, generation)?),
+        codes: sorted(each("scope.codes", codes, code)?),
+        models: sorted(each("scope.models", models, model)?),
+    })
+}
+
+fn sorted<T: Ord>(mut entries: Vec<T>) -> Vec<T> {
+    entries.sort_unstable();
+    entries.dedup();
+    entries
+}
+
+/// A rule as it stands.
+pub fn view(view: RuleView) -> v1::Rule {
+    let RuleView { name, revision, plugin, parameters, scope, mode, order, since, fault_count, last_fault } = view;
+    let mode = match mode {
+        Mode::Active => v1::RuleMode::Active,
+        Mode::Off => v1::RuleMode::Off,
+        Mode::SetAside => v1::RuleMode::SetAside,
+    };
+    v1::Rule {
+        name,
+        revision: revision.0,
+        plugin_digest: plugin.digest.to_string(),
+        plugin_name: plugin.name,
+        parameters,
+        scope: Some(wire_scope(scope)),
+        mode: mode.into(),
+        position: order,
+        since_position: since.0,
+        fault_count,
+        last_fault,
+    }
+}
+
+fn wire_scope(scope: Scope) -> v1::RuleScope {
+    let Scope { operators, generations, codes, models } = scope;
+    v1::RuleScope {
+        operators: operators.into_iter().map(|operator| operator.get().into()).collect(),
+        generations: generations.into_iter().map(|generation| wire_generation(generation).into()).collect(),
+        codes: codes.into_iter().map(|code| code.0.into()).collect(),
+        models,
+    }
+}

@@ -1,0 +1,84 @@
+//! Every defect a message can have, with the words it is refused with; and that what is in order arrives whole.
+
+use std::fmt::Debug;
+
+use prost::Message;
+use weir_proto::v1;
+
+use super::{alert, count, device, listing, plugin, rule};
+use crate::{
+    books::{CountKey, CountQuery, CountTable, Counts, Grouping},
+    config::IntakeLimits,
+    domain::{
+        Ack, Alert, AlertCode, Balance, Device, Digest, End, Eui64, FaultKind, Generation, Mode, ModelId, Mpxn,
+        OperatorId, PayloadKind, PluginInfo, Position, RejectReason, Revision, Scope, StateKey,
+    },
+    listing::{AlertPage, LoggedAlert, RuleMark},
+    pipeline::{DeviceView, DevicesPut, Refusal},
+    registry::RuleView,
+};
+
+mod answers;
+mod requests;
+
+/// What an invalid request is refused with.
+fn refusal<T: Debug>(result: Result<T, Refusal>) -> String {
+    match result {
+        Err(refusal @ Refusal::Invalid { .. }) => refusal.to_string(),
+        other => panic!("not refused as invalid: {other:?}"),
+    }
+}
+
+/// Checks that each request is refused with words that begin as given.
+fn refused<R, T: Debug>(convert: impl Fn(R) -> Result<T, Refusal>, cases: Vec<(R, &str)>) {
+    for (request, expected) in cases {
+        let message = refusal(convert(request));
+        assert!(message.starts_with(expected), "{message:?} does not begin with {expected:?}");
+    }
+}
+
+fn sent_alert() -> v1::Alert {
+    v1::Alert {
+        device_id: 0x00DB_1234_5678_90A0,
+        recipient_id: 7,
+        originator_counter: Some(0),
+        code: 0x8F40,
+        occurred_at_ms: -5,
+        received_at_ms: 1_700_000_000_000,
+        measurement: Some(-2_530),
+        weight: 3,
+        payload_kind: v1::PayloadKind::Gbz.into(),
+    }
+}
+
+fn logged(position: u64) -> LoggedAlert {
+    LoggedAlert {
+        position: Position(position),
+        alert: Alert {
+            device: Eui64(0x00DB_1234_5678_90A0),
+            recipient: Eui64(7),
+            counter: Some(0),
+            code: AlertCode(0x8F40),
+            occurred_ms: Some(-5),
+            received_ms: Some(1_700_000_000_000),
+            measurement: Some(-2_530),
+            weight: 3,
+            payload: PayloadKind::Gbz,
+        },
+        operator: OperatorId::new(12).unwrap(),
+        generation: Generation::Smets1,
+        model: "ACME-1".into(),
+        end: End::Suppressed,
+        rule: Some(RuleMark {
+            name: "high".into(),
+            revision: Revision(4),
+            plugin_digest: "ab".into(),
+            plugin_name: "threshold".into(),
+            parameters: "{}".into(),
+            reason: "below".into(),
+        }),
+        overruled: false,
+        withheld: 9,
+        faults: vec![("storm".into(), Revision(2), FaultKind::OutOfFuel)],
+    }
+}

@@ -1,0 +1,207 @@
+//! What goes out.
+
+use std::time::Duration;
+
+use super::*;
+
+const ENDS: Balance = Balance { forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
+const WIRE_ENDS: v1::Balance = v1::Balance { received: 10, forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
+
+fn plugin_info() -> PluginInfo {
+    PluginInfo {
+        digest: Digest([0xAB; 32]),
+        name: "threshold".into(),
+        version: "1.2.3".into(),
+        summary: "holds back".into(),
+        parameters_schema: "{}".into(),
+        state_key: StateKey::DeviceAndCode,
+        state_words: 2,
+        state_version: 1,
+        reasons: vec!["below".into()],
+        size_bytes: 99,
+        uploaded_ms: 12,
+    }
+}
+
+#[test]
+fn an_ack_goes_out_whole() {
+    let ack = Ack { sequence: 5, position: Position(8), balance: ENDS, rejections: vec![(3, "code: 7".into())] };
+    let rejections = vec![v1::Rejection { index: 3, reason: "code: 7".into() }];
+    let expected = v1::BatchAck { sequence: 5, position: 8, balance: Some(WIRE_ENDS), rejections };
+    assert_eq!(alert::ack(ack), expected);
+}
+
+#[test]
+fn a_listed_alert_goes_out_whole() {
+    let page = AlertPage { alerts: vec![logged(41)], next: Some(Position(50)), position: Position(50) };
+    let expected = v1::LoggedAlert {
+        position: 41,
+        alert: Some(sent_alert()),
+        operator: 12,
+        generation: v1::Generation::Smets1.into(),
+        model: "ACME-1".into(),
+        outcome: v1::Outcome::Suppressed.into(),
+        rule: Some(v1::RuleMark {
+            name: "high".into(),
+            revision: 4,
+            plugin_digest: "ab".into(),
+            plugin_name: "threshold".into(),
+            parameters: "{}".into(),
+            reason: "below".into(),
+        }),
+        overruled: false,
+        withheld: 9,
+        faults: vec![v1::FaultMark { rule: "storm".into(), revision: 2, kind: "out-of-fuel".into() }],
+    };
+    let response = listing::page(page, 4 << 20);
+    assert_eq!(response.alerts, [expected]);
+    assert_eq!((response.next_page_token.as_str(), response.position), ("p50", 50));
+
+    let last = listing::page(AlertPage { alerts: Vec::new(), next: None, position: Position(50) }, 4 << 20);
+    assert_eq!((last.next_page_token.as_str(), last.position), ("", 50));
+}
+
+#[test]
+fn a_page_fits_a_message_and_goes_on_where_it_was_cut() {
+    for bytes_max in [0, 1_000, 4_000, 10_000] {
+        let alerts: Vec<_> = (0..100).map(logged).collect();
+        let response = listing::page(AlertPage { alerts, next: None, position: Position(100) }, bytes_max);
+        let count = response.alerts.len() as u64;
+        assert!((1..100).contains(&count), "{count} in {bytes_max}");
+        assert!(response.encoded_len() <= bytes_max || count == 1, "{count} in {bytes_max}");
+        assert_eq!((response.next_page_token, response.position), (format!("p{count}"), count));
+    }
+}
+
+#[test]
+fn a_table_of_counts_goes_out_whole_or_not_at_all() {
+    let key = CountKey {
+        code: Some(Some(AlertCode(0x8F40))),
+        rule: Some(String::new()),
+        operator: Some(OperatorId::UNKNOWN),
+        generation: Some(Generation::Smets2),
+        model: Some("ACME-1".into()),
+        start_ms: Some(3_600_000),
+        rejection: Some("code"),
+    };
+    let none = CountKey { code: Some(None), ..CountKey::default() };
+    let counts = Counts { balance: ENDS, represented: 11, overruled: 12, withheld: 13 };
+    let answer = CountTable { rows: vec![(key, counts), (none, counts)], total: counts, position: Position(9) };
+
+    let response = count::table(answer.clone(), 4 << 20).unwrap();
+    let bare =
+        v1::CountRow { balance: Some(WIRE_ENDS), represented: 11, overruled: 12, withheld: 13, ..Default::default() };
+    let expected = v1::CountRow {
+        code: Some(0x8F40),
+        rule: Some(String::new()),
+        operator: Some(0),
+        generation: Some(v1::Generation::Smets2.into()),
+        model: Some("ACME-1".into()),
+        start_ms: Some(3_600_000),
+        rejection: Some("code".into()),
+        ..bare.clone()
+    };
+    assert_eq!(response.rows, [expected, bare.clone()]);
+    assert_eq!((response.total.as_ref(), response.position), (Some(&bare), 9));
+
+    let Err(Refusal::Exhausted(message)) = count::table(answer, response.encoded_len() - 1) else { panic!("it fits") };
+    assert!(message.starts_with("the table has 2 rows, more than a message of message_bytes_max"), "{message}");
+}
+
+#[test]
+fn a_device_goes_out_whole() {
+    let device = Device {
+        eui: Eui64(5),
+        mpxn: "123456".parse().unwrap(),
+        operator: OperatorId::new(12).unwrap(),
+        generation: Generation::Smets2,
+        model: ModelId::of("ACME-1"),
+        listed: true,
+    };
+    let states = vec![("storm".to_owned(), Some(AlertCode(7)), vec![1, 2]), ("burst".to_owned(), None, vec![3])];
+    let view = DeviceView { device, model: "ACME-1".into(), balance: ENDS, states, position: Position(6) };
+    let response = device::view(view.clone());
+    let shown = v1::Device { device_id: 5, mpxn: "123456".into(), generation: 2, model: "ACME-1".into(), operator: 12 };
+    assert_eq!((response.device, response.in_inventory, response.position), (Some(shown), true, 6));
+    assert_eq!(response.balance, Some(WIRE_ENDS));
+    assert_eq!(response.states[0], v1::DeviceState { rule: "storm".into(), code: 7, words: vec![1, 2] });
+    assert_eq!(response.states[1], v1::DeviceState { rule: "burst".into(), code: 0, words: vec![3] });
+
+    let unlisted = DeviceView { device: Device::unlisted(Eui64(5)), model: String::new(), ..view };
+    let response = device::view(unlisted);
+    let only_its_id = v1::Device { device_id: 5, ..v1::Device::default() };
+    assert_eq!((response.device, response.in_inventory), (Some(only_its_id), false));
+
+    let put = device::devices_put(DevicesPut { added: 1, changed: 2, unchanged: 3 });
+    assert_eq!(put, v1::PutDevicesResponse { added: 1, changed: 2, unchanged: 3 });
+}
+
+#[test]
+fn a_plugin_goes_out_whole() {
+    let rules = vec!["high".to_owned()];
+    let response = plugin::uploaded((plugin_info(), Duration::from_micros(1_500)), rules);
+    let expected = v1::Plugin {
+        digest: "ab".repeat(32),
+        name: "threshold".into(),
+        version: "1.2.3".into(),
+        summary: "holds back".into(),
+        parameters_schema: "{}".into(),
+        state_key: v1::StateKey::DeviceAndCode.into(),
+        state_words: 2,
+        state_version: 1,
+        reasons: vec!["below".into()],
+        size_bytes: 99,
+        uploaded_at_ms: 12,
+        rules: vec!["high".into()],
+    };
+    assert_eq!((response.plugin, response.compile_us), (Some(expected), 1_500));
+
+    let stateless = PluginInfo { state_words: 0, ..plugin_info() };
+    assert_eq!(plugin::plugin((stateless, Vec::new())).state_key(), v1::StateKey::Unspecified);
+    let by_device = PluginInfo { state_key: StateKey::Device, ..plugin_info() };
+    assert_eq!(plugin::plugin((by_device, Vec::new())).state_key(), v1::StateKey::Device);
+}
+
+#[test]
+fn a_rule_goes_out_whole() {
+    let scope = Scope {
+        operators: vec![OperatorId::UNKNOWN],
+        generations: vec![Generation::Unknown],
+        codes: vec![AlertCode(0x8F40)],
+        models: vec!["ACME-1".into()],
+    };
+    let view = RuleView {
+        name: "high".into(),
+        revision: Revision(3),
+        plugin: plugin_info(),
+        parameters: "{}".into(),
+        scope,
+        mode: Mode::SetAside,
+        order: 10,
+        since: Position(7),
+        fault_count: 3,
+        last_fault: "trap".into(),
+    };
+    let expected = v1::Rule {
+        name: "high".into(),
+        revision: 3,
+        plugin_digest: "ab".repeat(32),
+        plugin_name: "threshold".into(),
+        parameters: "{}".into(),
+        scope: Some(v1::RuleScope {
+            operators: vec![0],
+            generations: vec![0],
+            codes: vec![0x8F40],
+            models: vec!["ACME-1".into()],
+        }),
+        mode: v1::RuleMode::SetAside.into(),
+        position: 10,
+        since_position: 7,
+        fault_count: 3,
+        last_fault: "trap".into(),
+    };
+    assert_eq!(rule::view(view.clone()), expected);
+    for (mode, shown) in [(Mode::Active, v1::RuleMode::Active), (Mode::Off, v1::RuleMode::Off)] {
+        assert_eq!(rule::view(RuleView { mode, ..view.clone() }).mode(), shown);
+    }
+}

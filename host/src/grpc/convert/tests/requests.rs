@@ -1,0 +1,271 @@
+//! What comes in.
+
+use super::*;
+
+fn batch(alerts: Vec<v1::Alert>) -> v1::StreamAlertsRequest {
+    v1::StreamAlertsRequest { producer_id: "dno.north_1-a".into(), sequence: 5, alerts, unreadable_count: 2 }
+}
+
+#[test]
+fn a_batch_in_order_arrives_whole() {
+    let read = alert::batch(batch(vec![sent_alert()]), &IntakeLimits::default()).unwrap();
+    assert_eq!((read.producer.as_str(), read.sequence, read.unreadable), ("dno.north_1-a", 5, 2));
+    assert_eq!(read.alerts, vec![Ok(logged(0).alert)]);
+
+    let bare = v1::Alert { device_id: 9, code: 65_535, ..v1::Alert::default() };
+    let request = v1::SubmitAlertsRequest { alerts: vec![bare], ..v1::SubmitAlertsRequest::default() };
+    let read = alert::single_batch(request, &IntakeLimits::default()).unwrap();
+    let bare = read.alerts[0].as_ref().unwrap();
+    assert_eq!((bare.occurred_ms, bare.received_ms, bare.counter, bare.measurement), (None, None, None, None));
+    assert_eq!((bare.weight, bare.payload, bare.recipient), (1, PayloadKind::Unspecified, Eui64::NONE));
+    assert_eq!(bare.code, AlertCode(u16::MAX));
+}
+
+#[test]
+fn a_bad_alert_is_a_reject_in_its_place_and_the_others_stay() {
+    let code = v1::Alert { code: 65_536, ..sent_alert() };
+    let kind = v1::Alert { payload_kind: 5, ..sent_alert() };
+    let read = alert::batch(batch(vec![code, sent_alert(), kind]), &IntakeLimits::default()).unwrap();
+
+    let reject = read.alerts[0].as_ref().unwrap_err();
+    assert_eq!((reject.reason, reject.code), (RejectReason::Code, None));
+    assert_eq!(reject.message, "code: 65536 is no alert code; at most 65535 is (16 bits)");
+    assert!(read.alerts[1].is_ok());
+    let reject = read.alerts[2].as_ref().unwrap_err();
+    assert_eq!((reject.reason, reject.code), (RejectReason::PayloadKind, Some(AlertCode(0x8F40))));
+    assert_eq!(reject.message, "payload_kind: 5 is no payload kind of this protocol");
+}
+
+#[test]
+fn every_payload_kind_goes_there_and_back() {
+    let kinds = [
+        (v1::PayloadKind::Unspecified, PayloadKind::Unspecified),
+        (v1::PayloadKind::Dlms, PayloadKind::Dlms),
+        (v1::PayloadKind::Gbz, PayloadKind::Gbz),
+        (v1::PayloadKind::Asn1, PayloadKind::Asn1),
+        (v1::PayloadKind::Csv, PayloadKind::Csv),
+    ];
+    for (sent, kept) in kinds {
+        let sent = v1::Alert { payload_kind: sent.into(), ..sent_alert() };
+        let read = alert::batch(batch(vec![sent]), &IntakeLimits::default()).unwrap().alerts.remove(0).unwrap();
+        assert_eq!(read.payload, kept);
+        assert_eq!(alert::wire_alert(read), sent);
+    }
+}
+
+#[test]
+fn a_bad_batch_is_refused_whole() {
+    let limits = IntakeLimits { batch_alerts_max: 2, ..IntakeLimits::default() };
+    alert::batch(batch(vec![sent_alert(); 2]), &limits).unwrap();
+    let producer = |id: &str| v1::StreamAlertsRequest { producer_id: id.into(), ..batch(Vec::new()) };
+    refused(
+        |request| alert::batch(request, &limits),
+        vec![
+            (batch(vec![sent_alert(); 3]), "alerts: 3 alerts in one batch; at most batch_alerts_max (2) are allowed"),
+            (v1::StreamAlertsRequest { sequence: 0, ..batch(Vec::new()) }, "sequence: 0 is no batch of a producer"),
+            (producer("a b"), "producer_id: \"a b\" is no id; 1 to 64 characters"),
+            (producer("\u{e9}"), "producer_id: \"\u{e9}\" is no id"),
+            (producer(&"x".repeat(65)), &format!("producer_id: \"{}\"... is no id", "x".repeat(40))),
+            (producer("\u{1b}[2J"), "producer_id: \"\\u{1b}[2J\" is no id"),
+        ],
+    );
+    alert::batch(producer(&"x".repeat(64)), &limits).unwrap();
+    let nobody = v1::StreamAlertsRequest { producer_id: String::new(), sequence: 0, ..batch(Vec::new()) };
+    alert::batch(nobody, &limits).unwrap();
+    assert!(refusal(alert::producer(String::new())).starts_with("producer_id: \"\" is no id"));
+}
+
+#[test]
+fn a_listing_is_asked_for_within_limits() {
+    let limits = IntakeLimits::default();
+    let ask = v1::ListAlertsRequest::default;
+    let query = listing::query(ask(), &limits).unwrap();
+    assert_eq!((query.page_size, query.from, query.device, query.rule), (100, Position(0), None, None));
+
+    let query = listing::query(
+        v1::ListAlertsRequest {
+            page_size: 10_000,
+            page_token: "p18446744073709551615".into(),
+            outcomes: vec![
+                v1::Outcome::Duplicate.into(),
+                v1::Outcome::Forwarded.into(),
+                v1::Outcome::Suppressed.into(),
+            ],
+            device_id: 3,
+            codes: vec![1],
+            rule: "high".into(),
+            operators: vec![0, 99],
+            since_ms: 1,
+            until_ms: 2,
+        },
+        &limits,
+    );
+    let query = query.unwrap();
+    assert_eq!((query.page_size, query.from), (10_000, Position(u64::MAX)));
+    assert_eq!(query.ends, [End::Duplicate, End::Forwarded, End::Suppressed]);
+    assert_eq!((query.device, query.codes), (Some(Eui64(3)), vec![AlertCode(1)]));
+    assert_eq!((query.since_ms, query.until_ms, query.rule.as_deref()), (Some(1), Some(2), Some("high")));
+
+    let token = |text: &str| v1::ListAlertsRequest { page_token: text.into(), ..ask() };
+    refused(
+        |request| listing::query(request, &limits),
+        vec![
+            (v1::ListAlertsRequest { page_size: 10_001, ..ask() }, "page_size: 10001 is over list_alerts_max (10000)"),
+            (token("p"), "page_token: \"p\" did not come from this host"),
+            (token("7"), "page_token: "),
+            (token("p-7"), "page_token: "),
+            (token("p+7"), "page_token: "),
+            (token("p18446744073709551616"), "page_token: "),
+            (v1::ListAlertsRequest { outcomes: vec![1, 0], ..ask() }, "outcomes[1]: the outcome is not stated"),
+            (v1::ListAlertsRequest { outcomes: vec![3], ..ask() }, "outcomes[0]: rejected alerts are counted"),
+            (v1::ListAlertsRequest { outcomes: vec![5], ..ask() }, "outcomes[0]: 5 is no outcome"),
+            (v1::ListAlertsRequest { codes: vec![7, 70_000], ..ask() }, "codes[1]: 70000 is no alert code"),
+            (v1::ListAlertsRequest { operators: vec![9], ..ask() }, "operators[0]: 9 is no distributor id"),
+            (v1::ListAlertsRequest { since_ms: -1, ..ask() }, "since_ms: -1 lies before 1970"),
+            (v1::ListAlertsRequest { since_ms: 5, until_ms: 5, ..ask() }, "until_ms: 5 is not after since_ms, 5"),
+            (v1::ListAlertsRequest { until_ms: -1, ..ask() }, "until_ms: -1 is not after since_ms, 0"),
+        ],
+    );
+}
+
+#[test]
+fn counts_are_asked_for() {
+    let ask = v1::QueryCountsRequest::default;
+    let query = count::query(v1::QueryCountsRequest {
+        group_by: (1..=8).collect(),
+        codes: vec![9],
+        rule: "high".into(),
+        operators: vec![10],
+        generations: vec![0, 2],
+        models: vec![String::new(), "ACME-1".into()],
+        since_ms: 3_600_000,
+        until_ms: 7_200_000,
+    })
+    .unwrap();
+    let expected = [
+        Grouping::Code,
+        Grouping::Rule,
+        Grouping::Operator,
+        Grouping::Generation,
+        Grouping::Model,
+        Grouping::Hour,
+        Grouping::Day,
+        Grouping::Rejection,
+    ];
+    assert_eq!(query.group_by, expected);
+    assert_eq!(query.generations, [Generation::Unknown, Generation::Smets2]);
+    assert_eq!(query.models, ["", "ACME-1"]);
+    assert_eq!(
+        (query.since_ms, query.until_ms, query.rule.as_deref()),
+        (Some(3_600_000), Some(7_200_000), Some("high"))
+    );
+    assert_eq!(count::query(ask()).unwrap(), CountQuery::default());
+
+    let group_by = |list: &[i32]| v1::QueryCountsRequest { group_by: list.to_vec(), ..ask() };
+    refused(
+        count::query,
+        vec![
+            (group_by(&[1, 0]), "group_by[1]: the grouping is not stated"),
+            (group_by(&[9]), "group_by[0]: 9 is no grouping"),
+            (v1::QueryCountsRequest { codes: vec![1 << 16], ..ask() }, "codes[0]: 65536 is no alert code"),
+            (v1::QueryCountsRequest { operators: vec![10, 100], ..ask() }, "operators[1]: 100 is no distributor id"),
+            (v1::QueryCountsRequest { generations: vec![3], ..ask() }, "generations[0]: 3 is no generation"),
+            (v1::QueryCountsRequest { models: vec!["x".repeat(65)], ..ask() }, "models[0]: \"xxxx"),
+        ],
+    );
+}
+
+#[test]
+fn a_row_of_an_inventory_is_read_and_a_bad_one_is_named() {
+    // Of the ten last digits, one makes an MPAN of operator 12.
+    let mpans = (0..10).map(|digit| format!("120003456789{digit}"));
+    let mpan = mpans.into_iter().find(|mpan| mpan.parse::<Mpxn>().is_ok()).unwrap();
+    let good = || v1::Device { device_id: 5, mpxn: mpan.clone(), generation: 1, model: "ACME-1".into(), operator: 0 };
+    let put = |devices| device::devices(v1::PutDevicesRequest { devices }, 2);
+
+    let read = put(vec![good(), v1::Device { operator: 23, mpxn: String::new(), generation: 0, ..good() }]).unwrap();
+    assert_eq!((read[0].eui, read[0].operator.get(), read[0].generation), (Eui64(5), 12, Generation::Smets1));
+    assert_eq!((read[0].mpxn.to_string(), read[0].model.as_str()), (mpan.clone(), "ACME-1"));
+    assert_eq!((read[1].operator.get(), read[1].generation), (23, Generation::Unknown));
+    assert_eq!(put(vec![v1::Device { mpxn: "123456".into(), ..good() }]).unwrap()[0].operator, OperatorId::UNKNOWN);
+
+    refused(
+        put,
+        vec![
+            (vec![good(), good(), good()], "devices: 3 devices in one message; at most put_devices_max (2)"),
+            (vec![good(), v1::Device { device_id: 0, ..good() }], "devices[1].device_id: 0 is no device"),
+            (vec![v1::Device { mpxn: "12".into(), ..good() }], "devices[0].mpxn: expected an MPAN"),
+            (vec![v1::Device { generation: 3, ..good() }], "devices[0].generation: 3 is no generation"),
+            (vec![v1::Device { model: "\u{e9}".repeat(33), ..good() }], "devices[0].model: \"\u{e9}"),
+            (vec![v1::Device { model: "a\tb".into(), ..good() }], "devices[0].model: \"a\\tb\" has a control"),
+            (vec![v1::Device { operator: 266, ..good() }], "devices[0].operator: 266 is no distributor id"),
+        ],
+    );
+    assert_eq!(device::wanted(v1::GetDeviceRequest { device_id: 5 }).unwrap(), Eui64(5));
+    let nobody = device::wanted(v1::GetDeviceRequest { device_id: 0 });
+    assert!(refusal(nobody).starts_with("device_id: 0 is no device"));
+}
+
+#[test]
+fn a_rule_is_asked_for() {
+    let ask =
+        || v1::SetRuleRequest { name: "high".into(), plugin: "threshold".into(), ..v1::SetRuleRequest::default() };
+    let read = rule::request(ask()).unwrap();
+    assert_eq!((read.parameters.as_str(), read.mode, read.order), ("{}", Mode::Active, None));
+    assert!(read.scope.is_everything());
+
+    let scope = v1::RuleScope {
+        operators: vec![23, 0, 23],
+        generations: vec![2, 0, 1, 2],
+        codes: vec![9, 1, 9],
+        models: vec!["b".into(), "a".into(), "b".into()],
+    };
+    let read = rule::request(v1::SetRuleRequest {
+        parameters: "{\"below_dv\": 2530}".into(),
+        scope: Some(scope),
+        mode: v1::RuleMode::Off.into(),
+        position: 1_000_000,
+        ..ask()
+    })
+    .unwrap();
+    assert_eq!((read.name.as_str(), read.plugin.as_str()), ("high", "threshold"));
+    assert_eq!(read.parameters, "{\"below_dv\": 2530}");
+    assert_eq!((read.mode, read.order), (Mode::Off, Some(1_000_000)));
+    let expected = Scope {
+        operators: vec![OperatorId::UNKNOWN, OperatorId::new(23).unwrap()],
+        generations: vec![Generation::Unknown, Generation::Smets1, Generation::Smets2],
+        codes: vec![AlertCode(1), AlertCode(9)],
+        models: vec!["a".into(), "b".into()],
+    };
+    assert_eq!(read.scope, expected);
+
+    let scope = |scope| v1::SetRuleRequest { scope: Some(scope), ..ask() };
+    let scoped = v1::RuleScope::default;
+    refused(
+        rule::request,
+        vec![
+            (scope(v1::RuleScope { operators: vec![7], ..scoped() }), "scope.operators[0]: 7 is no distributor id"),
+            (scope(v1::RuleScope { generations: vec![-1], ..scoped() }), "scope.generations[0]: -1 is no generation"),
+            (scope(v1::RuleScope { codes: vec![1, 65_536], ..scoped() }), "scope.codes[1]: 65536 is no alert code"),
+            (scope(v1::RuleScope { models: vec!["\0".into()], ..scoped() }), "scope.models[0]: \"\\0\" has a control"),
+            (v1::SetRuleRequest { mode: 3, ..ask() }, "mode: only the host sets a rule aside"),
+            (v1::SetRuleRequest { mode: 4, ..ask() }, "mode: 4 is no mode"),
+        ],
+    );
+}
+
+#[test]
+fn an_upload_is_gathered_up_to_its_limit() {
+    let piece = |size| v1::UploadPluginRequest { chunk: vec![7; size] };
+    let mut upload = plugin::Upload::new(3 << 20);
+    for _ in 0..3 {
+        upload.take(piece(1 << 20)).unwrap();
+    }
+    assert!(
+        refusal(upload.take(piece((1 << 20) + 1))).starts_with("chunk: 1048577 bytes in one piece; at most 1048576")
+    );
+    let Err(Refusal::Exhausted(message)) = upload.take(piece(1)) else { panic!("a byte too many was taken") };
+    assert_eq!(message, "the component has more than upload_bytes_max (3145728) bytes");
+    assert_eq!(upload.finish().unwrap().len(), 3 << 20);
+    assert!(refusal(plugin::Upload::new(9).finish()).starts_with("chunk: not one byte was sent"));
+}

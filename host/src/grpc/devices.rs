@@ -1,0 +1,51 @@
+//! DeviceService: the inventory in, one device out.
+//!
+//! It must not know how devices are kept. Invariant: each message of an inventory is committed before the next is read,
+//! so what a broken stream has done is a whole number of messages.
+
+use tonic::{Request, Response, Status, Streaming};
+use weir_proto::v1::{self, device_service_server::DeviceService};
+
+use super::{convert::device, status::status};
+use crate::pipeline::{DevicesPut, Handle};
+
+/// The service.
+pub struct Devices {
+    handle: Handle,
+    put_devices_max: usize,
+}
+
+impl Devices {
+    /// Takes at most `put_devices_max` devices a message.
+    pub fn new(handle: Handle, put_devices_max: usize) -> Self {
+        Self { handle, put_devices_max }
+    }
+}
+
+#[tonic::async_trait]
+impl DeviceService for Devices {
+    async fn put_devices(
+        &self,
+        request: Request<Streaming<v1::PutDevicesRequest>>,
+    ) -> Result<Response<v1::PutDevicesResponse>, Status> {
+        let mut messages = request.into_inner();
+        let mut total = DevicesPut::default();
+        while let Some(message) = messages.message().await? {
+            let devices = device::devices(message, self.put_devices_max).map_err(status)?;
+            let DevicesPut { added, changed, unchanged } = self.handle.put_devices(devices).await.map_err(status)?;
+            total.added += added;
+            total.changed += changed;
+            total.unchanged += unchanged;
+        }
+        Ok(Response::new(device::devices_put(total)))
+    }
+
+    async fn get_device(
+        &self,
+        request: Request<v1::GetDeviceRequest>,
+    ) -> Result<Response<v1::GetDeviceResponse>, Status> {
+        let eui = device::wanted(request.into_inner()).map_err(status)?;
+        let view = self.handle.device(eui).await.map_err(status)?;
+        Ok(Response::new(device::view(view)))
+    }
+}

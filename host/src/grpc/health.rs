@@ -1,0 +1,46 @@
+//! Health: whether the host takes alerts, in the standard protocol.
+//!
+//! It must not know why a host would not. Invariant: all services share one answer, for they share one pipeline.
+
+use tokio::sync::watch;
+use tonic::server::NamedService;
+use tonic_health::{ServingStatus, server::HealthReporter};
+use weir_proto::v1::{
+    alert_service_server::AlertServiceServer, count_service_server::CountServiceServer,
+    device_service_server::DeviceServiceServer, plugin_service_server::PluginServiceServer,
+    rule_service_server::RuleServiceServer,
+};
+
+use super::{alerts::Alerts, counts::Counts, devices::Devices, plugins::Plugins, rules::Rules};
+use crate::pipeline::Status;
+
+/// The services by name; the empty name is the server as a whole.
+const SERVICES: [&str; 6] = [
+    "",
+    AlertServiceServer::<Alerts>::NAME,
+    PluginServiceServer::<Plugins>::NAME,
+    RuleServiceServer::<Rules>::NAME,
+    DeviceServiceServer::<Devices>::NAME,
+    CountServiceServer::<Counts>::NAME,
+];
+
+/// Reports what the pipeline says of itself, as long as it is polled. It does not return.
+pub async fn follow(mut status: watch::Receiver<Status>, reporter: &HealthReporter) {
+    loop {
+        let serving = *status.borrow_and_update() == Status::Serving;
+        report(reporter, serving).await;
+        if status.changed().await.is_err() {
+            // Nobody is left who could change it: the pipeline is gone.
+            report(reporter, false).await;
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// Reports one answer for all services.
+pub async fn report(reporter: &HealthReporter, serving: bool) {
+    let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+    for service in SERVICES {
+        reporter.set_service_status(service, status).await;
+    }
+}

@@ -1,0 +1,60 @@
+//! PluginService: components in, what is known of them out.
+//!
+//! It must not look into a component. Invariant: an upload holds no more bytes than the limit, and nothing is kept of
+//! one that did not end.
+
+use tonic::{Request, Response, Status, Streaming};
+use weir_proto::v1::{self, plugin_service_server::PluginService};
+
+use super::{convert::plugin, status::status};
+use crate::pipeline::Handle;
+
+/// The service.
+pub struct Plugins {
+    handle: Handle,
+    upload_bytes_max: usize,
+}
+
+impl Plugins {
+    /// Takes components of at most `upload_bytes_max` bytes.
+    pub fn new(handle: Handle, upload_bytes_max: usize) -> Self {
+        Self { handle, upload_bytes_max }
+    }
+}
+
+#[tonic::async_trait]
+impl PluginService for Plugins {
+    async fn upload_plugin(
+        &self,
+        request: Request<Streaming<v1::UploadPluginRequest>>,
+    ) -> Result<Response<v1::UploadPluginResponse>, Status> {
+        let mut pieces = request.into_inner();
+        let mut upload = plugin::Upload::new(self.upload_bytes_max);
+        while let Some(piece) = pieces.message().await? {
+            upload.take(piece).map_err(status)?;
+        }
+        let bytes = upload.finish().map_err(status)?;
+        let kept = self.handle.add_plugin(bytes).await.map_err(status)?;
+        // An upload of known bytes may be of a plugin that rules use already.
+        let rules = self.handle.plugin(&kept.0.digest.to_string()).map(|(_, rules)| rules).map_err(status)?;
+        Ok(Response::new(plugin::uploaded(kept, rules)))
+    }
+
+    async fn list_plugins(
+        &self,
+        request: Request<v1::ListPluginsRequest>,
+    ) -> Result<Response<v1::ListPluginsResponse>, Status> {
+        let v1::ListPluginsRequest {} = request.into_inner();
+        let plugins = self.handle.plugins().into_iter().map(plugin::plugin).collect();
+        Ok(Response::new(v1::ListPluginsResponse { plugins }))
+    }
+
+    async fn get_plugin(
+        &self,
+        request: Request<v1::GetPluginRequest>,
+    ) -> Result<Response<v1::GetPluginResponse>, Status> {
+        let v1::GetPluginRequest { plugin: wanted } = request.into_inner();
+        let found = self.handle.plugin(&wanted).map_err(status)?;
+        Ok(Response::new(v1::GetPluginResponse { plugin: Some(plugin::plugin(found)) }))
+    }
+}

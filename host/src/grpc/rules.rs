@@ -1,0 +1,48 @@
+//! RuleService: rules set, listed and removed.
+//!
+//! It must not know what a rule does. Invariant: a rule is shown only as the pipeline says it stands.
+
+use tonic::{Request, Response, Status};
+use weir_proto::v1::{self, rule_service_server::RuleService};
+
+use super::{convert::rule, status::status};
+use crate::pipeline::Handle;
+
+/// The service.
+pub struct Rules {
+    handle: Handle,
+}
+
+impl Rules {
+    /// Over a pipeline.
+    pub fn new(handle: Handle) -> Self {
+        Self { handle }
+    }
+}
+
+#[tonic::async_trait]
+impl RuleService for Rules {
+    async fn set_rule(&self, request: Request<v1::SetRuleRequest>) -> Result<Response<v1::SetRuleResponse>, Status> {
+        let wanted = rule::request(request.into_inner()).map_err(status)?;
+        let view = self.handle.set_rule(wanted).await.map_err(status)?;
+        Ok(Response::new(v1::SetRuleResponse { rule: Some(rule::view(view)) }))
+    }
+
+    async fn list_rules(
+        &self,
+        request: Request<v1::ListRulesRequest>,
+    ) -> Result<Response<v1::ListRulesResponse>, Status> {
+        let v1::ListRulesRequest {} = request.into_inner();
+        let rules = self.handle.rules().into_iter().map(rule::view).collect();
+        Ok(Response::new(v1::ListRulesResponse { rules }))
+    }
+
+    async fn remove_rule(
+        &self,
+        request: Request<v1::RemoveRuleRequest>,
+    ) -> Result<Response<v1::RemoveRuleResponse>, Status> {
+        let v1::RemoveRuleRequest { name } = request.into_inner();
+        let revision = self.handle.remove_rule(&name).await.map_err(status)?;
+        Ok(Response::new(v1::RemoveRuleResponse { revision: revision.0 }))
+    }
+}
