@@ -1,1 +1,151 @@
-//! Admission.
+//! Admission: shape and time checks, the join with the inventory, and the search for copies already seen.
+//!
+//! It must not know rules, the store or a clock: the time is handed in. Invariant: an alert that was admitted has
+//! every column filled, and its device has a number.
+
+mod inventory;
+mod windows;
+
+pub use inventory::{Change, Inventory, InventoryError};
+pub use windows::Windows;
+
+use crate::{
+    config::IntakeLimits,
+    domain::{Alert, DeviceNo, Eui64, HOUR_MS, Millis, Reject, RejectReason, Rejected, Rows},
+};
+
+/// Earliest and latest time of occurrence that fits a calendar: the years 1970 to 2200.
+const OCCURRED_MS: std::ops::Range<Millis> = 0..7_258_118_400_000;
+
+/// What the checks go by, for one group.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// The host's clock.
+    pub now_ms: Millis,
+    /// Earliest time of receipt: what the log keeps.
+    pub received_ms_min: Millis,
+    /// Latest time of receipt.
+    pub received_ms_max: Millis,
+    /// Largest weight.
+    pub weight_max: u32,
+    /// Devices at most.
+    pub devices_max: u32,
+}
+
+impl Bounds {
+    /// The bounds at a time.
+    pub fn new(now_ms: Millis, limits: &IntakeLimits, retention_days: u32) -> Self {
+        Self {
+            now_ms,
+            received_ms_min: now_ms.saturating_sub(i64::from(retention_days) * 24 * HOUR_MS).max(0),
+            received_ms_max: now_ms.saturating_add(i64::try_from(limits.future_s_max).unwrap_or(0) * 1000),
+            weight_max: limits.weight_max,
+            devices_max: limits.devices_max,
+        }
+    }
+}
+
+/// A group on its way in.
+#[derive(Debug, Default)]
+pub struct Admitted {
+    /// The alerts, copies included.
+    pub rows: Rows,
+    /// Per row, whether it was seen before.
+    pub duplicate: Vec<bool>,
+    /// What could not be taken, by kind.
+    pub rejected: Vec<Rejected>,
+    /// Numbers of devices met for the first time.
+    pub new_devices: Vec<DeviceNo>,
+}
+
+impl Admitted {
+    /// Takes one alert in, or says why not. A rejection is counted either way.
+    pub fn take(
+        &mut self,
+        alert: &Result<Alert, Reject>,
+        bounds: &Bounds,
+        inventory: &mut Inventory,
+        windows: &mut Windows,
+    ) -> Result<(), Reject> {
+        let admitted = alert.clone().and_then(|alert| {
+            let times = settle_times(&alert, bounds)?;
+            let device_no = self.number(&alert, bounds, inventory)?;
+            Ok((alert, times, device_no))
+        });
+        match admitted {
+            Ok((alert, times, device_no)) => {
+                let copy = alert.counter.is_some_and(|counter| windows.note(device_no, alert.recipient, counter));
+                self.rows.push(&alert, times, device_no, inventory.join(device_no));
+                self.duplicate.push(copy);
+                Ok(())
+            }
+            Err(reject) => {
+                self.reject(&reject, bounds.now_ms, 1);
+                Err(reject)
+            }
+        }
+    }
+
+    /// Counts rejected inputs.
+    pub fn reject(&mut self, reject: &Reject, now_ms: Millis, count: u64) {
+        let hour = hour_of(now_ms);
+        let same = |r: &&mut Rejected| r.reason == reject.reason && r.code == reject.code && r.hour == hour;
+        match self.rejected.iter_mut().find(same) {
+            Some(rejected) => rejected.count += count,
+            None => self.rejected.push(Rejected { reason: reject.reason, code: reject.code, hour, count }),
+        }
+    }
+
+    fn number(&mut self, alert: &Alert, bounds: &Bounds, inventory: &mut Inventory) -> Result<DeviceNo, Reject> {
+        if let Some(number) = inventory.number(alert.device) {
+            return Ok(number);
+        }
+        if alert.device == Eui64(0) {
+            return Err(reject(alert, RejectReason::DeviceId, "device_id: 0 is no device".into()));
+        }
+        if inventory.len() >= bounds.devices_max {
+            let message = format!(
+                "device_id: {} is not known, and devices_max ({}) is reached",
+                alert.device, bounds.devices_max
+            );
+            return Err(reject(alert, RejectReason::DeviceLimit, message));
+        }
+        let number = inventory.meet(alert.device);
+        self.new_devices.push(number);
+        Ok(number)
+    }
+}
+
+/// Hour of a time, since 1970-01-01T00:00:00Z.
+pub fn hour_of(time_ms: Millis) -> u32 {
+    u32::try_from(time_ms.div_euclid(HOUR_MS)).unwrap_or(0)
+}
+
+fn reject(alert: &Alert, reason: RejectReason, message: String) -> Reject {
+    Reject { reason, code: Some(alert.code), message }
+}
+
+/// Times of occurrence and receipt, both filled in and in range.
+fn settle_times(alert: &Alert, bounds: &Bounds) -> Result<(Millis, Millis), Reject> {
+    let received = alert.received_ms.unwrap_or(bounds.now_ms);
+    if !(bounds.received_ms_min..=bounds.received_ms_max).contains(&received) {
+        let message = format!(
+            "received_at_ms: {received} lies outside {} (what the log keeps) to {} (the host's clock and future_s_max)",
+            bounds.received_ms_min, bounds.received_ms_max
+        );
+        return Err(reject(alert, RejectReason::ReceivedAt, message));
+    }
+    let occurred = alert.occurred_ms.unwrap_or(received);
+    if !OCCURRED_MS.contains(&occurred) {
+        let message = format!("occurred_at_ms: {occurred} lies outside the years 1970 to 2200");
+        return Err(reject(alert, RejectReason::OccurredAt, message));
+    }
+    if alert.weight > bounds.weight_max || alert.weight == 0 {
+        let message = format!("weight: {} is not 1 to weight_max ({})", alert.weight, bounds.weight_max);
+        return Err(reject(alert, RejectReason::Weight, message));
+    }
+    Ok((occurred, received))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,17 @@
-//! Listing logged alerts: filter the log, name the rule behind each verdict.
+//! Listing logged alerts: filter groups of the log, and name the rule behind each verdict.
+//!
+//! It must not know how groups are kept. Invariant: what is listed is what was committed, in log order; a page goes on
+//! exactly where the one before ended, whatever has arrived since.
 
-use crate::domain::{Alert, AlertCode, End, Eui64, FaultKind, Generation, Millis, OperatorId, Position, Revision};
+use std::collections::HashMap;
+
+use crate::{
+    domain::{
+        Alert, AlertCode, End, Eui64, FaultKind, Flags, Generation, Group, Millis, ModelId, OperatorId, Position,
+        Revision,
+    },
+    registry::Registry,
+};
 
 /// Which alerts. An empty list lets everything through.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,6 +34,25 @@ pub struct AlertQuery {
     pub since_ms: Option<Millis>,
     /// Received before.
     pub until_ms: Option<Millis>,
+}
+
+impl AlertQuery {
+    /// The times of receipt it lets through.
+    pub fn received_ms(&self) -> std::ops::Range<Millis> {
+        self.since_ms.unwrap_or(Millis::MIN)..self.until_ms.unwrap_or(Millis::MAX)
+    }
+
+    fn admits(&self, group: &Group, row: usize, revisions: Option<&[Revision]>) -> bool {
+        let rows = &group.rows;
+        let mark = group.mark_of(row);
+        let operator = OperatorId::new(u32::from(rows.operator[row])).unwrap_or_default();
+        self.device.is_none_or(|device| rows.device[row] == device.0)
+            && (self.ends.is_empty() || self.ends.contains(&mark.end))
+            && (self.codes.is_empty() || self.codes.contains(&AlertCode(rows.code[row])))
+            && revisions.is_none_or(|revisions| revisions.contains(&mark.rule))
+            && (self.operators.is_empty() || self.operators.contains(&operator))
+            && self.received_ms().contains(&rows.received_ms[row])
+    }
 }
 
 /// The rule behind a verdict, as it was then.
@@ -76,4 +106,91 @@ pub struct AlertPage {
     pub next: Option<Position>,
     /// Everything before was looked at.
     pub position: Position,
+}
+
+/// A page while groups are looked through.
+pub struct Listing<'a> {
+    query: &'a AlertQuery,
+    registry: &'a Registry,
+    models: &'a HashMap<ModelId, String>,
+    /// The revisions that the query's rule has had.
+    revisions: Option<Vec<Revision>>,
+    page: AlertPage,
+}
+
+impl<'a> Listing<'a> {
+    /// An empty page.
+    pub fn new(query: &'a AlertQuery, registry: &'a Registry, models: &'a HashMap<ModelId, String>) -> Self {
+        let revisions = query.rule.as_ref().map(|name| {
+            registry.revisions().iter().filter(|entry| entry.name == *name).map(|entry| entry.revision).collect()
+        });
+        let page = AlertPage { alerts: Vec::new(), next: None, position: query.from };
+        Self { query, registry, models, revisions, page }
+    }
+
+    /// Looks through one group; false when the page is full and no further group is wanted.
+    pub fn take(&mut self, group: &Group) -> bool {
+        for row in 0..group.rows.len() {
+            let position = group.first.after(row);
+            if position < self.query.from || !self.query.admits(group, row, self.revisions.as_deref()) {
+                continue;
+            }
+            if self.page.alerts.len() == self.query.page_size {
+                self.page.next = Some(position);
+                self.page.position = position;
+                return false;
+            }
+            let alert = self.logged(group, row, position);
+            self.page.alerts.push(alert);
+        }
+        self.page.position = group.end();
+        true
+    }
+
+    /// Passes over groups up to a position: nothing in them was asked for.
+    pub fn skip(&mut self, end: Position) {
+        self.page.position = end;
+    }
+
+    /// The page as far as it came.
+    pub fn finish(self) -> AlertPage {
+        self.page
+    }
+
+    fn logged(&self, group: &Group, row: usize, position: Position) -> LoggedAlert {
+        let mark = group.mark_of(row);
+        let rows = &group.rows;
+        let failed = group.faults.iter().filter(|fault| {
+            let row = row as u32;
+            row >= fault.first_row && row - fault.first_row < fault.row_count && mark.end != End::Duplicate
+        });
+        let name = |revision| self.registry.revision(revision).map_or(String::new(), |entry| entry.name.clone());
+        LoggedAlert {
+            position,
+            alert: rows.alert(row),
+            operator: OperatorId::new(u32::from(rows.operator[row])).unwrap_or_default(),
+            generation: Flags(rows.flags[row]).generation(),
+            model: self.models.get(&ModelId(rows.model[row])).cloned().unwrap_or_default(),
+            end: mark.end,
+            rule: self.rule_mark(mark.rule, mark.reason),
+            overruled: mark.is_overruled(),
+            withheld: group.withheld[row],
+            faults: failed.map(|fault| (name(fault.rule), fault.rule, fault.kind)).collect(),
+        }
+    }
+
+    fn rule_mark(&self, revision: Revision, reason: u8) -> Option<RuleMark> {
+        let entry = self.registry.revision(revision)?;
+        let rule = entry.rule.as_ref()?;
+        let plugin = self.registry.plugin(&rule.plugin)?;
+        let reason = usize::from(reason).checked_sub(1).and_then(|index| plugin.reasons.get(index));
+        Some(RuleMark {
+            name: entry.name.clone(),
+            revision,
+            plugin_digest: rule.plugin.to_string(),
+            plugin_name: plugin.name.clone(),
+            parameters: rule.parameters.clone(),
+            reason: reason.cloned().unwrap_or_default(),
+        })
+    }
 }

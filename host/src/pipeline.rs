@@ -1,35 +1,23 @@
 //! The pipeline: collect, admit, evaluate, commit, act.
+//!
+//! Two threads. The *fold* collects a group, admits and evaluates it and hands its effects over; the *committer* writes
+//! them in one transaction and only then acts: answers producers, publishes counts and rules. So a group is evaluated
+//! while the one before is in its fsync, and answers keep their order.
+//!
+//! It must not know gRPC. Invariant: nobody is told of anything before the transaction that holds it is durable. When
+//! one fails, memory that ran ahead of the disk is thrown away and built again from the store.
 
+mod changes;
+mod collect;
+mod commit;
+mod engine;
 mod handle;
+mod open;
+mod producers;
+mod shared;
+mod supervise;
 
 pub use handle::{Batch, DeviceRequest, DeviceView, DevicesPut, Handle, Refusal, RuleRequest, Status};
-
-/// The pipeline's thread. Join it at the end.
-pub struct Runner {}
-
-impl Runner {
-    /// Waits until the pipeline has stopped.
-    pub fn join(self) {
-        unimplemented!()
-    }
-}
-
-/// Why a host did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The store cannot be opened or read.
-    #[error("store: {0}")]
-    Store(String),
-    /// A code of `protected_codes` cannot be read.
-    #[error("protected_codes: {0}")]
-    ProtectedCodes(String),
-    /// The pipeline's thread could not be started.
-    #[error("pipeline: {0}")]
-    Thread(std::io::Error),
-}
-
-/// Opens the store of a configuration, recovers, and starts.
-#[allow(unused_variables)]
-pub fn start(config: crate::config::Config) -> Result<(Handle, Runner), StartError> {
-    unimplemented!()
-}
+pub use open::{Opener, Parts, StartError, acks_kept};
+pub use shared::Clock;
+pub use supervise::{Runner, start, start_with};

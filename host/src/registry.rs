@@ -1,6 +1,19 @@
-//! Plugins and rules by name: what the chain is, and was at any position.
+//! Plugins and rules by name: what the chain is, and what it was at any position of the log.
+//!
+//! It must not know the store or who asks. Invariant: revisions are only ever appended, and the chain at a position
+//! follows from those that hold from there or before.
 
-use crate::domain::{Mode, PluginInfo, Position, Revision, Scope};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+};
+
+use crate::{
+    domain::{Digest, Judge, Mode, PluginInfo, Position, Revision, Rule, RuleRevision, Scope},
+    evaluate::{Chain, ChainRule, CodeSet, Filter},
+    plugin::Plugin,
+};
 
 /// A rule as its users see it.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,4 +38,222 @@ pub struct RuleView {
     pub fault_count: u64,
     /// The last failure.
     pub last_fault: String,
+}
+
+/// Where a rule's judge comes from.
+#[derive(Clone)]
+pub enum Source {
+    /// A sandboxed component.
+    Component(Plugin),
+    /// Native code: what tests compare the sandbox with. The function makes a judge of parameters.
+    Native(PluginInfo, Arc<dyn Fn(&str) -> Judge + Send + Sync>),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.info().name).finish()
+    }
+}
+
+impl Source {
+    /// What it says of itself.
+    pub fn info(&self) -> &PluginInfo {
+        match self {
+            Self::Component(plugin) => plugin.info(),
+            Self::Native(info, _) => info,
+        }
+    }
+
+    fn judge(&self, parameters: &str) -> Judge {
+        match self {
+            Self::Component(plugin) => plugin.judge(parameters),
+            Self::Native(_, make) => make(parameters),
+        }
+    }
+}
+
+/// Plugins ready to be called, by digest.
+pub type Sources = HashMap<Digest, Source>;
+
+/// A rule of a plugin that is not at hand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("rule {rule}: its plugin {digest} is not in the store")]
+pub struct MissingPlugin {
+    /// The rule.
+    pub rule: String,
+    /// The plugin.
+    pub digest: Digest,
+}
+
+/// One rule as it stood at a position.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Standing<'a> {
+    /// Its revision, with its name.
+    pub revision: &'a RuleRevision,
+    /// The rule.
+    pub rule: &'a Rule,
+}
+
+/// All plugins and all revisions.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    plugins: BTreeMap<Digest, PluginInfo>,
+    revisions: Vec<RuleRevision>,
+}
+
+impl Registry {
+    /// From what a store kept; revisions in order.
+    pub fn load(plugins: Vec<PluginInfo>, revisions: Vec<RuleRevision>) -> Self {
+        Self { plugins: plugins.into_iter().map(|info| (info.digest, info)).collect(), revisions }
+    }
+
+    /// The plugins, newest first.
+    pub fn plugins(&self) -> Vec<&PluginInfo> {
+        let mut plugins: Vec<&PluginInfo> = self.plugins.values().collect();
+        plugins.sort_by_key(|info| (std::cmp::Reverse(info.uploaded_ms), info.digest));
+        plugins
+    }
+
+    /// One plugin.
+    pub fn plugin(&self, digest: &Digest) -> Option<&PluginInfo> {
+        self.plugins.get(digest)
+    }
+
+    /// A plugin by digest, by 8 or more digits it begins with, or by name: then the newest. An error says why not.
+    pub fn resolve(&self, wanted: &str) -> Result<&PluginInfo, String> {
+        let plugins = self.plugins();
+        if let Some(named) = plugins.iter().find(|info| info.name == wanted) {
+            return Ok(named);
+        }
+        let begins = |info: &&&PluginInfo| wanted.len() >= 8 && info.digest.to_string().starts_with(wanted);
+        match plugins.iter().filter(begins).collect::<Vec<_>>()[..] {
+            [one] => Ok(one),
+            [] => {
+                let names: Vec<&str> = plugins.iter().map(|info| info.name.as_str()).collect();
+                Err(format!("no plugin has the name or digest {wanted:?}; there are: {}", list(&names)))
+            }
+            _ => Err(format!("more than one plugin's digest begins with {wanted:?}; give more digits")),
+        }
+    }
+
+    /// Keeps a plugin.
+    pub fn add_plugin(&mut self, info: PluginInfo) {
+        self.plugins.insert(info.digest, info);
+    }
+
+    /// One revision.
+    pub fn revision(&self, revision: Revision) -> Option<&RuleRevision> {
+        self.revisions.binary_search_by_key(&revision, |entry| entry.revision).ok().map(|at| &self.revisions[at])
+    }
+
+    /// All revisions in order.
+    pub fn revisions(&self) -> &[RuleRevision] {
+        &self.revisions
+    }
+
+    /// The number that the next change gets.
+    pub fn next_revision(&self) -> Revision {
+        Revision(self.revisions.last().map_or(0, |entry| entry.revision.0) + 1)
+    }
+
+    /// Appends a change. Its number is the next one.
+    pub fn append(&mut self, entry: RuleRevision) {
+        debug_assert_eq!(entry.revision, self.next_revision(), "revisions are numbered without gaps");
+        self.revisions.push(entry);
+    }
+
+    /// The rules at a position, off ones included, in the order they judge.
+    pub fn rules_at(&self, position: Position) -> Vec<Standing<'_>> {
+        let mut last: BTreeMap<&str, &RuleRevision> = BTreeMap::new();
+        for entry in self.revisions.iter().filter(|entry| entry.since <= position) {
+            last.insert(&entry.name, entry);
+        }
+        let standing = |revision: &'_ &'_ RuleRevision| revision.rule.is_some();
+        let mut rules: Vec<Standing<'_>> = last
+            .into_values()
+            .filter(standing)
+            .filter_map(|revision| revision.rule.as_ref().map(|rule| Standing { revision, rule }))
+            .collect();
+        rules.sort_by(|a, b| (a.rule.order, &a.revision.name).cmp(&(b.rule.order, &b.revision.name)));
+        rules
+    }
+
+    /// The rules as they stand now.
+    pub fn rules(&self) -> Vec<Standing<'_>> {
+        self.rules_at(Position(u64::MAX))
+    }
+
+    /// One rule as it stands now.
+    pub fn rule(&self, name: &str) -> Option<Standing<'_>> {
+        self.rules().into_iter().find(|standing| standing.revision.name == name)
+    }
+
+    /// Every position at which the rules changed, ascending, each once.
+    pub fn turning_points(&self) -> Vec<Position> {
+        let mut points: Vec<Position> = self.revisions.iter().map(|entry| entry.since).collect();
+        points.sort_unstable();
+        points.dedup();
+        points
+    }
+
+    /// The chain of active rules at a position.
+    pub fn chain_at(
+        &self,
+        position: Position,
+        sources: &Sources,
+        protected: &CodeSet,
+        codes_per_device_max: usize,
+    ) -> Result<Chain, MissingPlugin> {
+        let active = self.rules_at(position).into_iter().filter(|standing| standing.rule.mode == Mode::Active);
+        let rules = active.map(|standing| chain_rule(standing, sources)).collect::<Result<_, _>>()?;
+        Ok(Chain { rules, protected: protected.clone(), codes_per_device_max })
+    }
+
+    /// Whose state a new revision of a rule goes on with: the one before, if the words mean the same; else its own.
+    pub fn namespace(&self, name: &str, plugin: &PluginInfo, own: Revision) -> Revision {
+        let shape = |info: &PluginInfo| (info.name.clone(), info.state_key, info.state_words, info.state_version);
+        self.rule(name)
+            .filter(|before| self.plugin(&before.rule.plugin).is_some_and(|info| shape(info) == shape(plugin)))
+            .map_or(own, |before| before.rule.namespace)
+    }
+
+    /// The namespaces whose state is kept now.
+    pub fn live_namespaces(&self) -> Vec<Revision> {
+        self.rules().into_iter().map(|standing| standing.rule.namespace).collect()
+    }
+
+    /// The plugin a namespace's words belong to.
+    pub fn namespace_plugin(&self, namespace: Revision) -> Option<&PluginInfo> {
+        let rule = self.revision(namespace)?.rule.as_ref()?;
+        self.plugin(&rule.plugin)
+    }
+
+    /// Names of the rules that use a plugin now.
+    pub fn users_of(&self, digest: &Digest) -> Vec<String> {
+        let uses = self.rules().into_iter().filter(|standing| standing.rule.plugin == *digest);
+        uses.map(|standing| standing.revision.name.clone()).collect()
+    }
+}
+
+fn chain_rule(standing: Standing<'_>, sources: &Sources) -> Result<ChainRule, MissingPlugin> {
+    let Standing { revision, rule } = standing;
+    let source =
+        sources.get(&rule.plugin).ok_or_else(|| MissingPlugin { rule: revision.name.clone(), digest: rule.plugin })?;
+    let info = source.info();
+    Ok(ChainRule {
+        revision: revision.revision,
+        judge: source.judge(&rule.parameters),
+        reasons: u8::try_from(info.reasons.len()).unwrap_or(u8::MAX),
+        filter: Filter::new(&rule.scope),
+        namespace: (info.state_words > 0).then_some((rule.namespace, info.state_key, info.state_words)),
+    })
+}
+
+/// Names for an error message: at most ten of them.
+fn list(names: &[&str]) -> String {
+    match names {
+        [] => "none yet".to_owned(),
+        [few @ ..] if few.len() <= 10 => few.join(", "),
+        many => format!("{}, and {} more", many[..10].join(", "), many.len() - 10),
+    }
 }

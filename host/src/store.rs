@@ -1,1 +1,319 @@
-//! The store.
+//! The store: one redb file, one writer, one transaction for all effects of a group.
+//!
+//! It must not know what rules, counts or states mean; nothing else in the host names redb. Invariant: after `commit`
+//! returned `Ok`, all of the effects survive a crash; after an error, all or none of them may, and nothing more is
+//! written until the file is opened again.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
+
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
+
+use crate::{
+    config::StoreLimits,
+    domain::{Device, Effects, PluginInfo, Position, ProducerMark, RuleRevision},
+};
+
+mod codec;
+mod column;
+mod device;
+mod error;
+mod hour;
+mod log;
+mod meta;
+mod model;
+mod page;
+mod plugin;
+mod producer;
+mod reader;
+mod revision;
+
+pub use error::Error;
+pub use log::{GroupHead, Groups, Heads, LogExtent};
+pub use reader::Reader;
+
+/// The name of the store's file in the data folder.
+pub const FILE_NAME: &str = "weir.redb";
+
+/// The writer. There is one of a file, in one process.
+pub struct Store {
+    shared: Arc<Shared>,
+    /// How many answers are kept of each producer.
+    acks_kept: u64,
+    /// The position after the last commit.
+    position: Position,
+    extent: LogExtent,
+    /// A commit failed, or is under way.
+    poisoned: bool,
+    /// Where values are put together; kept because most are large.
+    scratch: codec::Writer,
+}
+
+/// What a host starts from: everything but the log, the pages and the books, which a [`Reader`] gives piece by piece.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// The next position.
+    pub position: Position,
+    /// Recovery folds the log from here.
+    pub replay_from: Position,
+    /// The devices; the index is the number.
+    pub devices: Vec<Device>,
+    /// Names of models, in order of the alphabet.
+    pub models: Vec<String>,
+    /// Plugins in order of upload.
+    pub plugins: Vec<PluginInfo>,
+    /// Every change to the rules, in order.
+    pub revisions: Vec<RuleRevision>,
+    /// What producers were last told, ordered by producer and sequence.
+    pub producers: Vec<ProducerMark>,
+    /// How much log there is.
+    pub extent: LogExtent,
+}
+
+/// What the writer and its readers share.
+struct Shared {
+    /// `None` once closed.
+    database: RwLock<Option<Database>>,
+    /// EUI-64s by device number. It grows before a commit makes the numbers visible, so whatever transaction a reader
+    /// has, the devices of its groups are here.
+    euis: RwLock<Vec<u64>>,
+}
+
+// A panic while one of these locks is held leaves what it guards whole, so a poisoned lock is as good as any.
+impl Shared {
+    fn over(database: Database) -> Self {
+        Self { database: RwLock::new(Some(database)), euis: RwLock::default() }
+    }
+
+    fn begin_read(&self) -> Result<ReadTransaction, Error> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(database.as_ref().ok_or(Error::Closed)?.begin_read()?)
+    }
+
+    fn begin_write(&self) -> Result<WriteTransaction, Error> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let mut txn = database.as_ref().ok_or(Error::Closed)?.begin_write()?;
+        txn.set_durability(Durability::Immediate)?;
+        // Opening after a crash then takes a moment instead of a walk over the whole file.
+        txn.set_quick_repair(true);
+        Ok(txn)
+    }
+
+    fn euis(&self) -> RwLockReadGuard<'_, Vec<u64>> {
+        self.euis.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes all tables of a new file, so that reading never has to ask whether one is there.
+    fn create_tables(&self) -> Result<(), Error> {
+        let txn = self.begin_write()?;
+        log::create(&txn)?;
+        device::create(&txn)?;
+        model::create(&txn)?;
+        page::create(&txn)?;
+        hour::create(&txn)?;
+        plugin::create(&txn)?;
+        revision::create(&txn)?;
+        producer::create(&txn)?;
+        meta::create(&txn)?;
+        Ok(txn.commit()?)
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(database.ok_or(Error::Closed)?.close()?)
+    }
+}
+
+impl Store {
+    /// Opens the file at `path`, or makes it and its folder. `acks_kept` is how many answers to keep of each producer.
+    ///
+    /// Fails with [`Error::Locked`] where another process has it open, with [`Error::Format`] where another version of
+    /// the program wrote it.
+    pub fn open(path: &Path, limits: &StoreLimits, acks_kept: u64) -> Result<Self, Error> {
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(folder)?;
+        if !path.try_exists()? {
+            make(path, limits)?;
+            // A power cut takes a new file's name, and all that was acknowledged with it, unless its folder is synced.
+            if cfg!(unix) {
+                File::open(folder)?.sync_all()?;
+            }
+        }
+        Self::over(builder(limits).create(path)?, acks_kept)
+    }
+
+    /// The same over something else than a file: what tests make fail on demand.
+    pub fn with_backend(
+        backend: impl redb::StorageBackend,
+        limits: &StoreLimits,
+        acks_kept: u64,
+    ) -> Result<Self, Error> {
+        Self::over(builder(limits).create_with_backend(backend)?, acks_kept)
+    }
+
+    fn over(database: Database, acks_kept: u64) -> Result<Self, Error> {
+        let shared = Shared::over(database);
+        if !meta::is_there(&shared.begin_read()?)? {
+            shared.create_tables()?;
+        }
+        let txn = shared.begin_read()?;
+        let progress = meta::read(&txn)?;
+        let extent = LogExtent {
+            oldest: log::first(&txn)?.unwrap_or(progress.position),
+            bytes: progress.log_bytes,
+            groups: progress.log_groups,
+        };
+        let euis = RwLock::new(device::read(&txn)?.iter().map(|device| device.eui.0).collect());
+        Ok(Self {
+            shared: Arc::new(Shared { euis, ..shared }),
+            acks_kept: acks_kept.max(1),
+            position: progress.position,
+            extent,
+            poisoned: false,
+            scratch: codec::Writer::default(),
+        })
+    }
+
+    /// Reads what a host starts from.
+    pub fn load(&self) -> Result<Snapshot, Error> {
+        let txn = self.shared.begin_read()?;
+        let progress = meta::read(&txn)?;
+        Ok(Snapshot {
+            position: progress.position,
+            replay_from: progress.replay_from,
+            devices: device::read(&txn)?,
+            models: model::read(&txn)?,
+            plugins: plugin::read(&txn)?,
+            revisions: revision::read(&txn)?,
+            producers: producer::read(&txn, self.acks_kept)?,
+            extent: self.extent,
+        })
+    }
+
+    /// Writes the effects in one transaction and returns when they are on disk.
+    ///
+    /// After any error, [`Error::Poisoned`] is all it returns: it is not known whether the effects were written, so
+    /// only the file itself can say, when it is opened again.
+    pub fn commit(&mut self, effects: &Effects) -> Result<(), Error> {
+        if self.poisoned {
+            return Err(Error::Poisoned);
+        }
+        self.poisoned = true;
+        self.check(effects)?;
+        self.write(effects)?;
+        self.poisoned = false;
+        Ok(())
+    }
+
+    /// A handle to read with.
+    pub fn reader(&self) -> Reader {
+        Reader(Arc::clone(&self.shared))
+    }
+
+    /// How much log there is, as of the last commit.
+    pub fn extent(&self) -> LogExtent {
+        self.extent
+    }
+
+    /// Closes the file and lets go of its lock, whoever still has a [`Reader`].
+    pub fn close(self) -> Result<(), Error> {
+        self.shared.close()
+    }
+
+    /// Refuses effects whose positions contradict what is stored or each other.
+    fn check(&self, effects: &Effects) -> Result<(), Error> {
+        let Effects { position, replay_from, .. } = *effects;
+        let refuse = |what: String| Err(Error::Effects(what));
+        if position < self.position {
+            return refuse(format!("position {position}: the store is at {} already", self.position));
+        }
+        if replay_from > position {
+            return refuse(format!("replay_from {replay_from}: it lies after position {position}"));
+        }
+        match &effects.group {
+            Some(group) if group.first < self.position => {
+                refuse(format!("group at {}: the store is at {} already", group.first, self.position))
+            }
+            Some(group) if group.end() > position => {
+                refuse(format!("group ending at {}: it lies after position {position}", group.end()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&mut self, effects: &Effects) -> Result<(), Error> {
+        if !effects.devices.is_empty() {
+            let mut euis = self.shared.euis.write().unwrap_or_else(PoisonError::into_inner);
+            device::extend(&mut euis, &effects.devices)?;
+        }
+        let txn = self.shared.begin_write()?;
+        device::write(&txn, &effects.devices)?;
+        model::write(&txn, &effects.models)?;
+        if let Some((info, component)) = &effects.plugin {
+            plugin::write(&txn, info, component)?;
+        }
+        revision::write(&txn, &effects.revisions)?;
+        producer::write(&txn, &effects.producers, self.acks_kept)?;
+        page::write(&txn, &effects.pages, &mut self.scratch)?;
+        hour::write(&txn, &effects.hours, &mut self.scratch)?;
+
+        let mut extent = self.extent;
+        if let Some(group) = &effects.group {
+            log::append(&txn, group, &self.shared.euis(), &mut self.scratch, &mut extent)?;
+        }
+        // What recovery may still have to fold stays, whatever retention says.
+        let dropped = effects.drop_before.min(effects.replay_from);
+        log::drop_before(&txn, dropped, &mut extent)?;
+        if extent.groups == 0 {
+            extent.oldest = effects.position;
+        }
+        meta::write(&txn, meta::Progress::new(effects.position, effects.replay_from, extent))?;
+        txn.commit()?;
+        self.position = effects.position;
+        self.extent = extent;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { position, extent, poisoned, .. } = self;
+        write!(f, "store::Store {{ position: {position}, extent: {extent:?}, poisoned: {poisoned} }}")
+    }
+}
+
+fn builder(limits: &StoreLimits) -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(limits.cache_bytes_max);
+    builder
+}
+
+/// Makes a new file under another name first: one whose making was cut short could never be opened again.
+fn make(path: &Path, limits: &StoreLimits) -> Result<(), Error> {
+    let unfinished = path.with_added_extension("new");
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let shared = Shared::over(builder(limits).create(&unfinished)?);
+    shared.create_tables()?;
+    shared.close()?;
+    // Unlike a rename, a link cannot replace a store that another process has made meanwhile and already writes to.
+    match fs::hard_link(&unfinished, path) {
+        Ok(()) => Ok(fs::remove_file(&unfinished)?),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(fs::remove_file(&unfinished)?),
+        // The file system has no links.
+        Err(_) => Ok(fs::rename(&unfinished, path)?),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! What the scenarios share: a disk that loses power, a workload that knows its outcome, a host to talk to.
+//!
+//! It must not know how the host works inside: it uses what any caller can use. Invariant: the same seed gives the same
+//! run, and every failure names it.
+
+pub mod disk;
+pub mod engine;
+pub mod model;
+pub mod workload;

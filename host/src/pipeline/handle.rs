@@ -2,18 +2,30 @@
 //!
 //! It must not know gRPC. Invariant: an answer that says something was done is given only after its commit.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use tokio::sync::{oneshot, watch};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    books::{CountQuery, CountTable},
+    books::{self, CountQuery, CountTable, Names},
+    config::PluginLimits,
     domain::{
-        Ack, Alert, AlertCode, Balance, Device, Eui64, Generation, Mode, Mpxn, OperatorId, PluginInfo, Position,
-        Reject, Revision, Scope,
+        Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Mode, Mpxn, OperatorId, PluginInfo,
+        Position, Reject, Revision, Scope,
     },
-    listing::{AlertPage, AlertQuery},
-    registry::RuleView,
+    listing::{AlertPage, AlertQuery, Listing},
+    pipeline::{
+        collect::{Command, Reply},
+        open::Parts,
+        shared::{Clock, Shared},
+    },
+    plugin::Sandbox,
+    registry::{RuleView, Source},
+    store,
 };
 
 /// Why the pipeline did not do what it was asked. Each becomes one gRPC status.
@@ -134,69 +146,231 @@ pub enum Status {
 }
 
 /// A cheap handle: clone it for every task.
-#[derive(Debug, Clone)]
-pub struct Handle {}
+#[derive(Clone)]
+pub struct Handle {
+    queue: mpsc::Sender<Command>,
+    shared: Arc<Shared>,
+    sandbox: Sandbox,
+    clock: Clock,
+    limits: PluginLimits,
+}
 
-#[allow(unused_variables, clippy::unused_async, missing_docs)]
 impl Handle {
-    /// Queues a batch; waits while the queue is full. The answer comes after the commit.
-    pub async fn submit(&self, batch: Batch) -> Result<oneshot::Receiver<Result<Ack, Refusal>>, Refusal> {
-        unimplemented!()
+    pub(super) fn new(queue: mpsc::Sender<Command>, shared: Arc<Shared>, parts: &Parts) -> Self {
+        Self {
+            queue,
+            shared,
+            sandbox: parts.sandbox.clone(),
+            clock: Arc::clone(&parts.clock),
+            limits: parts.config.plugins.clone(),
+        }
     }
+
+    /// Queues a batch; waits while the queue is full. The answer comes after the commit; an answer that never comes
+    /// (its sender is dropped) means that nothing was taken: see [`unavailable`](Self::unavailable).
+    pub async fn submit(&self, batch: Batch) -> Result<oneshot::Receiver<Result<Ack, Refusal>>, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Command::Batch(batch, reply)).await.map_err(|_| self.unavailable())?;
+        Ok(answer)
+    }
+
     /// Why an answer never came.
     pub fn unavailable(&self) -> Refusal {
-        unimplemented!()
+        self.shared.unavailable()
     }
+
     /// Sequence of a producer's last committed batch; 0 for none.
     pub async fn producer(&self, id: &str) -> Result<u64, Refusal> {
-        unimplemented!()
+        self.ask(|reply| Command::Producer(id.to_owned(), reply)).await
     }
+
     /// Checks, compiles and keeps a component. The duration is that of the check; zero where it was there already.
     pub async fn add_plugin(&self, bytes: Vec<u8>) -> Result<(PluginInfo, Duration), Refusal> {
-        unimplemented!()
+        let digest = Digest(Sha256::digest(&bytes).into());
+        if let Some(known) = self.shared.registry.read().plugin(&digest) {
+            return Ok((known.clone(), Duration::ZERO));
+        }
+        let (sandbox, now_ms) = (self.sandbox.clone(), (self.clock)());
+        let started = Instant::now();
+        let load = move || (sandbox.load(&bytes, now_ms), bytes);
+        let (loaded, bytes) = blocking(load).await?;
+        let plugin = loaded.map_err(|why| Refusal::invalid("chunk", why.to_string()))?;
+        let took = started.elapsed();
+        let source = Box::new(Source::Component(plugin));
+        let info = self.ask(|reply| Command::AddPlugin(source, bytes, reply)).await?;
+        Ok((info, took))
     }
+
     /// All plugins, newest first, each with the names of the rules that use it now.
     pub fn plugins(&self) -> Vec<(PluginInfo, Vec<String>)> {
-        unimplemented!()
+        let registry = self.shared.registry.read();
+        registry.plugins().into_iter().map(|info| (info.clone(), registry.users_of(&info.digest))).collect()
     }
+
     /// One plugin by digest, its beginning (8 digits or more), or name (the newest).
     pub fn plugin(&self, wanted: &str) -> Result<(PluginInfo, Vec<String>), Refusal> {
-        unimplemented!()
+        let registry = self.shared.registry.read();
+        let info = registry.resolve(wanted).map_err(Refusal::NotFound)?;
+        Ok((info.clone(), registry.users_of(&info.digest)))
     }
+
+    /// Sets a rule, if its plugin accepts the parameters.
     pub async fn set_rule(&self, request: RuleRequest) -> Result<RuleView, Refusal> {
-        unimplemented!()
+        check_rule(&request, &self.limits)?;
+        let source = {
+            let registry = self.shared.registry.read();
+            let info = registry.resolve(&request.plugin).map_err(|why| Refusal::invalid("plugin", why))?;
+            self.shared.sources.read().get(&info.digest).cloned()
+        };
+        if let Some(Source::Component(plugin)) = source {
+            let parameters = request.parameters.clone();
+            let checked = blocking(move || plugin.check(&parameters)).await?;
+            checked.map_err(|why| Refusal::invalid("parameters", why.to_string()))?;
+        }
+        self.ask(|reply| Command::SetRule(Box::new(request), reply)).await
     }
+
+    /// Removes a rule; gives the revision that did it.
     pub async fn remove_rule(&self, name: &str) -> Result<Revision, Refusal> {
-        unimplemented!()
+        self.ask(|reply| Command::RemoveRule(name.to_owned(), reply)).await
     }
+
     /// The rules in the order they judge.
     pub fn rules(&self) -> Vec<RuleView> {
-        unimplemented!()
+        let registry = self.shared.registry.read();
+        registry.rules().into_iter().filter_map(|standing| self.shared.view(&registry, standing)).collect()
     }
+
+    /// Adds or replaces devices: all of them, or none and why.
     pub async fn put_devices(&self, devices: Vec<DeviceRequest>) -> Result<DevicesPut, Refusal> {
-        unimplemented!()
+        self.ask(|reply| Command::PutDevices(devices, reply)).await
     }
+
+    /// Shows a device.
     pub async fn device(&self, eui: Eui64) -> Result<DeviceView, Refusal> {
-        unimplemented!()
+        self.ask(|reply| Command::Device(eui, reply)).await
     }
+
     /// Reads the books. Blocks on the disk for cold hours: call it from a blocking task.
     pub fn counts(&self, query: &CountQuery) -> Result<CountTable, Refusal> {
-        unimplemented!()
+        let hours = books::check(query).map_err(|error| Refusal::invalid(error.field, error.message))?;
+        let reader = self.shared.reader()?;
+        loop {
+            let (position, mut cells) = {
+                let ledger = self.shared.ledger.read();
+                (ledger.position(), ledger.cells(hours.clone()))
+            };
+            let cold = reader.hours(hours.clone()).map_err(internal)?;
+            let cold = cold.into_iter().filter(|page| !cells.contains_key(&page.hour)).collect::<Vec<_>>();
+            // An hour that was cold a moment ago and has since been added to and written is asked for again.
+            if cold.iter().any(|page| page.as_of > position) {
+                continue;
+            }
+            cells.extend(cold.into_iter().map(|page| (page.hour, page.cells)));
+            let names = self.names();
+            let hours = cells.iter().map(|(hour, cells)| (*hour, cells.as_slice()));
+            return Ok(books::answer(query, &names, position, hours));
+        }
     }
+
+    fn names(&self) -> Names {
+        let registry = self.shared.registry.read();
+        Names {
+            rules: registry.revisions().iter().map(|entry| (entry.revision, entry.name.clone())).collect(),
+            models: self.shared.models.read().clone(),
+        }
+    }
+
     /// Reads the log. Blocks on the disk: call it from a blocking task.
     pub fn alerts(&self, query: &AlertQuery) -> Result<AlertPage, Refusal> {
-        unimplemented!()
+        let reader = self.shared.reader()?;
+        let registry = self.shared.registry.read().clone();
+        let models = self.shared.models.read().clone();
+        let mut listing = Listing::new(query, &registry, &models);
+        let received = query.received_ms();
+        let mut heads = reader.heads(query.from).map_err(internal)?;
+        while let Some(head) = heads.next() {
+            let head = head.map_err(internal)?;
+            if head.received_ms_max < received.start || head.received_ms_min >= received.end {
+                listing.skip(head.end);
+            } else if !listing.take(&heads.read(&head).map_err(internal)?) {
+                break;
+            }
+        }
+        Ok(listing.finish())
     }
-    /// The position that counts are exact as of.
-    pub fn position(&self) -> Position {
-        unimplemented!()
-    }
+
     /// Whether the host takes alerts; changes are seen by whoever waits.
     pub fn status(&self) -> watch::Receiver<Status> {
-        unimplemented!()
+        self.shared.status.subscribe()
     }
-    /// Drains what is queued, checkpoints and stops. Returns when the store is closed.
+
+    /// The position that counts are exact as of.
+    pub fn position(&self) -> Position {
+        self.shared.ledger.read().position()
+    }
+
+    /// Drains what is queued, checkpoints and stops. Returns when the last commit is done.
     pub async fn shutdown(&self) -> Result<(), Refusal> {
-        unimplemented!()
+        self.ask(Command::Shutdown).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(command(reply)).await.map_err(|_| self.unavailable())?;
+        answer.await.map_err(|_| self.unavailable())?
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await.map_err(|why| Refusal::Internal(format!("a blocking task failed: {why}")))
+}
+
+fn internal(error: store::Error) -> Refusal {
+    match error {
+        store::Error::Closed => Refusal::Unavailable("the store is closed just now; ask again".into()),
+        other => Refusal::Internal(format!("store: {other}")),
+    }
+}
+
+/// Places that a rule may be given.
+const ORDERS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
+
+/// Entries of one list of a scope.
+const SCOPE_ENTRIES_MAX: usize = 1_000;
+
+/// Checks what needs no plugin.
+fn check_rule(request: &RuleRequest, limits: &PluginLimits) -> Result<(), Refusal> {
+    let RuleRequest { name, plugin: _, parameters, scope, mode: _, order } = request;
+    let shaped = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if name.is_empty() || name.len() > 64 || !shaped {
+        let cut: String = name.chars().take(64).collect();
+        let message = format!("{cut:?} is not 1 to 64 lower-case letters, digits and hyphens");
+        return Err(Refusal::invalid("name", message));
+    }
+    if parameters.len() > limits.parameters_bytes_max {
+        let max = limits.parameters_bytes_max;
+        let message = format!("{} bytes are more than parameters_bytes_max ({max})", parameters.len());
+        return Err(Refusal::invalid("parameters", message));
+    }
+    match serde_json::from_str::<serde_json::Value>(parameters) {
+        Ok(serde_json::Value::Object(_)) => {}
+        Ok(_) => return Err(Refusal::invalid("parameters", "is JSON, but not an object: write {...}")),
+        Err(why) => return Err(Refusal::invalid("parameters", format!("is not JSON: {why}"))),
+    }
+    if let Some(order) = order.filter(|order| !ORDERS.contains(order)) {
+        return Err(Refusal::invalid("position", format!("{order} is not 1 to 1,000,000")));
+    }
+    let lists = [
+        ("scope.operators", scope.operators.len()),
+        ("scope.generations", scope.generations.len()),
+        ("scope.codes", scope.codes.len()),
+        ("scope.models", scope.models.len()),
+    ];
+    match lists.iter().find(|(_, entries)| *entries > SCOPE_ENTRIES_MAX) {
+        Some((field, entries)) => {
+            Err(Refusal::invalid(*field, format!("{entries} entries are more than {SCOPE_ENTRIES_MAX}")))
+        }
+        None => Ok(()),
     }
 }

@@ -1,0 +1,228 @@
+//! What can be asked of the books: a filter, a grouping, a range of hours.
+//!
+//! It must not know where the counts were. Invariant: rows are ordered by their keys, and the total is their sum.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::domain::{
+    AlertCode, Balance, Cell, End, Generation, HOUR_MS, Millis, ModelId, OperatorId, Position, RejectReason, Revision,
+    Tally,
+};
+
+/// What to group by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grouping {
+    /// Alert code.
+    Code,
+    /// Rule that suppressed or was overruled.
+    Rule,
+    /// Operator.
+    Operator,
+    /// Generation.
+    Generation,
+    /// Model.
+    Model,
+    /// Hour of receipt.
+    Hour,
+    /// Day of receipt, UTC.
+    Day,
+    /// Why rejected.
+    Rejection,
+}
+
+/// Which counts. An empty list lets everything through.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CountQuery {
+    /// In this order; hour and day exclude each other.
+    pub group_by: Vec<Grouping>,
+    /// Codes.
+    pub codes: Vec<AlertCode>,
+    /// Suppressed or overruled by this rule.
+    pub rule: Option<String>,
+    /// Operators.
+    pub operators: Vec<OperatorId>,
+    /// Generations.
+    pub generations: Vec<Generation>,
+    /// Models by name; empty text for not known.
+    pub models: Vec<String>,
+    /// Received at or after: a whole hour.
+    pub since_ms: Option<Millis>,
+    /// Received before: a whole hour.
+    pub until_ms: Option<Millis>,
+}
+
+/// The keys of one row: set where grouped by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CountKey {
+    /// Code; inner `None` for rejected alerts without one.
+    pub code: Option<Option<AlertCode>>,
+    /// Rule name; empty for none.
+    pub rule: Option<String>,
+    /// Operator.
+    pub operator: Option<OperatorId>,
+    /// Generation.
+    pub generation: Option<Generation>,
+    /// Model name; empty for not known.
+    pub model: Option<String>,
+    /// Start of the hour or day.
+    pub start_ms: Option<Millis>,
+    /// Why rejected; empty for none.
+    pub rejection: Option<&'static str>,
+}
+
+/// The counts of one row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The four ends.
+    pub balance: Balance,
+    /// Sum of weights of what was received.
+    pub represented: u64,
+    /// Forwarded because the code is protected.
+    pub overruled: u64,
+    /// Sum of what forwarded alerts stand for beside themselves.
+    pub withheld: u64,
+}
+
+impl Counts {
+    fn add(&mut self, cell: &Cell, tally: &Tally) {
+        self.balance.add(cell.end, tally.count);
+        self.represented += tally.represented;
+        self.withheld += tally.withheld;
+        if cell.end == End::Forwarded && cell.rule != Revision::NONE {
+            self.overruled += tally.count;
+        }
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CountTable {
+    /// Ordered by key, in the order of `group_by`.
+    pub rows: Vec<(CountKey, Counts)>,
+    /// The sum of all rows.
+    pub total: Counts,
+    /// Exact as of here.
+    pub position: Position,
+}
+
+/// A query that cannot be answered: the field at fault, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryError {
+    /// The field, as the protocol names it.
+    pub field: &'static str,
+    /// Its value, and what is allowed.
+    pub message: String,
+}
+
+/// Names for numbers, as an answer needs them.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Rule names by revision.
+    pub rules: HashMap<Revision, String>,
+    /// Model names by id.
+    pub models: HashMap<ModelId, String>,
+}
+
+/// Checks a query and gives the hours it ranges over.
+pub fn check(query: &CountQuery) -> Result<std::ops::Range<u32>, QueryError> {
+    let hour = |field: &'static str, time: Option<Millis>, none: u32| match time {
+        None => Ok(none),
+        Some(ms) if ms >= 0 && ms % HOUR_MS == 0 => Ok(u32::try_from(ms / HOUR_MS).unwrap_or(u32::MAX)),
+        Some(ms) => {
+            let message = format!("{ms} is not a whole hour; the books are kept by the hour (a multiple of {HOUR_MS})");
+            Err(QueryError { field, message })
+        }
+    };
+    let range = hour("since_ms", query.since_ms, 0)?..hour("until_ms", query.until_ms, u32::MAX)?;
+    if range.start > range.end {
+        let message = format!("{} lies before since_ms", query.until_ms.unwrap_or_default());
+        return Err(QueryError { field: "until_ms", message });
+    }
+    let mut groups = query.group_by.clone();
+    groups.sort_unstable();
+    let twice = groups.windows(2).any(|pair| pair[0] == pair[1]);
+    if twice || (groups.contains(&Grouping::Hour) && groups.contains(&Grouping::Day)) {
+        let message = "each grouping at most once, and either hour or day".to_owned();
+        return Err(QueryError { field: "group_by", message });
+    }
+    Ok(range)
+}
+
+/// Sums the cells of some hours into the rows of an answer.
+pub fn answer<'a>(
+    query: &CountQuery,
+    names: &Names,
+    position: Position,
+    hours: impl IntoIterator<Item = (u32, &'a [(Cell, Tally)])>,
+) -> CountTable {
+    let models: Vec<ModelId> = query.models.iter().map(|name| ModelId::of(name)).collect();
+    let mut rows: BTreeMap<CountKey, Counts> = BTreeMap::new();
+    let mut total = Counts::default();
+    for (hour, cells) in hours {
+        for (cell, tally) in cells {
+            if passes(query, names, &models, cell) {
+                rows.entry(key(query, names, hour, cell)).or_default().add(cell, tally);
+                total.add(cell, tally);
+            }
+        }
+    }
+    if query.group_by.is_empty() {
+        return CountTable { rows: vec![(CountKey::default(), total)], total, position };
+    }
+    let mut rows: Vec<(CountKey, Counts)> = rows.into_iter().collect();
+    rows.sort_by(|(a, _), (b, _)| compare(&query.group_by, a, b));
+    CountTable { rows, total, position }
+}
+
+fn passes(query: &CountQuery, names: &Names, models: &[ModelId], cell: &Cell) -> bool {
+    let any = |empty: bool, found: bool| empty || found;
+    any(query.codes.is_empty(), cell.code.is_some_and(|code| query.codes.contains(&AlertCode(code))))
+        && query.rule.as_ref().is_none_or(|rule| names.rules.get(&cell.rule) == Some(rule))
+        && any(query.operators.is_empty(), query.operators.contains(&operator(cell)))
+        && any(query.generations.is_empty(), query.generations.contains(&generation(cell)))
+        && any(models.is_empty(), models.contains(&ModelId(cell.model)))
+}
+
+fn operator(cell: &Cell) -> OperatorId {
+    OperatorId::new(u32::from(cell.operator)).unwrap_or_default()
+}
+
+fn generation(cell: &Cell) -> Generation {
+    Generation::from_number(cell.generation).unwrap_or_default()
+}
+
+fn key(query: &CountQuery, names: &Names, hour: u32, cell: &Cell) -> CountKey {
+    let mut key = CountKey::default();
+    for grouping in &query.group_by {
+        match grouping {
+            Grouping::Code => key.code = Some(cell.code.map(AlertCode)),
+            Grouping::Rule => key.rule = Some(names.rules.get(&cell.rule).cloned().unwrap_or_default()),
+            Grouping::Operator => key.operator = Some(operator(cell)),
+            Grouping::Generation => key.generation = Some(generation(cell)),
+            Grouping::Model => {
+                key.model = Some(names.models.get(&ModelId(cell.model)).cloned().unwrap_or_default());
+            }
+            Grouping::Hour => key.start_ms = Some(i64::from(hour) * HOUR_MS),
+            Grouping::Day => key.start_ms = Some(i64::from(hour / 24) * 24 * HOUR_MS),
+            Grouping::Rejection => {
+                let reason = RejectReason::from_number(cell.reason).filter(|_| cell.end == End::Rejected);
+                key.rejection = Some(reason.map_or("", RejectReason::name));
+            }
+        }
+    }
+    key
+}
+
+/// Orders rows by the groupings in the order they were asked for.
+fn compare(groups: &[Grouping], a: &CountKey, b: &CountKey) -> std::cmp::Ordering {
+    let by = |grouping: &Grouping| match grouping {
+        Grouping::Code => a.code.cmp(&b.code),
+        Grouping::Rule => a.rule.cmp(&b.rule),
+        Grouping::Operator => a.operator.cmp(&b.operator),
+        Grouping::Generation => a.generation.cmp(&b.generation),
+        Grouping::Model => a.model.cmp(&b.model),
+        Grouping::Hour | Grouping::Day => a.start_ms.cmp(&b.start_ms),
+        Grouping::Rejection => a.rejection.cmp(&b.rejection),
+    };
+    groups.iter().map(by).fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
+}

@@ -1,0 +1,142 @@
+use super::*;
+use crate::domain::{AlertCode, End, Group, HOUR_MS, Mark, ModelId, Position, RejectReason, Rejected, Revision, Rows};
+
+fn group(first: u64, alerts: &[(i64, u16, Mark)]) -> Group {
+    let mut rows = Rows::default();
+    let mut marks: Vec<Mark> = Vec::new();
+    let mut mark = Vec::new();
+    for (received, code, m) in alerts {
+        rows.device_no.push(0);
+        rows.device.push(1);
+        rows.recipient.push(0);
+        rows.counter.push(0);
+        rows.code.push(*code);
+        rows.occurred_ms.push(*received);
+        rows.received_ms.push(*received);
+        rows.measurement.push(0);
+        rows.weight.push(2);
+        rows.flags.push(2);
+        rows.operator.push(14);
+        rows.model.push(ModelId::of("A").0);
+        let at = marks.iter().position(|known| known == m).unwrap_or_else(|| {
+            marks.push(*m);
+            marks.len() - 1
+        });
+        mark.push(at as u16);
+    }
+    let withheld = vec![1; rows.len()];
+    Group {
+        first: Position(first),
+        judged_ms: 0,
+        rows,
+        marks,
+        mark,
+        withheld,
+        rejected: Vec::new(),
+        faults: Vec::new(),
+    }
+}
+
+const HELD: Mark = Mark { end: End::Suppressed, rule: Revision(1), reason: 1 };
+const OVERRULED: Mark = Mark { end: End::Forwarded, rule: Revision(1), reason: 1 };
+
+fn names() -> Names {
+    Names {
+        rules: [(Revision(1), "r".to_owned())].into_iter().collect(),
+        models: [(ModelId::of("A"), "A".to_owned())].into_iter().collect(),
+    }
+}
+
+fn ask(ledger: &Ledger, query: &CountQuery) -> CountTable {
+    let hours = check(query).unwrap();
+    let cells = ledger.cells(hours);
+    answer(query, &names(), ledger.position(), cells.iter().map(|(hour, cells)| (*hour, cells.as_slice())))
+}
+
+fn filled() -> Ledger {
+    let mut ledger = Ledger::default();
+    let mut first =
+        group(0, &[(0, 1, HELD), (1, 1, Mark::FORWARDED), (HOUR_MS, 2, Mark::DUPLICATE), (30 * HOUR_MS, 2, OVERRULED)]);
+    first.rejected = vec![Rejected { reason: RejectReason::Code, code: None, hour: 1, count: 3 }];
+    ledger.add(&first);
+    ledger
+}
+
+#[test]
+fn every_answer_balances_and_its_rows_add_up() {
+    let ledger = filled();
+    let all = [
+        Grouping::Code,
+        Grouping::Rule,
+        Grouping::Operator,
+        Grouping::Generation,
+        Grouping::Model,
+        Grouping::Hour,
+        Grouping::Rejection,
+    ];
+    for count in 0..=all.len() {
+        let table = ask(&ledger, &CountQuery { group_by: all[..count].to_vec(), ..CountQuery::default() });
+        let sum: u64 = table.rows.iter().map(|(_, counts)| counts.balance.received()).sum();
+        assert_eq!((sum, table.total.balance.received()), (7, 7));
+        assert_eq!(table.total.overruled, 1);
+        assert_eq!(table.total.represented, 4 * 2 + 3);
+    }
+}
+
+#[test]
+fn filters_and_hours_narrow_the_answer() {
+    let ledger = filled();
+    let received = |query: CountQuery| ask(&ledger, &query).total.balance.received();
+    assert_eq!(received(CountQuery { codes: vec![AlertCode(1)], ..CountQuery::default() }), 2);
+    assert_eq!(received(CountQuery { rule: Some("r".into()), ..CountQuery::default() }), 2);
+    assert_eq!(received(CountQuery { models: vec!["A".into()], ..CountQuery::default() }), 4);
+    assert_eq!(received(CountQuery { models: vec![String::new()], ..CountQuery::default() }), 3);
+    assert_eq!(received(CountQuery { until_ms: Some(HOUR_MS), ..CountQuery::default() }), 2);
+    assert_eq!(received(CountQuery { since_ms: Some(HOUR_MS), ..CountQuery::default() }), 5);
+    let by_day = ask(&ledger, &CountQuery { group_by: vec![Grouping::Day], ..CountQuery::default() });
+    let days: Vec<_> = by_day.rows.iter().map(|(key, counts)| (key.start_ms, counts.balance.received())).collect();
+    assert_eq!(days, [(Some(0), 6), (Some(24 * HOUR_MS), 1)]);
+}
+
+#[test]
+fn times_inside_an_hour_and_double_groupings_are_refused_by_field() {
+    let odd = CountQuery { since_ms: Some(1), ..CountQuery::default() };
+    assert_eq!(check(&odd).unwrap_err().field, "since_ms");
+    let twice = CountQuery { group_by: vec![Grouping::Code, Grouping::Code], ..CountQuery::default() };
+    assert_eq!(check(&twice).unwrap_err().field, "group_by");
+    let both = CountQuery { group_by: vec![Grouping::Hour, Grouping::Day], ..CountQuery::default() };
+    assert_eq!(check(&both).unwrap_err().field, "group_by");
+    let backwards = CountQuery { since_ms: Some(HOUR_MS), until_ms: Some(0), ..CountQuery::default() };
+    assert_eq!(check(&backwards).unwrap_err().field, "until_ms");
+}
+
+#[test]
+fn hours_read_back_count_each_group_once() {
+    let groups = [group(0, &[(0, 1, HELD)]), group(1, &[(5, 1, HELD), (HOUR_MS, 1, HELD)]), group(3, &[(7, 1, HELD)])];
+    let mut whole = Ledger::default();
+    groups.iter().for_each(|group| whole.add(group));
+
+    let mut written = Ledger::default();
+    groups[..2].iter().for_each(|group| written.add(group));
+    let page = written.due(Position(9), 1).remove(0);
+    assert_eq!((page.hour, page.as_of), (0, Position(3)));
+    assert_eq!(written.oldest_dirty(Position(3)), Position(1));
+
+    let mut again = Ledger::new(Position(0));
+    again.restore(0, Some(page));
+    assert_eq!(again.missing(&groups[1]), [1]);
+    groups.iter().for_each(|group| again.add(group));
+    assert_eq!(again.pages(), whole.pages());
+}
+
+#[test]
+fn old_hours_leave_memory_only_when_written() {
+    let mut ledger = Ledger::default();
+    for hour in 0..200 {
+        ledger.add(&group(hour, &[(hour as i64 * HOUR_MS, 1, HELD)]));
+    }
+    assert_eq!(ledger.pages().len(), 200);
+    assert_eq!(ledger.due(Position(200), 1000).len(), 200);
+    ledger.add(&group(200, &[(0, 1, HELD)]));
+    assert!(ledger.pages().len() <= 73, "{}", ledger.pages().len());
+}

@@ -1,0 +1,93 @@
+//! The chain of rules as the fold walks it: judges ready to be called, scopes compiled to tests on numbers.
+//!
+//! It must not know names, parameters or plugins. Invariant: rules stand in the order they judge.
+
+use crate::domain::{AlertCode, Flags, Judge, ModelId, Revision, Rows, Scope, StateKey};
+
+/// A set of alert codes, tested with one look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeSet {
+    bits: Box<[u64]>,
+}
+
+impl CodeSet {
+    /// Whether a code belongs.
+    pub fn contains(&self, code: u16) -> bool {
+        self.bits[usize::from(code >> 6)] >> (code & 63) & 1 != 0
+    }
+}
+
+impl FromIterator<AlertCode> for CodeSet {
+    fn from_iter<I: IntoIterator<Item = AlertCode>>(codes: I) -> Self {
+        let mut bits = vec![0_u64; 1024].into_boxed_slice();
+        for code in codes {
+            bits[usize::from(code.0 >> 6)] |= 1 << (code.0 & 63);
+        }
+        Self { bits }
+    }
+}
+
+/// A scope compiled: each part is `None` where it lets everything through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    codes: Option<CodeSet>,
+    operators: Option<u128>,
+    generations: Option<u8>,
+    models: Option<Vec<ModelId>>,
+}
+
+impl Filter {
+    /// Compiles a scope.
+    pub fn new(scope: &Scope) -> Self {
+        let some = |empty: bool| (!empty).then_some(());
+        let mut models = scope.model_ids();
+        models.sort_unstable();
+        Self {
+            codes: some(scope.codes.is_empty()).map(|()| scope.codes.iter().copied().collect()),
+            operators: some(scope.operators.is_empty())
+                .map(|()| scope.operators.iter().fold(0, |set, operator| set | 1_u128 << (operator.get() & 127))),
+            generations: some(scope.generations.is_empty())
+                .map(|()| scope.generations.iter().fold(0, |set, generation| set | 1_u8 << *generation as u8)),
+            models: some(models.is_empty()).map(|()| models),
+        }
+    }
+
+    /// Whether it lets everything through.
+    pub fn is_open(&self) -> bool {
+        self.codes.is_none() && self.operators.is_none() && self.generations.is_none() && self.models.is_none()
+    }
+
+    /// Whether it lets one alert through.
+    pub fn admits(&self, rows: &Rows, row: usize) -> bool {
+        self.codes.as_ref().is_none_or(|codes| codes.contains(rows.code[row]))
+            && self.operators.is_none_or(|set| set >> (rows.operator[row] & 127) & 1 != 0)
+            && self.generations.is_none_or(|set| set >> Flags(rows.flags[row]).generation() as u8 & 1 != 0)
+            && self.models.as_ref().is_none_or(|models| models.binary_search(&ModelId(rows.model[row])).is_ok())
+    }
+}
+
+/// One rule, ready to be called.
+#[derive(Clone)]
+pub struct ChainRule {
+    /// Its revision.
+    pub revision: Revision,
+    /// What to call.
+    pub judge: Judge,
+    /// How many reasons it may name.
+    pub reasons: u8,
+    /// Which alerts it sees.
+    pub filter: Filter,
+    /// Whose state it goes on with, what an entry belongs to and its words; `None` for a rule without state.
+    pub namespace: Option<(Revision, StateKey, u32)>,
+}
+
+/// The rules in the order they judge, and the codes they cannot hold back.
+#[derive(Clone)]
+pub struct Chain {
+    /// The active rules.
+    pub rules: Vec<ChainRule>,
+    /// Alerts with these codes pass whatever a rule says.
+    pub protected: CodeSet,
+    /// Codes of one device that a rule may keep state for.
+    pub codes_per_device_max: usize,
+}

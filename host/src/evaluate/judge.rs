@@ -1,0 +1,299 @@
+//! Judging one group: every rule of the chain in order, over columns.
+//!
+//! It must not know where the group comes from. Invariant: every row ends with exactly one mark; a rule that fails
+//! leaves no trace but its fault.
+
+use std::ops::Range;
+
+use crate::{
+    domain::{
+        Columns, DeviceNo, End, Fault, FaultKind, Group, Mark, Metering, Outcome, Revision, Rows, RuleFault, StateKey,
+    },
+    evaluate::{Chain, ChainRule, Slots, State},
+};
+
+/// What was decided of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Judged {
+    /// The marks that occur, each once, in order of first use.
+    pub marks: Vec<Mark>,
+    /// Per row, index into `marks`.
+    pub mark: Vec<u16>,
+    /// Per row, suppressed alerts that a forwarded one stands for.
+    pub withheld: Vec<u32>,
+    /// What rules failed on, by rule and row.
+    pub faults: Vec<Fault>,
+    /// Rules that were called, and whether the call failed.
+    pub called: Vec<(Revision, bool)>,
+}
+
+/// What to judge, and how.
+#[derive(Clone, Copy)]
+pub struct Judgement<'a> {
+    /// The alerts.
+    pub rows: &'a Rows,
+    /// Per row: seen before.
+    pub duplicate: &'a [bool],
+    /// Per row: leave it out altogether. Empty: none. Replay leaves out what a page holds already.
+    pub skipped: &'a [bool],
+    /// What failed when the group was judged live: obeyed, not tried again. Empty when live.
+    pub recorded: &'a [Fault],
+    /// How calls are bounded.
+    pub metering: Metering,
+    /// Rules that are not called because they proved not to be pure: what the log says of them is taken.
+    pub obeyed: Option<(&'a [Revision], &'a Group)>,
+}
+
+/// Judges a group and folds it into the state of the rules.
+pub fn judge(state: &mut State, chain: &Chain, judgement: Judgement<'_>) -> Judged {
+    let mut work = Work::new(judgement);
+    for rule in &chain.rules {
+        if work.obey(rule) {
+            continue;
+        }
+        let slots = rule.namespace.and_then(|(namespace, ..)| state.find_slots(namespace));
+        work.apply(rule, chain, slots);
+    }
+    work.finish()
+}
+
+/// A group while the chain walks over it.
+struct Work<'a> {
+    judgement: Judgement<'a>,
+    /// Rows the next rule may see, in order.
+    open: Vec<u32>,
+    /// Per row, the decision so far.
+    decided: Vec<Mark>,
+    withheld: Vec<u32>,
+    faults: Vec<Fault>,
+    called: Vec<(Revision, bool)>,
+}
+
+impl<'a> Work<'a> {
+    fn new(judgement: Judgement<'a>) -> Self {
+        let count = judgement.rows.len();
+        let skipped = |row: usize| judgement.skipped.get(row).copied().unwrap_or(false);
+        let mark = |copy: &bool| if *copy { Mark::DUPLICATE } else { Mark::FORWARDED };
+        Self {
+            judgement,
+            open: (0..count).filter(|row| !judgement.duplicate[*row] && !skipped(*row)).map(|row| row as u32).collect(),
+            decided: judgement.duplicate.iter().map(mark).collect(),
+            withheld: vec![0; count],
+            faults: Vec::new(),
+            called: Vec::new(),
+        }
+    }
+
+    /// Takes a rule's decisions from the log, where it is one of those.
+    fn obey(&mut self, rule: &ChainRule) -> bool {
+        let Some((rules, group)) = self.judgement.obeyed else { return false };
+        if !rules.contains(&rule.revision) {
+            return false;
+        }
+        for row in &self.open {
+            let recorded = group.mark_of(*row as usize);
+            if recorded.rule == rule.revision {
+                self.decided[*row as usize] = recorded;
+            }
+        }
+        let decided = &self.decided;
+        self.open.retain(|row| decided[*row as usize].end != End::Suppressed);
+        true
+    }
+
+    fn apply(&mut self, rule: &ChainRule, chain: &Chain, mut slots: Option<&mut Slots>) {
+        let mut seen = self.visible(rule);
+        let mut locals = Vec::new();
+        let mut table = Vec::new();
+        if let (Some(slots), Some((_, key, _))) = (slots.as_deref_mut(), rule.namespace) {
+            self.take_slots(rule, slots, key, chain.codes_per_device_max, &mut seen, &mut locals);
+            slots.gather(&mut table);
+        }
+        if seen.is_empty() {
+            return;
+        }
+        match self.call(rule, &seen, locals, &table) {
+            Ok(outcome) => {
+                self.called.push((rule.revision, false));
+                if let Some(slots) = slots {
+                    slots.scatter(&outcome.state);
+                }
+                self.decide(rule, chain, &seen, &outcome);
+            }
+            Err(fault) => {
+                self.called.push((rule.revision, true));
+                if let Some(slots) = slots {
+                    slots.roll_back();
+                }
+                let rows = 0..self.judgement.rows.len() as u32;
+                self.fault(rule.revision, fault.kind, rows, fault.detail);
+            }
+        }
+    }
+
+    /// The open rows in the rule's scope, without those it is recorded to have failed on.
+    fn visible(&mut self, rule: &ChainRule) -> Vec<u32> {
+        let rows = self.judgement.rows;
+        let failed: Vec<&Fault> = self
+            .judgement
+            .recorded
+            .iter()
+            .filter(|fault| fault.rule == rule.revision && fault.kind != FaultKind::StateFull)
+            .collect();
+        self.faults.extend(failed.iter().map(|fault| Fault::clone(fault)));
+        let judged = |row: u32| !failed.iter().any(|f| row >= f.first_row && row - f.first_row < f.row_count);
+        let open = self.open.iter().copied();
+        match (rule.filter.is_open(), failed.is_empty()) {
+            (true, true) => self.open.clone(),
+            (_, true) => open.filter(|row| rule.filter.admits(rows, *row as usize)).collect(),
+            _ => open.filter(|row| judged(*row) && rule.filter.admits(rows, *row as usize)).collect(),
+        }
+    }
+
+    /// Finds the state entry of each row; rows whose device has no room for another pass the rule.
+    fn take_slots(
+        &mut self,
+        rule: &ChainRule,
+        slots: &mut Slots,
+        key: StateKey,
+        codes_max: usize,
+        seen: &mut Vec<u32>,
+        locals: &mut Vec<u32>,
+    ) {
+        let rows = self.judgement.rows;
+        let codes_max = if key == StateKey::Device { 1 } else { codes_max };
+        slots.begin();
+        let mut full: Vec<Range<u32>> = Vec::new();
+        seen.retain(|row| {
+            let index = *row as usize;
+            match slots.local(DeviceNo(rows.device_no[index]), rows.code[index], codes_max) {
+                Some(local) => {
+                    locals.push(local);
+                    true
+                }
+                None => {
+                    match full.last_mut() {
+                        Some(run) if run.end == *row => run.end += 1,
+                        _ => full.push(*row..*row + 1),
+                    }
+                    false
+                }
+            }
+        });
+        for run in full {
+            self.fault(rule.revision, FaultKind::StateFull, run, "state_codes_per_device_max is reached".into());
+        }
+    }
+
+    fn call(&self, rule: &ChainRule, seen: &[u32], locals: Vec<u32>, table: &[u64]) -> Result<Outcome, RuleFault> {
+        let rows = self.judgement.rows;
+        let locals = if locals.is_empty() { vec![0; seen.len()] } else { locals };
+        let outcome = if seen.len() == rows.len() {
+            let columns = Columns {
+                device: &rows.device,
+                slot: &locals,
+                code: &rows.code,
+                occurred_ms: &rows.occurred_ms,
+                measurement: &rows.measurement,
+                weight: &rows.weight,
+                flags: &rows.flags,
+                operator: &rows.operator,
+                model: &rows.model,
+            };
+            (rule.judge)(&columns, table, self.judgement.metering)
+        } else {
+            let columns = Columns {
+                device: &pick(&rows.device, seen),
+                slot: &locals,
+                code: &pick(&rows.code, seen),
+                occurred_ms: &pick(&rows.occurred_ms, seen),
+                measurement: &pick(&rows.measurement, seen),
+                weight: &pick(&rows.weight, seen),
+                flags: &pick(&rows.flags, seen),
+                operator: &pick(&rows.operator, seen),
+                model: &pick(&rows.model, seen),
+            };
+            (rule.judge)(&columns, table, self.judgement.metering)
+        }?;
+        check(&outcome, seen.len(), table.len(), rule.reasons)?;
+        Ok(outcome)
+    }
+
+    /// Writes down what a rule said of the rows it saw.
+    fn decide(&mut self, rule: &ChainRule, chain: &Chain, seen: &[u32], outcome: &Outcome) {
+        let mut suppressed = false;
+        for (row, reason) in seen.iter().zip(&outcome.verdict).filter(|(_, verdict)| **verdict != 0) {
+            let row = *row as usize;
+            let protected = chain.protected.contains(self.judgement.rows.code[row]);
+            let end = if protected { End::Forwarded } else { End::Suppressed };
+            // The first rule that a protected code overruled is the one on record.
+            if !self.decided[row].is_overruled() || end == End::Suppressed {
+                self.decided[row] = Mark { end, rule: rule.revision, reason: *reason };
+            }
+            suppressed |= !protected;
+        }
+        for ((row, verdict), withheld) in seen.iter().zip(&outcome.verdict).zip(&outcome.withheld) {
+            if *verdict == 0 {
+                let sum = &mut self.withheld[*row as usize];
+                *sum = sum.saturating_add(*withheld);
+            }
+        }
+        if suppressed {
+            let decided = &self.decided;
+            self.open.retain(|row| decided[*row as usize].end != End::Suppressed);
+        }
+    }
+
+    fn fault(&mut self, rule: Revision, kind: FaultKind, rows: Range<u32>, detail: String) {
+        let row_count = rows.end - rows.start;
+        self.faults.push(Fault { rule, kind, first_row: rows.start, row_count, detail });
+    }
+
+    fn finish(self) -> Judged {
+        let mut judged = Judged {
+            mark: Vec::with_capacity(self.decided.len()),
+            withheld: self.withheld,
+            faults: self.faults,
+            called: self.called,
+            ..Judged::default()
+        };
+        let mut last = 0;
+        for (row, mark) in self.decided.iter().enumerate() {
+            // A suppressed alert is no longer a bearer of others.
+            if mark.end == End::Suppressed {
+                judged.withheld[row] = 0;
+            }
+            if judged.marks.get(last) != Some(mark) {
+                last = judged.marks.iter().position(|known| known == mark).unwrap_or_else(|| {
+                    judged.marks.push(*mark);
+                    judged.marks.len() - 1
+                });
+            }
+            // At most 64 rules by 255 reasons by 2 ends: it fits.
+            judged.mark.push(last as u16);
+        }
+        judged
+    }
+}
+
+fn pick<T: Copy>(column: &[T], rows: &[u32]) -> Vec<T> {
+    rows.iter().map(|row| column[*row as usize]).collect()
+}
+
+/// Believes nothing of an answer before its lengths and values fit.
+fn check(outcome: &Outcome, count: usize, state_words: usize, reasons: u8) -> Result<(), RuleFault> {
+    let bad = |detail: String| Err(RuleFault::new(FaultKind::BadOutput, &detail));
+    if outcome.verdict.len() != count {
+        return bad(format!("verdict has {} entries for {count} alerts", outcome.verdict.len()));
+    }
+    if !outcome.withheld.is_empty() && outcome.withheld.len() != count {
+        return bad(format!("withheld has {} entries for {count} alerts", outcome.withheld.len()));
+    }
+    if outcome.state.len() != state_words {
+        return bad(format!("state has {} words, handed in were {state_words}", outcome.state.len()));
+    }
+    match outcome.verdict.iter().find(|verdict| **verdict > reasons) {
+        Some(verdict) => bad(format!("verdict {verdict} names no reason: the plugin has {reasons}")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,101 @@
+//! Folding the log again: over what was written last after a crash, or from nothing to verify.
+//!
+//! It must not know where groups are kept. Invariant: what it computes equals what was recorded, or it says where it
+//! does not.
+
+use crate::{
+    domain::{DeviceNo, End, Eui64, Flags, Group, Mark, Metering, Position, Revision},
+    evaluate::{Chain, Judgement, State, judge},
+};
+
+/// Log and fold disagree: the plugin, the engine or the disk is not what it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("log position {position}: recorded {recorded:?}, computed {computed:?}; revision {} is to blame", rule.0)]
+pub struct Divergence {
+    /// The rule that does not do again what it did: the first in the chain that could have caused it.
+    pub rule: Revision,
+    /// The first alert they differ on.
+    pub position: Position,
+    /// Recorded mark and withheld count.
+    pub recorded: (Mark, u32),
+    /// What the fold says now.
+    pub computed: (Mark, u32),
+}
+
+/// A fold of recorded groups, in log order.
+#[derive(Debug, Default)]
+pub struct Replay {
+    /// The state so far.
+    pub state: State,
+    /// Of how many parts this is which: devices of other parts are left out. `None`: all devices.
+    pub part: Option<(u32, u32)>,
+    /// Rules that diverged before: what the log says of them is taken.
+    pub obeyed: Vec<Revision>,
+}
+
+impl Replay {
+    /// Folds one group with the chain as it was then.
+    pub fn fold(&mut self, chain: &Chain, group: &Group) -> Result<(), Divergence> {
+        let rows = &group.rows;
+        let skipped: Vec<bool> = rows.device_no.iter().map(|no| !self.wants(*no, group.first)).collect();
+        let wanted = || (0..rows.len()).filter(|row| !skipped[*row]);
+        if wanted().next().is_none() {
+            return Ok(());
+        }
+        let duplicate: Vec<bool> = (0..rows.len())
+            .map(|row| {
+                let counted = !skipped[row] && Flags(rows.flags[row]).has_counter();
+                let recipient = Eui64(rows.recipient[row]);
+                counted && self.state.windows.note(DeviceNo(rows.device_no[row]), recipient, rows.counter[row])
+            })
+            .collect();
+        for rule in &chain.rules {
+            if let Some((namespace, key, words)) = rule.namespace {
+                self.state.slots_mut(namespace, key, words);
+            }
+        }
+        let judgement = Judgement {
+            rows,
+            duplicate: &duplicate,
+            skipped: &skipped,
+            recorded: &group.faults,
+            metering: Metering::Replay,
+            obeyed: (!self.obeyed.is_empty()).then_some((&self.obeyed, group)),
+        };
+        let judged = judge(&mut self.state, chain, judgement);
+        for row in wanted() {
+            let recorded = (group.mark_of(row), group.withheld[row]);
+            let computed = (judged.marks[usize::from(judged.mark[row])], judged.withheld[row]);
+            // What an obeyed rule withheld cannot be told from what others did.
+            let same = recorded.0 == computed.0 && (recorded.1 == computed.1 || !self.obeyed.is_empty());
+            if !same {
+                let rule = self.blame(chain, recorded.0, computed.0);
+                return Err(Divergence { rule, position: group.first.after(row), recorded, computed });
+            }
+            self.state.count(rows.device_no[row], recorded.0.end);
+        }
+        self.state.touch(wanted().map(|row| rows.device_no[row]), group.first);
+        Ok(())
+    }
+
+    /// The first rule of the chain that either mark names; else the first with state.
+    fn blame(&self, chain: &Chain, recorded: Mark, computed: Mark) -> Revision {
+        let suspects = || chain.rules.iter().filter(|rule| !self.obeyed.contains(&rule.revision));
+        let named = suspects().find(|rule| [recorded.rule, computed.rule].contains(&rule.revision));
+        let stateful = || suspects().find(|rule| rule.namespace.is_some());
+        named.or_else(stateful).map_or(Revision::NONE, |rule| rule.revision)
+    }
+
+    fn wants(&self, device_no: u32, first: Position) -> bool {
+        self.part.is_none_or(|(which, of)| device_no % of == which) && self.state.is_behind(device_no, first)
+    }
+}
+
+/// Counts what a group did to its devices: the live side of what [`Replay::fold`] does.
+pub fn count_devices(state: &mut State, group: &Group) {
+    let ends: Vec<End> = group.marks.iter().map(|mark| mark.end).collect();
+    for (device_no, mark) in group.rows.device_no.iter().zip(&group.mark) {
+        state.count(*device_no, ends[usize::from(*mark)]);
+    }
+    state.touch(group.rows.device_no.iter().copied(), group.first);
+}

@@ -1,0 +1,140 @@
+//! Collecting: what is queued becomes groups, at the pipeline's own pace.
+//!
+//! It must not know what a group does. Invariant: commands keep their order; the first batch is always taken, so the
+//! queue moves whatever the limits are.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    config::GroupLimits,
+    domain::{Ack, Eui64, PluginInfo, Revision},
+    pipeline::{Batch, DeviceRequest, DeviceView, DevicesPut, RuleRequest, handle::Refusal},
+    registry::{RuleView, Source},
+};
+
+/// Where an answer goes. A caller that went away is no error.
+pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
+
+/// What the fold is asked to do.
+pub enum Command {
+    /// Judge alerts.
+    Batch(Batch, Reply<Ack>),
+    /// Keep a plugin that was checked and compiled.
+    AddPlugin(Box<Source>, Vec<u8>, Reply<PluginInfo>),
+    /// Set a rule whose parameters the plugin has checked.
+    SetRule(Box<RuleRequest>, Reply<RuleView>),
+    /// Remove a rule.
+    RemoveRule(String, Reply<Revision>),
+    /// Add or replace devices.
+    PutDevices(Vec<DeviceRequest>, Reply<DevicesPut>),
+    /// Show a device.
+    Device(Eui64, Reply<DeviceView>),
+    /// Tell a producer's last sequence.
+    Producer(String, Reply<u64>),
+    /// Write everything and stop.
+    Shutdown(Reply<()>),
+    /// Nothing: the committer stopped, and a fold that waits for work must find out.
+    Wake,
+}
+
+/// The fold's next piece of work.
+pub enum Next {
+    /// Batches to judge as one group.
+    Group(Vec<(Batch, Reply<Ack>)>),
+    /// Something else.
+    Other(Command),
+    /// Nobody can ask for anything any more.
+    Closed,
+}
+
+/// The queue, with the command that ended the last group.
+pub struct Collector {
+    queue: mpsc::Receiver<Command>,
+    held: Option<Command>,
+    limits: GroupLimits,
+}
+
+impl Collector {
+    /// Collects from a queue.
+    pub fn new(queue: mpsc::Receiver<Command>, limits: GroupLimits) -> Self {
+        Self { queue, held: None, limits }
+    }
+
+    /// Takes nothing more; what is queued can still be refused.
+    pub fn close(&mut self) {
+        self.queue.close();
+    }
+
+    /// Waits for the next piece of work.
+    pub fn next(&mut self) -> Next {
+        let first = self.held.take().or_else(|| self.queue.blocking_recv());
+        let (batch, reply) = match first {
+            Some(Command::Batch(batch, reply)) => (batch, reply),
+            Some(other) => return Next::Other(other),
+            None => return Next::Closed,
+        };
+        let until = Instant::now() + Duration::from_micros(self.limits.wait_us_max);
+        let mut alerts = batch.alerts.len();
+        let mut group = vec![(batch, reply)];
+        while alerts < self.limits.alerts_max {
+            match self.more(until) {
+                Some(Command::Batch(batch, reply)) if alerts + batch.alerts.len() <= self.limits.alerts_max => {
+                    alerts += batch.alerts.len();
+                    group.push((batch, reply));
+                }
+                Some(other) => {
+                    self.held = Some(other);
+                    break;
+                }
+                None => break,
+            }
+        }
+        Next::Group(group)
+    }
+
+    /// The next command that is there, or comes before the time is up.
+    fn more(&mut self, until: Instant) -> Option<Command> {
+        loop {
+            match self.queue.try_recv() {
+                Ok(command) => return Some(command),
+                Err(mpsc::error::TryRecvError::Disconnected) => return None,
+                Err(mpsc::error::TryRecvError::Empty) if Instant::now() >= until => return None,
+                Err(mpsc::error::TryRecvError::Empty) => std::thread::sleep(Duration::from_micros(50)),
+            }
+        }
+    }
+
+    /// Answers everything that waits with a refusal, and whoever comes until `until`; true when told to stop.
+    pub fn refuse(&mut self, until: Instant, refusal: &Refusal) -> bool {
+        loop {
+            let command = self.held.take().or_else(|| self.more(until));
+            match command {
+                Some(Command::Shutdown(reply)) => {
+                    let _ = reply.send(Ok(()));
+                    return true;
+                }
+                Some(command) => command.refuse(refusal.clone()),
+                None if self.queue.is_closed() => return true,
+                None => return false,
+            }
+        }
+    }
+}
+
+impl Command {
+    fn refuse(self, refusal: Refusal) {
+        match self {
+            Self::Batch(_, reply) => drop(reply.send(Err(refusal))),
+            Self::AddPlugin(.., reply) => drop(reply.send(Err(refusal))),
+            Self::SetRule(_, reply) => drop(reply.send(Err(refusal))),
+            Self::RemoveRule(_, reply) => drop(reply.send(Err(refusal))),
+            Self::PutDevices(_, reply) => drop(reply.send(Err(refusal))),
+            Self::Device(_, reply) => drop(reply.send(Err(refusal))),
+            Self::Producer(_, reply) => drop(reply.send(Err(refusal))),
+            Self::Shutdown(reply) => drop(reply.send(Err(refusal))),
+            Self::Wake => {}
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The fold's thread: groups in, effects out.
+//!
+//! It must not know how effects are written. Invariant: its memory is what the store will hold once everything handed
+//! over is committed.
+
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{Arc, mpsc},
+};
+
+use crate::{
+    admit::{Admitted, Bounds, Inventory},
+    config::Config,
+    domain::{
+        Ack, Balance, Effects, End, FaultKind, Group, Metering, Mode, Position, ProducerMark, Reject, RejectReason,
+        Revision, Rule, RuleRevision,
+    },
+    evaluate::{Chain, Judged, Judgement, State, count_devices, judge},
+    pipeline::{
+        Batch,
+        collect::{Collector, Next, Reply},
+        producers::{Expected, Producers},
+        shared::{Clock, Shared},
+    },
+    registry::Registry,
+};
+
+/// Something to do once the effects before it are durable.
+pub type Act = Box<dyn FnOnce(&Shared) + Send>;
+
+/// What the fold hands to the committer.
+#[derive(Default)]
+pub struct Work {
+    /// To write, if anything.
+    pub effects: Option<Effects>,
+    /// Write all of the books too.
+    pub checkpoint: bool,
+    /// To do after.
+    pub acts: Vec<Act>,
+}
+
+/// A batch's rows within its group, and whom to tell.
+struct Span {
+    producer: String,
+    sequence: u64,
+    rows: Range<usize>,
+    rejected: u64,
+    rejections: Vec<(u32, String)>,
+    replies: Vec<Reply<Ack>>,
+}
+
+/// Memory of the fold.
+pub struct Engine {
+    /// Limits.
+    pub config: Arc<Config>,
+    /// The time.
+    pub clock: Clock,
+    /// Devices.
+    pub inventory: Inventory,
+    /// What is kept per device.
+    pub state: State,
+    /// Rules and plugins, changes on their way included.
+    pub registry: Registry,
+    /// The active rules.
+    pub chain: Chain,
+    /// Who sent what.
+    pub producers: Producers,
+    /// Where the next group begins.
+    pub position: Position,
+    /// Failed calls in a row, by revision.
+    pub faults_in_row: HashMap<Revision, u32>,
+    /// What is published.
+    pub shared: Arc<Shared>,
+}
+
+impl Engine {
+    /// Works until told to stop (true) or until the committer is gone (false).
+    pub fn run(&mut self, collector: &mut Collector, commits: &mpsc::SyncSender<Work>) -> bool {
+        loop {
+            let work = match collector.next() {
+                Next::Group(batches) => self.group(batches),
+                Next::Other(command) => match self.change(command) {
+                    Ok(work) => work,
+                    Err(stopped) => return self.checkpoint(commits, stopped),
+                },
+                Next::Closed => return self.checkpoint(commits, None),
+            };
+            if commits.send(work).is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// Judges batches as one group.
+    pub fn group(&mut self, batches: Vec<(Batch, Reply<Ack>)>) -> Work {
+        let now_ms = (self.clock)();
+        let mut work = Work::default();
+        let mut admitted = Admitted::default();
+        let mut spans: Vec<Span> = Vec::with_capacity(batches.len());
+        for (batch, reply) in batches {
+            let named = !batch.producer.is_empty();
+            let same = |span: &&mut Span| named && span.producer == batch.producer && span.sequence == batch.sequence;
+            if let Some(span) = spans.iter_mut().find(same) {
+                span.replies.push(reply);
+                continue;
+            }
+            let before = spans.iter().rev().find(|span| named && span.producer == batch.producer);
+            let follows = before.is_some_and(|span| span.sequence.checked_add(1) == Some(batch.sequence));
+            let expected =
+                if follows { Ok(Expected::Next) } else { self.producers.expect(&batch.producer, batch.sequence) };
+            match expected {
+                Ok(Expected::Next) => spans.push(self.take(batch, reply, now_ms, &mut admitted)),
+                Ok(Expected::Again(ack)) => work.acts.push(Box::new(move |_| drop(reply.send(Ok(ack))))),
+                Err(refusal) => work.acts.push(Box::new(move |_| drop(reply.send(Err(refusal))))),
+            }
+        }
+        if !spans.is_empty() {
+            self.judge(admitted, spans, now_ms, &mut work);
+        }
+        work
+    }
+
+    /// Admits a batch.
+    fn take(&mut self, batch: Batch, reply: Reply<Ack>, now_ms: i64, admitted: &mut Admitted) -> Span {
+        let bounds = Bounds::new(now_ms, &self.config.intake, self.config.store.retention_days_max);
+        let start = admitted.rows.len();
+        let mut rejected = u64::from(batch.unreadable);
+        if batch.unreadable > 0 {
+            let unreadable = Reject { reason: RejectReason::Unreadable, code: None, message: String::new() };
+            admitted.reject(&unreadable, now_ms, rejected);
+        }
+        let mut rejections = Vec::new();
+        for (index, alert) in batch.alerts.iter().enumerate() {
+            if let Err(reject) = admitted.take(alert, &bounds, &mut self.inventory, &mut self.state.windows) {
+                rejected += 1;
+                if rejections.len() < self.config.intake.rejections_listed_max {
+                    rejections.push((index as u32, reject.message));
+                }
+            }
+        }
+        let rows = start..admitted.rows.len();
+        Span { producer: batch.producer, sequence: batch.sequence, rows, rejected, rejections, replies: vec![reply] }
+    }
+
+    fn judge(&mut self, admitted: Admitted, spans: Vec<Span>, now_ms: i64, work: &mut Work) {
+        let judgement = Judgement {
+            rows: &admitted.rows,
+            duplicate: &admitted.duplicate,
+            skipped: &[],
+            recorded: &[],
+            metering: Metering::Live,
+            obeyed: None,
+        };
+        let judged = judge(&mut self.state, &self.chain, judgement);
+        let Judged { marks, mark, withheld, faults, called } = judged;
+        let group = Group {
+            first: self.position,
+            judged_ms: now_ms,
+            rows: admitted.rows,
+            marks,
+            mark,
+            withheld,
+            rejected: admitted.rejected,
+            faults,
+        };
+        count_devices(&mut self.state, &group);
+        self.position = group.end();
+        let mut effects = Effects { position: self.position, ..Effects::default() };
+        effects.devices = admitted.new_devices.iter().map(|no| (no.0, *self.inventory.get(*no))).collect();
+        // What a producer may ask about once it has its answer is published before it.
+        self.note_faults(&group, &called, &mut effects, work);
+        self.answer(spans, &group, &mut effects, work);
+        effects.pages = self.state.slice(group.rows.len(), self.config.store.recovery_rows_max, self.position);
+        effects.replay_from = self.state.oldest_dirty(self.position);
+        effects.group = Some(group);
+        work.effects = Some(effects);
+    }
+
+    /// Settles what each batch is told.
+    fn answer(&mut self, spans: Vec<Span>, group: &Group, effects: &mut Effects, work: &mut Work) {
+        let ends: Vec<End> = group.marks.iter().map(|mark| mark.end).collect();
+        for span in spans {
+            let mut balance = Balance { rejected: span.rejected, ..Balance::default() };
+            group.mark[span.rows].iter().for_each(|mark| balance.add(ends[usize::from(*mark)], 1));
+            let ack = Ack { sequence: span.sequence, position: self.position, balance, rejections: span.rejections };
+            if !span.producer.is_empty() {
+                let mark = ProducerMark { producer: span.producer, ack: ack.clone() };
+                self.producers.settle(&mark);
+                effects.producers.push(mark);
+            }
+            work.acts.push(Box::new(move |_| {
+                span.replies.into_iter().for_each(|reply| drop(reply.send(Ok(ack.clone()))));
+            }));
+        }
+    }
+
+    /// Counts failed calls, and sets a rule aside that failed too often in a row.
+    fn note_faults(&mut self, group: &Group, called: &[(Revision, bool)], effects: &mut Effects, work: &mut Work) {
+        for fault in &group.faults {
+            let (rule, detail) = (fault.rule, format!("{}: {}", fault.kind.name(), fault.detail));
+            work.acts.push(Box::new(move |shared| {
+                tracing::warn!(revision = rule.0, fault = detail, "a rule failed; its alerts passed");
+                shared.count_fault(rule, &detail);
+            }));
+        }
+        for (revision, failed) in called {
+            let in_row = self.faults_in_row.entry(*revision).or_default();
+            *in_row = if *failed { *in_row + 1 } else { 0 };
+            if *in_row >= self.config.plugins.faults_in_row_max {
+                let last = group.faults.iter().rev().find(|f| f.rule == *revision && f.kind != FaultKind::StateFull);
+                let why = last.map_or(String::new(), |fault| format!(": {}: {}", fault.kind.name(), fault.detail));
+                let note = format!("set aside after {in_row} failed calls in a row{why}");
+                effects.revisions.extend(self.set_aside(*revision, note, group.judged_ms));
+            }
+        }
+        if !effects.revisions.is_empty() {
+            self.rules_changed(work);
+        }
+    }
+
+    /// A revision that sets a rule aside, appended to the registry.
+    pub fn set_aside(&mut self, revision: Revision, note: String, now_ms: i64) -> Option<RuleRevision> {
+        let before = self.registry.revision(revision)?.clone();
+        let rule = Rule { mode: Mode::SetAside, ..before.rule? };
+        tracing::error!(rule = before.name, note, "rule set aside");
+        let entry = RuleRevision {
+            revision: self.registry.next_revision(),
+            since: self.position,
+            made_ms: now_ms,
+            name: before.name,
+            rule: Some(rule),
+            note,
+        };
+        self.registry.append(entry.clone());
+        Some(entry)
+    }
+
+    /// Walks the rules as they now are from the next group on, and publishes them after the commit.
+    pub fn rules_changed(&mut self, work: &mut Work) {
+        let plugins = &self.config.plugins;
+        let sources = self.shared.sources.read();
+        let chain =
+            self.registry.chain_at(self.position, &sources, &self.chain.protected, plugins.state_codes_per_device_max);
+        drop(sources);
+        match chain {
+            Ok(chain) => self.chain = chain,
+            // Every rule's plugin was loaded before the rule was set, and at start.
+            Err(missing) => tracing::error!(%missing, "the chain stays as it was"),
+        }
+        self.fit_state();
+        let registry = self.registry.clone();
+        work.acts.push(Box::new(move |shared| *shared.registry.write() = registry));
+    }
+
+    /// Forgets the state of rules that are gone and makes room for that of new ones.
+    pub fn fit_state(&mut self) {
+        self.state.retain(&self.registry.live_namespaces());
+        for rule in &self.chain.rules {
+            if let Some((namespace, key, words)) = rule.namespace {
+                self.state.slots_mut(namespace, key, words);
+            }
+        }
+    }
+
+    /// Effects that only carry a change; the caller fills it in.
+    pub fn effects(&self) -> Effects {
+        Effects { position: self.position, replay_from: self.state.oldest_dirty(self.position), ..Effects::default() }
+    }
+
+    /// Writes every page and tells whoever asked to stop.
+    fn checkpoint(&mut self, commits: &mpsc::SyncSender<Work>, stopped: Option<Reply<()>>) -> bool {
+        const PAGES_PER_COMMIT: usize = 256;
+        loop {
+            let pages = self.state.dirty_pages(PAGES_PER_COMMIT, self.position);
+            let last = pages.len() < PAGES_PER_COMMIT;
+            let mut work =
+                Work { effects: Some(Effects { pages, ..self.effects() }), checkpoint: last, ..Work::default() };
+            if last {
+                if let Some(reply) = stopped {
+                    work.acts.push(Box::new(move |_| drop(reply.send(Ok(())))));
+                }
+                return commits.send(work).is_ok();
+            }
+            if commits.send(work).is_err() {
+                return false;
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Opening the store and recovering: the tail of the log is folded over what was written last.
+//!
+//! It must not know threads. Invariant: what comes out equals what was committed, or an error says where it does not.
+//! A rule that no longer does what the log says it did is set aside by name; it never keeps the host from starting.
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    admit::Inventory,
+    books::Ledger,
+    config::Config,
+    domain::{AlertCode, Digest, Effects, Millis, Mode, Position, Revision, Rule, RuleRevision},
+    evaluate::{Chain, CodeSet, Divergence, Replay, State},
+    pipeline::{
+        commit::Committer,
+        engine::Engine,
+        producers::Producers,
+        shared::{Clock, Shared},
+    },
+    plugin::{self, Sandbox, SandboxError},
+    registry::{MissingPlugin, Registry, Source, Sources},
+    store::{self, Reader, Snapshot, Store},
+};
+
+/// How to open the store; called again after it ran out of room.
+pub type Opener = Box<dyn Fn() -> Result<Store, store::Error> + Send>;
+
+/// What a pipeline is made of. Tests replace parts; [`Parts::new`] has the real ones.
+pub struct Parts {
+    /// Limits.
+    pub config: Arc<Config>,
+    /// The time.
+    pub clock: Clock,
+    /// The store.
+    pub open: Opener,
+    /// Folder whose free space is watched; `None` for a store that is no file.
+    pub folder: Option<PathBuf>,
+    /// Where plugins run.
+    pub sandbox: Sandbox,
+    /// Plugins of native code, there from the start.
+    pub natives: Vec<Source>,
+}
+
+impl Parts {
+    /// A store in the data folder, the system's clock.
+    pub fn new(config: Config) -> Result<Self, StartError> {
+        let sandbox = Sandbox::new(&config.plugins)?;
+        let path = config.data_dir.join(store::FILE_NAME);
+        let (limits, acks_kept) = (config.store.clone(), acks_kept(&config));
+        Ok(Self {
+            folder: Some(config.data_dir.clone()),
+            open: Box::new(move || Store::open(&path, &limits, acks_kept)),
+            config: Arc::new(config),
+            clock: Arc::new(system_clock),
+            sandbox,
+            natives: Vec::new(),
+        })
+    }
+}
+
+/// How many answers are kept of each producer: as many as a stream may have open.
+pub fn acks_kept(config: &Config) -> u64 {
+    config.intake.batches_in_flight_max as u64
+}
+
+fn system_clock() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+}
+
+/// Why a host did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The sandbox cannot be set up on this machine.
+    #[error("sandbox: {0}")]
+    Sandbox(#[from] SandboxError),
+    /// The store cannot be opened or read.
+    #[error("store: {0}")]
+    Store(#[from] store::Error),
+    /// A page of device state does not fit the rules.
+    #[error("store: {0}")]
+    Page(String),
+    /// A plugin of the store no longer passes the checks.
+    #[error("plugin {0}: {1}")]
+    Plugin(Digest, plugin::Refusal),
+    /// A rule's plugin is gone.
+    #[error(transparent)]
+    Missing(#[from] MissingPlugin),
+    /// The log does not follow from itself, and no rule is to blame.
+    #[error(transparent)]
+    Diverged(#[from] Divergence),
+    /// A code of `protected_codes` cannot be read.
+    #[error("protected_codes: {0}")]
+    ProtectedCodes(String),
+    /// The pipeline's thread could not be started.
+    #[error("pipeline: {0}")]
+    Thread(std::io::Error),
+}
+
+/// An open store and the memory that goes with it.
+pub struct Opened {
+    /// The fold's side.
+    pub engine: Engine,
+    /// The committer's side.
+    pub committer: Committer,
+}
+
+/// What recovery needs at hand.
+struct Recovery<'a> {
+    reader: Reader,
+    snapshot: &'a Snapshot,
+    registry: &'a Registry,
+    sources: &'a Sources,
+    protected: CodeSet,
+    codes_per_device_max: usize,
+}
+
+/// Opens the store and recovers.
+pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
+    let config = &parts.config;
+    let mut store = (parts.open)()?;
+    let mut snapshot = store.load()?;
+    let mut registry = Registry::load(snapshot.plugins.clone(), snapshot.revisions.clone());
+    parts.natives.iter().for_each(|native| registry.add_plugin(native.info().clone()));
+    let sources = load_sources(parts, &registry, &store.reader())?;
+    let recovery = Recovery {
+        reader: store.reader(),
+        snapshot: &snapshot,
+        registry: &registry,
+        sources: &sources,
+        protected: protected_codes(config)?,
+        codes_per_device_max: config.plugins.state_codes_per_device_max,
+    };
+    let (state, ledger, diverged) = recovery.run()?;
+    let protected = recovery.protected.clone();
+
+    let position = snapshot.position;
+    let now_ms = (parts.clock)();
+    let set_aside: Vec<RuleRevision> =
+        diverged.iter().filter_map(|divergence| set_aside(&mut registry, divergence, position, now_ms)).collect();
+    if !set_aside.is_empty() {
+        let replay_from = snapshot.replay_from;
+        store.commit(&Effects { revisions: set_aside, position, replay_from, ..Effects::default() })?;
+    }
+    let chain = registry.chain_at(position, &sources, &protected, config.plugins.state_codes_per_device_max)?;
+    let inventory = Inventory::load(std::mem::take(&mut snapshot.devices), std::mem::take(&mut snapshot.models));
+    let producers = Producers::load(
+        std::mem::take(&mut snapshot.producers),
+        config.intake.producers_max,
+        config.intake.batches_in_flight_max,
+    );
+    publish(shared, &registry, sources, &inventory, ledger, store.reader());
+    let committer = Committer {
+        store,
+        shared: Arc::clone(shared),
+        clock: Arc::clone(&parts.clock),
+        limits: config.store.clone(),
+        folder: parts.folder.clone(),
+        looked: None,
+    };
+    let mut engine = Engine {
+        config: Arc::clone(config),
+        clock: Arc::clone(&parts.clock),
+        inventory,
+        state,
+        registry,
+        chain,
+        producers,
+        position,
+        faults_in_row: std::collections::HashMap::new(),
+        shared: Arc::clone(shared),
+    };
+    engine.fit_state();
+    Ok(Opened { engine, committer })
+}
+
+fn publish(
+    shared: &Shared,
+    registry: &Registry,
+    sources: Sources,
+    inventory: &Inventory,
+    ledger: Ledger,
+    reader: Reader,
+) {
+    *shared.registry.write() = registry.clone();
+    *shared.sources.write() = sources;
+    *shared.models.write() = inventory.models().clone();
+    *shared.ledger.write() = ledger;
+    *shared.reader.write() = Some(reader);
+}
+
+fn protected_codes(config: &Config) -> Result<CodeSet, StartError> {
+    let codes = config.protected_codes.iter().map(|code| code.parse::<AlertCode>());
+    codes.collect::<Result<CodeSet, _>>().map_err(|why| StartError::ProtectedCodes(why.to_string()))
+}
+
+/// Compiles every plugin of the store: any of them may be named by a rule or by the log's tail.
+fn load_sources(parts: &Parts, registry: &Registry, reader: &Reader) -> Result<Sources, StartError> {
+    let mut sources: Sources = parts.natives.iter().map(|native| (native.info().digest, native.clone())).collect();
+    let named: BTreeSet<Digest> =
+        registry.revisions().iter().filter_map(|entry| entry.rule.as_ref()).map(|rule| rule.plugin).collect();
+    for info in registry.plugins() {
+        let Some(bytes) = reader.plugin(&info.digest)? else { continue };
+        match parts.sandbox.load(&bytes, info.uploaded_ms) {
+            Ok(plugin) => drop(sources.insert(info.digest, Source::Component(plugin))),
+            Err(refusal) if named.contains(&info.digest) => return Err(StartError::Plugin(info.digest, refusal)),
+            Err(refusal) => tracing::warn!(plugin = info.name, %refusal, "a plugin that no rule ever used is refused"),
+        }
+    }
+    Ok(sources)
+}
+
+impl Recovery<'_> {
+    /// Folds the tail, again and again while a rule diverges: each time it is left out and the log is taken for it.
+    fn run(&self) -> Result<(State, Ledger, Vec<Divergence>), StartError> {
+        let mut diverged: Vec<Divergence> = Vec::new();
+        loop {
+            match self.fold(diverged.iter().map(|divergence| divergence.rule).collect()) {
+                Ok((state, ledger)) => return Ok((state, ledger, diverged)),
+                Err(StartError::Diverged(divergence)) if divergence.rule != Revision::NONE => {
+                    tracing::error!(%divergence, "a rule does not do again what it did; the log is taken for it");
+                    diverged.push(divergence);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn fold(&self, obeyed: Vec<Revision>) -> Result<(State, Ledger), StartError> {
+        let Snapshot { replay_from, position, .. } = *self.snapshot;
+        let mut replay = Replay { state: self.pages()?, obeyed, part: None };
+        let mut ledger = Ledger::new(replay_from);
+        let mut turns = self.registry.turning_points().into_iter().filter(|turn| *turn > replay_from).peekable();
+        let mut chain = self.chain_at(replay_from)?;
+        let mut rows: u64 = 0;
+        for group in self.reader.groups(replay_from)? {
+            let group = group?;
+            while turns.next_if(|turn| *turn <= group.first).is_some() {
+                chain = self.chain_at(group.first)?;
+            }
+            for hour in ledger.missing(&group) {
+                ledger.restore(hour, self.reader.hour(hour)?);
+            }
+            replay.fold(&chain, &group)?;
+            ledger.add(&group);
+            rows += group.rows.len() as u64;
+        }
+        ledger.go_on_at(position);
+        tracing::info!(rows, from = replay_from.0, to = position.0, "recovered: the log's tail is folded");
+        Ok((replay.state, ledger))
+    }
+
+    fn chain_at(&self, position: Position) -> Result<Chain, MissingPlugin> {
+        self.registry.chain_at(position, self.sources, &self.protected, self.codes_per_device_max)
+    }
+
+    fn pages(&self) -> Result<State, StartError> {
+        let mut state = State::default();
+        let shape = |namespace| {
+            let info = self.registry.namespace_plugin(namespace)?;
+            Some((info.state_key, info.state_words))
+        };
+        for page in self.reader.pages()? {
+            state.restore(&page?, shape).map_err(StartError::Page)?;
+        }
+        Ok(state)
+    }
+}
+
+/// Sets a rule that diverged aside, if it still stands as it was. Its state is no longer to be trusted: it starts anew.
+fn set_aside(
+    registry: &mut Registry,
+    divergence: &Divergence,
+    position: Position,
+    now_ms: Millis,
+) -> Option<RuleRevision> {
+    let name = registry.revision(divergence.rule)?.name.clone();
+    let standing = registry.rule(&name)?;
+    let revision = registry.next_revision();
+    let rule = Rule { mode: Mode::SetAside, namespace: revision, ..standing.rule.clone() };
+    let note = format!("set aside at start: it does not do again what it did: {divergence}");
+    let entry = RuleRevision { revision, since: position, made_ms: now_ms, name, rule: Some(rule), note };
+    registry.append(entry.clone());
+    Some(entry)
+}

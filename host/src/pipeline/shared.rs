@@ -1,0 +1,125 @@
+//! What the committer publishes and everybody may read: rules, plugins, books, status.
+//!
+//! It must not know commands. Invariant: what stands here is durable.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    books::Ledger,
+    domain::{Millis, ModelId, Revision},
+    pipeline::{Status, handle::Refusal},
+    registry::{Registry, RuleView, Sources, Standing},
+    store::Reader,
+};
+
+/// A host's clock: milliseconds since 1970-01-01T00:00:00Z.
+pub type Clock = Arc<dyn Fn() -> Millis + Send + Sync>;
+
+/// Failed calls of one rule since the host started.
+#[derive(Debug, Clone, Default)]
+pub struct FaultCount {
+    /// How many.
+    pub count: u64,
+    /// The last one.
+    pub last: String,
+}
+
+/// A value that one thread writes and many read. A panic of a reader does not make it unreadable for others.
+#[derive(Debug, Default)]
+pub struct Published<T>(RwLock<T>);
+
+impl<T> Published<T> {
+    /// To read.
+    pub fn read(&self) -> RwLockReadGuard<'_, T> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To write.
+    pub fn write(&self) -> RwLockWriteGuard<'_, T> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Everything published.
+pub struct Shared {
+    /// Rules and plugins.
+    pub registry: Published<Registry>,
+    /// Plugins ready to be called.
+    pub sources: Published<Sources>,
+    /// Names of models.
+    pub models: Published<HashMap<ModelId, String>>,
+    /// Counts.
+    pub ledger: Published<Ledger>,
+    /// Failures by rule name.
+    pub faults: Published<HashMap<String, FaultCount>>,
+    /// How to read the store; `None` while it is closed.
+    pub reader: Published<Option<Reader>>,
+    /// Whether alerts are taken.
+    pub status: watch::Sender<Status>,
+}
+
+impl Shared {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self {
+            registry: Published::default(),
+            sources: Published::default(),
+            models: Published::default(),
+            ledger: Published::default(),
+            faults: Published::default(),
+            reader: Published::default(),
+            status: watch::Sender::new(Status::Serving),
+        }
+    }
+
+    /// How to read the store, or why it cannot be read now.
+    pub fn reader(&self) -> Result<Reader, Refusal> {
+        self.reader.read().clone().ok_or_else(|| self.unavailable())
+    }
+
+    /// The refusal that fits the status.
+    pub fn unavailable(&self) -> Refusal {
+        match &*self.status.borrow() {
+            Status::Serving => Refusal::Unavailable("the host is stopping; send again when it is back".into()),
+            Status::StoreFull => {
+                Refusal::Unavailable("the store has no room; nothing was taken, send again when there is room".into())
+            }
+            Status::Stopped(why) if why.is_empty() => Refusal::Unavailable("the host has stopped".into()),
+            Status::Stopped(why) => Refusal::Unavailable(format!("the host has stopped: {why}")),
+        }
+    }
+
+    /// A rule with its failures.
+    pub fn view(&self, registry: &Registry, standing: Standing<'_>) -> Option<RuleView> {
+        let Standing { revision, rule } = standing;
+        let faults = self.faults.read().get(&revision.name).cloned().unwrap_or_default();
+        Some(RuleView {
+            name: revision.name.clone(),
+            revision: revision.revision,
+            plugin: registry.plugin(&rule.plugin)?.clone(),
+            parameters: rule.parameters.clone(),
+            scope: rule.scope.clone(),
+            mode: rule.mode,
+            order: rule.order,
+            since: revision.since,
+            fault_count: faults.count,
+            last_fault: if faults.last.is_empty() { revision.note.clone() } else { faults.last },
+        })
+    }
+
+    /// Counts a failed call.
+    pub fn count_fault(&self, revision: Revision, detail: &str) {
+        let name = self.registry.read().revision(revision).map(|entry| entry.name.clone());
+        if let Some(name) = name {
+            let mut faults = self.faults.write();
+            let fault = faults.entry(name).or_default();
+            fault.count += 1;
+            fault.last = detail.to_owned();
+        }
+    }
+}

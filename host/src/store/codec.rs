@@ -1,0 +1,190 @@
+//! The bytes of a stored value: little-endian integers, texts and columns, behind one byte of version.
+//!
+//! It must not know what a value means. Invariant: reading never panics and never reserves more memory than the bytes
+//! at hand account for.
+//!
+//! What is published here is on people's disks. Never change an encoding: write a new version beside it.
+
+use super::{
+    column::{self, Lane, Packing},
+    error::Defect,
+};
+
+/// Appends values to a buffer.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    /// An empty value of a version.
+    pub(super) fn new(version: u8) -> Self {
+        Self { bytes: vec![version] }
+    }
+
+    /// Starts another value in the same buffer.
+    pub(super) fn restart(&mut self, version: u8) {
+        self.bytes.clear();
+        self.bytes.push(version);
+    }
+
+    /// What was written.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// One byte.
+    pub(super) fn u8(&mut self, value: u8) {
+        self.bytes.push(value);
+    }
+
+    /// Two bytes.
+    pub(super) fn u16(&mut self, value: u16) {
+        self.raw(&value.to_le_bytes());
+    }
+
+    /// Four bytes.
+    pub(super) fn u32(&mut self, value: u32) {
+        self.raw(&value.to_le_bytes());
+    }
+
+    /// Eight bytes.
+    pub(super) fn u64(&mut self, value: u64) {
+        self.raw(&value.to_le_bytes());
+    }
+
+    /// Eight bytes.
+    pub(super) fn i64(&mut self, value: i64) {
+        self.raw(&value.to_le_bytes());
+    }
+
+    /// Bytes whose number the reader knows.
+    pub(super) fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// How many of something follow.
+    pub(super) fn count(&mut self, count: usize) {
+        self.u32(u32::try_from(count).expect("what one value counts is held in memory under limits far below 2^32"));
+    }
+
+    /// A text with its length.
+    pub(super) fn text(&mut self, text: &str) {
+        self.count(text.len());
+        self.raw(text.as_bytes());
+    }
+
+    /// One integer a row. The reader must know the number of rows.
+    pub(super) fn column<T: Lane>(&mut self, values: impl ExactSizeIterator<Item = T> + Clone, packing: Packing) {
+        column::write(&mut self.bytes, values, packing);
+    }
+}
+
+/// Takes values off the front of a buffer.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// A value that must be of `version`.
+    pub(super) fn new(bytes: &'a [u8], version: u8) -> Result<Self, Defect> {
+        match bytes.split_first() {
+            Some((found, rest)) if *found == version => Ok(Self { rest }),
+            Some(_) => Err(Defect("its version is not known")),
+            None => Err(Defect("it is empty")),
+        }
+    }
+
+    /// Says that nothing may follow.
+    pub(super) fn finish(self) -> Result<(), Defect> {
+        if self.rest.is_empty() { Ok(()) } else { Err(Defect("bytes follow its end")) }
+    }
+
+    /// The next `count` bytes.
+    pub(super) fn raw(&mut self, count: usize) -> Result<&'a [u8], Defect> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(Defect("it ends too early"))?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// The next `N` bytes.
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Defect> {
+        let (taken, rest) = self.rest.split_first_chunk().ok_or(Defect("it ends too early"))?;
+        self.rest = rest;
+        Ok(*taken)
+    }
+
+    /// One byte.
+    pub(super) fn u8(&mut self) -> Result<u8, Defect> {
+        self.array().map(u8::from_le_bytes)
+    }
+
+    /// Two bytes.
+    pub(super) fn u16(&mut self) -> Result<u16, Defect> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    /// Four bytes.
+    pub(super) fn u32(&mut self) -> Result<u32, Defect> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    /// Eight bytes.
+    pub(super) fn u64(&mut self) -> Result<u64, Defect> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    /// Eight bytes.
+    pub(super) fn i64(&mut self) -> Result<i64, Defect> {
+        self.array().map(i64::from_le_bytes)
+    }
+
+    /// A truth value: 0 or 1.
+    pub(super) fn flag(&mut self) -> Result<bool, Defect> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Defect("a truth value is neither 0 nor 1")),
+        }
+    }
+
+    /// How many follow of something that takes at least `bytes_each`: never more than there is room for.
+    pub(super) fn count(&mut self, bytes_each: usize) -> Result<usize, Defect> {
+        let count = self.u32()? as usize;
+        if count > self.rest.len() / bytes_each {
+            return Err(Defect("it counts more than it can hold"));
+        }
+        Ok(count)
+    }
+
+    /// Entries of at least `bytes_each` behind their count.
+    pub(super) fn list<T>(
+        &mut self,
+        bytes_each: usize,
+        mut entry: impl FnMut(&mut Self) -> Result<T, Defect>,
+    ) -> Result<Vec<T>, Defect> {
+        let count = self.count(bytes_each)?;
+        (0..count).map(|_| entry(self)).collect()
+    }
+
+    /// A text with its length.
+    pub(super) fn text(&mut self) -> Result<String, Defect> {
+        let length = self.count(1)?;
+        let text = std::str::from_utf8(self.raw(length)?).map_err(|_| Defect("a text is not UTF-8"))?;
+        Ok(text.to_owned())
+    }
+
+    /// One integer a row. Rows that are all equal take no bytes, so the caller must have bounded their number.
+    pub(super) fn column<T: Lane>(&mut self, rows: usize) -> Result<Vec<T>, Defect> {
+        column::read(self, rows)
+    }
+
+    /// A column written as [`Packing::Dense`]: at least one byte a row, so it bounds the number of rows.
+    pub(super) fn dense_column<T: Lane>(&mut self, rows: usize) -> Result<Vec<T>, Defect> {
+        if self.rest.first() == Some(&0) {
+            return Err(Defect("a column has no byte a row"));
+        }
+        column::read(self, rows)
+    }
+}

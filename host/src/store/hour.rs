@@ -1,0 +1,132 @@
+//! The books, an hour a value.
+//!
+//! It must not know how counts are asked for. Invariant: the cells of an hour are in order and each is there once.
+//!
+//! ```text
+//! version | hour u32 | as_of u64 | cells u32
+//! count (dense), represented, withheld, code, operator, generation, model*, end, rule, reason: a column each
+//! ```
+//! The code column holds 65,536 for none.
+
+use std::ops::Range;
+
+use redb::{ReadTransaction, TableDefinition, WriteTransaction};
+
+use super::{
+    codec::{Reader, Writer},
+    column::Packing::{Dense, Dictionary, Frame},
+    error::{Defect, Error},
+};
+use crate::domain::{Cell, End, HourPage, Position, Revision, Tally};
+
+const HOUR: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("hour");
+const VERSION: u8 = 1;
+/// What the code column holds where there is no code.
+const NO_CODE: u32 = 65_536;
+
+/// Makes sure that the table exists.
+pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
+    txn.open_table(HOUR)?;
+    Ok(())
+}
+
+/// Writes hours over what they were.
+pub(super) fn write(txn: &WriteTransaction, hours: &[HourPage], out: &mut Writer) -> Result<(), Error> {
+    if hours.is_empty() {
+        return Ok(());
+    }
+    let mut table = txn.open_table(HOUR)?;
+    for page in hours {
+        encode(page, out).map_err(|Defect(what)| Error::Effects(format!("hour {}: {what}", page.hour)))?;
+        table.insert(page.hour, out.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The hours of a range that are there, in order.
+pub(super) fn read(txn: &ReadTransaction, hours: Range<u32>) -> Result<Vec<HourPage>, Error> {
+    if hours.is_empty() {
+        return Ok(Vec::new());
+    }
+    let entries = txn.open_table(HOUR)?.range_owned(hours)?;
+    let pages = entries.map(|entry| {
+        let (hour, value) = entry?;
+        decode(hour.value(), value.value()).map_err(|defect| Error::corrupt("hour", hour.value(), defect))
+    });
+    pages.collect()
+}
+
+/// One hour.
+pub(super) fn read_one(txn: &ReadTransaction, hour: u32) -> Result<Option<HourPage>, Error> {
+    let Some(value) = txn.open_table(HOUR)?.get_owned(hour)? else { return Ok(None) };
+    decode(hour, value.value()).map(Some).map_err(|defect| Error::corrupt("hour", hour, defect))
+}
+
+fn encode(page: &HourPage, out: &mut Writer) -> Result<(), Defect> {
+    check(page)?;
+    let cells = || page.cells.iter().map(|(cell, _)| cell);
+    let tallies = || page.cells.iter().map(|(_, tally)| tally);
+    out.restart(VERSION);
+    out.u32(page.hour);
+    out.u64(page.as_of.0);
+    out.count(page.cells.len());
+    out.column(tallies().map(|tally| tally.count), Dense);
+    out.column(tallies().map(|tally| tally.represented), Frame);
+    out.column(tallies().map(|tally| tally.withheld), Frame);
+    out.column(cells().map(|cell| cell.code.map_or(NO_CODE, u32::from)), Frame);
+    out.column(cells().map(|cell| cell.operator), Frame);
+    out.column(cells().map(|cell| cell.generation), Frame);
+    out.column(cells().map(|cell| cell.model), Dictionary);
+    out.column(cells().map(|cell| cell.end as u8), Frame);
+    out.column(cells().map(|cell| cell.rule.0), Frame);
+    out.column(cells().map(|cell| cell.reason), Frame);
+    Ok(())
+}
+
+fn decode(hour: u32, bytes: &[u8]) -> Result<HourPage, Defect> {
+    let mut input = Reader::new(bytes, VERSION)?;
+    if input.u32()? != hour {
+        return Err(Defect("it is another hour's"));
+    }
+    let as_of = Position(input.u64()?);
+    let count = input.count(1)?;
+    let counts: Vec<u64> = input.dense_column(count)?;
+    let represented: Vec<u64> = input.column(count)?;
+    let withheld: Vec<u64> = input.column(count)?;
+    let code: Vec<u32> = input.column(count)?;
+    let operator: Vec<u8> = input.column(count)?;
+    let generation: Vec<u8> = input.column(count)?;
+    let model: Vec<u32> = input.column(count)?;
+    let end: Vec<u8> = input.column(count)?;
+    let rule: Vec<u32> = input.column(count)?;
+    let reason: Vec<u8> = input.column(count)?;
+    input.finish()?;
+    let cell = |row: usize| -> Result<(Cell, Tally), Defect> {
+        let code = match code[row] {
+            NO_CODE => None,
+            number => Some(u16::try_from(number).map_err(|_| Defect("a code is out of range"))?),
+        };
+        let cell = Cell {
+            code,
+            operator: operator[row],
+            generation: generation[row],
+            model: model[row],
+            end: End::from_number(end[row]).ok_or(Defect("an end is not known"))?,
+            rule: Revision(rule[row]),
+            reason: reason[row],
+        };
+        Ok((cell, Tally { count: counts[row], represented: represented[row], withheld: withheld[row] }))
+    };
+    let page = HourPage { hour, as_of, cells: (0..count).map(cell).collect::<Result<_, _>>()? };
+    check(&page)?;
+    Ok(page)
+}
+
+/// What every hour must satisfy, whether it comes or goes.
+fn check(page: &HourPage) -> Result<(), Defect> {
+    let ordered = page.cells.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    if ordered { Ok(()) } else { Err(Defect("its cells are out of order")) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::store::tests::{arbitrary, some_hour};
+
+fn encoded(page: &HourPage) -> Vec<u8> {
+    let mut out = Writer::default();
+    encode(page, &mut out).unwrap();
+    out.as_bytes().to_vec()
+}
+
+proptest! {
+    #[test]
+    fn an_hour_comes_back_as_it_went(page in arbitrary::hour()) {
+        prop_assert_eq!(decode(page.hour, &encoded(&page)), Ok(page));
+    }
+
+    #[test]
+    fn damaged_bytes_never_panic(page in arbitrary::hour(), damage in arbitrary::damage()) {
+        let _ = decode(page.hour, &arbitrary::damaged(&encoded(&page), &damage));
+    }
+
+    #[test]
+    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let _ = decode(1, &[&[VERSION, 1, 0, 0, 0], &bytes[..]].concat());
+    }
+}
+
+#[test]
+fn cells_out_of_order_are_refused() {
+    let mut page = some_hour(490_000, 7);
+    page.cells.swap(0, 1);
+    assert_eq!(encode(&page, &mut Writer::default()), Err(Defect("its cells are out of order")));
+    page.cells[0] = page.cells[1];
+    assert_eq!(encode(&page, &mut Writer::default()), Err(Defect("its cells are out of order")));
+}

@@ -1,0 +1,198 @@
+//! A group as bytes: a short header, the columns, then what is not one a row.
+//!
+//! It must not know tables. Invariant: `encode` takes only what `decode` gives back unchanged, so an entry that was
+//! written can be read.
+//!
+//! ```text
+//! version | first u64 | judged_ms i64 | rows u32 | lagged u8
+//! device_no, recipient*, counter, code, received_ms, occurred_ms, measurement, weight, flags, operator, model*,
+//! mark, withheld: a column each (* may be a dictionary)
+//! marks:    count u32 | per mark: end u8, rule u32, reason u8
+//! rejected: count u32 | per entry: reason u8, has a code u8, code u16, hour u32, count u64
+//! faults:   count u32 | per fault: rule u32, kind u8, first_row u32, row_count u32, detail text
+//! ```
+//! `lagged` says that the column of occurrence holds `received_ms - occurred_ms`. The device's EUI-64 is not written:
+//! its number gives it.
+
+use super::super::{
+    codec::{Reader, Writer},
+    column::{self, Packing::Dictionary, Packing::Frame},
+    error::Defect,
+};
+use crate::domain::{AlertCode, End, Fault, FaultKind, Group, Mark, Position, RejectReason, Rejected, Revision, Rows};
+
+const VERSION: u8 = 1;
+/// Rows of one group: no more than the pipeline ever puts together.
+const ROWS_MAX: usize = 65_535;
+/// Bytes of one mark, of one entry of rejected, and of a fault without its detail.
+const MARK_BYTES: usize = 6;
+const REJECTED_BYTES: usize = 16;
+const FAULT_BYTES: usize = 17;
+
+/// Writes a group over `out`.
+pub(super) fn encode(group: &Group, euis: &[u64], out: &mut Writer) -> Result<(), Defect> {
+    check(group)?;
+    let rows = &group.rows;
+    let devices = column::look_up(euis, rows.device_no.iter().map(|no| *no as usize));
+    if devices.is_none_or(|devices| devices != rows.device) {
+        return Err(Defect("a device's number and EUI-64 do not belong together"));
+    }
+    let lags = || rows.received_ms.iter().zip(&rows.occurred_ms).map(|(received, at)| received.wrapping_sub(*at));
+    let lagged = column::frame_width(lags()) < column::frame_width(rows.occurred_ms.iter().copied());
+
+    out.restart(VERSION);
+    out.u64(group.first.0);
+    out.i64(group.judged_ms);
+    out.count(rows.len());
+    out.u8(u8::from(lagged));
+    out.column(rows.device_no.iter().copied(), Frame);
+    out.column(rows.recipient.iter().copied(), Dictionary);
+    out.column(rows.counter.iter().copied(), Frame);
+    out.column(rows.code.iter().copied(), Frame);
+    out.column(rows.received_ms.iter().copied(), Frame);
+    if lagged {
+        out.column(lags(), Frame);
+    } else {
+        out.column(rows.occurred_ms.iter().copied(), Frame);
+    }
+    out.column(rows.measurement.iter().copied(), Frame);
+    out.column(rows.weight.iter().copied(), Frame);
+    out.column(rows.flags.iter().copied(), Frame);
+    out.column(rows.operator.iter().copied(), Frame);
+    out.column(rows.model.iter().copied(), Dictionary);
+    out.column(group.mark.iter().copied(), Frame);
+    out.column(group.withheld.iter().copied(), Frame);
+    write_tail(group, out);
+    Ok(())
+}
+
+fn write_tail(group: &Group, out: &mut Writer) {
+    out.count(group.marks.len());
+    for mark in &group.marks {
+        out.u8(mark.end as u8);
+        out.u32(mark.rule.0);
+        out.u8(mark.reason);
+    }
+    out.count(group.rejected.len());
+    for rejected in &group.rejected {
+        out.u8(rejected.reason as u8);
+        out.u8(u8::from(rejected.code.is_some()));
+        out.u16(rejected.code.map_or(0, |code| code.0));
+        out.u32(rejected.hour);
+        out.u64(rejected.count);
+    }
+    out.count(group.faults.len());
+    for fault in &group.faults {
+        out.u32(fault.rule.0);
+        out.u8(fault.kind as u8);
+        out.u32(fault.first_row);
+        out.u32(fault.row_count);
+        out.text(&fault.detail);
+    }
+}
+
+/// Reads a group. `euis` are the devices' EUI-64s by number, at least those known when it was written.
+pub(super) fn decode(bytes: &[u8], euis: &[u64]) -> Result<Group, Defect> {
+    let mut input = Reader::new(bytes, VERSION)?;
+    let first = Position(input.u64()?);
+    let judged_ms = input.i64()?;
+    let count = input.u32()? as usize;
+    if count > ROWS_MAX {
+        return Err(Defect("it has more rows than a group can"));
+    }
+    let lagged = input.flag()?;
+    let mut rows = read_rows(&mut input, count)?;
+    if lagged {
+        for (at, received) in rows.occurred_ms.iter_mut().zip(&rows.received_ms) {
+            *at = received.wrapping_sub(*at);
+        }
+    }
+    let numbers = rows.device_no.iter().map(|no| *no as usize);
+    rows.device = column::look_up(euis, numbers).ok_or(Defect("it names a device that is not there"))?;
+    let group = Group {
+        first,
+        judged_ms,
+        rows,
+        mark: input.column(count)?,
+        withheld: input.column(count)?,
+        marks: input.list(MARK_BYTES, read_mark)?,
+        rejected: input.list(REJECTED_BYTES, read_rejected)?,
+        faults: input.list(FAULT_BYTES, read_fault)?,
+    };
+    input.finish()?;
+    check(&group)?;
+    Ok(group)
+}
+
+/// The columns of the alerts, without the EUI-64s and with the column of occurrence as it is stored.
+fn read_rows(input: &mut Reader<'_>, count: usize) -> Result<Rows, Defect> {
+    Ok(Rows {
+        device: Vec::new(),
+        device_no: input.column(count)?,
+        recipient: input.column(count)?,
+        counter: input.column(count)?,
+        code: input.column(count)?,
+        received_ms: input.column(count)?,
+        occurred_ms: input.column(count)?,
+        measurement: input.column(count)?,
+        weight: input.column(count)?,
+        flags: input.column(count)?,
+        operator: input.column(count)?,
+        model: input.column(count)?,
+    })
+}
+
+fn read_mark(input: &mut Reader<'_>) -> Result<Mark, Defect> {
+    let end = End::from_number(input.u8()?).ok_or(Defect("a mark's end is not known"))?;
+    Ok(Mark { end, rule: Revision(input.u32()?), reason: input.u8()? })
+}
+
+fn read_rejected(input: &mut Reader<'_>) -> Result<Rejected, Defect> {
+    let reason = RejectReason::from_number(input.u8()?).ok_or(Defect("a reason to reject is not known"))?;
+    let has_code = input.flag()?;
+    let code = AlertCode(input.u16()?);
+    Ok(Rejected { reason, code: has_code.then_some(code), hour: input.u32()?, count: input.u64()? })
+}
+
+fn read_fault(input: &mut Reader<'_>) -> Result<Fault, Defect> {
+    let rule = Revision(input.u32()?);
+    let kind = FaultKind::from_number(input.u8()?).ok_or(Defect("a kind of fault is not known"))?;
+    Ok(Fault { rule, kind, first_row: input.u32()?, row_count: input.u32()?, detail: input.text()? })
+}
+
+/// What every group must satisfy, whether it comes or goes: nobody who indexes by it can miss.
+fn check(group: &Group) -> Result<(), Defect> {
+    let rows = &group.rows;
+    let count = rows.len();
+    let lengths = [
+        rows.device.len(),
+        rows.recipient.len(),
+        rows.counter.len(),
+        rows.code.len(),
+        rows.occurred_ms.len(),
+        rows.received_ms.len(),
+        rows.measurement.len(),
+        rows.weight.len(),
+        rows.flags.len(),
+        rows.operator.len(),
+        rows.model.len(),
+        group.mark.len(),
+        group.withheld.len(),
+    ];
+    let marks = group.marks.len();
+    let in_rows = |fault: &Fault| u64::from(fault.first_row) + u64::from(fault.row_count) <= count as u64;
+    match () {
+        () if count > ROWS_MAX => Err(Defect("it has more rows than a group can")),
+        () if lengths.iter().any(|length| *length != count) => Err(Defect("its columns differ in length")),
+        () if group.first.0.checked_add(count.max(1) as u64).is_none() => Err(Defect("it ends past the last position")),
+        () if !group.mark.iter().fold(true, |all, mark| all & (usize::from(*mark) < marks)) => {
+            Err(Defect("a row's mark is not there"))
+        }
+        () if group.marks.iter().any(|mark| mark.end == End::Rejected) => Err(Defect("a mark says rejected")),
+        () if !group.faults.iter().all(in_rows) => Err(Defect("a fault lies outside its rows")),
+        () => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! What each producer was told of its last batches, so that a resend gets the same answer.
+//!
+//! It must not know what a batch holds. Invariant: of each producer, at least the last few answers are there, in the
+//! same transaction as the alerts they are about.
+
+use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+
+use super::{
+    codec::{Reader, Writer},
+    error::{Defect, Error},
+};
+use crate::domain::{Ack, Balance, Position, ProducerMark};
+
+/// By producer and sequence.
+const PRODUCER: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("producer");
+const VERSION: u8 = 1;
+
+/// Makes sure that the table exists.
+pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
+    txn.open_table(PRODUCER)?;
+    Ok(())
+}
+
+/// Adds answers, and drops what is older than the last `kept` sequences of a producer.
+pub(super) fn write(txn: &WriteTransaction, marks: &[ProducerMark], kept: u64) -> Result<(), Error> {
+    if marks.is_empty() {
+        return Ok(());
+    }
+    let mut table = txn.open_table(PRODUCER)?;
+    for mark in marks {
+        let producer = mark.producer.as_str();
+        table.insert((producer, mark.ack.sequence), encode(&mark.ack).as_bytes())?;
+        if let Some(last_old) = mark.ack.sequence.checked_sub(kept) {
+            table.retain_in((producer, 0)..=(producer, last_old), |_, _| false)?;
+        }
+    }
+    Ok(())
+}
+
+/// The last `kept` answers of every producer, in order of producer and sequence.
+pub(super) fn read(txn: &ReadTransaction, kept: u64) -> Result<Vec<ProducerMark>, Error> {
+    let mut marks = Vec::new();
+    for entry in txn.open_table(PRODUCER)?.iter()? {
+        let (key, value) = entry?;
+        let (producer, sequence) = key.value();
+        let ack = decode(sequence, value.value())
+            .map_err(|defect| Error::corrupt("producer", format_args!("{producer:?} {sequence}"), defect))?;
+        marks.push(ProducerMark { producer: producer.to_owned(), ack });
+    }
+    // More are there when fewer are to be kept than before.
+    let of_producer = marks.chunk_by(|a, b| a.producer == b.producer);
+    let kept = usize::try_from(kept).unwrap_or(usize::MAX);
+    Ok(of_producer.flat_map(|marks| &marks[marks.len().saturating_sub(kept)..]).cloned().collect())
+}
+
+fn encode(ack: &Ack) -> Writer {
+    let mut out = Writer::new(VERSION);
+    out.u64(ack.position.0);
+    out.u64(ack.balance.forwarded);
+    out.u64(ack.balance.suppressed);
+    out.u64(ack.balance.rejected);
+    out.u64(ack.balance.duplicate);
+    out.count(ack.rejections.len());
+    for (index, message) in &ack.rejections {
+        out.u32(*index);
+        out.text(message);
+    }
+    out
+}
+
+fn decode(sequence: u64, bytes: &[u8]) -> Result<Ack, Defect> {
+    let mut input = Reader::new(bytes, VERSION)?;
+    let ack = Ack {
+        sequence,
+        position: Position(input.u64()?),
+        balance: Balance {
+            forwarded: input.u64()?,
+            suppressed: input.u64()?,
+            rejected: input.u64()?,
+            duplicate: input.u64()?,
+        },
+        rejections: input.list(8, |input| Ok((input.u32()?, input.text()?)))?,
+    };
+    input.finish()?;
+    Ok(ack)
+}

@@ -1,0 +1,58 @@
+//! Reading beside the writer.
+//!
+//! It must not know the writer. Invariant: each call sees the store as of one commit, whatever is committed meanwhile.
+
+use std::{fmt, ops::Range, sync::Arc};
+
+use super::{
+    Shared,
+    error::Error,
+    hour,
+    log::{Groups, Heads},
+    page, plugin,
+};
+use crate::domain::{DevicePage, Digest, HourPage, Position};
+
+/// A cheap handle to read with: clone it for every task. Once the store is closed it answers [`Error::Closed`].
+///
+/// What was deleted is kept on disk as long as an iterator from before lives: do not park one.
+#[derive(Clone)]
+pub struct Reader(pub(super) Arc<Shared>);
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("store::Reader")
+    }
+}
+
+impl Reader {
+    /// The pages of device state in order of their numbers; one is decoded at a time.
+    pub fn pages(&self) -> Result<impl Iterator<Item = Result<DevicePage, Error>> + use<>, Error> {
+        page::read(&self.0.begin_read()?)
+    }
+
+    /// The groups of the log in order. The first is the one that holds `from`, or the next.
+    pub fn groups(&self, from: Position) -> Result<Groups, Error> {
+        self.heads(from).map(Groups)
+    }
+
+    /// The heads of the same groups, to look before decoding: pass those of interest to [`Heads::read`].
+    pub fn heads(&self, from: Position) -> Result<Heads, Error> {
+        Heads::new(&self.0.begin_read()?, from, Arc::clone(&self.0))
+    }
+
+    /// The counts of the hours in a range, in order; hours without any are left out.
+    pub fn hours(&self, range: Range<u32>) -> Result<Vec<HourPage>, Error> {
+        hour::read(&self.0.begin_read()?, range)
+    }
+
+    /// The counts of one hour.
+    pub fn hour(&self, hour: u32) -> Result<Option<HourPage>, Error> {
+        hour::read_one(&self.0.begin_read()?, hour)
+    }
+
+    /// The bytes of a plugin.
+    pub fn plugin(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
+        plugin::component(&self.0.begin_read()?, digest)
+    }
+}

@@ -1,0 +1,114 @@
+//! Every change to the rules, by its number.
+//!
+//! It must not know what a rule does. Invariant: a revision, once written, is never changed.
+
+use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+
+use super::{
+    codec::{Reader, Writer},
+    error::{Defect, Error},
+};
+use crate::domain::{AlertCode, Digest, Generation, Mode, OperatorId, Position, Revision, Rule, RuleRevision, Scope};
+
+const REVISION: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("revision");
+const VERSION: u8 = 1;
+
+/// Makes sure that the table exists.
+pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
+    txn.open_table(REVISION)?;
+    Ok(())
+}
+
+/// Adds revisions. A number that is taken is refused.
+pub(super) fn write(txn: &WriteTransaction, revisions: &[RuleRevision]) -> Result<(), Error> {
+    if revisions.is_empty() {
+        return Ok(());
+    }
+    let mut table = txn.open_table(REVISION)?;
+    for revision in revisions {
+        let number = revision.revision.0;
+        if table.insert(number, encode(revision).as_bytes())?.is_some() {
+            return Err(Error::Effects(format!("revision {number}: there is one of this number")));
+        }
+    }
+    Ok(())
+}
+
+/// Every revision in order.
+pub(super) fn read(txn: &ReadTransaction) -> Result<Vec<RuleRevision>, Error> {
+    let table = txn.open_table(REVISION)?;
+    let revisions = table.iter()?.map(|entry| {
+        let (number, value) = entry?;
+        decode(number.value(), value.value()).map_err(|defect| Error::corrupt("revision", number.value(), defect))
+    });
+    revisions.collect()
+}
+
+fn encode(revision: &RuleRevision) -> Writer {
+    let mut out = Writer::new(VERSION);
+    out.u64(revision.since.0);
+    out.i64(revision.made_ms);
+    out.text(&revision.name);
+    out.text(&revision.note);
+    out.u8(u8::from(revision.rule.is_some()));
+    if let Some(rule) = &revision.rule {
+        out.raw(&rule.plugin.0);
+        out.text(&rule.parameters);
+        encode_scope(&rule.scope, &mut out);
+        out.u8(rule.mode as u8);
+        out.u32(rule.order);
+        out.u32(rule.namespace.0);
+    }
+    out
+}
+
+fn encode_scope(scope: &Scope, out: &mut Writer) {
+    out.count(scope.operators.len());
+    scope.operators.iter().for_each(|operator| out.u8(operator.get()));
+    out.count(scope.generations.len());
+    scope.generations.iter().for_each(|generation| out.u8(*generation as u8));
+    out.count(scope.codes.len());
+    scope.codes.iter().for_each(|code| out.u16(code.0));
+    out.count(scope.models.len());
+    scope.models.iter().for_each(|model| out.text(model));
+}
+
+fn decode(number: u32, bytes: &[u8]) -> Result<RuleRevision, Defect> {
+    let mut input = Reader::new(bytes, VERSION)?;
+    let since = Position(input.u64()?);
+    let made_ms = input.i64()?;
+    let name = input.text()?;
+    let note = input.text()?;
+    let rule = if input.flag()? { Some(decode_rule(&mut input)?) } else { None };
+    input.finish()?;
+    Ok(RuleRevision { revision: Revision(number), since, made_ms, name, rule, note })
+}
+
+fn decode_rule(input: &mut Reader<'_>) -> Result<Rule, Defect> {
+    Ok(Rule {
+        plugin: Digest(input.array()?),
+        parameters: input.text()?,
+        scope: decode_scope(input)?,
+        mode: match input.u8()? {
+            1 => Mode::Active,
+            2 => Mode::Off,
+            3 => Mode::SetAside,
+            _ => return Err(Defect("its mode is not known")),
+        },
+        order: input.u32()?,
+        namespace: Revision(input.u32()?),
+    })
+}
+
+fn decode_scope(input: &mut Reader<'_>) -> Result<Scope, Defect> {
+    Ok(Scope {
+        operators: input.list(1, |input| {
+            OperatorId::new(u32::from(input.u8()?)).ok_or(Defect("an operator of its scope is not known"))
+        })?,
+        generations: input.list(1, |input| {
+            Generation::from_number(input.u8()?).ok_or(Defect("a generation of its scope is not known"))
+        })?,
+        codes: input.list(2, |input| input.u16().map(AlertCode))?,
+        models: input.list(4, Reader::text)?,
+    })
+}

@@ -1,0 +1,630 @@
+use proptest::prelude::*;
+use redb::{ReadableTable, TableDefinition};
+
+use super::*;
+use crate::domain::{
+    Ack, Alert, AlertCode, Balance, Cell, DeviceNo, DevicePage, DeviceTally, Digest, End, Eui64, Fault, FaultKind,
+    Generation, Group, HourPage, Mark, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, RejectReason,
+    Rejected, Revision, Rows, Rule, Scope, StateKey, Tally, Window,
+};
+
+pub(super) mod arbitrary;
+mod disk;
+
+use disk::Disk;
+
+const ACKS_KEPT: u64 = 4;
+
+fn limits() -> StoreLimits {
+    StoreLimits { cache_bytes_max: 1 << 20, ..StoreLimits::default() }
+}
+
+fn open(disk: &Disk) -> Store {
+    Store::with_backend(disk.clone(), &limits(), ACKS_KEPT).unwrap()
+}
+
+/// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
+pub(super) fn some_group(first: u64, count: usize) -> Group {
+    let mut rows = Rows::default();
+    for row in 0..count {
+        let no = (first as u32 + row as u32) % 5;
+        let received_ms = 1_795_000_000_000 + first as i64 * 10 + row as i64;
+        let alert = Alert {
+            device: Eui64(arbitrary::eui(no)),
+            recipient: Eui64(0x90B3_D51F_3002_0000),
+            counter: Some(first * 1_000 + row as u64),
+            code: AlertCode(0x8F40),
+            occurred_ms: None,
+            received_ms: None,
+            measurement: (row % 2 == 0).then_some(2_530 + row as i32),
+            weight: 1,
+            payload: PayloadKind::Dlms,
+        };
+        let times = (received_ms - 40, received_ms);
+        rows.push(&alert, times, DeviceNo(no), (OperatorId::UNKNOWN, Generation::Smets1, ModelId::of("A")));
+    }
+    let held = Mark { end: End::Suppressed, rule: Revision(1), reason: 1 };
+    Group {
+        first: Position(first),
+        judged_ms: 1_795_000_000_000 + first as i64 * 10,
+        mark: (0..count).map(|row| row as u16 % 2).collect(),
+        withheld: vec![0; count],
+        rows,
+        marks: vec![Mark::FORWARDED, held],
+        rejected: vec![Rejected { reason: RejectReason::Code, code: Some(AlertCode(0x8F41)), hour: 498_611, count: 2 }],
+        faults: vec![Fault {
+            rule: Revision(1),
+            kind: FaultKind::Trap,
+            first_row: 0,
+            row_count: count as u32,
+            detail: "unreachable".to_owned(),
+        }],
+    }
+}
+
+pub(super) fn some_page(no: u32, as_of: u64) -> DevicePage {
+    let window = Window { recipient: 0x90B3_D51F_3002_0000, highest: as_of * 3, seen: 0b1011 };
+    DevicePage {
+        no,
+        as_of: Position(as_of),
+        tallies: (0..5)
+            .map(|device| DeviceTally { forwarded: device, suppressed: as_of as u32, duplicate: 0 })
+            .collect(),
+        windows: vec![(0, window), (3, window)],
+        namespaces: vec![NamespacePage {
+            namespace: Revision(1),
+            words_per_entry: 2,
+            device: vec![1, 4],
+            code: vec![0x8F40, 0x8F41],
+            words: vec![as_of, 2, 3, 1 << 40],
+        }],
+    }
+}
+
+pub(super) fn some_hour(hour: u32, as_of: u64) -> HourPage {
+    let cell = |code, end| Cell {
+        code,
+        operator: 12,
+        generation: 1,
+        model: ModelId::of("A").0,
+        end,
+        rule: Revision(1),
+        reason: 1,
+    };
+    HourPage {
+        hour,
+        as_of: Position(as_of),
+        cells: vec![
+            (cell(None, End::Rejected), Tally { count: 1, represented: 1, withheld: 0 }),
+            (cell(Some(0x8F40), End::Suppressed), Tally { count: as_of, represented: as_of * 2, withheld: 3 }),
+        ],
+    }
+}
+
+fn some_device(no: u32) -> Device {
+    Device {
+        eui: Eui64(arbitrary::eui(no)),
+        mpxn: Mpxn::from_number(1_200_000_000_001 + u64::from(no)),
+        operator: OperatorId::new(12).unwrap(),
+        generation: Generation::Smets2,
+        model: ModelId::of("A"),
+        listed: true,
+    }
+}
+
+fn some_mark(producer: &str, sequence: u64) -> ProducerMark {
+    let balance = Balance { forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
+    let rejections = vec![(7, "code: 70000 does not fit".to_owned())];
+    ProducerMark {
+        producer: producer.to_owned(),
+        ack: Ack { sequence, position: Position(sequence * 3), balance, rejections },
+    }
+}
+
+fn some_revision(number: u32) -> RuleRevision {
+    let scope = Scope {
+        operators: vec![OperatorId::UNKNOWN, OperatorId::new(22).unwrap()],
+        generations: vec![Generation::Smets1],
+        codes: vec![AlertCode(0x8F40), AlertCode(0x8F41)],
+        models: vec!["A".to_owned(), "Modell Ü".to_owned()],
+    };
+    RuleRevision {
+        revision: Revision(number),
+        since: Position(3),
+        made_ms: -5,
+        name: "over-voltage".to_owned(),
+        rule: Some(Rule {
+            plugin: Digest([7; 32]),
+            parameters: r#"{"below_dv":2530}"#.to_owned(),
+            scope,
+            mode: Mode::SetAside,
+            order: 10,
+            namespace: Revision(1),
+        }),
+        note: "set aside after 3 faults".to_owned(),
+    }
+}
+
+fn some_plugin() -> PluginInfo {
+    PluginInfo {
+        digest: Digest([7; 32]),
+        name: "threshold".to_owned(),
+        version: "1.2.0".to_owned(),
+        summary: "holds back what stays below a line".to_owned(),
+        parameters_schema: "{}".to_owned(),
+        state_key: StateKey::DeviceAndCode,
+        state_words: 2,
+        state_version: 1,
+        reasons: vec!["below".to_owned(), "again".to_owned()],
+        size_bytes: 5,
+        uploaded_ms: 1_795_000_000_000,
+    }
+}
+
+/// Effects that write to every table.
+fn one_of_everything() -> Effects {
+    Effects {
+        group: Some(some_group(0, 3)),
+        devices: (0..5).map(|no| (no, some_device(no))).collect(),
+        models: vec!["B".to_owned(), "A".to_owned(), "B".to_owned()],
+        plugin: Some((some_plugin(), b"bytes".to_vec())),
+        revisions: vec![some_revision(1), RuleRevision { rule: None, note: String::new(), ..some_revision(2) }],
+        producers: vec![some_mark("head-end", 2), some_mark("a", 9), some_mark("head-end", 1)],
+        pages: vec![some_page(0, 2), some_page(1, 3)],
+        hours: vec![some_hour(498_611, 2), some_hour(498_613, 3)],
+        position: Position(3),
+        replay_from: Position(2),
+        drop_before: Position(0),
+    }
+}
+
+/// The first devices, and nothing else.
+fn devices() -> Effects {
+    Effects { devices: (0..5).map(|no| (no, some_device(no))).collect(), ..Effects::default() }
+}
+
+/// One group of `count` rows at a position.
+fn append(first: u64, count: usize) -> Effects {
+    let group = some_group(first, count);
+    Effects { position: group.end(), group: Some(group), ..Effects::default() }
+}
+
+/// A store with groups at 0, 3, 6 ...
+fn with_groups(disk: &Disk, groups: u64) -> Store {
+    let mut store = open(disk);
+    store.commit(&devices()).unwrap();
+    for no in 0..groups {
+        store.commit(&append(no * 3, 3)).unwrap();
+    }
+    store
+}
+
+fn firsts(store: &Store, from: u64) -> Vec<u64> {
+    store.reader().groups(Position(from)).unwrap().map(|group| group.unwrap().first.0).collect()
+}
+
+#[test]
+fn a_new_store_is_empty() {
+    let store = open(&Disk::default());
+    let snapshot = store.load().unwrap();
+    assert_eq!((snapshot.position, snapshot.replay_from), (Position(0), Position(0)));
+    assert!(snapshot.devices.is_empty() && snapshot.producers.is_empty() && snapshot.revisions.is_empty());
+    assert_eq!(store.extent(), LogExtent::default());
+    assert_eq!(store.reader().groups(Position(0)).unwrap().count(), 0);
+    assert_eq!(store.reader().pages().unwrap().count(), 0);
+    assert_eq!(store.reader().hour(0).unwrap(), None);
+}
+
+#[test]
+fn everything_is_there_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data").join(FILE_NAME);
+    let effects = one_of_everything();
+    let mut store = Store::open(&path, &limits(), ACKS_KEPT).unwrap();
+    store.commit(&effects).unwrap();
+    let before = store.load().unwrap();
+    store.close().unwrap();
+
+    let store = Store::open(&path, &limits(), ACKS_KEPT).unwrap();
+    let snapshot = store.load().unwrap();
+    assert_eq!(snapshot, before);
+    assert_eq!(snapshot.position, Position(3));
+    assert_eq!(snapshot.replay_from, Position(2));
+    assert_eq!(snapshot.devices, (0..5).map(some_device).collect::<Vec<_>>());
+    assert_eq!(snapshot.models, ["A", "B"]);
+    assert_eq!(snapshot.plugins, [some_plugin()]);
+    assert_eq!(snapshot.revisions, effects.revisions);
+    assert_eq!(snapshot.producers, [some_mark("a", 9), some_mark("head-end", 1), some_mark("head-end", 2)]);
+    let reader = store.reader();
+    let pages: Vec<_> = reader.pages().unwrap().map(Result::unwrap).collect();
+    assert_eq!(pages, effects.pages);
+    assert_eq!(reader.hours(0..u32::MAX).unwrap(), effects.hours);
+    assert_eq!(reader.hours(498_612..498_613).unwrap(), []);
+    assert_eq!(reader.hour(498_613).unwrap().as_ref(), effects.hours.get(1));
+    assert_eq!(reader.plugin(&Digest([7; 32])).unwrap().as_deref(), Some(&b"bytes"[..]));
+    assert_eq!(reader.plugin(&Digest([8; 32])).unwrap(), None);
+    let groups: Vec<_> = reader.groups(Position(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(groups, [some_group(0, 3)]);
+}
+
+#[test]
+fn a_later_commit_replaces_devices_pages_and_hours() {
+    let disk = Disk::default();
+    let mut store = with_groups(&disk, 2);
+    let changed = Device { listed: false, ..some_device(1) };
+    store.commit(&Effects { pages: vec![some_page(0, 3)], hours: vec![some_hour(9, 3)], ..append(6, 1) }).unwrap();
+    let effects = Effects {
+        devices: vec![(1, changed), (5, some_device(5))],
+        pages: vec![some_page(0, 7)],
+        hours: vec![some_hour(9, 7)],
+        ..append(7, 1)
+    };
+    store.commit(&effects).unwrap();
+    let devices = store.load().unwrap().devices;
+    assert_eq!((devices.len(), devices[1], devices[5]), (6, changed, some_device(5)));
+    let pages: Vec<_> = store.reader().pages().unwrap().map(Result::unwrap).collect();
+    assert_eq!(pages, [some_page(0, 7)]);
+    assert_eq!(store.reader().hours(0..10).unwrap(), [some_hour(9, 7)]);
+}
+
+#[test]
+fn groups_begin_with_the_one_that_holds_the_position() {
+    let mut store = with_groups(&Disk::default(), 3);
+    // A group without rows takes up one position; then two positions stay unused.
+    let empty = Group { faults: Vec::new(), ..some_group(9, 0) };
+    store.commit(&Effects { group: Some(empty), position: Position(12), ..Effects::default() }).unwrap();
+    store.commit(&append(12, 2)).unwrap();
+    for (from, expected) in [(0, 0), (1, 0), (2, 0), (3, 3), (4, 3), (8, 6), (9, 9), (10, 12), (11, 12), (13, 12)] {
+        assert_eq!(firsts(&store, from).first(), Some(&expected), "from {from}");
+    }
+    assert_eq!(firsts(&store, 4), [3, 6, 9, 12]);
+    assert_eq!(firsts(&store, 14), Vec::<u64>::new());
+    assert_eq!(firsts(&store, u64::MAX), Vec::<u64>::new());
+}
+
+#[test]
+fn heads_tell_what_their_groups_hold() {
+    let mut store = with_groups(&Disk::default(), 2);
+    let empty = Group { faults: Vec::new(), ..some_group(6, 0) };
+    store.commit(&Effects { group: Some(empty), position: Position(7), ..Effects::default() }).unwrap();
+    let mut heads = store.reader().heads(Position(0)).unwrap();
+    let mut bytes = 0;
+    while let Some(head) = heads.next() {
+        let head = head.unwrap();
+        let group = heads.read(&head).unwrap();
+        let received = &group.rows.received_ms;
+        assert_eq!((head.first, head.end, head.judged_ms), (group.first, group.end(), group.judged_ms));
+        assert_eq!(head.rows as usize, group.rows.len());
+        assert_eq!(head.received_ms_min, received.iter().copied().min().unwrap_or(group.judged_ms));
+        assert_eq!(head.received_ms_max, received.iter().copied().max().unwrap_or(group.judged_ms));
+        bytes += head.bytes;
+    }
+    assert_eq!(store.extent(), LogExtent { oldest: Position(0), bytes, groups: 3 });
+}
+
+#[test]
+fn a_reader_sees_one_moment() {
+    let mut store = with_groups(&Disk::default(), 2);
+    let reader = store.reader();
+    let mut before = reader.groups(Position(0)).unwrap();
+    let gone = Effects { replay_from: Position(9), drop_before: Position(9), ..append(6, 3) };
+    store.commit(&gone).unwrap();
+    assert_eq!(before.next().unwrap().unwrap(), some_group(0, 3));
+    assert_eq!(before.next().unwrap().unwrap(), some_group(3, 3));
+    assert!(before.next().is_none());
+    assert_eq!(reader.groups(Position(0)).unwrap().count(), 0);
+}
+
+#[test]
+fn old_entries_go_when_they_end_before_the_limit() {
+    let disk = Disk::default();
+    let mut store = with_groups(&disk, 4);
+    let all = store.extent();
+    let drop = |store: &mut Store, drop_before, replay_from| {
+        let (drop_before, replay_from) = (Position(drop_before), Position(replay_from));
+        store.commit(&Effects { position: Position(12), drop_before, replay_from, ..Effects::default() }).unwrap();
+    };
+    drop(&mut store, 5, 12);
+    assert_eq!(firsts(&store, 0), [3, 6, 9], "the group that 5 lies in stays");
+    assert_eq!(store.extent().oldest, Position(3));
+    drop(&mut store, 12, 6);
+    assert_eq!(firsts(&store, 0), [6, 9], "what recovery needs stays");
+    assert_eq!((store.extent().groups, store.extent().oldest), (2, Position(6)));
+    let kept = store.extent();
+    store.close().unwrap();
+    let mut store = open(&disk);
+    assert_eq!(store.extent(), kept);
+    drop(&mut store, 12, 12);
+    assert_eq!(store.extent(), LogExtent { oldest: Position(12), bytes: 0, groups: 0 });
+    store.commit(&append(12, 3)).unwrap();
+    assert_eq!((store.extent().oldest, store.extent().groups), (Position(12), 1));
+    assert!(store.extent().bytes < all.bytes);
+}
+
+#[test]
+fn one_commit_drops_a_bounded_number_of_entries() {
+    let mut store = with_groups(&Disk::default(), 100);
+    let rest = Effects {
+        position: Position(300),
+        replay_from: Position(300),
+        drop_before: Position(300),
+        ..Effects::default()
+    };
+    store.commit(&rest).unwrap();
+    assert_eq!(store.extent().groups, 36);
+    store.commit(&rest).unwrap();
+    assert_eq!((store.extent().groups, store.extent().bytes), (0, 0));
+}
+
+#[test]
+fn the_last_answers_of_each_producer_are_kept() {
+    let disk = Disk::default();
+    let mut store = open(&disk);
+    for sequence in 1..=10 {
+        let producers =
+            vec![some_mark("a", sequence), some_mark("b", 100 + sequence * 2), some_mark("b", 101 + sequence * 2)];
+        store.commit(&Effects { producers, ..Effects::default() }).unwrap();
+    }
+    let sequences = |store: &Store, producer: &str| -> Vec<u64> {
+        let marks = store.load().unwrap().producers;
+        marks.iter().filter(|mark| mark.producer == producer).map(|mark| mark.ack.sequence).collect()
+    };
+    assert_eq!(sequences(&store, "a"), [7, 8, 9, 10]);
+    assert_eq!(sequences(&store, "b"), [118, 119, 120, 121]);
+    store.close().unwrap();
+    let store = Store::with_backend(disk, &limits(), 2).unwrap();
+    assert_eq!(sequences(&store, "a"), [9, 10]);
+}
+
+#[test]
+fn effects_that_contradict_the_store_are_refused() {
+    let refusal = |effects: &Effects| {
+        let mut store = with_groups(&Disk::default(), 2);
+        let error = store.commit(effects).unwrap_err();
+        assert!(matches!(store.commit(&append(6, 1)), Err(Error::Poisoned)));
+        match error {
+            Error::Effects(what) => what,
+            other => panic!("{other}"),
+        }
+    };
+    let at = |position| Effects { position: Position(position), ..Effects::default() };
+    assert_eq!(refusal(&at(5)), "position 5: the store is at 6 already");
+    assert_eq!(refusal(&append(5, 3)), "group at 5: the store is at 6 already");
+    assert_eq!(
+        refusal(&Effects { position: Position(7), ..append(6, 3) }),
+        "group ending at 9: it lies after position 7"
+    );
+    assert_eq!(refusal(&Effects { replay_from: Position(7), ..at(6) }), "replay_from 7: it lies after position 6");
+    assert_eq!(
+        refusal(&Effects { devices: vec![(6, some_device(6))], ..at(6) }),
+        "device 6: the number before it is not taken"
+    );
+    assert_eq!(
+        refusal(&Effects { devices: vec![(1, some_device(2))], ..at(6) }),
+        "device 1: another EUI-64 has this number"
+    );
+    let twice = Effects { revisions: vec![some_revision(1), some_revision(1)], ..at(6) };
+    assert_eq!(refusal(&twice), "revision 1: there is one of this number");
+    let mut unmarked = append(6, 2);
+    unmarked.group.as_mut().unwrap().mark.pop();
+    assert_eq!(refusal(&unmarked), "group: its columns differ in length");
+}
+
+#[test]
+fn a_failed_commit_poisons_the_store() {
+    for (kind, full) in
+        [(io::ErrorKind::StorageFull, true), (io::ErrorKind::QuotaExceeded, true), (io::ErrorKind::TimedOut, false)]
+    {
+        let disk = Disk::default();
+        let mut store = with_groups(&disk, 2);
+        disk.fail_after(0, kind);
+        let error = store.commit(&append(6, 3)).unwrap_err();
+        assert_eq!(matches!(error, Error::Full(_)), full, "{error}");
+        assert_eq!(matches!(error, Error::Io(_)), !full, "{error}");
+        assert!(matches!(store.commit(&append(6, 3)), Err(Error::Poisoned)));
+        assert_eq!(store.extent().groups, 2);
+        drop(store);
+        assert_eq!(firsts(&open(&disk.after_power_cut()), 0), [0, 3]);
+    }
+}
+
+/// What a run of commits must leave behind, wherever it was stopped: all of those that returned, and of the one under
+/// way all or nothing.
+#[test]
+fn wherever_the_disk_stops_commits_are_whole() {
+    const COMMITS: u64 = 6;
+    let effects = |no: u64| match no {
+        0 => Effects { position: Position(0), ..devices() },
+        _ => Effects {
+            producers: vec![some_mark("a", no)],
+            pages: vec![some_page(0, no * 3)],
+            hours: vec![some_hour(9, no * 3)],
+            replay_from: Position(no * 3),
+            drop_before: Position(if no == 5 { 6 } else { 0 }),
+            ..append((no - 1) * 3, 3)
+        },
+    };
+    let mut finished = false;
+    for operations in 0.. {
+        let disk = Disk::default();
+        disk.fail_after(operations, io::ErrorKind::Other);
+        let mut returned = 0;
+        // The making of a file is another matter: it takes place under another name.
+        let Ok(mut store) = Store::with_backend(disk.clone(), &limits(), ACKS_KEPT) else { continue };
+        while returned < COMMITS && store.commit(&effects(returned)).is_ok() {
+            returned += 1;
+        }
+        finished = returned == COMMITS;
+        for left in [disk.after_kill(), disk.after_power_cut()] {
+            let mut store = open(&left);
+            let snapshot = store.load().unwrap();
+            let done = match snapshot.position.0 / 3 {
+                0 if snapshot.devices.is_empty() => 0,
+                groups => groups + 1,
+            };
+            assert!(done == returned || done == returned + 1, "{operations} operations: {done} of {returned} commits");
+            let kept: Vec<u64> = (if done >= 6 { 2 } else { 0 }..done.saturating_sub(1)).map(|no| no * 3).collect();
+            assert_eq!(firsts(&store, 0), kept, "{operations} operations");
+            assert_eq!(store.extent().groups as usize, kept.len());
+            if done >= 2 {
+                assert_eq!(snapshot.producers.last(), Some(&some_mark("a", done - 1)));
+                assert_eq!(store.reader().hour(9).unwrap(), Some(some_hour(9, snapshot.position.0)));
+                assert_eq!(store.reader().pages().unwrap().next().unwrap().unwrap(), some_page(0, snapshot.position.0));
+            }
+            for no in done..COMMITS {
+                store.commit(&effects(no)).unwrap();
+            }
+            assert_eq!(store.load().unwrap().position, Position(15));
+        }
+        if finished {
+            break;
+        }
+    }
+    assert!(finished);
+}
+
+#[test]
+fn a_file_can_be_open_only_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE_NAME);
+    let store = Store::open(&path, &limits(), ACKS_KEPT).unwrap();
+    assert!(matches!(Store::open(&path, &limits(), ACKS_KEPT), Err(Error::Locked)));
+    let reader = store.reader();
+    store.close().unwrap();
+    assert!(matches!(reader.hour(0), Err(Error::Closed)));
+    Store::open(&path, &limits(), ACKS_KEPT).unwrap();
+}
+
+/// A host that is killed while it makes its first file must be able to start again: the database cannot open a file
+/// that it did not finish making.
+#[test]
+fn an_unfinished_new_file_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE_NAME);
+    let unfinished = path.with_added_extension("new");
+    std::fs::write(&unfinished, [0; 4_096]).unwrap();
+    Store::open(&path, &limits(), ACKS_KEPT).unwrap().close().unwrap();
+    assert!(!unfinished.exists());
+    Store::open(&path, &limits(), ACKS_KEPT).unwrap();
+}
+
+#[test]
+fn another_format_is_refused_by_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE_NAME);
+    Store::open(&path, &limits(), ACKS_KEPT).unwrap().close().unwrap();
+    let database = Database::create(&path).unwrap();
+    let txn = database.begin_write().unwrap();
+    txn.open_table(TableDefinition::<&str, u64>::new("meta")).unwrap().insert("format", 77).unwrap();
+    txn.commit().unwrap();
+    drop(database);
+    let error = Store::open(&path, &limits(), ACKS_KEPT).unwrap_err();
+    assert!(matches!(error, Error::Format { found: 77, wanted: 1 }), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_store_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    std::fs::write(&path, "not a database, only a text that is longer than a header".repeat(100)).unwrap();
+    assert!(matches!(Store::open(&path, &limits(), ACKS_KEPT), Err(Error::Io(_) | Error::Redb(_))));
+
+    let path = folder.path().join("other.redb");
+    let database = Database::create(&path).unwrap();
+    let txn = database.begin_write().unwrap();
+    txn.open_table(TableDefinition::<&str, u64>::new("somebody else's")).unwrap().insert("a", 1).unwrap();
+    txn.commit().unwrap();
+    drop(database);
+    assert!(matches!(Store::open(&path, &limits(), ACKS_KEPT), Err(Error::Corrupt { table: "meta", .. })));
+}
+
+/// A store that is out there must be readable for ever. Whoever changes a number here has changed a published encoding.
+#[test]
+fn the_published_encodings_stay() {
+    fn fingerprint<K: redb::Key + 'static>(txn: &ReadTransaction, table: &str) -> (usize, u64) {
+        let table = txn.open_table(TableDefinition::<K, &[u8]>::new(table)).unwrap();
+        let values: Vec<u8> = table.iter().unwrap().flat_map(|entry| entry.unwrap().1.value().to_vec()).collect();
+        (values.len(), arbitrary::fingerprint(&values))
+    }
+    let disk = Disk::default();
+    let mut store = open(&disk);
+    store.commit(&one_of_everything()).unwrap();
+    store.close().unwrap();
+    let database = Database::builder().create_with_backend(disk).unwrap();
+    let txn = database.begin_read().unwrap();
+    let found = [
+        ("log", fingerprint::<u64>(&txn, "log")),
+        ("head", fingerprint::<u64>(&txn, "head")),
+        ("device", fingerprint::<u32>(&txn, "device")),
+        ("page", fingerprint::<u32>(&txn, "page")),
+        ("hour", fingerprint::<u32>(&txn, "hour")),
+        ("revision", fingerprint::<u32>(&txn, "revision")),
+        ("plugin", fingerprint::<[u8; 32]>(&txn, "plugin")),
+        ("producer", fingerprint::<(&str, u64)>(&txn, "producer")),
+    ];
+    let found: Vec<&str> = found.iter().filter(|(_, (bytes, _))| *bytes > 0).map(|(table, _)| *table).collect();
+    assert_eq!(found, ["log", "head", "device", "page", "hour", "revision", "plugin", "producer"]);
+}
+
+#[test]
+fn a_damaged_value_is_named() {
+    let disk = Disk::default();
+    let mut store = with_groups(&disk, 2);
+    store.commit(&Effects { pages: vec![some_page(4, 6)], position: Position(6), ..Effects::default() }).unwrap();
+    store.close().unwrap();
+    let database = Database::builder().create_with_backend(disk.clone()).unwrap();
+    let txn = database.begin_write().unwrap();
+    txn.open_table(TableDefinition::<u64, &[u8]>::new("log")).unwrap().insert(3, &[1, 2, 3][..]).unwrap();
+    txn.open_table(TableDefinition::<u32, &[u8]>::new("page")).unwrap().insert(4, &[9][..]).unwrap();
+    txn.commit().unwrap();
+    drop(database);
+    let reader = open(&disk).reader();
+    let groups: Vec<_> = reader.groups(Position(0)).unwrap().collect();
+    assert_eq!(groups[0].as_ref().unwrap(), &some_group(0, 3));
+    assert!(matches!(&groups[1], Err(Error::Corrupt { table: "log", key, .. }) if key == "3"));
+    let page = reader.pages().unwrap().next().unwrap();
+    assert!(matches!(page, Err(Error::Corrupt { table: "page", key, .. }) if key == "4"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// The log against a plain list: random groups, some commits drop, some are followed by a reopening.
+    #[test]
+    fn the_log_behaves_like_a_list(
+        steps in prop::collection::vec((arbitrary::group(), any::<prop::sample::Index>(), any::<bool>()), 1..12),
+    ) {
+        let disk = Disk::default();
+        let mut store = open(&disk);
+        let devices = (0..arbitrary::DEVICES).map(|no| (no, some_device(no))).collect();
+        store.commit(&Effects { devices, ..Effects::default() }).unwrap();
+        let mut model: Vec<Group> = Vec::new();
+        let mut position = Position(0);
+        for (group, dropped, reopen) in steps {
+            let group = Group { first: position, ..group };
+            position = group.end();
+            let drop_before = Position(dropped.index(position.0 as usize + 1) as u64 / 2);
+            let effects = Effects {
+                group: Some(group.clone()),
+                position,
+                replay_from: position,
+                drop_before,
+                ..Effects::default()
+            };
+            store.commit(&effects).unwrap();
+            model.push(group);
+            model.retain(|group| group.end() > drop_before);
+            if reopen {
+                store.close().unwrap();
+                store = open(&disk);
+            }
+            let oldest = model.first().map_or(position, |group| group.first);
+            prop_assert_eq!((store.extent().oldest, store.extent().groups), (oldest, model.len() as u64));
+            for from in [Position(0), drop_before, Position(position.0 / 2), position] {
+                let found: Vec<Group> = store.reader().groups(from).unwrap().map(Result::unwrap).collect();
+                let expected: Vec<Group> = model.iter().filter(|group| group.end() > from).cloned().collect();
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! A disk in memory that fails when told to, and forgets what was not synced when its power is cut.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use redb::StorageBackend;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Disk(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the running process sees.
+    seen: Vec<u8>,
+    /// What survives a power cut.
+    synced: Vec<u8>,
+    /// Changes and syncs still allowed, and the error after them.
+    allowed: Option<(u64, io::ErrorKind)>,
+}
+
+impl State {
+    fn spend(&mut self) -> io::Result<()> {
+        match &mut self.allowed {
+            Some((0, kind)) => Err((*kind).into()),
+            Some((left, _)) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Disk {
+    /// After `operations` more changes or syncs, every one fails with `kind`.
+    pub(super) fn fail_after(&self, operations: u64, kind: io::ErrorKind) {
+        self.0.lock().unwrap().allowed = Some((operations, kind));
+    }
+
+    /// A healthy disk with what a killed process leaves behind.
+    pub(super) fn after_kill(&self) -> Self {
+        Self::holding(self.0.lock().unwrap().seen.clone())
+    }
+
+    /// A healthy disk with what a power cut leaves behind.
+    pub(super) fn after_power_cut(&self) -> Self {
+        Self::holding(self.0.lock().unwrap().synced.clone())
+    }
+
+    fn holding(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(Mutex::new(State { synced: bytes.clone(), seen: bytes, allowed: None })))
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().unwrap().seen.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let state = self.0.lock().unwrap();
+        let start = offset as usize;
+        let bytes = state.seen.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        state.spend()?;
+        state.seen.resize(length as usize, 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        state.spend()?;
+        state.synced = state.seen.clone();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        state.spend()?;
+        let start = offset as usize;
+        state.seen.get_mut(start..start + data.len()).ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(data);
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! A seeded workload: batches of several producers, copies, bad alerts, and rules and devices changing midway.
+//!
+//! It must not know what comes out. Invariant: the same seed gives the same steps.
+
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{Rng, SeedableRng},
+};
+use weir_host::domain::{Alert, AlertCode, Eui64, PayloadKind, Reject, RejectReason};
+
+/// Codes that occur: the one the first rule holds, two ordinary ones, a protected one, one that no table knows, and
+/// the one that makes the frail rule fail.
+pub const CODES: [u16; 6] = [0x8F40, 0x8014, 0x8002, 0x8F36, 0x1234, FRAIL];
+
+/// The code on which the frail rule fails.
+pub const FRAIL: u16 = 0xDEAD;
+
+/// When the workload happens.
+pub const NOW_MS: i64 = 1_764_000_000_000;
+
+/// Seeded chance.
+pub struct Random(ChaCha8Rng);
+
+impl Random {
+    /// From a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    /// A number below `n`.
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0.next_u64() % n
+    }
+}
+
+/// One thing that is asked of the pipeline.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// A batch.
+    Batch {
+        /// Who sends it.
+        producer: String,
+        /// Its number.
+        sequence: u64,
+        /// What it holds.
+        alerts: Vec<Result<Alert, Reject>>,
+        /// What its sender could not read.
+        unreadable: u32,
+    },
+    /// The rule `hold` holds this code from here on.
+    Hold(u16),
+    /// The rule `every` lets each n-th pass from here on.
+    Every(u64),
+    /// The rule `every` goes, and its state with it.
+    RemoveEvery,
+    /// These devices are in the inventory from here on, as SMETS1 of this operator.
+    Devices(Vec<u64>, u32),
+}
+
+/// How large a workload is.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Steps.
+    pub steps: u64,
+    /// Devices.
+    pub devices: u64,
+    /// Alerts in a batch at most.
+    pub batch: u64,
+}
+
+/// Steps of a seed.
+pub fn steps(seed: u64, size: Size) -> Vec<Step> {
+    let mut random = Random::new(seed);
+    let mut counters = vec![0_u64; size.devices as usize];
+    let mut sequences = [0_u64; 3];
+    let mut steps = vec![Step::Hold(0x8F40), Step::Every(3)];
+    for _ in 0..size.steps {
+        steps.push(match random.below(20) {
+            0 => Step::Hold(CODES[random.below(4) as usize]),
+            1 => Step::Every(2 + random.below(3)),
+            2 => Step::RemoveEvery,
+            3 => {
+                let devices = (0..1 + random.below(20)).map(|_| 1 + random.below(size.devices)).collect();
+                Step::Devices(devices, 10 + random.below(14) as u32)
+            }
+            _ => {
+                let producer = random.below(3) as usize;
+                sequences[producer] += 1;
+                let count = random.below(size.batch + 1);
+                Step::Batch {
+                    producer: format!("producer-{producer}"),
+                    sequence: sequences[producer],
+                    alerts: (0..count).map(|_| alert(&mut random, &mut counters)).collect(),
+                    unreadable: random.below(2) as u32,
+                }
+            }
+        });
+    }
+    steps
+}
+
+fn alert(random: &mut Random, counters: &mut [u64]) -> Result<Alert, Reject> {
+    let device = random.below(counters.len() as u64);
+    let counter = &mut counters[device as usize];
+    // One in eight is a copy of one of the device's last few; the window reaches back 64.
+    let copy = *counter > 0 && random.below(8) == 0;
+    let number = if copy {
+        *counter - random.below((*counter).min(20))
+    } else {
+        *counter += 1;
+        *counter
+    };
+    let code = match random.below(40) {
+        0 => FRAIL,
+        _ => CODES[random.below(5) as usize],
+    };
+    match random.below(50) {
+        0 => Err(Reject { reason: RejectReason::Code, code: None, message: "code: 65536 is over 65535".into() }),
+        1 => Ok(Alert { weight: 0, ..plain(device + 1, number, code) }),
+        _ => {
+            let mut alert = plain(device + 1, number, code);
+            alert.received_ms = Some(NOW_MS - random.below(30 * 3_600_000) as i64);
+            alert.weight = 1 + random.below(3) as u32;
+            Ok(alert)
+        }
+    }
+}
+
+/// An alert with nothing special.
+pub fn plain(device: u64, counter: u64, code: u16) -> Alert {
+    Alert {
+        device: Eui64(device),
+        recipient: Eui64(0x90B3_D51F_3002_0000),
+        counter: Some(counter),
+        code: AlertCode(code),
+        occurred_ms: None,
+        received_ms: None,
+        measurement: None,
+        weight: 1,
+        payload: PayloadKind::Dlms,
+    }
+}

@@ -1,0 +1,133 @@
+//! Promise 1: acked means kept. The power is cut at every sync of a seeded workload, and the store opened again.
+
+use weir_host::{domain::Ack, pipeline::Refusal};
+use weir_tests::{
+    disk::Disk,
+    engine::{self, compare, perform},
+    model::Model,
+    workload::{Random, Size, Step, steps},
+};
+
+const SIZE: Size = Size { steps: 45, devices: 1300, batch: 120 };
+
+fn seed() -> u64 {
+    let given = std::env::var("WEIR_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = given.unwrap_or(20_261_123);
+    println!("WEIR_SEED={seed}");
+    seed
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime")
+}
+
+/// Runs steps until one is not answered; gives the acks of batches, by step.
+async fn run(handle: &weir_host::pipeline::Handle, steps: &[Step]) -> Vec<(usize, Option<Ack>)> {
+    let mut answered = Vec::new();
+    for (at, step) in steps.iter().enumerate() {
+        match perform(handle, step).await {
+            Ok(ack) => answered.push((at, ack)),
+            Err(Refusal::Unavailable(_)) => break,
+            Err(refusal) => panic!("step {at}: {refusal}"),
+        }
+    }
+    answered
+}
+
+#[test]
+fn at_every_sync_a_crash_loses_nothing_acked_and_counts_nothing_twice() {
+    let seed = seed();
+    let steps = steps(seed, SIZE);
+    let whole = Disk::default();
+    let (created, syncs) = runtime().block_on(async {
+        let (handle, runner) = engine::start(&whole, engine::config()).expect("an empty disk");
+        let created = whole.syncs();
+        // The frail rule fails now and then; nothing else may show it.
+        handle.set_rule(engine::rule("frail", 1, 2)).await.expect("a rule");
+        assert_eq!(run(&handle, &steps).await.len(), steps.len());
+        let mut model = Model::default();
+        steps.iter().for_each(|step| model.fold(step));
+        compare(&handle, &model, SIZE.devices, "without a crash").await;
+        handle.shutdown().await.expect("a shutdown");
+        runner.join();
+        (created, whole.syncs())
+    });
+    println!("{syncs} syncs, {created} of them to make the store; {} steps", steps.len());
+    assert!(syncs > 90, "a workload of {} steps syncs at least twice each, found {syncs}", steps.len());
+    // A file takes its name only once the empty store in it is whole, so a cut before that leaves none.
+    for sync in created + 1..=syncs {
+        runtime().block_on(crash_at(seed, sync, &steps));
+    }
+}
+
+async fn crash_at(seed: u64, sync: u64, steps: &[Step]) {
+    let context = format!("WEIR_SEED={seed}, power cut at sync {sync}");
+    let disk = Disk::default();
+    disk.cut_at(sync);
+    let mut answered = Vec::new();
+    if let Ok((handle, runner)) = engine::start(&disk, engine::config()) {
+        if handle.set_rule(engine::rule("frail", 1, 2)).await.is_ok() {
+            answered = run(&handle, steps).await;
+        }
+        drop(handle);
+        runner.join();
+    }
+    let disk = disk.after_power_cut(&mut Random::new(seed ^ sync));
+    let (handle, runner) = engine::start(&disk, engine::config()).unwrap_or_else(|why| panic!("{context}: {why}"));
+
+    // What was answered is there; the one step that was under way is there whole or not at all.
+    let mut model = Model::default();
+    steps[..answered.len()].iter().for_each(|step| model.fold(step));
+    let mut done = answered.len();
+    if let Some(step) = steps.get(done) {
+        if is_there(&handle, step).await {
+            model.fold(step);
+            done += 1;
+        }
+    }
+    compare(&handle, &model, SIZE.devices, &context).await;
+
+    // A resend of the last few batches gets the same answer and changes nothing.
+    for (at, ack) in answered.iter().rev().take(8) {
+        if let Some(ack) = ack {
+            let again = perform(&handle, &steps[*at]).await.unwrap_or_else(|why| panic!("{context}: {why}"));
+            assert_eq!(again.as_ref(), Some(ack), "{context}: resend of step {at}");
+        }
+    }
+    compare(&handle, &model, SIZE.devices, &format!("{context}, after resends")).await;
+
+    // And the rest goes on from there as if nothing had happened.
+    for step in &steps[done..] {
+        let ack = perform(&handle, step).await.unwrap_or_else(|why| panic!("{context}: {why}"));
+        let balance = model.apply(step);
+        if let (Some(ack), Step::Batch { sequence, .. }) = (ack, step) {
+            assert!(Model::agrees(balance, *sequence, &ack), "{context}: {ack:?}, expected {balance:?}");
+        }
+    }
+    compare(&handle, &model, SIZE.devices, &format!("{context}, at the end")).await;
+    handle.shutdown().await.unwrap_or_else(|why| panic!("{context}: {why}"));
+    runner.join();
+}
+
+/// Whether the step that had no answer took effect.
+async fn is_there(handle: &weir_host::pipeline::Handle, step: &Step) -> bool {
+    let parameters = |name: &str| {
+        let rules = handle.rules();
+        rules.iter().find(|rule| rule.name == name).map(|rule| rule.parameters.clone())
+    };
+    match step {
+        Step::Batch { producer, sequence, .. } => handle.producer(producer).await == Ok(*sequence),
+        Step::Hold(code) => parameters("hold") == Some(format!("{{\"n\":{code}}}")),
+        Step::Every(n) => parameters("every") == Some(format!("{{\"n\":{n}}}")),
+        Step::RemoveEvery => parameters("every").is_none(),
+        Step::Devices(devices, operator) => {
+            for device in devices {
+                let view = handle.device(weir_host::domain::Eui64(*device)).await;
+                if !view.is_ok_and(|view| u32::from(view.device.operator.get()) == *operator) {
+                    return false;
+                }
+            }
+            true
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! When things go wrong around the engine: a full disk, rules that fail again and again, a rule that is not pure.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use weir_host::{
+    domain::{Columns, Eui64, Judge, Metering, Mode, Outcome},
+    pipeline::{Batch, Handle, Parts, Refusal, Status, acks_kept, start_with},
+    plugin::Sandbox,
+    registry::Source,
+    store::Store,
+};
+use weir_tests::{
+    disk::Disk,
+    engine::{self, compare, natives, perform},
+    model::Model,
+    workload::{FRAIL, NOW_MS, Size, plain, steps},
+};
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+async fn send(handle: &Handle, codes: &[u16], counter: &mut u64) -> Result<weir_host::domain::Ack, Refusal> {
+    let alerts = codes
+        .iter()
+        .map(|code| {
+            *counter += 1;
+            Ok(plain(1 + *counter % 50, *counter, *code))
+        })
+        .collect();
+    let answer = handle.submit(Batch { alerts, ..Batch::default() }).await?;
+    answer.await.map_err(|_| handle.unavailable())?
+}
+
+#[test]
+fn a_full_disk_pushes_back_says_so_and_goes_on_when_there_is_room() {
+    const SIZE: Size = Size { steps: 200, devices: 1500, batch: 500 };
+    let disk = Disk::default();
+    runtime().block_on(async {
+        let (handle, runner) = engine::start(&disk, engine::config()).unwrap();
+        disk.limit(Some(disk.len() + 300_000));
+        let mut model = Model::default();
+        let mut refused = 0;
+        for (at, step) in steps(7, SIZE).iter().enumerate() {
+            loop {
+                match perform(&handle, step).await {
+                    Ok(_) => break,
+                    Err(Refusal::Unavailable(why)) => {
+                        assert!(refused > 200 || why.contains("room") || why.contains("stopping"), "step {at}: {why}");
+                        refused += 1;
+                        if refused == 20 {
+                            assert_eq!(*handle.status().borrow(), Status::StoreFull);
+                            disk.limit(None);
+                        }
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                    Err(refusal) => panic!("step {at}: {refusal}"),
+                }
+            }
+            model.fold(step);
+        }
+        assert!(refused >= 20, "the disk must have been full, {refused} refusals");
+        assert_eq!(*handle.status().borrow(), Status::Serving);
+        compare(&handle, &model, SIZE.devices, "after a full disk").await;
+        handle.shutdown().await.unwrap();
+        runner.join();
+    });
+}
+
+#[test]
+fn a_disk_that_fails_otherwise_stops_the_host_and_says_why() {
+    let disk = Disk::default();
+    runtime().block_on(async {
+        let (handle, runner) = engine::start(&disk, engine::config()).unwrap();
+        let mut counter = 0;
+        send(&handle, &[1, 2], &mut counter).await.unwrap();
+        disk.cut_at(disk.syncs() + 1);
+        let refusal = send(&handle, &[1, 2], &mut counter).await.unwrap_err();
+        assert!(matches!(refusal, Refusal::Unavailable(_)), "{refusal:?}");
+        runner.join();
+        let status = handle.status().borrow().clone();
+        assert!(matches!(&status, Status::Stopped(why) if why.contains("the power is gone")), "{status:?}");
+        assert!(matches!(send(&handle, &[1], &mut counter).await, Err(Refusal::Unavailable(_))));
+    });
+}
+
+#[test]
+fn a_rule_that_fails_again_and_again_is_set_aside_and_its_alerts_pass() {
+    let disk = Disk::default();
+    runtime().block_on(async {
+        let (handle, runner) = engine::start(&disk, engine::config()).unwrap();
+        handle.set_rule(engine::rule("frail", 1, 1)).await.unwrap();
+        let mut counter = 0;
+        for round in 0..3 {
+            let mode = handle.rules()[0].mode;
+            assert_eq!(mode, Mode::Active, "round {round}");
+            let ack = send(&handle, &[FRAIL, 1], &mut counter).await.unwrap();
+            assert_eq!(ack.balance.forwarded, 2);
+        }
+        let rule = handle.rules().remove(0);
+        assert_eq!((rule.mode, rule.fault_count), (Mode::SetAside, 3));
+        assert_eq!(rule.last_fault, "trap: it met the code it cannot stand");
+
+        // Somebody sets it again, and it judges again; two failures are not three.
+        handle.set_rule(engine::rule("frail", 1, 1)).await.unwrap();
+        for codes in [[FRAIL, 1], [FRAIL, 1], [1, 1], [FRAIL, 1]] {
+            send(&handle, &codes, &mut counter).await.unwrap();
+        }
+        assert_eq!(handle.rules()[0].mode, Mode::Active);
+        handle.shutdown().await.unwrap();
+        runner.join();
+    });
+}
+
+/// Suppresses every other alert it is ever shown: not pure, since it remembers beside its state.
+fn impure(calls: Arc<AtomicU64>) -> Judge {
+    Arc::new(move |columns: &Columns<'_>, state: &[u64], _: Metering| {
+        let odd = |_: &u64| u8::from(calls.fetch_add(1, Ordering::Relaxed) % 2 == 1);
+        let verdict = columns.device.iter().map(odd).collect();
+        Ok(Outcome { verdict, withheld: Vec::new(), state: state.to_vec() })
+    })
+}
+
+#[test]
+fn a_rule_that_does_not_do_again_what_it_did_is_named_and_set_aside_at_start() {
+    let disk = Disk::default();
+    let calls = Arc::new(AtomicU64::new(0));
+    let start = || {
+        let (disk, config, calls) = (disk.clone(), engine::config(), Arc::clone(&calls));
+        let (limits, kept) = (config.store.clone(), acks_kept(&config));
+        let mut natives = natives();
+        let info = natives[1].info().clone();
+        natives[1] = Source::Native(info, Arc::new(move |_| impure(Arc::clone(&calls))));
+        start_with(Parts {
+            clock: Arc::new(|| NOW_MS),
+            open: Box::new(move || Store::with_backend(disk.clone(), &limits, kept)),
+            folder: None,
+            sandbox: Sandbox::new(&config.plugins)?,
+            natives,
+            config: Arc::new(config),
+        })
+    };
+    runtime().block_on(async {
+        let (handle, runner) = start().unwrap();
+        handle.set_rule(engine::rule("every", 2, 1)).await.unwrap();
+        handle.set_rule(engine::rule("hold", 0x8014, 2)).await.unwrap();
+        let mut counter = 0;
+        send(&handle, &[1, 0x8014, 2, 0x8014, 3], &mut counter).await.unwrap();
+        let before = engine::log(&handle);
+        // The power goes before anything but the log was written.
+        disk.cut_at(disk.syncs());
+        drop(send(&handle, &[1], &mut counter).await);
+        runner.join();
+
+        calls.store(1, Ordering::Relaxed);
+        let again = disk.after_power_cut(&mut weir_tests::workload::Random::new(1));
+        disk.replace(again);
+        let (handle, runner) = start().unwrap();
+        let rules = handle.rules();
+        assert_eq!(rules[0].name, "every");
+        assert_eq!(rules[0].mode, Mode::SetAside);
+        assert!(rules[0].last_fault.contains("log position 0"), "{}", rules[0].last_fault);
+        assert_eq!(rules[1].mode, Mode::Active);
+        assert_eq!(engine::log(&handle), before, "the log is the truth");
+        assert!(handle.device(Eui64(2)).await.unwrap().states.is_empty(), "its state starts anew");
+        send(&handle, &[5, 0x8014], &mut counter).await.unwrap();
+        handle.shutdown().await.unwrap();
+        runner.join();
+    });
+}
