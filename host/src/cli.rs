@@ -1,46 +1,86 @@
-//! Commands.
+//! The commands of `weir`, one file each: clients of the gRPC protocol like anybody else, and the host itself.
+//!
+//! It must not know the engine: all but `serve` speak only to a server. Invariants: results go to stdout, everything
+//! else to stderr; text from a server or a file is freed of control characters before a terminal sees it.
 
+use clap::{Parser, Subcommand};
+
+mod alert;
+mod arguments;
+mod count;
+mod device;
+mod failure;
+mod input;
+mod plugin;
+mod rule;
 mod serve;
+mod session;
+mod table;
+mod view;
 
-/// How a command fails: an exit code, a message, and a way out where there is one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Exit code of the process.
-    pub exit: u8,
-    /// What is wrong, field first.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
+pub use failure::Failure;
+use session::Session;
+
+/// Runs sandboxed rules over smart-meter alerts and keeps exact books of what they held back.
+#[derive(Debug, Parser)]
+#[command(
+    name = "weir",
+    version,
+    after_help = "Examples:\n  weir serve\n  weir plugin push threshold.wasm\n  weir alert send alerts.csv\n  \
+                  weir count --by code,rule\n\n\
+                  Exit codes: 0 done, 64 bad usage or input, 69 server unreachable, 70 internal fault."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    session: Session,
+    #[command(subcommand)]
+    command: Command,
 }
 
-impl Failure {
-    /// The caller's mistake.
-    pub fn usage(message: impl AsRef<str>) -> Self {
-        Self { exit: 64, message: message.as_ref().to_owned(), hint: None }
-    }
-
-    /// Our fault.
-    pub fn internal(message: impl AsRef<str>) -> Self {
-        Self { exit: 70, message: message.as_ref().to_owned(), hint: None }
-    }
-
-    /// The same with a way out.
-    #[must_use]
-    pub fn with_hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
-    }
-}
-
-/// The host.
-#[derive(Debug, clap::Parser)]
-#[command(name = "weir", version)]
-pub enum Cli {
+#[derive(Debug, Subcommand)]
+enum Command {
     /// Run the host: take alerts, judge them, keep the books.
     Serve(serve::Args),
+    /// Upload and look at plugins, the components that judge alerts.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    /// Set, list and remove rules, the named uses of plugins.
+    #[command(subcommand)]
+    Rule(rule::Command),
+    /// Load and look at the device inventory.
+    #[command(subcommand)]
+    Device(device::Command),
+    /// Send alerts and list what became of them.
+    #[command(subcommand)]
+    Alert(alert::Command),
+    /// Count alerts by what became of them: received = forwarded + suppressed + rejected + duplicate.
+    ///
+    /// Counted is by time of receipt, so --since and --until are whole hours. A table leaves out the columns
+    /// represented, overruled and withheld where they add nothing; JSON always has them.
+    Count(count::Args),
 }
 
 /// Runs one command to its end.
 pub fn run(cli: Cli) -> Result<(), Failure> {
-    let Cli::Serve(args) = cli;
-    serve::run(args)
+    let Cli { session, command } = cli;
+    if let Command::Serve(args) = command {
+        return serve::run(args);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal(format!("the asynchronous runtime does not start: {error}")))?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve(_) => Ok(()),
+            Command::Plugin(command) => plugin::run(&session, command).await,
+            Command::Rule(command) => rule::run(&session, command).await,
+            Command::Device(command) => device::run(&session, command).await,
+            Command::Alert(command) => alert::run(&session, command).await,
+            Command::Count(args) => count::run(&session, args).await,
+        }
+    })
 }
+
+#[cfg(test)]
+mod tests;

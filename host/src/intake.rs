@@ -1,1 +1,77 @@
-//! Intake.
+//! Intake: what comes in as bytes becomes alerts, one file a format.
+//!
+//! It must not know a network, a store or a rule, and does no I/O beyond the `BufRead` it is handed. Invariants: a bad
+//! line is named and the next one is read; memory is bounded by the longest line that is allowed; nothing panics on
+//! any input.
+
+use std::io::BufRead;
+
+use crate::domain::Alert;
+
+pub mod csv;
+pub mod gbcs;
+pub mod gbcs_hex;
+pub mod inventory;
+mod lines;
+mod record;
+pub mod tables;
+
+pub use lines::LINE_BYTES_MAX;
+
+/// A line that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {field}: {message}")]
+pub struct LineError {
+    /// Number of the line, from 1.
+    pub line: u64,
+    /// The column, or the part of the message, at fault.
+    pub field: String,
+    /// The value it had and what is allowed. Bounded, and free of control characters.
+    pub message: String,
+    /// Set when it is not the line that is bad but the input itself that failed: nothing after it can be read.
+    pub fatal: bool,
+}
+
+impl LineError {
+    fn new(line: u64, field: &str, message: impl Into<String>) -> Self {
+        Self { line, field: field.to_owned(), message: message.into(), fatal: false }
+    }
+}
+
+/// The alerts of a file, whatever its format. A bad line is an item too, and the rest goes on.
+pub enum Alerts<R> {
+    /// Rows of a CSV file.
+    Csv(csv::Alerts<R>),
+    /// GBCS messages in hex, one a line.
+    GbcsHex(gbcs_hex::Alerts<R>),
+}
+
+impl<R: BufRead> Alerts<R> {
+    /// Number of the line that the last item came from.
+    pub fn line(&self) -> u64 {
+        match self {
+            Self::Csv(alerts) => alerts.line(),
+            Self::GbcsHex(alerts) => alerts.line(),
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for Alerts<R> {
+    type Item = Result<Alert, LineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Csv(alerts) => alerts.next(),
+            Self::GbcsHex(alerts) => alerts.next(),
+        }
+    }
+}
+
+/// A value as an error message shows it: quoted, escaped and cut to 40 characters.
+fn shown(value: &str) -> String {
+    let mut cut: String = value.chars().take(40).collect();
+    if cut.len() < value.len() {
+        cut.push_str("...");
+    }
+    format!("{cut:?}")
+}

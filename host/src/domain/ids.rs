@@ -55,20 +55,23 @@ impl FromStr for Eui64 {
         const EXPECTED: &str = "an EUI-64: 16 hex digits, not all zero, like 00-DB-12-34-56-78-90-A0";
         let wrong = || IdError::new(EXPECTED, text);
         let bytes = text.as_bytes();
-        let separated =
-            bytes.len() == 23 && bytes.iter().enumerate().all(|(i, b)| (i % 3 == 2) == matches!(b, b'-' | b':'));
-        let digits: String = match bytes.len() {
-            16 => text.to_owned(),
-            23 if separated => text.chars().filter(|c| !matches!(c, '-' | ':')).collect(),
+        let separated = match bytes.len() {
+            16 => false,
+            23 => true,
             _ => return Err(wrong()),
         };
-        if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(wrong());
+        let mut value = 0;
+        for (i, byte) in bytes.iter().enumerate() {
+            if separated && i % 3 == 2 {
+                if !matches!(byte, b'-' | b':') {
+                    return Err(wrong());
+                }
+                continue;
+            }
+            let digit = char::from(*byte).to_digit(16).ok_or_else(wrong)?;
+            value = value << 4 | u64::from(digit);
         }
-        match u64::from_str_radix(&digits, 16) {
-            Ok(value) if value != 0 => Ok(Self(value)),
-            _ => Err(wrong()),
-        }
+        if value == 0 { Err(wrong()) } else { Ok(Self(value)) }
     }
 }
 

@@ -1,0 +1,39 @@
+//! `weir alert`: send alerts and list what became of them.
+//!
+//! It must not know a file format or a rule.
+
+use tonic::transport::Channel;
+use weir_proto::v1::alert_service_client::AlertServiceClient;
+
+use super::{Failure, Session, session::MESSAGE_BYTES_MAX};
+
+mod list;
+mod reader;
+mod send;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Send the alerts of a file and say what became of them.
+    ///
+    /// Lines that cannot be read are named, and counted by the server as received and rejected. Where the connection
+    /// breaks, what was not acknowledged is sent again; the server recognises it and counts nothing twice.
+    #[command(after_help = send::HELP)]
+    Send(send::Args),
+    /// List logged alerts, oldest first, with what was decided and why.
+    #[command(after_help = "Examples:
+  weir alert list --suppressed --rule high-volts --since 2026-11-23
+  weir alert list --device 00-DB-12-34-56-78-90-A0 --json")]
+    List(list::Args),
+}
+
+pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Send(args) => send::run(session, args).await,
+        Command::List(args) => list::run(session, args).await,
+    }
+}
+
+async fn client(session: &Session) -> Result<AlertServiceClient<Channel>, Failure> {
+    let client = AlertServiceClient::new(session.connect().await?);
+    Ok(client.max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX))
+}

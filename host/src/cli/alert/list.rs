@@ -1,0 +1,101 @@
+//! `weir alert list`.
+//!
+//! It must not know how the log is kept. Invariant: one page is held at a time, however many are asked for.
+
+use weir_proto::v1;
+
+use crate::{
+    cli::{
+        Failure, Session,
+        arguments::{self, NameFiles, Period},
+        view::alert::{LoggedAlert, table},
+    },
+    domain::{AlertCode, Eui64, OperatorId},
+};
+
+/// Alerts of one page.
+const PAGE_ALERTS_MAX: u32 = 1_000;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// Only alerts that a rule held back.
+    #[arg(long)]
+    suppressed: bool,
+    /// Only alerts that passed on.
+    #[arg(long)]
+    forwarded: bool,
+    /// Only alerts that had been seen before.
+    #[arg(long)]
+    duplicate: bool,
+    /// Only this device: EUI-64, 16 hex digits.
+    #[arg(long, value_name = "EUI", value_parser = arguments::device)]
+    device: Option<Eui64>,
+    /// Only these alert codes, 4 hex digits each.
+    #[arg(long, value_delimiter = ',')]
+    code: Vec<AlertCode>,
+    /// Only alerts that this rule suppressed or was overruled on.
+    #[arg(long, value_name = "NAME")]
+    rule: Option<String>,
+    /// Only these operators: distributor ids, four letters like LOND, or unknown.
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = arguments::operator)]
+    operator: Vec<OperatorId>,
+    #[command(flatten)]
+    period: Period,
+    /// At most this many alerts.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
+    #[command(flatten)]
+    names: NameFiles,
+}
+
+pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    let names = args.names.read()?;
+    let mut left = args.limit;
+    let mut request = request(&args);
+    let mut client = super::client(session).await?;
+    let mut shown = false;
+    loop {
+        request.page_size = u32::try_from(left).unwrap_or(u32::MAX).min(PAGE_ALERTS_MAX);
+        let answer = client.list_alerts(request.clone()).await.map_err(|status| session.failed(&status))?;
+        let v1::ListAlertsResponse { alerts, next_page_token, position: _ } = answer.into_inner();
+        let more = !next_page_token.is_empty();
+        if more && next_page_token == request.page_token && alerts.is_empty() {
+            return Err(Failure::internal("next_page_token: the server's answers do not get on"));
+        }
+        left = left.saturating_sub(alerts.len() as u64);
+        let rows: Vec<LoggedAlert> = alerts.into_iter().map(LoggedAlert::from).collect();
+        // A page may be empty while the server searches on; an empty table is shown where there is nothing at all.
+        if !rows.is_empty() || (!more && !shown) {
+            session.list(&rows, |rows| table(rows, &names))?;
+            shown = true;
+        }
+        if !more {
+            return Ok(());
+        }
+        if left == 0 {
+            eprintln!("{} alerts listed, there are more: raise --limit", args.limit);
+            return Ok(());
+        }
+        request.page_token = next_page_token;
+    }
+}
+
+fn request(args: &Args) -> v1::ListAlertsRequest {
+    let outcomes = [
+        (args.suppressed, v1::Outcome::Suppressed),
+        (args.forwarded, v1::Outcome::Forwarded),
+        (args.duplicate, v1::Outcome::Duplicate),
+    ];
+    let (since_ms, until_ms) = args.period.wire();
+    v1::ListAlertsRequest {
+        page_size: 0,
+        page_token: String::new(),
+        outcomes: outcomes.into_iter().filter(|(wanted, _)| *wanted).map(|(_, outcome)| outcome.into()).collect(),
+        device_id: args.device.map_or(0, |device| device.0),
+        codes: arguments::codes(&args.code),
+        rule: args.rule.clone().unwrap_or_default(),
+        operators: arguments::operators(&args.operator),
+        since_ms,
+        until_ms,
+    }
+}

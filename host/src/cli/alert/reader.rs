@@ -1,0 +1,130 @@
+//! Reads alerts into batches, on a thread of its own.
+//!
+//! It must not know where batches go. Invariant: only so many batches are read ahead as its channel holds.
+
+use std::{io::BufRead, thread};
+
+use indicatif::ProgressBar;
+use tokio::sync::mpsc;
+use weir_proto::v1;
+
+use crate::{
+    cli::input::Notices,
+    domain::Alert,
+    intake::{Alerts, LineError},
+};
+
+/// Batches that are read ahead of those being sent.
+const BATCHES_AHEAD_MAX: usize = 2;
+
+/// Alerts that are sent together.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// The alerts.
+    pub(super) alerts: Vec<v1::Alert>,
+    /// The line that each came from.
+    pub(super) lines: Vec<u64>,
+    /// Lines among them that could not be read.
+    pub(super) unreadable_count: u32,
+}
+
+/// How the reading ended: how many lines could not be read, or why the input failed.
+pub(super) type Ending = Result<u64, LineError>;
+
+/// Starts to read. The thread ends with the input, or when the batches are no longer received. The end of the process
+/// does not wait for it: it may be held up by a silent stdin.
+pub(super) fn start<R: BufRead + Send + 'static>(
+    alerts: Alerts<R>,
+    batch_alerts: usize,
+    progress: ProgressBar,
+) -> (mpsc::Receiver<Batch>, thread::JoinHandle<Ending>) {
+    let (sender, receiver) = mpsc::channel(BATCHES_AHEAD_MAX);
+    let notices = Notices::new("lines that cannot be read", progress);
+    (receiver, thread::spawn(move || read(alerts, batch_alerts, &sender, notices)))
+}
+
+fn read<R: BufRead>(
+    mut alerts: Alerts<R>,
+    batch_alerts: usize,
+    sender: &mpsc::Sender<Batch>,
+    mut notices: Notices,
+) -> Ending {
+    let mut batch = Batch::default();
+    let mut failed = None;
+    while let Some(item) = alerts.next() {
+        match item {
+            Ok(alert) => {
+                batch.alerts.push(wire(&alert));
+                batch.lines.push(alerts.line());
+            }
+            Err(error) if error.fatal => {
+                failed = Some(error);
+                break;
+            }
+            Err(error) => {
+                batch.unreadable_count += 1;
+                notices.give(&error.to_string());
+            }
+        }
+        // Bad lines count, so that a file of nothing else is sent in parts too.
+        if batch.alerts.len() + batch.unreadable_count as usize >= batch_alerts
+            && sender.blocking_send(std::mem::take(&mut batch)).is_err()
+        {
+            return Ok(notices.finish());
+        }
+    }
+    if !batch.alerts.is_empty() || batch.unreadable_count > 0 {
+        // Where nobody receives it any more, the call's status says why.
+        let _ = sender.blocking_send(batch);
+    }
+    let unreadable = notices.finish();
+    failed.map_or(Ok(unreadable), Err)
+}
+
+fn wire(alert: &Alert) -> v1::Alert {
+    let Alert { device, recipient, counter, code, occurred_ms, received_ms, measurement, weight, payload } = *alert;
+    v1::Alert {
+        device_id: device.0,
+        recipient_id: recipient.0,
+        originator_counter: counter,
+        code: code.0.into(),
+        occurred_at_ms: occurred_ms.unwrap_or(0),
+        received_at_ms: received_ms.unwrap_or(0),
+        measurement,
+        weight,
+        payload_kind: payload as i32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::csv;
+
+    fn batches(text: &'static str, batch_alerts: usize) -> (Vec<Batch>, Ending) {
+        let alerts = Alerts::Csv(csv::Alerts::new(text.as_bytes()).unwrap());
+        let (mut receiver, reading) = start(alerts, batch_alerts, ProgressBar::hidden());
+        let batches = std::iter::from_fn(|| receiver.blocking_recv()).collect();
+        (batches, reading.join().unwrap())
+    }
+
+    #[test]
+    fn batches_keep_lines_and_count_what_cannot_be_read() {
+        let text = "device,code,voltage_v\n1,8F40,\n00DB1234567890A0,8F40,258.0\n00DB1234567890A0,8014,\n\n\
+                    00DB1234567890A0,zz,\n00DB1234567890A0,8015,\n";
+        let (batches, ending) = batches(text, 2);
+        assert_eq!(ending, Ok(2));
+        let shape: Vec<_> = batches.iter().map(|batch| (batch.lines.clone(), batch.unreadable_count)).collect();
+        assert_eq!(shape, [(vec![3], 1), (vec![4], 1), (vec![7], 0)]);
+        let first = &batches[0].alerts[0];
+        assert_eq!((first.device_id, first.code, first.measurement), (0x00DB_1234_5678_90A0, 0x8F40, Some(2580)));
+        assert_eq!((first.weight, first.payload_kind()), (1, v1::PayloadKind::Csv));
+    }
+
+    #[test]
+    fn a_file_without_alerts_is_no_batch() {
+        let (batches, ending) = batches("device,code\n", 2);
+        assert!(batches.is_empty());
+        assert_eq!(ending, Ok(0));
+    }
+}

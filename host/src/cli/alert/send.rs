@@ -1,0 +1,139 @@
+//! `weir alert send`.
+//!
+//! It must not know how files are read or calls are made, only how the two are brought together.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use clap::ValueEnum;
+use serde::Serialize;
+use weir_proto::v1;
+
+use super::reader;
+use crate::{
+    cli::{
+        Failure, Session, input,
+        input::{Input, Notices},
+        table::{Table, thousands},
+        view::alert::Balance,
+    },
+    intake::{Alerts, csv, gbcs_hex},
+};
+
+mod stream;
+
+pub(super) const HELP: &str = "Examples:
+  weir alert send alerts.csv
+  weir alert send messages.txt --format gbcs-hex --producer head-end-1
+  zcat alerts.csv.gz | weir alert send - --format csv
+
+CSV columns, in any order: device, code (both needed), recipient, counter, occurred_at or occurred_ms, received_at or
+received_ms, weight, and one of measurement_dv (decivolts), voltage_v (like 258.0), power_factor (like 0.950) and
+measurement (an integer in the unit the code implies). gbcs-hex: one message a line in hex, after an optional name and
+a tab; blank lines and lines that begin with # are skipped.";
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The alerts; - for stdin.
+    file: PathBuf,
+    /// Format of the file. Where not given, .csv means csv and .hex means gbcs-hex.
+    #[arg(long)]
+    format: Option<Format>,
+    /// Who sends: 1 to 64 of A-Z a-z 0-9 . _ -. Its batches are numbered on from the last one the server has. One of
+    /// its own for every run if not given.
+    #[arg(long, value_name = "ID")]
+    producer: Option<String>,
+    /// Alerts in one batch.
+    #[arg(long, value_name = "N", default_value_t = 8_192, value_parser = clap::value_parser!(u16).range(1..))]
+    batch: u16,
+    /// How long to try again when the connection breaks, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    reconnect_s: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Rows of a CSV file.
+    Csv,
+    /// GBCS messages in hex, one a line.
+    GbcsHex,
+}
+
+/// What was sent, and what became of it.
+#[derive(Debug, Serialize)]
+struct Sent {
+    producer_id: String,
+    balance: Balance,
+    /// Lines that could not be read; the balance has them as rejected.
+    unreadable_count: u64,
+    /// Log position after the last batch.
+    position: u64,
+}
+
+pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    let format = format(&args)?;
+    let Input { reader: bytes, progress } = input::open(&args.file)?;
+    let bad_file = |error| Failure::usage(format!("{}: {error}", args.file.display()));
+    let alerts = match format {
+        Format::Csv => Alerts::Csv(csv::Alerts::new(bytes).map_err(bad_file)?),
+        Format::GbcsHex => Alerts::GbcsHex(gbcs_hex::Alerts::new(bytes)),
+    };
+    let (producer_id, last_sequence) = producer(session, args.producer).await?;
+    let (batches, reading) = reader::start(alerts, args.batch.into(), progress.clone());
+    let rejections = Notices::new("alerts that were rejected", progress.clone());
+    let reconnect = Duration::from_secs(args.reconnect_s);
+    let delivered =
+        stream::Delivery::new(session, producer_id.clone(), last_sequence, batches, rejections).run(reconnect).await;
+    progress.finish_and_clear();
+    let delivered = delivered?;
+    let ending = reading.join().map_err(|_| Failure::internal("the file's reader stopped"))?;
+    let unreadable_count = *ending.as_ref().unwrap_or(&0);
+    let stream::Delivered { balance, position } = delivered;
+    session.show(&Sent { producer_id, balance, unreadable_count, position }, |sent| {
+        let mut table = Table::new(&Balance::HEADINGS);
+        table.row(sent.balance.values());
+        table
+    })?;
+    ending.map_err(bad_file)?;
+    verdict(&args.file, unreadable_count, balance.rejected)
+}
+
+/// All that could be sent was; whether all could is another question.
+fn verdict(path: &Path, unreadable: u64, rejected: u64) -> Result<(), Failure> {
+    if unreadable == 0 && rejected == 0 {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{}: {} lines could not be read, {} alerts were rejected by the server",
+        path.display(),
+        thousands(unreadable),
+        thousands(rejected.saturating_sub(unreadable)),
+    ))
+    .with_hint("everything else was taken; `weir count --by rejection` has them by reason"))
+}
+
+fn format(args: &Args) -> Result<Format, Failure> {
+    let extension = args.file.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    match (args.format, extension.as_deref()) {
+        (Some(format), _) => Ok(format),
+        (None, Some("csv")) => Ok(Format::Csv),
+        (None, Some("hex")) => Ok(Format::GbcsHex),
+        (None, _) => Err(Failure::usage("--format: not given, and the file's name does not tell")
+            .with_hint("give --format csv or --format gbcs-hex")),
+    }
+}
+
+/// Who sends, and the number of its last batch.
+async fn producer(session: &Session, given: Option<String>) -> Result<(String, u64), Failure> {
+    let Some(producer_id) = given else {
+        // Unique enough to tell this run from every other one that the server remembers.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        return Ok((format!("send-{:x}-{:x}", now.as_micros(), std::process::id()), 0));
+    };
+    let request = v1::GetProducerRequest { producer_id: producer_id.clone() };
+    let answer = super::client(session).await?.get_producer(request).await;
+    let v1::GetProducerResponse { last_sequence } = answer.map_err(|status| session.failed(&status))?.into_inner();
+    Ok((producer_id, last_sequence))
+}

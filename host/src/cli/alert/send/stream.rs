@@ -1,0 +1,218 @@
+//! Batches on their way: sent ahead of their acknowledgements, and again where the connection broke.
+//!
+//! It must not know where batches come from. Invariants: a batch is kept until it is acknowledged and counted once,
+//! however often it is sent; batches in flight are bounded.
+
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+use weir_proto::v1;
+
+use crate::cli::{
+    Failure, Session,
+    alert::{self, reader::Batch},
+    failure::is_broken,
+    input::Notices,
+    view::alert::Balance,
+};
+
+/// Batches that are sent and not yet acknowledged.
+const IN_FLIGHT_MAX: usize = 16;
+const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
+
+/// What became of all batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Delivered {
+    pub(super) balance: Balance,
+    pub(super) position: u64,
+}
+
+/// A batch that is not acknowledged.
+struct Pending {
+    request: v1::StreamAlertsRequest,
+    lines: Vec<u64>,
+}
+
+/// A delivery under way.
+pub(super) struct Delivery<'a> {
+    session: &'a Session,
+    producer_id: String,
+    last_sequence: u64,
+    batches: mpsc::Receiver<Batch>,
+    pending: VecDeque<Pending>,
+    delivered: Delivered,
+    acknowledged: u64,
+    rejections: Notices,
+}
+
+/// How one connection ended before all was done.
+enum Interruption {
+    /// The connection broke: what is pending may be sent again.
+    Broken(Failure),
+    /// It makes no sense to go on.
+    Final(Failure),
+}
+
+impl<'a> Delivery<'a> {
+    pub(super) fn new(
+        session: &'a Session,
+        producer_id: String,
+        last_sequence: u64,
+        batches: mpsc::Receiver<Batch>,
+        rejections: Notices,
+    ) -> Self {
+        Self {
+            session,
+            producer_id,
+            last_sequence,
+            batches,
+            pending: VecDeque::new(),
+            delivered: Delivered { balance: Balance::default(), position: 0 },
+            acknowledged: 0,
+            rejections,
+        }
+    }
+
+    /// Delivers all batches. Where the connection breaks after it once worked, it is tried again for `reconnect`.
+    pub(super) async fn run(mut self, reconnect: Duration) -> Result<Delivered, Failure> {
+        let mut give_up_at = Instant::now();
+        let mut acknowledged_before = 0;
+        loop {
+            match self.connection().await {
+                Ok(()) => {
+                    self.rejections.finish();
+                    return Ok(self.delivered);
+                }
+                Err(Interruption::Final(failure)) => return Err(self.lost(failure)),
+                Err(Interruption::Broken(failure)) => {
+                    if self.acknowledged > acknowledged_before {
+                        acknowledged_before = self.acknowledged;
+                        give_up_at = Instant::now() + reconnect;
+                    }
+                    if Instant::now() >= give_up_at {
+                        return Err(self.lost(failure));
+                    }
+                    sleep(RECONNECT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// A failure that says how far the delivery came.
+    fn lost(&self, failure: Failure) -> Failure {
+        if self.acknowledged == 0 {
+            return failure;
+        }
+        let received = self.delivered.balance.received;
+        failure.with_hint(format!(
+            "{received} alerts were acknowledged and are kept; the rest was not. Sent again with --producer {}, alerts \
+             with a counter are recognised",
+            self.producer_id
+        ))
+    }
+
+    /// One connection: sends what is pending, then goes on with new batches, and takes acknowledgements.
+    async fn connection(&mut self) -> Result<(), Interruption> {
+        let (requests, outgoing) = mpsc::channel(IN_FLIGHT_MAX);
+        for pending in &self.pending {
+            // The channel has room for all that may be in flight.
+            let _ = requests.send(pending.request.clone()).await;
+        }
+        let mut requests = Some(requests);
+        // A server may want to see a batch before it answers the call at all.
+        if self.pending.is_empty() {
+            let Some(batch) = self.batches.recv().await else { return Ok(()) };
+            self.send(batch, requests.as_ref()).await;
+        }
+        let mut client = alert::client(self.session).await.map_err(Interruption::of_connecting)?;
+        let answer = client.stream_alerts(ReceiverStream::new(outgoing)).await;
+        let mut acks = answer.map_err(|status| self.interruption(&status))?.into_inner();
+        loop {
+            tokio::select! {
+                batch = self.batches.recv(), if requests.is_some() && self.pending.len() < IN_FLIGHT_MAX => match batch {
+                    Some(batch) => self.send(batch, requests.as_ref()).await,
+                    None => requests = None,
+                },
+                ack = next(&mut acks) => match ack.map_err(|status| self.interruption(&status))? {
+                    Some(ack) => self.acknowledge(ack)?,
+                    None if requests.is_none() && self.pending.is_empty() => return Ok(()),
+                    None => return Err(Interruption::Broken(Failure::unavailable("the server ended the stream early"))),
+                },
+            }
+        }
+    }
+
+    /// Numbers a batch, keeps it, and sends it.
+    async fn send(&mut self, batch: Batch, requests: Option<&mpsc::Sender<v1::StreamAlertsRequest>>) {
+        let Batch { alerts, lines, unreadable_count } = batch;
+        self.last_sequence += 1;
+        let request = v1::StreamAlertsRequest {
+            producer_id: self.producer_id.clone(),
+            sequence: self.last_sequence,
+            alerts,
+            unreadable_count,
+        };
+        if let Some(requests) = requests {
+            // Where the call has ended, the acknowledgements say why.
+            let _ = requests.send(request.clone()).await;
+        }
+        self.pending.push_back(Pending { request, lines });
+    }
+
+    fn acknowledge(&mut self, ack: v1::BatchAck) -> Result<(), Interruption> {
+        let v1::BatchAck { sequence, position, balance, rejections } = ack;
+        let wrong = |message: String| Err(Interruption::Final(Failure::internal(message)));
+        let Some(balance) = balance.map(Balance::from) else {
+            return wrong(format!("balance: missing in the acknowledgement of batch {sequence}"));
+        };
+        let Some(pending) = self.pending.pop_front_if(|pending| pending.request.sequence == sequence) else {
+            return wrong(format!("sequence: batch {sequence} was acknowledged out of turn"));
+        };
+        self.delivered.balance.add(balance);
+        self.delivered.position = self.delivered.position.max(position);
+        self.acknowledged += 1;
+        let listed = rejections.len() as u64;
+        for rejection in rejections {
+            match pending.lines.get(rejection.index as usize) {
+                Some(line) => self.rejections.give(&format!("line {line}: {}", rejection.reason)),
+                None => self.rejections.give(&format!("batch {sequence}: {}", rejection.reason)),
+            }
+        }
+        // Lines that could not be read are among the rejected, and have been named already.
+        let unlisted = balance.rejected.saturating_sub(u64::from(pending.request.unreadable_count) + listed);
+        self.rejections.add(unlisted);
+        Ok(())
+    }
+
+    fn interruption(&self, status: &Status) -> Interruption {
+        let failure = self.session.failed(status);
+        if is_broken(status) || failure.exit == Failure::UNAVAILABLE {
+            Interruption::Broken(failure)
+        } else {
+            Interruption::Final(failure)
+        }
+    }
+}
+
+impl Interruption {
+    fn of_connecting(failure: Failure) -> Self {
+        if failure.exit == Failure::UNAVAILABLE { Self::Broken(failure) } else { Self::Final(failure) }
+    }
+}
+
+/// The next acknowledgement, `None` at the end of the stream.
+async fn next(acks: &mut Streaming<v1::StreamAlertsResponse>) -> Result<Option<v1::BatchAck>, Status> {
+    match acks.message().await? {
+        None => Ok(None),
+        Some(v1::StreamAlertsResponse { ack: Some(ack) }) => Ok(Some(ack)),
+        Some(v1::StreamAlertsResponse { ack: None }) => Err(Status::internal("ack: missing in an answer")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! Arguments that several commands share, and how their text is read.
+//!
+//! It must not know a command. Invariant: what a message carries is in range before anything is sent.
+
+use std::{fs::File, io::BufReader, path::PathBuf, str::FromStr};
+
+use clap::ValueEnum;
+use weir_proto::v1;
+
+use super::Failure;
+use crate::{
+    domain::{AlertCode, Eui64, Millis, OperatorId},
+    intake::{
+        LineError,
+        tables::{CodeTable, OperatorTable},
+    },
+};
+
+/// A stretch of time of receipt.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct Period {
+    /// Received at or after: a time like 2026-11-23T09:00:00Z, or a day like 2026-11-23 (UTC).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Millis>,
+    /// Received before: a time, or a day (UTC).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Millis>,
+}
+
+impl Period {
+    /// Since and until, as the protocol has them: 0 for an open end.
+    pub(super) fn wire(&self) -> (Millis, Millis) {
+        (self.since.unwrap_or(0), self.until.unwrap_or(0))
+    }
+}
+
+/// A kind of meter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Generation {
+    /// SMETS1.
+    Smets1,
+    /// SMETS2.
+    Smets2,
+    /// Not in the inventory, or not stated there.
+    Unknown,
+}
+
+impl Generation {
+    /// As the protocol has it.
+    pub(super) fn wire(self) -> i32 {
+        match self {
+            Self::Smets1 => v1::Generation::Smets1.into(),
+            Self::Smets2 => v1::Generation::Smets2.into(),
+            Self::Unknown => v1::Generation::Unspecified.into(),
+        }
+    }
+}
+
+/// Codes as the protocol has them.
+pub(super) fn codes(codes: &[AlertCode]) -> Vec<u32> {
+    codes.iter().map(|code| code.0.into()).collect()
+}
+
+/// Operators as the protocol has them.
+pub(super) fn operators(operators: &[OperatorId]) -> Vec<u32> {
+    operators.iter().map(|operator| operator.get().into()).collect()
+}
+
+/// An operator: its distributor id, its four letters, or `unknown`.
+pub(super) fn operator(text: &str) -> Result<OperatorId, String> {
+    if text.eq_ignore_ascii_case("unknown") {
+        return Ok(OperatorId::UNKNOWN);
+    }
+    let id = text.parse().ok().and_then(OperatorId::new);
+    id.or_else(|| OperatorTable::builtin().find(text)).ok_or_else(|| {
+        "expected a distributor id (10 to 99), an operator's four letters like LOND, or unknown".to_owned()
+    })
+}
+
+/// A device.
+pub(super) fn device(text: &str) -> Result<Eui64, String> {
+    Eui64::from_str(text).map_err(|error| error.to_string())
+}
+
+/// RFC 3339, or a day, which stands for its first instant in UTC.
+fn time(text: &str) -> Result<Millis, String> {
+    let day = || {
+        text.parse::<jiff::civil::Date>()
+            .ok()
+            .and_then(|day| jiff::tz::TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok())
+    };
+    let time = if text.len() == "2026-11-23".len() { day() } else { text.parse::<jiff::Timestamp>().ok() };
+    time.map(jiff::Timestamp::as_millisecond)
+        .ok_or_else(|| "expected a time like 2026-11-23T09:00:00Z, or a day like 2026-11-23".to_owned())
+}
+
+/// Which tables give codes and operators their names. JSON has no names.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct NameFiles {
+    /// CSV file that adds to or replaces names of alert codes (columns: code, name, ...).
+    #[arg(long, value_name = "FILE", env = "WEIR_CODE_TABLE")]
+    code_table: Option<PathBuf>,
+    /// CSV file that adds to or replaces operators (columns: id, market_id, ...).
+    #[arg(long, value_name = "FILE", env = "WEIR_OPERATOR_TABLE")]
+    operator_table: Option<PathBuf>,
+}
+
+impl NameFiles {
+    /// Reads the files over the tables that are built in.
+    pub(super) fn read(&self) -> Result<Names, Failure> {
+        let Names { mut codes, mut operators } = Names::builtin();
+        if let Some(path) = &self.code_table {
+            codes = overlay(path, |file| codes.with_file(file))?;
+        }
+        if let Some(path) = &self.operator_table {
+            operators = overlay(path, |file| operators.with_file(file))?;
+        }
+        Ok(Names { codes, operators })
+    }
+}
+
+fn overlay<T>(path: &PathBuf, read: impl FnOnce(BufReader<File>) -> Result<T, LineError>) -> Result<T, Failure> {
+    let file = File::open(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    read(BufReader::new(file)).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+/// What codes and operators are called.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    /// Alert codes.
+    pub(super) codes: CodeTable,
+    /// Operators.
+    pub(super) operators: OperatorTable,
+}
+
+impl Names {
+    /// The names that come with the program.
+    pub(super) fn builtin() -> Self {
+        Self { codes: CodeTable::builtin(), operators: OperatorTable::builtin() }
+    }
+
+    /// A code in hex with its name, if it has one.
+    pub(super) fn code(&self, code: &str) -> String {
+        let name = code.parse().ok().and_then(|code| self.codes.name(code));
+        name.map_or_else(|| code.to_owned(), |name| format!("{code} {name}"))
+    }
+
+    /// A distributor id with its four letters, if it has them.
+    pub(super) fn operator(&self, id: u32) -> String {
+        match OperatorId::new(id) {
+            Some(OperatorId::UNKNOWN) => "unknown".to_owned(),
+            Some(known) => self.operators.name(known).map_or_else(|| id.to_string(), |name| format!("{id} {name}")),
+            None => id.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339_or_days() {
+        assert_eq!(time("2026-11-23"), Ok(1_795_392_000_000));
+        assert_eq!(time("2026-11-23T01:00:00+01:00"), Ok(1_795_392_000_000));
+        for wrong in ["", "yesterday", "2026-11-31", "2026-11-23T09:00", "23/11/2026", "2026-11-2x"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn operators_are_ids_letters_or_unknown() {
+        for (text, id) in [("12", 12), ("LOND", 12), ("lond", 12), ("unknown", 0), ("0", 0), ("99", 99)] {
+            assert_eq!(operator(text).map(|operator| operator.get()), Ok(id), "{text}");
+        }
+        for wrong in ["", "9", "100", "XXXX"] {
+            assert!(operator(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Files that a command reads: opened, measured, and reported on.
+//!
+//! It must not know what is in a file. Invariant: nothing but notices and a progress bar goes to stderr, and the bar
+//! only where stderr is a terminal.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Failure, table::thousands, view::clean};
+
+const BUFFER_BYTES: usize = 256 << 10;
+/// Notices of one kind that are spelled out; of the rest there is a count.
+const NOTICES_MAX: u64 = 20;
+const NOTICE_CHARS_MAX: usize = 400;
+
+/// An input that is read line by line, and how far it has been read.
+pub(super) struct Input {
+    /// The bytes.
+    pub(super) reader: Box<dyn BufRead + Send>,
+    /// The bar that follows them.
+    pub(super) progress: ProgressBar,
+}
+
+/// Opens a file, or stdin for `-`.
+pub(super) fn open(path: &Path) -> Result<Input, Failure> {
+    if path == Path::new("-") {
+        let progress = ProgressBar::new_spinner().with_style(style("{spinner} {bytes} {bytes_per_sec}"));
+        let reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, progress.wrap_read(io::stdin())));
+        return Ok(Input { reader, progress });
+    }
+    let (file, bytes) = open_file(path)?;
+    let progress = ProgressBar::new(bytes).with_style(style("[{bar:40}] {bytes}/{total_bytes} {bytes_per_sec} {eta}"));
+    let reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, progress.wrap_read(file)));
+    Ok(Input { reader, progress })
+}
+
+/// The whole of a file that may have at most `bytes_max` bytes.
+pub(super) fn read_whole(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
+    let (file, _) = open_file(path)?;
+    let mut bytes = Vec::new();
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(Failure::usage(format!("{}: larger than {} bytes", path.display(), thousands(bytes_max))));
+    }
+    Ok(bytes)
+}
+
+fn open_file(path: &Path) -> Result<(File, u64), Failure> {
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
+    if metadata.is_dir() {
+        return Err(Failure::usage(format!("{}: this is a folder, expected a file", path.display())));
+    }
+    Ok((file, metadata.len()))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format!("{}: {error}", path.display()))
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Notices of one kind: the first ones are spelled out on stderr, all are counted.
+pub(super) struct Notices {
+    what: &'static str,
+    count: u64,
+    spoken: u64,
+    progress: ProgressBar,
+}
+
+impl Notices {
+    /// `what` names the kind in the plural, for the count at the end.
+    pub(super) fn new(what: &'static str, progress: ProgressBar) -> Self {
+        Self { what, count: 0, spoken: 0, progress }
+    }
+
+    /// Counts one, and spells it out while few have been.
+    pub(super) fn give(&mut self, notice: &str) {
+        self.count += 1;
+        if self.spoken < NOTICES_MAX {
+            self.spoken += 1;
+            self.progress.suspend(|| eprintln!("error: {}", clean(notice, NOTICE_CHARS_MAX)));
+        }
+    }
+
+    /// Counts `count` more of which nothing else is known.
+    pub(super) fn add(&mut self, count: u64) {
+        self.count += count;
+    }
+
+    /// Says how many were not spelled out, and returns how many there were.
+    pub(super) fn finish(self) -> u64 {
+        let silent = self.count - self.spoken;
+        if silent > 0 {
+            self.progress.suspend(|| eprintln!("error: {} more {}", thousands(silent), self.what));
+        }
+        self.count
+    }
+}

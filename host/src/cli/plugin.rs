@@ -1,0 +1,82 @@
+//! `weir plugin`: upload plugins and look at them.
+//!
+//! It must not know what is in a component: the server checks it.
+
+use std::path::{Path, PathBuf};
+
+use indicatif::ProgressBar;
+use tonic::transport::Channel;
+use weir_proto::v1::{self, plugin_service_client::PluginServiceClient};
+
+use super::{Failure, Session, input, session::MESSAGE_BYTES_MAX, view::plugin};
+
+/// Bytes of a file that are worth sending; the server's own limit is lower or the same.
+const FILE_BYTES_MAX: u64 = 256 << 20;
+const CHUNK_BYTES: usize = 256 << 10;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Upload a component. It is checked and compiled before it is kept; the same bytes again change nothing.
+    #[command(after_help = "Example:\n  weir plugin push threshold.wasm")]
+    Push {
+        /// The component.
+        file: PathBuf,
+    },
+    /// List the plugins, newest first.
+    #[command(after_help = "Example:\n  weir plugin list --json")]
+    List,
+    /// Show one plugin: parameters, state, reasons, and the rules that use it.
+    #[command(after_help = "Examples:\n  weir plugin show threshold\n  weir plugin show 3f9a1c77")]
+    Show {
+        /// Its digest, the first 8 digits of it or more, or its name (the newest upload of that name).
+        #[arg(value_name = "DIGEST|NAME")]
+        plugin: String,
+    },
+}
+
+pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Push { file } => push(session, &file).await,
+        Command::List => list(session).await,
+        Command::Show { plugin } => show(session, plugin).await,
+    }
+}
+
+async fn push(session: &Session, path: &Path) -> Result<(), Failure> {
+    let bytes = input::read_whole(path, FILE_BYTES_MAX)?;
+    let mut client = client(session).await?;
+    let progress = ProgressBar::new(bytes.len() as u64);
+    let chunks: Vec<Vec<u8>> = bytes.chunks(CHUNK_BYTES).map(<[u8]>::to_vec).collect();
+    let following = progress.clone();
+    let requests = tokio_stream::iter(chunks.into_iter().map(move |chunk| {
+        following.inc(chunk.len() as u64);
+        v1::UploadPluginRequest { chunk }
+    }));
+    let answer = client.upload_plugin(requests).await;
+    progress.finish_and_clear();
+    let v1::UploadPluginResponse { plugin, compile_us } =
+        answer.map_err(|status| session.failed(&status))?.into_inner();
+    let upload = plugin::Upload { plugin: present(plugin)?, compile_us };
+    session.show(&upload, |upload| plugin::facts(&upload.plugin))
+}
+
+async fn list(session: &Session) -> Result<(), Failure> {
+    let answer = client(session).await?.list_plugins(v1::ListPluginsRequest {}).await;
+    let v1::ListPluginsResponse { plugins } = answer.map_err(|status| session.failed(&status))?.into_inner();
+    let rows: Vec<plugin::Plugin> = plugins.into_iter().map(plugin::Plugin::from).collect();
+    session.list(&rows, plugin::table)
+}
+
+async fn show(session: &Session, plugin: String) -> Result<(), Failure> {
+    let answer = client(session).await?.get_plugin(v1::GetPluginRequest { plugin }).await;
+    let v1::GetPluginResponse { plugin } = answer.map_err(|status| session.failed(&status))?.into_inner();
+    session.show(&present(plugin)?, plugin::facts)
+}
+
+fn present(plugin: Option<v1::Plugin>) -> Result<plugin::Plugin, Failure> {
+    plugin.map(plugin::Plugin::from).ok_or_else(|| Failure::internal("plugin: missing in the server's answer"))
+}
+
+async fn client(session: &Session) -> Result<PluginServiceClient<Channel>, Failure> {
+    Ok(PluginServiceClient::new(session.connect().await?).max_decoding_message_size(MESSAGE_BYTES_MAX))
+}

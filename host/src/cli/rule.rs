@@ -1,0 +1,165 @@
+//! `weir rule`: set, list and remove rules.
+//!
+//! It must not know what parameters mean: the plugin checks them.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use tonic::transport::Channel;
+use weir_proto::v1::{self, rule_service_client::RuleServiceClient};
+
+use super::{
+    Failure, Session, arguments, input,
+    session::MESSAGE_BYTES_MAX,
+    view::rule::{self, Removal, Rule},
+};
+use crate::domain::{AlertCode, OperatorId};
+
+/// Bytes of parameters that are worth sending; the server's own limit is lower.
+const PARAMETERS_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Set a rule: a new one, or a new revision of the one with that name, whole.
+    ///
+    /// It judges from the next alert on. Nothing changes unless the plugin accepts the parameters. What it sees is
+    /// narrowed by --operator, --generation, --code and --model: each that is given must have an entry that fits.
+    #[command(after_help = SET_EXAMPLES)]
+    Set(SetArgs),
+    /// List the rules in the order they judge.
+    #[command(after_help = "Example:\n  weir rule list")]
+    List,
+    /// Remove a rule. Its revisions stay for the log.
+    #[command(after_help = "Example:\n  weir rule remove high-volts")]
+    Remove {
+        /// Name of the rule.
+        name: String,
+    },
+}
+
+const SET_EXAMPLES: &str = "Examples:
+  weir rule set high-volts --plugin threshold --parameters '{\"below_dv\":2580}' --code 8F40 --generation smets1
+  weir rule set storm --plugin storm --parameters @storm.json --operator 12,19 --position 20
+  weir rule set storm --plugin storm --parameters @storm.json --mode off";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SetArgs {
+    /// Name: 1 to 64 lower-case letters, digits and hyphens.
+    name: String,
+    /// A plugin's digest, the first 8 digits of it or more, or its name (the newest upload of that name).
+    #[arg(long, value_name = "DIGEST|NAME")]
+    plugin: String,
+    /// Parameters as a JSON object, or @FILE to read them from.
+    #[arg(long, value_name = "JSON|@FILE", default_value = "{}")]
+    parameters: String,
+    /// Only these operators: distributor ids, four letters like LOND, or unknown.
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = arguments::operator)]
+    operator: Vec<OperatorId>,
+    /// Only these generations.
+    #[arg(long, value_delimiter = ',')]
+    generation: Vec<arguments::Generation>,
+    /// Only these alert codes, 4 hex digits each.
+    #[arg(long, value_delimiter = ',')]
+    code: Vec<AlertCode>,
+    /// Only these device model combinations.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    model: Vec<String>,
+    /// Whether it judges.
+    #[arg(long, default_value = "active")]
+    mode: Mode,
+    /// Place in the chain: lower ones judge first. Where it is, or after the last, if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    position: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Mode {
+    /// It judges.
+    Active,
+    /// It rests; its state is kept.
+    Off,
+}
+
+pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Set(args) => set(session, args).await,
+        Command::List => list(session).await,
+        Command::Remove { name } => remove(session, name).await,
+    }
+}
+
+async fn set(session: &Session, args: SetArgs) -> Result<(), Failure> {
+    let request = request(args)?;
+    let answer = client(session).await?.set_rule(request).await;
+    let v1::SetRuleResponse { rule } = answer.map_err(|status| session.failed(&status))?.into_inner();
+    let rule = rule.ok_or_else(|| Failure::internal("rule: missing in the server's answer"))?;
+    session.show(&Rule::from(rule), rule::facts)
+}
+
+fn request(args: SetArgs) -> Result<v1::SetRuleRequest, Failure> {
+    let SetArgs { name, plugin, parameters, operator, generation, code, model, mode, position } = args;
+    let scope = v1::RuleScope {
+        operators: arguments::operators(&operator),
+        generations: generation.into_iter().map(arguments::Generation::wire).collect(),
+        codes: arguments::codes(&code),
+        models: model,
+    };
+    let mode = match mode {
+        Mode::Active => v1::RuleMode::Active,
+        Mode::Off => v1::RuleMode::Off,
+    };
+    Ok(v1::SetRuleRequest {
+        name,
+        plugin,
+        parameters: read_parameters(parameters)?,
+        scope: Some(scope),
+        mode: mode.into(),
+        position: position.unwrap_or(0),
+    })
+}
+
+/// Parameters as they are sent: the text as given, once it is known to be a JSON object.
+fn read_parameters(argument: String) -> Result<String, Failure> {
+    let text = match argument.strip_prefix('@') {
+        Some(path) => String::from_utf8(input::read_whole(Path::new(path), PARAMETERS_BYTES_MAX)?)
+            .map_err(|_| Failure::usage(format!("parameters: {path} is not UTF-8")))?,
+        None => argument,
+    };
+    match serde_json::from_str::<serde_json::Value>(&text) {
+        Ok(serde_json::Value::Object(_)) => Ok(text),
+        Ok(_) => Err(Failure::usage("parameters: expected a JSON object, like {\"below_dv\":2580}")),
+        Err(error) => Err(Failure::usage(format!("parameters: not JSON: {error}"))
+            .with_hint("quote it for the shell, '{\"below_dv\":2580}', or put it into a file and give @FILE")),
+    }
+}
+
+async fn list(session: &Session) -> Result<(), Failure> {
+    let answer = client(session).await?.list_rules(v1::ListRulesRequest {}).await;
+    let v1::ListRulesResponse { rules } = answer.map_err(|status| session.failed(&status))?.into_inner();
+    let rows: Vec<Rule> = rules.into_iter().map(Rule::from).collect();
+    session.list(&rows, rule::table)
+}
+
+async fn remove(session: &Session, name: String) -> Result<(), Failure> {
+    let answer = client(session).await?.remove_rule(v1::RemoveRuleRequest { name: name.clone() }).await;
+    let v1::RemoveRuleResponse { revision } = answer.map_err(|status| session.failed(&status))?.into_inner();
+    session.show(&Removal { name, revision }, rule::removal_facts)
+}
+
+async fn client(session: &Session) -> Result<RuleServiceClient<Channel>, Failure> {
+    Ok(RuleServiceClient::new(session.connect().await?).max_decoding_message_size(MESSAGE_BYTES_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_a_json_object_given_or_in_a_file() {
+        let read = |text: &str| read_parameters(text.to_owned()).map_err(|failure| failure.message);
+        assert_eq!(read("{\"below_dv\": 2580}"), Ok("{\"below_dv\": 2580}".to_owned()));
+        assert_eq!(read("[1]"), Err("parameters: expected a JSON object, like {\"below_dv\":2580}".to_owned()));
+        assert!(read("{below_dv:2580}").unwrap_err().starts_with("parameters: not JSON: "));
+        assert!(read("@/nowhere/at-all.json").unwrap_err().starts_with("/nowhere/at-all.json: "));
+    }
+}

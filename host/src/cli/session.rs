@@ -1,0 +1,123 @@
+//! What all client commands share: where the server is, and how results are printed.
+//!
+//! It must not know any command. Invariant: what is printed as JSON is one value a line, and a terminal can show it.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use serde::Serialize;
+use tonic::transport::{Channel, Endpoint};
+
+use super::{Failure, table::Table};
+
+/// Bytes of one answer.
+pub(super) const MESSAGE_BYTES_MAX: usize = 64 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a silent connection is probed, and how long the answer may take.
+const PROBE_INTERVAL: Duration = Duration::from_secs(20);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Options of every command.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Session {
+    /// Where the server listens.
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Options of every command",
+        value_name = "URL",
+        env = "WEIR_SERVER",
+        default_value = "http://127.0.0.1:7700"
+    )]
+    pub(super) server: String,
+    /// Print JSON: one object a line for lists, one object otherwise.
+    #[arg(long, global = true, help_heading = "Options of every command")]
+    pub(super) json: bool,
+}
+
+impl Session {
+    /// Connects to the server.
+    pub(super) async fn connect(&self) -> Result<Channel, Failure> {
+        let wrong = |reason: &str| {
+            Failure::usage(format!("--server: {reason}, found {:?}", self.server))
+                .with_hint("a server is named like http://127.0.0.1:7700")
+        };
+        if !self.server.starts_with("http://") {
+            return Err(wrong("expected a URL that begins with http://"));
+        }
+        let endpoint = Endpoint::from_shared(self.server.clone())
+            .map_err(|_| wrong("expected a URL"))?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .http2_keep_alive_interval(PROBE_INTERVAL)
+            .keep_alive_timeout(PROBE_TIMEOUT);
+        endpoint.connect().await.map_err(|error| Failure::unreachable(&self.server, &innermost(&error)))
+    }
+
+    /// A failed call as a failure of the command.
+    pub(super) fn failed(&self, status: &tonic::Status) -> Failure {
+        Failure::of_call(status, &self.server)
+    }
+
+    /// Prints one value: as JSON, or as the table made of it.
+    pub(super) fn show<T: Serialize>(&self, value: &T, table: impl FnOnce(&T) -> Table) -> Result<(), Failure> {
+        if self.json { print(&json_line(value)?) } else { print(&table(value).fitted().to_string()) }
+    }
+
+    /// Prints a list: as one JSON object a line, or as the table made of it.
+    pub(super) fn list<T: Serialize>(&self, rows: &[T], table: impl FnOnce(&[T]) -> Table) -> Result<(), Failure> {
+        if !self.json {
+            return print(&table(rows).fitted().to_string());
+        }
+        rows.iter().try_for_each(|row| print(&json_line(row)?))
+    }
+}
+
+fn print(line: &str) -> Result<(), Failure> {
+    writeln!(io::stdout().lock(), "{line}").map_err(|error| Failure::of_output(&error))
+}
+
+/// One value as one line. JSON escapes the control characters of ASCII by itself; the others and those that turn the
+/// direction of writing are escaped here. They can only stand inside strings.
+fn json_line<T: Serialize>(value: &T) -> Result<String, Failure> {
+    let text = serde_json::to_string(value).map_err(|error| Failure::internal(format!("JSON: {error}")))?;
+    if text.is_ascii() && !text.contains('\u{7F}') {
+        return Ok(text);
+    }
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if super::view::is_unsafe(character) {
+            line.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            line.push(character);
+        }
+    }
+    Ok(line)
+}
+
+/// The reason at the bottom of a chain of errors: "connection refused" rather than "transport error".
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_keeps_text_and_escapes_what_a_terminal_would_obey() {
+        let line = json_line(&["\u{1b}[2J", "\u{9b}2J", "\u{202e}abc", "\u{7f}", "Gr\u{fc}n"]).unwrap();
+        assert_eq!(line, r#"["\u001b[2J","\u009b2J","\u202eabc","\u007f","Grün"]"#);
+        let back: Vec<String> = serde_json::from_str(&line).unwrap();
+        assert_eq!(back, ["\u{1b}[2J", "\u{9b}2J", "\u{202e}abc", "\u{7f}", "Gr\u{fc}n"]);
+    }
+}

@@ -1,0 +1,81 @@
+//! How messages of the protocol look to people and to programs: plain structs with the protocol's names.
+//!
+//! It must not know where a message came from. Invariants: every field of a message is in its view (a new one does not
+//! compile until it is), identifiers are text as people write them, times in JSON are the protocol's milliseconds.
+
+use crate::domain::{AlertCode, Eui64, Millis};
+
+pub(super) mod alert;
+pub(super) mod count;
+pub(super) mod device;
+pub(super) mod plugin;
+pub(super) mod rule;
+
+/// Whether a terminal would obey a character rather than show it.
+pub(super) fn is_unsafe(character: char) -> bool {
+    let turns_direction =
+        matches!(character, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    character.is_control() || turns_direction || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+/// Text from elsewhere as a terminal may see it: at most `chars_max` characters, none of them obeyed.
+pub(super) fn clean(text: &str, chars_max: usize) -> String {
+    let safe = |character| if is_unsafe(character) { '\u{FFFD}' } else { character };
+    let mut cleaned: String = text.chars().take(chars_max).map(safe).collect();
+    if cleaned.len() < text.len() && text.chars().nth(chars_max).is_some() {
+        cleaned.push_str("...");
+    }
+    cleaned
+}
+
+/// A time in UTC as RFC 3339, to the millisecond; the number where no calendar has it.
+pub(super) fn time(millis: Millis) -> String {
+    jiff::Timestamp::from_millisecond(millis).map_or_else(|_| format!("{millis} ms"), |time| time.to_string())
+}
+
+/// An EUI-64 as text; nothing where it is not known.
+fn eui(number: u64) -> Option<String> {
+    (number != 0).then(|| Eui64(number).to_string())
+}
+
+/// A code as four hex digits.
+fn code(number: u32) -> String {
+    u16::try_from(number).map_or_else(|_| format!("{number:X}"), |number| AlertCode(number).to_string())
+}
+
+fn generation(number: i32) -> &'static str {
+    match weir_proto::v1::Generation::try_from(number) {
+        Ok(weir_proto::v1::Generation::Smets1) => "smets1",
+        Ok(weir_proto::v1::Generation::Smets2) => "smets2",
+        Ok(weir_proto::v1::Generation::Unspecified) | Err(_) => "unknown",
+    }
+}
+
+/// A distributor id as a row shows it.
+fn operator(id: u32) -> String {
+    if id == 0 { "unknown".to_owned() } else { id.to_string() }
+}
+
+/// Text, or what to show where there is none.
+fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+    if text.is_empty() { otherwise } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_elsewhere_is_shown_and_not_obeyed() {
+        assert_eq!(clean("a\u{1b}[31mb\u{9b}c\u{202e}d\ne", 100), "a\u{FFFD}[31mb\u{FFFD}c\u{FFFD}d\u{FFFD}e");
+        assert_eq!(clean("Gr\u{fc}n", 4), "Gr\u{fc}n");
+        assert_eq!(clean("Gr\u{fc}ner", 4), "Gr\u{fc}n...");
+    }
+
+    #[test]
+    fn times_are_utc() {
+        assert_eq!(time(1_795_426_215_250), "2026-11-23T09:30:15.25Z");
+        assert_eq!(time(0), "1970-01-01T00:00:00Z");
+        assert_eq!(time(i64::MAX), "9223372036854775807 ms");
+    }
+}

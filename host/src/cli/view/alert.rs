@@ -1,0 +1,324 @@
+//! Alerts, and what became of them.
+//!
+//! It must not know how alerts are asked for.
+
+use serde::Serialize;
+use weir_proto::v1;
+
+use super::{clean, code, eui, generation, or, time};
+use crate::{
+    cli::{
+        arguments::Names,
+        table::{Table, Value},
+    },
+    domain::AlertCode,
+    intake::tables::Unit,
+};
+
+/// The four ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(in crate::cli) struct Balance {
+    pub received: u64,
+    pub forwarded: u64,
+    pub suppressed: u64,
+    pub rejected: u64,
+    pub duplicate: u64,
+}
+
+impl From<v1::Balance> for Balance {
+    fn from(message: v1::Balance) -> Self {
+        let v1::Balance { received, forwarded, suppressed, rejected, duplicate } = message;
+        Self { received, forwarded, suppressed, rejected, duplicate }
+    }
+}
+
+impl Balance {
+    /// Headings of its columns.
+    pub(in crate::cli) const HEADINGS: [&'static str; 5] =
+        ["received", "forwarded", "suppressed", "rejected", "duplicate"];
+
+    /// The values under them.
+    pub(in crate::cli) fn values(self) -> [Value; 5] {
+        [self.received, self.forwarded, self.suppressed, self.rejected, self.duplicate].map(Value::Number)
+    }
+
+    /// Adds another balance. A count that would run over stays where it is.
+    pub(in crate::cli) fn add(&mut self, other: Self) {
+        let Self { received, forwarded, suppressed, rejected, duplicate } = other;
+        self.received = self.received.saturating_add(received);
+        self.forwarded = self.forwarded.saturating_add(forwarded);
+        self.suppressed = self.suppressed.saturating_add(suppressed);
+        self.rejected = self.rejected.saturating_add(rejected);
+        self.duplicate = self.duplicate.saturating_add(duplicate);
+    }
+}
+
+/// An alert as it was sent.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct Alert {
+    pub device_id: Option<String>,
+    pub recipient_id: Option<String>,
+    pub originator_counter: Option<u64>,
+    pub code: String,
+    pub occurred_at_ms: i64,
+    pub received_at_ms: i64,
+    pub measurement: Option<i32>,
+    pub weight: u32,
+    pub payload_kind: &'static str,
+}
+
+impl From<v1::Alert> for Alert {
+    fn from(message: v1::Alert) -> Self {
+        let v1::Alert {
+            device_id,
+            recipient_id,
+            originator_counter,
+            code: number,
+            occurred_at_ms,
+            received_at_ms,
+            measurement,
+            weight,
+            payload_kind,
+        } = message;
+        let payload_kind = match v1::PayloadKind::try_from(payload_kind) {
+            Ok(v1::PayloadKind::Dlms) => "dlms",
+            Ok(v1::PayloadKind::Gbz) => "gbz",
+            Ok(v1::PayloadKind::Asn1) => "asn1",
+            Ok(v1::PayloadKind::Csv) => "csv",
+            Ok(v1::PayloadKind::Unspecified) | Err(_) => "unspecified",
+        };
+        Self {
+            device_id: eui(device_id),
+            recipient_id: eui(recipient_id),
+            originator_counter,
+            code: code(number),
+            occurred_at_ms,
+            received_at_ms,
+            measurement,
+            weight,
+            payload_kind,
+        }
+    }
+}
+
+/// An alert of the log.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct LoggedAlert {
+    pub position: u64,
+    pub alert: Option<Alert>,
+    pub operator: u32,
+    pub generation: &'static str,
+    pub model: String,
+    pub outcome: &'static str,
+    pub rule: Option<RuleMark>,
+    pub overruled: bool,
+    pub withheld: u32,
+    pub faults: Vec<FaultMark>,
+}
+
+impl From<v1::LoggedAlert> for LoggedAlert {
+    fn from(message: v1::LoggedAlert) -> Self {
+        let v1::LoggedAlert {
+            position,
+            alert,
+            operator,
+            generation: number,
+            model,
+            outcome,
+            rule,
+            overruled,
+            withheld,
+            faults,
+        } = message;
+        let outcome = match v1::Outcome::try_from(outcome) {
+            Ok(v1::Outcome::Forwarded) => "forwarded",
+            Ok(v1::Outcome::Suppressed) => "suppressed",
+            Ok(v1::Outcome::Rejected) => "rejected",
+            Ok(v1::Outcome::Duplicate) => "duplicate",
+            Ok(v1::Outcome::Unspecified) | Err(_) => "unspecified",
+        };
+        Self {
+            position,
+            alert: alert.map(Alert::from),
+            operator,
+            generation: generation(number),
+            model,
+            outcome,
+            rule: rule.map(RuleMark::from),
+            overruled,
+            withheld,
+            faults: faults.into_iter().map(FaultMark::from).collect(),
+        }
+    }
+}
+
+/// The rule behind a verdict.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct RuleMark {
+    pub name: String,
+    pub revision: u32,
+    pub plugin_digest: String,
+    pub plugin_name: String,
+    pub parameters: String,
+    pub reason: String,
+}
+
+impl From<v1::RuleMark> for RuleMark {
+    fn from(message: v1::RuleMark) -> Self {
+        let v1::RuleMark { name, revision, plugin_digest, plugin_name, parameters, reason } = message;
+        Self { name, revision, plugin_digest, plugin_name, parameters, reason }
+    }
+}
+
+/// A rule that failed on an alert.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct FaultMark {
+    pub rule: String,
+    pub revision: u32,
+    pub kind: String,
+}
+
+impl From<v1::FaultMark> for FaultMark {
+    fn from(message: v1::FaultMark) -> Self {
+        let v1::FaultMark { rule, revision, kind } = message;
+        Self { rule, revision, kind }
+    }
+}
+
+/// Logged alerts, a row each.
+pub(in crate::cli) fn table(rows: &[LoggedAlert], names: &Names) -> Table {
+    let mut table = Table::new(&[
+        "position",
+        "received",
+        "device",
+        "code",
+        "measured",
+        "operator",
+        "generation",
+        "model",
+        "outcome",
+        "why",
+    ]);
+    for row in rows {
+        let alert = row.alert.as_ref();
+        table.row([
+            Value::Number(row.position),
+            Value::text(alert.map_or_else(String::new, |alert| time(alert.received_at_ms))),
+            Value::text(alert.and_then(|alert| alert.device_id.as_deref()).unwrap_or("unknown")),
+            Value::text(alert.map_or_else(String::new, |alert| names.code(&alert.code))),
+            Value::Quantity(alert.map_or_else(String::new, |alert| measured(alert, names))),
+            Value::text(names.operator(row.operator)),
+            Value::text(row.generation),
+            Value::text(or(&row.model, "unknown")),
+            Value::text(row.outcome),
+            Value::text(why(row)),
+        ]);
+    }
+    table
+}
+
+/// A measurement in the unit its code implies.
+fn measured(alert: &Alert, names: &Names) -> String {
+    let Some(value) = alert.measurement else { return String::new() };
+    let sign = if value < 0 { "-" } else { "" };
+    let size = value.unsigned_abs();
+    let unit = alert.code.parse::<AlertCode>().ok().and_then(|code| names.codes.unit(code));
+    match unit {
+        Some(Unit::Decivolts) => format!("{sign}{}.{} V", size / 10, size % 10),
+        Some(Unit::Thousandths) => format!("{sign}{}.{:03}", size / 1000, size % 1000),
+        None => value.to_string(),
+    }
+}
+
+/// Which rule did what for which reason.
+fn why(row: &LoggedAlert) -> String {
+    let mut parts = Vec::new();
+    if let Some(rule) = &row.rule {
+        let overruled = if row.overruled { ", overruled: protected code" } else { "" };
+        parts.push(format!("{} r{}: {}{overruled}", rule.name, rule.revision, rule.reason));
+    }
+    if row.withheld > 0 {
+        parts.push(format!("stands for {} suppressed", row.withheld));
+    }
+    parts.extend(row.faults.iter().map(|fault| format!("{} r{} failed: {}", fault.rule, fault.revision, fault.kind)));
+    clean(&parts.join("; "), 500)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logged() -> v1::LoggedAlert {
+        v1::LoggedAlert {
+            position: 1234,
+            alert: Some(v1::Alert {
+                device_id: 0x00DB_1234_5678_90A0,
+                recipient_id: 0,
+                originator_counter: Some(7),
+                code: 0x8F40,
+                occurred_at_ms: 1_795_426_215_250,
+                received_at_ms: 1_795_426_216_000,
+                measurement: Some(2_534),
+                weight: 1,
+                payload_kind: v1::PayloadKind::Csv.into(),
+            }),
+            operator: 12,
+            generation: v1::Generation::Smets1.into(),
+            model: "Maker A\u{1b}[0m".to_owned(),
+            outcome: v1::Outcome::Suppressed.into(),
+            rule: Some(v1::RuleMark {
+                name: "high-volts".to_owned(),
+                revision: 3,
+                plugin_digest: "ab".repeat(32),
+                plugin_name: "threshold".to_owned(),
+                parameters: "{\"below_dv\":2580}".to_owned(),
+                reason: "below-line".to_owned(),
+            }),
+            overruled: false,
+            withheld: 0,
+            faults: vec![v1::FaultMark { rule: "storm".to_owned(), revision: 2, kind: "trap".to_owned() }],
+        }
+    }
+
+    #[test]
+    fn json_has_the_names_of_the_protocol() {
+        let json = serde_json::to_value(LoggedAlert::from(logged())).unwrap();
+        let expected = serde_json::json!({
+            "position": 1234,
+            "alert": {
+                "device_id": "00-DB-12-34-56-78-90-A0", "recipient_id": null, "originator_counter": 7,
+                "code": "8F40", "occurred_at_ms": 1_795_426_215_250_i64, "received_at_ms": 1_795_426_216_000_i64,
+                "measurement": 2534, "weight": 1, "payload_kind": "csv",
+            },
+            "operator": 12, "generation": "smets1", "model": "Maker A\u{1b}[0m", "outcome": "suppressed",
+            "rule": {
+                "name": "high-volts", "revision": 3, "plugin_digest": "ab".repeat(32), "plugin_name": "threshold",
+                "parameters": "{\"below_dv\":2580}", "reason": "below-line",
+            },
+            "overruled": false, "withheld": 0,
+            "faults": [{ "rule": "storm", "revision": 2, "kind": "trap" }],
+        });
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn a_row_says_what_was_measured_and_why_it_was_held_back() {
+        let text = table(&[logged().into()], &Names::builtin()).to_string();
+        for part in
+            ["8F40 voltage alert (SMETS1)", "253.4 V", "12 LOND", "high-volts r3: below-line; storm r2 failed: trap"]
+        {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+        assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn measurements_have_the_unit_of_their_code() {
+        let shown = |code: u32, value: i32| {
+            measured(&v1::Alert { code, measurement: Some(value), ..v1::Alert::default() }.into(), &Names::builtin())
+        };
+        assert_eq!(shown(0x8F40, -7), "-0.7 V");
+        assert_eq!(shown(0x8014, 950), "0.950");
+        assert_eq!(shown(0x1234, 950), "950");
+    }
+}

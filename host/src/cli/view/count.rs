@@ -1,0 +1,212 @@
+//! Counts.
+//!
+//! It must not know how counts are asked for.
+
+use serde::Serialize;
+use weir_proto::v1;
+
+use super::{alert::Balance, code, generation, or, time};
+use crate::cli::{
+    arguments::Names,
+    table::{Table, Value},
+};
+
+/// One group. A key that was not grouped by is left out.
+#[derive(Debug, Default, Serialize)]
+pub(in crate::cli) struct Row {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<String>,
+    pub balance: Balance,
+    pub represented: u64,
+    pub overruled: u64,
+    pub withheld: u64,
+}
+
+impl From<v1::CountRow> for Row {
+    fn from(message: v1::CountRow) -> Self {
+        let v1::CountRow {
+            code: number,
+            rule,
+            operator,
+            generation: kind,
+            model,
+            start_ms,
+            rejection,
+            balance,
+            represented,
+            overruled,
+            withheld,
+        } = message;
+        Self {
+            code: number.map(code),
+            rule,
+            operator,
+            generation: kind.map(generation),
+            model,
+            start_ms,
+            rejection,
+            balance: balance.map(Balance::from).unwrap_or_default(),
+            represented,
+            overruled,
+            withheld,
+        }
+    }
+}
+
+/// An answer.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct Counts {
+    pub rows: Vec<Row>,
+    pub total: Row,
+    pub position: u64,
+}
+
+impl From<v1::QueryCountsResponse> for Counts {
+    fn from(message: v1::QueryCountsResponse) -> Self {
+        let v1::QueryCountsResponse { rows, total, position } = message;
+        Self {
+            rows: rows.into_iter().map(Row::from).collect(),
+            total: total.map(Row::from).unwrap_or_default(),
+            position,
+        }
+    }
+}
+
+/// The counts, a row a group, the total last. `keys` are what was grouped by, in order.
+pub(in crate::cli) fn table(counts: &Counts, keys: &[v1::Grouping], names: &Names) -> Table {
+    let mut headings: Vec<&str> = keys.iter().map(|key| heading(*key)).collect();
+    if keys.is_empty() {
+        headings.push("");
+    }
+    headings.extend(Balance::HEADINGS);
+    let further = Further::of(&counts.total);
+    headings.extend(further.headings());
+    let mut table = Table::new(&headings);
+    if !keys.is_empty() {
+        for row in &counts.rows {
+            table.row(keys.iter().map(|key| Value::Text(key_text(row, *key, names))).chain(further.numbers(row)));
+        }
+    }
+    let blank = (1..keys.len()).map(|_| Value::text(""));
+    table.row([Value::text("total")].into_iter().chain(blank).chain(further.numbers(&counts.total)));
+    table
+}
+
+/// Which columns beside the four ends have something to say: in a table of many columns the others only cost room.
+struct Further([bool; 3]);
+
+impl Further {
+    /// A total of nothing means nothing in every row.
+    fn of(total: &Row) -> Self {
+        Self([total.represented != total.balance.received, total.overruled > 0, total.withheld > 0])
+    }
+
+    fn chosen<T>(&self, all: [T; 3]) -> impl Iterator<Item = T> {
+        self.0.into_iter().zip(all).filter(|(wanted, _)| *wanted).map(|(_, item)| item)
+    }
+
+    fn headings(&self) -> impl Iterator<Item = &'static str> {
+        self.chosen(["represented", "overruled", "withheld"])
+    }
+
+    fn numbers(&self, row: &Row) -> impl Iterator<Item = Value> {
+        let further = self.chosen([row.represented, row.overruled, row.withheld]);
+        row.balance.values().into_iter().chain(further.map(Value::Number))
+    }
+}
+
+fn heading(key: v1::Grouping) -> &'static str {
+    match key {
+        v1::Grouping::Unspecified => "",
+        v1::Grouping::Code => "code",
+        v1::Grouping::Rule => "rule",
+        v1::Grouping::Operator => "operator",
+        v1::Grouping::Generation => "generation",
+        v1::Grouping::Model => "model",
+        v1::Grouping::Hour => "hour",
+        v1::Grouping::Day => "day",
+        v1::Grouping::Rejection => "rejection",
+    }
+}
+
+fn key_text(row: &Row, key: v1::Grouping, names: &Names) -> String {
+    match key {
+        v1::Grouping::Unspecified => String::new(),
+        v1::Grouping::Code => row.code.as_ref().map_or_else(|| "unknown".to_owned(), |code| names.code(code)),
+        v1::Grouping::Rule => or(row.rule.as_deref().unwrap_or_default(), "none").to_owned(),
+        v1::Grouping::Operator => names.operator(row.operator.unwrap_or_default()),
+        v1::Grouping::Generation => row.generation.unwrap_or("unknown").to_owned(),
+        v1::Grouping::Model => or(row.model.as_deref().unwrap_or_default(), "unknown").to_owned(),
+        v1::Grouping::Hour => row.start_ms.map(time).unwrap_or_default(),
+        v1::Grouping::Day => row.start_ms.map(time).unwrap_or_default().chars().take(10).collect(),
+        v1::Grouping::Rejection => or(row.rejection.as_deref().unwrap_or_default(), "none").to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts() -> Counts {
+        let balance = |suppressed, rejected| {
+            let received = 1_000 + suppressed + rejected;
+            Some(v1::Balance { received, forwarded: 1_000, suppressed, rejected, duplicate: 0 })
+        };
+        let row = |code, rule: &str, suppressed, rejected| v1::CountRow {
+            code,
+            rule: Some(rule.to_owned()),
+            start_ms: Some(1_795_392_000_000),
+            balance: balance(suppressed, rejected),
+            represented: 5_000,
+            ..v1::CountRow::default()
+        };
+        let total = v1::CountRow { balance: balance(7_000_000, 3), represented: 10_000, ..v1::CountRow::default() };
+        v1::QueryCountsResponse {
+            rows: vec![row(Some(0x8F40), "high-volts", 7_000_000, 0), row(None, "", 0, 3)],
+            total: Some(total),
+            position: 12,
+        }
+        .into()
+    }
+
+    #[test]
+    fn counts_are_a_row_a_group_and_a_total() {
+        let keys = [v1::Grouping::Code, v1::Grouping::Rule, v1::Grouping::Day];
+        let text = table(&counts(), &keys, &Names::builtin()).to_string();
+        let row =
+            |line: usize| text.lines().nth(line).unwrap().split("   ").map(str::trim).filter(|cell| !cell.is_empty());
+        let cells =
+            |line| row(line).map(|cell| cell.trim_matches(['|', ' ']).to_owned()).collect::<Vec<_>>().join(" | ");
+        assert_eq!(
+            cells(1),
+            "code | rule | day | received | forwarded | suppressed | rejected | duplicate | represented"
+        );
+        let suppressed = "7,001,000 | 1,000 | 7,000,000 | 0 | 0 | 5,000";
+        assert_eq!(cells(3), format!("8F40 voltage alert (SMETS1) | high-volts | 2026-11-23 | {suppressed}"));
+        assert_eq!(cells(4), "unknown | none | 2026-11-23 | 1,003 | 1,000 | 0 | 3 | 0 | 5,000");
+        assert_eq!(cells(5), "total | 7,001,003 | 1,000 | 7,000,000 | 3 | 0 | 10,000");
+        let text = table(&counts(), &[], &Names::builtin()).to_string();
+        assert_eq!(text.lines().count(), 5, "{text}");
+    }
+
+    #[test]
+    fn json_has_the_keys_that_were_grouped_by() {
+        let json = serde_json::to_value(counts()).unwrap();
+        assert_eq!(json["rows"][0]["code"], "8F40");
+        assert_eq!(json["rows"][0]["balance"]["suppressed"], 7_000_000);
+        assert!(json["rows"][1].get("code").is_none() && json["total"].get("rule").is_none());
+        assert_eq!(json["position"], 12);
+    }
+}

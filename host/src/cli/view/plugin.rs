@@ -1,0 +1,142 @@
+//! Plugins.
+//!
+//! It must not know how plugins are asked for.
+
+use serde::Serialize;
+use weir_proto::v1;
+
+use super::time;
+use crate::cli::table::{Table, Value};
+
+/// A plugin.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct Plugin {
+    pub digest: String,
+    pub name: String,
+    pub version: String,
+    pub summary: String,
+    pub parameters_schema: String,
+    pub state_key: &'static str,
+    pub state_words: u32,
+    pub state_version: u32,
+    pub reasons: Vec<String>,
+    pub size_bytes: u64,
+    pub uploaded_at_ms: i64,
+    pub rules: Vec<String>,
+}
+
+impl From<v1::Plugin> for Plugin {
+    fn from(message: v1::Plugin) -> Self {
+        let v1::Plugin {
+            digest,
+            name,
+            version,
+            summary,
+            parameters_schema,
+            state_key,
+            state_words,
+            state_version,
+            reasons,
+            size_bytes,
+            uploaded_at_ms,
+            rules,
+        } = message;
+        let state_key = match v1::StateKey::try_from(state_key) {
+            Ok(v1::StateKey::Device) => "device",
+            Ok(v1::StateKey::DeviceAndCode) => "device-and-code",
+            Ok(v1::StateKey::Unspecified) | Err(_) => "none",
+        };
+        Self {
+            digest,
+            name,
+            version,
+            summary,
+            parameters_schema,
+            state_key,
+            state_words,
+            state_version,
+            reasons,
+            size_bytes,
+            uploaded_at_ms,
+            rules,
+        }
+    }
+}
+
+/// A plugin that was uploaded.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct Upload {
+    pub plugin: Plugin,
+    pub compile_us: u64,
+}
+
+/// Digits of a digest that are enough to name a plugin.
+const DIGEST_DIGITS: usize = 12;
+
+/// Plugins, a row each.
+pub(in crate::cli) fn table(rows: &[Plugin]) -> Table {
+    let mut table = Table::new(&["digest", "name", "version", "summary", "bytes", "uploaded", "rules"]);
+    for row in rows {
+        table.row([
+            Value::text(row.digest.chars().take(DIGEST_DIGITS).collect::<String>()),
+            Value::text(&row.name),
+            Value::text(&row.version),
+            Value::text(&row.summary),
+            Value::Number(row.size_bytes),
+            Value::text(time(row.uploaded_at_ms)),
+            Value::text(row.rules.join(", ")),
+        ]);
+    }
+    table
+}
+
+/// One plugin, a line for each of its facts.
+pub(in crate::cli) fn facts(plugin: &Plugin) -> Table {
+    let state = match plugin.state_words {
+        0 => "none".to_owned(),
+        words => format!("{words} words a {}, version {}", plugin.state_key, plugin.state_version),
+    };
+    Table::facts([
+        ("digest", Value::text(&plugin.digest)),
+        ("name", Value::text(&plugin.name)),
+        ("version", Value::text(&plugin.version)),
+        ("summary", Value::text(&plugin.summary)),
+        ("parameters", Value::text(&plugin.parameters_schema)),
+        ("state", Value::text(state)),
+        ("reasons", Value::text(plugin.reasons.join(", "))),
+        ("bytes", Value::Number(plugin.size_bytes)),
+        ("uploaded", Value::text(time(plugin.uploaded_at_ms))),
+        ("rules", Value::text(plugin.rules.join(", "))),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_is_shown_in_a_row_and_in_full() {
+        let plugin = Plugin::from(v1::Plugin {
+            digest: "0123456789abcdef".repeat(4),
+            name: "storm".to_owned(),
+            version: "0.1.0".to_owned(),
+            summary: "Holds back repeats\u{7}".to_owned(),
+            parameters_schema: "{}".to_owned(),
+            state_key: v1::StateKey::DeviceAndCode.into(),
+            state_words: 2,
+            state_version: 1,
+            reasons: vec!["repeat".to_owned(), "flood".to_owned()],
+            size_bytes: 28_001,
+            uploaded_at_ms: 0,
+            rules: vec!["a".to_owned()],
+        });
+        let text = table(std::slice::from_ref(&plugin)).to_string();
+        let row =
+            "| 0123456789ab   storm   0.1.0     Holds back repeats\u{FFFD}   28,001   1970-01-01T00:00:00Z   a     |";
+        assert_eq!(text.lines().nth(3), Some(row), "{text}");
+        let text = facts(&plugin).to_string();
+        for part in ["2 words a device-and-code, version 1", "repeat, flood", "28,001", &plugin.digest] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Rules.
+//!
+//! It must not know how rules are asked for.
+
+use serde::Serialize;
+use weir_proto::v1;
+
+use super::{code, generation, operator, or};
+use crate::cli::table::{Table, Value};
+
+/// Which alerts a rule sees. An empty list lets everything through.
+#[derive(Debug, Default, Serialize)]
+pub(in crate::cli) struct Scope {
+    pub operators: Vec<u32>,
+    pub generations: Vec<&'static str>,
+    pub codes: Vec<String>,
+    pub models: Vec<String>,
+}
+
+impl From<v1::RuleScope> for Scope {
+    fn from(message: v1::RuleScope) -> Self {
+        let v1::RuleScope { operators, generations, codes, models } = message;
+        Self {
+            operators,
+            generations: generations.into_iter().map(generation).collect(),
+            codes: codes.into_iter().map(code).collect(),
+            models,
+        }
+    }
+}
+
+/// A rule as it stands.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct Rule {
+    pub name: String,
+    pub revision: u32,
+    pub plugin_digest: String,
+    pub plugin_name: String,
+    pub parameters: String,
+    pub scope: Scope,
+    pub mode: &'static str,
+    pub position: u32,
+    pub since_position: u64,
+    pub fault_count: u64,
+    pub last_fault: String,
+}
+
+impl From<v1::Rule> for Rule {
+    fn from(message: v1::Rule) -> Self {
+        let v1::Rule {
+            name,
+            revision,
+            plugin_digest,
+            plugin_name,
+            parameters,
+            scope,
+            mode,
+            position,
+            since_position,
+            fault_count,
+            last_fault,
+        } = message;
+        let mode = match v1::RuleMode::try_from(mode) {
+            Ok(v1::RuleMode::Active) => "active",
+            Ok(v1::RuleMode::Off) => "off",
+            Ok(v1::RuleMode::SetAside) => "set-aside",
+            Ok(v1::RuleMode::Unspecified) | Err(_) => "unspecified",
+        };
+        Self {
+            name,
+            revision,
+            plugin_digest,
+            plugin_name,
+            parameters,
+            scope: scope.map(Scope::from).unwrap_or_default(),
+            mode,
+            position,
+            since_position,
+            fault_count,
+            last_fault,
+        }
+    }
+}
+
+/// A rule that was removed.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct Removal {
+    pub name: String,
+    pub revision: u32,
+}
+
+/// Rules, a row each, in the order they judge.
+pub(in crate::cli) fn table(rows: &[Rule]) -> Table {
+    let mut table =
+        Table::new(&["place", "name", "revision", "mode", "plugin", "parameters", "sees", "faults", "last fault"]);
+    for row in rows {
+        table.row([
+            Value::Number(row.position.into()),
+            Value::text(&row.name),
+            Value::Number(row.revision.into()),
+            Value::text(row.mode),
+            Value::text(format!("{} {}", row.plugin_name, row.plugin_digest.get(..12).unwrap_or_default())),
+            Value::text(&row.parameters),
+            Value::text(sees(&row.scope)),
+            Value::Number(row.fault_count),
+            Value::text(&row.last_fault),
+        ]);
+    }
+    table
+}
+
+/// One rule, a line for each of its facts.
+pub(in crate::cli) fn facts(rule: &Rule) -> Table {
+    Table::facts([
+        ("name", Value::text(&rule.name)),
+        ("revision", Value::Number(rule.revision.into())),
+        ("mode", Value::text(rule.mode)),
+        ("place", Value::Number(rule.position.into())),
+        ("plugin", Value::text(format!("{} {}", rule.plugin_name, rule.plugin_digest))),
+        ("parameters", Value::text(&rule.parameters)),
+        ("sees", Value::text(sees(&rule.scope))),
+        ("since position", Value::Number(rule.since_position)),
+        ("faults", Value::Number(rule.fault_count)),
+        ("last fault", Value::text(or(&rule.last_fault, "none"))),
+    ])
+}
+
+/// What removing a rule did.
+pub(in crate::cli) fn removal_facts(removal: &Removal) -> Table {
+    Table::facts([("removed", Value::text(&removal.name)), ("by revision", Value::Number(removal.revision.into()))])
+}
+
+/// A scope in words.
+fn sees(scope: &Scope) -> String {
+    let operators: Vec<String> = scope.operators.iter().map(|id| operator(*id)).collect();
+    let generations: Vec<String> = scope.generations.iter().map(|&name| name.to_owned()).collect();
+    let parts: Vec<String> =
+        [("codes", &scope.codes), ("operators", &operators), ("generations", &generations), ("models", &scope.models)]
+            .into_iter()
+            .filter(|(_, list)| !list.is_empty())
+            .map(|(name, list)| format!("{name} {}", list.join(", ")))
+            .collect();
+    if parts.is_empty() { "all alerts".to_owned() } else { parts.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_shown_with_what_it_sees() {
+        let scope = v1::RuleScope {
+            operators: vec![0, 12],
+            generations: vec![v1::Generation::Smets1.into(), v1::Generation::Unspecified.into()],
+            codes: vec![0x8F40, 0x8014],
+            models: Vec::new(),
+        };
+        let rule = Rule::from(v1::Rule {
+            name: "high-volts".to_owned(),
+            revision: 4,
+            plugin_digest: "ab".repeat(32),
+            plugin_name: "threshold".to_owned(),
+            parameters: "{\"below_dv\":2580}".to_owned(),
+            scope: Some(scope),
+            mode: v1::RuleMode::SetAside.into(),
+            position: 100,
+            since_position: 1_000_000,
+            fault_count: 3,
+            last_fault: "trap".to_owned(),
+        });
+        let row = table(std::slice::from_ref(&rule)).to_string();
+        for part in ["threshold abababababab ", "codes 8F40, 8014; operators unknown, 12; generations smets1, unknown"]
+        {
+            assert!(row.contains(part), "{part} is missing in\n{row}");
+        }
+        let text = facts(&rule).to_string();
+        for part in ["set-aside", "1,000,000", r#"{"below_dv":2580}"#, &rule.plugin_digest] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+        let json = serde_json::to_value(&rule).unwrap();
+        assert_eq!(json["scope"]["codes"], serde_json::json!(["8F40", "8014"]));
+        assert_eq!(json["scope"]["generations"], serde_json::json!(["smets1", "unknown"]));
+        assert_eq!(sees(&Scope::default()), "all alerts");
+    }
+}

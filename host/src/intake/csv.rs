@@ -1,0 +1,230 @@
+//! Alerts as rows of a CSV file, in the words of the domain.
+//!
+//! It must not know who made the file. Invariant: a number is read exactly or not at all; nothing is rounded.
+//!
+//! Columns, in any order: `device` and `code` must be there. Times are RFC 3339 text (`occurred_at`) or milliseconds
+//! since 1970-01-01T00:00:00Z (`occurred_ms`). A measurement has one of four columns: `measurement_dv` in decivolts,
+//! `voltage_v` in volts with up to one decimal, `power_factor` with up to three, or `measurement` as it stands.
+
+use std::{io::BufRead, str::FromStr};
+
+use super::{
+    LineError,
+    record::{Record, Records},
+    shown,
+};
+use crate::domain::{Alert, AlertCode, Eui64, Millis, PayloadKind};
+
+const COLUMNS: &[&str] = &[
+    "device",
+    "code",
+    "recipient",
+    "counter",
+    "occurred_at",
+    "occurred_ms",
+    "received_at",
+    "received_ms",
+    "measurement_dv",
+    "voltage_v",
+    "power_factor",
+    "measurement",
+    "weight",
+];
+const REQUIRED: usize = 2;
+
+const DEVICE: usize = 0;
+const CODE: usize = 1;
+const RECIPIENT: usize = 2;
+const COUNTER: usize = 3;
+const OCCURRED_AT: usize = 4;
+const OCCURRED_MS: usize = 5;
+const RECEIVED_AT: usize = 6;
+const RECEIVED_MS: usize = 7;
+const MEASUREMENT_DV: usize = 8;
+const VOLTAGE_V: usize = 9;
+const POWER_FACTOR: usize = 10;
+const MEASUREMENT: usize = 11;
+const WEIGHT: usize = 12;
+
+/// The alerts of a CSV file.
+pub struct Alerts<R> {
+    records: Records<R>,
+}
+
+impl<R: BufRead> Alerts<R> {
+    /// Reads the header. An unknown, doubled or missing column is an error that lists the known ones.
+    pub fn new(reader: R) -> Result<Self, LineError> {
+        Ok(Self { records: Records::new(reader, COLUMNS, REQUIRED)? })
+    }
+
+    /// Number of the line read last.
+    pub fn line(&self) -> u64 {
+        self.records.line()
+    }
+}
+
+impl<R: BufRead> Iterator for Alerts<R> {
+    type Item = Result<Alert, LineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.records.next()?.and_then(|record| alert(&record)))
+    }
+}
+
+fn alert(record: &Record<'_>) -> Result<Alert, LineError> {
+    Ok(Alert {
+        device: record.require(DEVICE, Eui64::from_str)?,
+        recipient: record.read(RECIPIENT, Eui64::from_str)?.unwrap_or(Eui64::NONE),
+        counter: record.read(COUNTER, |text| integer::<u64>(text, "0 to 18446744073709551615"))?,
+        code: record.require(CODE, AlertCode::from_str)?,
+        occurred_ms: time(record, OCCURRED_AT, OCCURRED_MS)?,
+        received_ms: time(record, RECEIVED_AT, RECEIVED_MS)?,
+        measurement: measurement(record)?,
+        weight: record.read(WEIGHT, weight)?.unwrap_or(1),
+        payload: PayloadKind::Csv,
+    })
+}
+
+/// A time that may stand in either of two columns.
+fn time(record: &Record<'_>, text: usize, millis: usize) -> Result<Option<Millis>, LineError> {
+    match record.one_of(&[text, millis])? {
+        Some(column) if column == text => record.read(column, rfc3339),
+        Some(column) => record.read(column, |text| integer::<Millis>(text, "milliseconds since 1970")),
+        None => Ok(None),
+    }
+}
+
+fn measurement(record: &Record<'_>) -> Result<Option<i32>, LineError> {
+    match record.one_of(&[MEASUREMENT_DV, VOLTAGE_V, POWER_FACTOR, MEASUREMENT])? {
+        Some(VOLTAGE_V) => record.read(VOLTAGE_V, |text| decimal(text, 1)),
+        Some(POWER_FACTOR) => record.read(POWER_FACTOR, |text| decimal(text, 3)),
+        Some(column) => record.read(column, |text| integer::<i32>(text, "of 32 bits, without a decimal point")),
+        None => Ok(None),
+    }
+}
+
+fn weight(text: &str) -> Result<u32, String> {
+    match integer::<u32>(text, "from 1 on, of 32 bits")? {
+        0 => Err("expected an integer from 1 on, found \"0\"".to_owned()),
+        weight => Ok(weight),
+    }
+}
+
+fn integer<T: FromStr>(text: &str, bounds: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("expected an integer {bounds}, found {}", shown(text)))
+}
+
+fn rfc3339(text: &str) -> Result<Millis, String> {
+    let expected = "expected a time like 2026-11-23T09:30:00Z";
+    let time: jiff::Timestamp = text.parse().map_err(|_| format!("{expected}, found {}", shown(text)))?;
+    Ok(time.as_millisecond())
+}
+
+/// A decimal number times ten to the power of `places`, exactly.
+fn decimal(text: &str, places: usize) -> Result<i32, String> {
+    let wrong = || format!("expected a number with at most {places} decimals, found {}", shown(text));
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !all_digits(whole) || !all_digits(fraction) || fraction.len() > places {
+        return Err(wrong());
+    }
+    let scaled = || {
+        let filled = |digits: &str, zeros: usize| digits.parse::<i64>().ok()?.checked_mul(10_i64.pow(zeros as u32));
+        let scaled = filled(whole, places)?.checked_add(filled(fraction, places - fraction.len())?)?;
+        i32::try_from(if negative { -scaled } else { scaled }).ok()
+    };
+    scaled().ok_or_else(|| format!("expected a number that fits 32 bits once scaled, found {}", shown(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<Result<Alert, String>> {
+        let alerts = Alerts::new(text.as_bytes()).unwrap();
+        alerts.map(|alert| alert.map_err(|error| error.to_string())).collect()
+    }
+
+    /// One row with a device, a code and one more column.
+    fn one(column: &str, value: &str) -> Result<Alert, String> {
+        let row = format!("device,code,{column}\n00DB1234567890A0,8F40,{value}\n");
+        read(&row).remove(0)
+    }
+
+    #[test]
+    fn every_column_lands_where_it_belongs() {
+        let text = "weight,voltage_v,received_ms,occurred_at,counter,recipient,code,device\n\
+                    3,258.1,1764000000123,2025-11-24T16:00:00.5+01:00,7,90-B3-D5-1F-30-02-00-00,8f40,\
+                    00:db:12:34:56:78:90:a0\n";
+        let expected = Alert {
+            device: Eui64(0x00DB_1234_5678_90A0),
+            recipient: Eui64(0x90B3_D51F_3002_0000),
+            counter: Some(7),
+            code: AlertCode(0x8F40),
+            occurred_ms: Some(1_763_996_400_500),
+            received_ms: Some(1_764_000_000_123),
+            measurement: Some(2581),
+            weight: 3,
+            payload: PayloadKind::Csv,
+        };
+        assert_eq!(read(text), [Ok(expected)]);
+    }
+
+    #[test]
+    fn empty_fields_are_not_stated() {
+        let alert = one("recipient,counter,occurred_at,received_ms,measurement,weight", ",,,,,").unwrap();
+        assert_eq!((alert.recipient, alert.counter, alert.weight), (Eui64::NONE, None, 1));
+        assert_eq!((alert.occurred_ms, alert.received_ms, alert.measurement), (None, None, None));
+    }
+
+    #[test]
+    fn measurements_are_scaled_exactly() {
+        for (column, text, value) in [
+            ("measurement_dv", "2530", 2530),
+            ("voltage_v", "253", 2530),
+            ("voltage_v", "216.2", 2162),
+            ("voltage_v", "-0.1", -1),
+            ("power_factor", "0.95", 950),
+            ("power_factor", "1", 1000),
+            ("measurement", "-7", -7),
+            ("voltage_v", "214748364.7", i32::MAX),
+        ] {
+            assert_eq!(one(column, text).unwrap().measurement, Some(value), "{column} {text}");
+        }
+    }
+
+    #[test]
+    fn a_bad_value_names_its_line_column_and_reason() {
+        for (column, text, message) in [
+            ("voltage_v", "258.05", "expected a number with at most 1 decimals, found \"258.05\""),
+            ("voltage_v", "258.", "expected a number with at most 1 decimals, found \"258.\""),
+            ("voltage_v", "214748364.8", "expected a number that fits 32 bits once scaled, found \"214748364.8\""),
+            ("power_factor", "0,9", "more fields where the header names 3"),
+            ("power_factor", ".9", "expected a number with at most 3 decimals, found \".9\""),
+            ("measurement_dv", "258.0", "expected an integer of 32 bits, without a decimal point, found \"258.0\""),
+            ("weight", "0", "expected an integer from 1 on, found \"0\""),
+            ("counter", "-1", "expected an integer 0 to 18446744073709551615, found \"-1\""),
+            ("occurred_at", "2026-13-01", "expected a time like 2026-11-23T09:30:00Z, found \"2026-13-01\""),
+            ("received_ms", "soon", "expected an integer milliseconds since 1970, found \"soon\""),
+        ] {
+            let error = one(column, text).unwrap_err();
+            assert!(error.starts_with("line 2: ") && error.ends_with(message), "{column} {text}: {error}");
+        }
+        let error = one("measurement_dv,voltage_v", "2580,258.0").unwrap_err();
+        assert_eq!(error, "line 2: voltage_v: measurement_dv is filled in too; one of them must be empty");
+        let error = one("occurred_at,occurred_ms", "2026-11-23T09:30:00Z,1").unwrap_err();
+        assert_eq!(error, "line 2: occurred_ms: occurred_at is filled in too; one of them must be empty");
+    }
+
+    #[test]
+    fn the_rest_goes_on_after_a_bad_line() {
+        let rows = read("device,code\nx,8F40\n00DB1234567890A0,\n00DB1234567890A0,8014\n");
+        assert!(rows[0].as_ref().unwrap_err().starts_with("line 2: device: expected an EUI-64"));
+        assert_eq!(rows[1], Err("line 3: code: must not be empty".into()));
+        assert_eq!(rows[2].as_ref().unwrap().code, AlertCode(0x8014));
+    }
+}

@@ -1,0 +1,136 @@
+//! The device inventory as rows of a CSV file: what each device is and whose.
+//!
+//! It must not know what the inventory is used for. Invariant: a row is taken whole or named whole.
+//!
+//! Columns, in any order: `eui`, `mpxn`, `generation`, `model` (a value may be empty: not known), and `operator`, a
+//! distributor id, which may be left out: it is then taken from the MPAN.
+
+use std::{io::BufRead, str::FromStr};
+
+use super::{
+    LineError,
+    record::{Record, Records},
+    shown,
+};
+use crate::domain::{Eui64, Generation, Mpxn, OperatorId};
+
+/// Bytes of a model's name.
+pub const MODEL_BYTES_MAX: usize = 64;
+
+const COLUMNS: &[&str] = &["eui", "mpxn", "generation", "model", "operator"];
+const REQUIRED: usize = 4;
+const EUI: usize = 0;
+const MPXN: usize = 1;
+const GENERATION: usize = 2;
+const MODEL: usize = 3;
+const OPERATOR: usize = 4;
+
+/// A row of an inventory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// EUI-64.
+    pub eui: Eui64,
+    /// MPAN or MPRN.
+    pub mpxn: Mpxn,
+    /// Generation.
+    pub generation: Generation,
+    /// Device model combination by name, at most `MODEL_BYTES_MAX` bytes; empty for not known.
+    pub model: String,
+    /// Operator as the row states it; unknown where it does not.
+    pub operator: OperatorId,
+}
+
+/// The rows of an inventory.
+pub struct Rows<R> {
+    records: Records<R>,
+}
+
+impl<R: BufRead> Rows<R> {
+    /// Reads the header. An unknown, doubled or missing column is an error that lists the known ones.
+    pub fn new(reader: R) -> Result<Self, LineError> {
+        Ok(Self { records: Records::new(reader, COLUMNS, REQUIRED)? })
+    }
+}
+
+impl<R: BufRead> Iterator for Rows<R> {
+    type Item = Result<Row, LineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.records.next()?.and_then(|record| row(&record)))
+    }
+}
+
+fn row(record: &Record<'_>) -> Result<Row, LineError> {
+    Ok(Row {
+        eui: record.require(EUI, Eui64::from_str)?,
+        mpxn: record.read(MPXN, Mpxn::from_str)?.unwrap_or_default(),
+        generation: record.read(GENERATION, Generation::from_str)?.unwrap_or_default(),
+        model: record.read(MODEL, model)?.unwrap_or_default(),
+        operator: record.read(OPERATOR, operator)?.unwrap_or_default(),
+    })
+}
+
+fn model(text: &str) -> Result<String, String> {
+    if text.len() > MODEL_BYTES_MAX || text.chars().any(char::is_control) {
+        let found = shown(text);
+        return Err(format!("expected at most {MODEL_BYTES_MAX} bytes without control characters, found {found}"));
+    }
+    Ok(text.to_owned())
+}
+
+fn operator(text: &str) -> Result<OperatorId, String> {
+    let id = text.parse().ok().and_then(OperatorId::new);
+    id.ok_or_else(|| format!("expected a distributor id from 10 to 99, or 0 for not known, found {}", shown(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<Result<Row, String>> {
+        Rows::new(text.as_bytes()).unwrap().map(|row| row.map_err(|error| error.to_string())).collect()
+    }
+
+    #[test]
+    fn rows_are_read_with_and_without_an_operator() {
+        let rows = read(
+            "eui,mpxn,generation,model,operator\n\
+                         00-DB-12-34-56-78-90-A0,1312345678907,SMETS1,Maker A 100,13\n\
+                         00-DB-12-34-56-78-90-A1,,,,\n",
+        );
+        let first = Row {
+            eui: Eui64(0x00DB_1234_5678_90A0),
+            mpxn: "1312345678907".parse().unwrap(),
+            generation: Generation::Smets1,
+            model: "Maker A 100".to_owned(),
+            operator: OperatorId::new(13).unwrap(),
+        };
+        assert_eq!(rows[0], Ok(first));
+        let second = rows[1].as_ref().unwrap();
+        assert_eq!((second.mpxn, second.operator), (Mpxn::NONE, OperatorId::UNKNOWN));
+        assert!(read("eui,mpxn,generation,model\n00DB1234567890A0,,smets2,M\n")[0].is_ok());
+    }
+
+    #[test]
+    fn a_bad_row_names_its_column() {
+        let row = |mpxn: &str, generation: &str, model: &str, operator: &str| {
+            let text = format!(
+                "eui,mpxn,generation,model,operator\n00DB1234567890A0,{mpxn},{generation},{model},{operator}\n"
+            );
+            read(&text).remove(0).unwrap_err()
+        };
+        assert!(row("1312345678908", "", "", "").contains("line 2: mpxn: expected an MPAN whose 13th digit"));
+        assert!(row("", "smets3", "", "").contains("line 2: generation: expected a generation"));
+        assert!(row("", "", &"x".repeat(65), "").contains("line 2: model: expected at most 64 bytes"));
+        assert!(row("", "", "", "7").contains("line 2: operator: expected a distributor id"));
+    }
+
+    #[test]
+    fn a_column_that_is_missing_is_not_taken_for_empty() {
+        let error = Rows::new("eui,mpxn,generation\n".as_bytes()).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "line 1: model: the column is missing; known columns are: eui, mpxn, generation, model, operator"
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! Lines of text, each bounded.
+//!
+//! It must not know what a line means. Invariant: never more than one line of `LINE_BYTES_MAX` bytes is held, however
+//! long the line is.
+
+use std::io::{BufRead, Read};
+
+use super::LineError;
+
+/// Bytes of one line, without its end. Longer ones are refused and passed over.
+pub const LINE_BYTES_MAX: usize = 64 << 10;
+
+/// Reads lines and numbers them from 1.
+pub(super) struct Lines<R> {
+    reader: R,
+    number: u64,
+    buffer: Vec<u8>,
+    ended: bool,
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(super) fn new(reader: R) -> Self {
+        Self { reader, number: 0, buffer: Vec::new(), ended: false }
+    }
+
+    /// Number of the line read last, 0 before the first.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The next line without its end (LF or CRLF), `None` after the last. After a fatal error there is no next line.
+    pub(super) fn next(&mut self) -> Option<Result<&str, LineError>> {
+        if self.ended {
+            return None;
+        }
+        self.buffer.clear();
+        self.number += 1;
+        // One byte for the line feed and one to tell a line that fits from one that does not.
+        let window = LINE_BYTES_MAX as u64 + 2;
+        match self.reader.by_ref().take(window).read_until(b'\n', &mut self.buffer) {
+            Ok(0) => {
+                self.ended = true;
+                self.number -= 1;
+                return None;
+            }
+            Ok(_) => {}
+            Err(error) => return Some(Err(self.failed(&error))),
+        }
+        let ended = self.buffer.pop_if(|byte| *byte == b'\n').is_some();
+        if !ended
+            && self.buffer.len() > LINE_BYTES_MAX
+            && let Err(error) = self.reader.skip_until(b'\n')
+        {
+            return Some(Err(self.failed(&error)));
+        }
+        self.buffer.pop_if(|byte| *byte == b'\r');
+        if self.buffer.len() > LINE_BYTES_MAX {
+            let message = format!("longer than {LINE_BYTES_MAX} bytes");
+            return Some(Err(LineError::new(self.number, "line", message)));
+        }
+        let text = std::str::from_utf8(&self.buffer).map_err(|error| {
+            LineError::new(self.number, "line", format!("not UTF-8 from byte {} on", error.valid_up_to()))
+        });
+        // Spreadsheets like to begin a file with a byte order mark.
+        let first = self.number == 1;
+        Some(text.map(|text| if first { text.trim_start_matches('\u{FEFF}') } else { text }))
+    }
+
+    fn failed(&mut self, error: &std::io::Error) -> LineError {
+        self.ended = true;
+        let message = format!("the input cannot be read any further: {error}");
+        LineError { fatal: true, ..LineError::new(self.number, "input", message) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, BufReader, Cursor};
+
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Vec<Result<String, LineError>> {
+        let mut lines = Lines::new(Cursor::new(bytes));
+        let mut all = Vec::new();
+        while let Some(line) = lines.next() {
+            all.push(line.map(str::to_owned));
+        }
+        all
+    }
+
+    #[test]
+    fn lines_end_in_lf_crlf_or_with_the_input() {
+        let texts: Vec<_> = read("\u{FEFF}a\r\n\nb".as_bytes()).into_iter().map(Result::unwrap).collect();
+        assert_eq!(texts, ["a", "", "b"]);
+        assert!(read(b"").is_empty());
+    }
+
+    #[test]
+    fn a_line_of_the_longest_length_passes_and_one_more_byte_does_not() {
+        for (extra, end) in [(0, "\n"), (0, "\r\n"), (0, ""), (1, "\n"), (1, ""), (LINE_BYTES_MAX * 3, "\n")] {
+            let mut bytes = vec![b'x'; LINE_BYTES_MAX + extra];
+            bytes.extend_from_slice(end.as_bytes());
+            bytes.extend_from_slice(if end.is_empty() { b"" } else { b"next" });
+            let lines = read(&bytes);
+            assert_eq!(lines[0].is_ok(), extra == 0, "{extra} {end:?}");
+            assert_eq!(lines.get(1).cloned(), (!end.is_empty()).then(|| Ok("next".to_owned())), "{extra} {end:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_spoil_their_line_only() {
+        let lines = read(b"ok\n\xFF\xFE\nok");
+        assert_eq!(lines[1].as_ref().unwrap_err().to_string(), "line 2: line: not UTF-8 from byte 0 on");
+        assert!(lines[2].is_ok());
+    }
+
+    #[test]
+    fn an_input_that_fails_ends_the_lines() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("cable cut"))
+            }
+        }
+        let mut lines = Lines::new(BufReader::new(Cursor::new(b"a\nb").chain(Broken)));
+        assert_eq!(lines.next().unwrap().unwrap(), "a");
+        let error = lines.next().unwrap().unwrap_err();
+        assert!(error.fatal && error.to_string().contains("cable cut"), "{error}");
+        assert!(lines.next().is_none());
+    }
+}
