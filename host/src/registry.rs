@@ -253,7 +253,7 @@ fn chain_rule(standing: Standing<'_>, sources: &Sources) -> Result<ChainRule, Mi
 fn list(names: &[&str]) -> String {
     match names {
         [] => "none yet".to_owned(),
-        [few @ ..] if few.len() <= 10 => few.join(", "),
+        few if few.len() <= 10 => few.join(", "),
         many => format!("{}, and {} more", many[..10].join(", "), many.len() - 10),
     }
 }

@@ -5,5 +5,6 @@
 
 pub mod disk;
 pub mod engine;
+pub mod host;
 pub mod model;
 pub mod workload;

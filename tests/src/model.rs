@@ -116,7 +116,7 @@ impl Model {
         let Some(n) = self.every else { return (End::Forwarded, overruled, 0) };
         let seen = self.seen.entry((device, code)).or_default();
         *seen += 1;
-        if *seen % n == 0 {
+        if seen.is_multiple_of(n) {
             return (End::Forwarded, overruled, n as u32 - 1);
         }
         if code != PROTECTED {

@@ -79,11 +79,11 @@ async fn crash_at(seed: u64, sync: u64, steps: &[Step]) {
     let mut model = Model::default();
     steps[..answered.len()].iter().for_each(|step| model.fold(step));
     let mut done = answered.len();
-    if let Some(step) = steps.get(done) {
-        if is_there(&handle, step).await {
-            model.fold(step);
-            done += 1;
-        }
+    if let Some(step) = steps.get(done)
+        && is_there(&handle, step).await
+    {
+        model.fold(step);
+        done += 1;
     }
     compare(&handle, &model, SIZE.devices, &context).await;
 

@@ -125,8 +125,10 @@ fn refused(figment: &Figment, error: figment::Error) -> ConfigError {
     ConfigError::Refused(format!("{}{colon}{} (from {})", shown(&key), shown(&message), shown(&origin)))
 }
 
+/// A text as it may be shown: one line, bounded, without control characters. TOML's errors are drawn over several lines.
 fn shown(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{FFFD}' } else { c }).take(SHOWN_CHARS_MAX).collect()
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).take(SHOWN_CHARS_MAX).collect()
 }
 
 /// Another provider under a name of ours.

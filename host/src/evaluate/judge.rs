@@ -140,7 +140,7 @@ impl<'a> Work<'a> {
             .iter()
             .filter(|fault| fault.rule == rule.revision && fault.kind != FaultKind::StateFull)
             .collect();
-        self.faults.extend(failed.iter().map(|fault| Fault::clone(fault)));
+        self.faults.extend(failed.iter().copied().cloned());
         let judged = |row: u32| !failed.iter().any(|f| row >= f.first_row && row - f.first_row < f.row_count);
         let open = self.open.iter().copied();
         match (rule.filter.is_open(), failed.is_empty()) {

@@ -21,7 +21,7 @@ fn every(n: u64) -> Judge {
         for slot in columns.slot {
             let seen = &mut outcome.state[*slot as usize];
             *seen += 1;
-            let pass = *seen % n == 0;
+            let pass = seen.is_multiple_of(n);
             outcome.verdict.push(u8::from(!pass));
             outcome.withheld.push(if pass { n as u32 - 1 } else { 0 });
         }

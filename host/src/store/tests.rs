@@ -1,17 +1,19 @@
+//! The store as its callers see it: over files, and over a disk that fails.
+
 use proptest::prelude::*;
 use redb::{ReadableTable, TableDefinition};
 
 use super::*;
-use crate::domain::{
-    Ack, Alert, AlertCode, Balance, Cell, DeviceNo, DevicePage, DeviceTally, Digest, End, Eui64, Fault, FaultKind,
-    Generation, Group, HourPage, Mark, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, RejectReason,
-    Rejected, Revision, Rows, Rule, Scope, StateKey, Tally, Window,
-};
+use crate::domain::{Digest, Group};
 
 pub(super) mod arbitrary;
 mod disk;
+pub(super) mod fixtures;
 
 use disk::Disk;
+use fixtures::{
+    one_of_everything, some_device, some_group, some_hour, some_mark, some_page, some_plugin, some_revision,
+};
 
 const ACKS_KEPT: u64 = 4;
 
@@ -21,161 +23,6 @@ fn limits() -> StoreLimits {
 
 fn open(disk: &Disk) -> Store {
     Store::with_backend(disk.clone(), &limits(), ACKS_KEPT).unwrap()
-}
-
-/// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
-pub(super) fn some_group(first: u64, count: usize) -> Group {
-    let mut rows = Rows::default();
-    for row in 0..count {
-        let no = (first as u32 + row as u32) % 5;
-        let received_ms = 1_795_000_000_000 + first as i64 * 10 + row as i64;
-        let alert = Alert {
-            device: Eui64(arbitrary::eui(no)),
-            recipient: Eui64(0x90B3_D51F_3002_0000),
-            counter: Some(first * 1_000 + row as u64),
-            code: AlertCode(0x8F40),
-            occurred_ms: None,
-            received_ms: None,
-            measurement: (row % 2 == 0).then_some(2_530 + row as i32),
-            weight: 1,
-            payload: PayloadKind::Dlms,
-        };
-        let times = (received_ms - 40, received_ms);
-        rows.push(&alert, times, DeviceNo(no), (OperatorId::UNKNOWN, Generation::Smets1, ModelId::of("A")));
-    }
-    let held = Mark { end: End::Suppressed, rule: Revision(1), reason: 1 };
-    Group {
-        first: Position(first),
-        judged_ms: 1_795_000_000_000 + first as i64 * 10,
-        mark: (0..count).map(|row| row as u16 % 2).collect(),
-        withheld: vec![0; count],
-        rows,
-        marks: vec![Mark::FORWARDED, held],
-        rejected: vec![Rejected { reason: RejectReason::Code, code: Some(AlertCode(0x8F41)), hour: 498_611, count: 2 }],
-        faults: vec![Fault {
-            rule: Revision(1),
-            kind: FaultKind::Trap,
-            first_row: 0,
-            row_count: count as u32,
-            detail: "unreachable".to_owned(),
-        }],
-    }
-}
-
-pub(super) fn some_page(no: u32, as_of: u64) -> DevicePage {
-    let window = Window { recipient: 0x90B3_D51F_3002_0000, highest: as_of * 3, seen: 0b1011 };
-    DevicePage {
-        no,
-        as_of: Position(as_of),
-        tallies: (0..5)
-            .map(|device| DeviceTally { forwarded: device, suppressed: as_of as u32, duplicate: 0 })
-            .collect(),
-        windows: vec![(0, window), (3, window)],
-        namespaces: vec![NamespacePage {
-            namespace: Revision(1),
-            words_per_entry: 2,
-            device: vec![1, 4],
-            code: vec![0x8F40, 0x8F41],
-            words: vec![as_of, 2, 3, 1 << 40],
-        }],
-    }
-}
-
-pub(super) fn some_hour(hour: u32, as_of: u64) -> HourPage {
-    let cell = |code, end| Cell {
-        code,
-        operator: 12,
-        generation: 1,
-        model: ModelId::of("A").0,
-        end,
-        rule: Revision(1),
-        reason: 1,
-    };
-    HourPage {
-        hour,
-        as_of: Position(as_of),
-        cells: vec![
-            (cell(None, End::Rejected), Tally { count: 1, represented: 1, withheld: 0 }),
-            (cell(Some(0x8F40), End::Suppressed), Tally { count: as_of, represented: as_of * 2, withheld: 3 }),
-        ],
-    }
-}
-
-fn some_device(no: u32) -> Device {
-    Device {
-        eui: Eui64(arbitrary::eui(no)),
-        mpxn: Mpxn::from_number(1_200_000_000_001 + u64::from(no)),
-        operator: OperatorId::new(12).unwrap(),
-        generation: Generation::Smets2,
-        model: ModelId::of("A"),
-        listed: true,
-    }
-}
-
-fn some_mark(producer: &str, sequence: u64) -> ProducerMark {
-    let balance = Balance { forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
-    let rejections = vec![(7, "code: 70000 does not fit".to_owned())];
-    ProducerMark {
-        producer: producer.to_owned(),
-        ack: Ack { sequence, position: Position(sequence * 3), balance, rejections },
-    }
-}
-
-fn some_revision(number: u32) -> RuleRevision {
-    let scope = Scope {
-        operators: vec![OperatorId::UNKNOWN, OperatorId::new(22).unwrap()],
-        generations: vec![Generation::Smets1],
-        codes: vec![AlertCode(0x8F40), AlertCode(0x8F41)],
-        models: vec!["A".to_owned(), "Modell Ü".to_owned()],
-    };
-    RuleRevision {
-        revision: Revision(number),
-        since: Position(3),
-        made_ms: -5,
-        name: "over-voltage".to_owned(),
-        rule: Some(Rule {
-            plugin: Digest([7; 32]),
-            parameters: r#"{"below_dv":2530}"#.to_owned(),
-            scope,
-            mode: Mode::SetAside,
-            order: 10,
-            namespace: Revision(1),
-        }),
-        note: "set aside after 3 faults".to_owned(),
-    }
-}
-
-fn some_plugin() -> PluginInfo {
-    PluginInfo {
-        digest: Digest([7; 32]),
-        name: "threshold".to_owned(),
-        version: "1.2.0".to_owned(),
-        summary: "holds back what stays below a line".to_owned(),
-        parameters_schema: "{}".to_owned(),
-        state_key: StateKey::DeviceAndCode,
-        state_words: 2,
-        state_version: 1,
-        reasons: vec!["below".to_owned(), "again".to_owned()],
-        size_bytes: 5,
-        uploaded_ms: 1_795_000_000_000,
-    }
-}
-
-/// Effects that write to every table.
-fn one_of_everything() -> Effects {
-    Effects {
-        group: Some(some_group(0, 3)),
-        devices: (0..5).map(|no| (no, some_device(no))).collect(),
-        models: vec!["B".to_owned(), "A".to_owned(), "B".to_owned()],
-        plugin: Some((some_plugin(), b"bytes".to_vec())),
-        revisions: vec![some_revision(1), RuleRevision { rule: None, note: String::new(), ..some_revision(2) }],
-        producers: vec![some_mark("head-end", 2), some_mark("a", 9), some_mark("head-end", 1)],
-        pages: vec![some_page(0, 2), some_page(1, 3)],
-        hours: vec![some_hour(498_611, 2), some_hour(498_613, 3)],
-        position: Position(3),
-        replay_from: Position(2),
-        drop_before: Position(0),
-    }
 }
 
 /// The first devices, and nothing else.
@@ -278,8 +125,8 @@ fn groups_begin_with_the_one_that_holds_the_position() {
         assert_eq!(firsts(&store, from).first(), Some(&expected), "from {from}");
     }
     assert_eq!(firsts(&store, 4), [3, 6, 9, 12]);
-    assert_eq!(firsts(&store, 14), Vec::<u64>::new());
-    assert_eq!(firsts(&store, u64::MAX), Vec::<u64>::new());
+    assert!(firsts(&store, 14).is_empty());
+    assert!(firsts(&store, u64::MAX).is_empty());
 }
 
 #[test]
@@ -562,8 +409,17 @@ fn the_published_encodings_stay() {
         ("plugin", fingerprint::<[u8; 32]>(&txn, "plugin")),
         ("producer", fingerprint::<(&str, u64)>(&txn, "producer")),
     ];
-    let found: Vec<&str> = found.iter().filter(|(_, (bytes, _))| *bytes > 0).map(|(table, _)| *table).collect();
-    assert_eq!(found, ["log", "head", "device", "page", "hour", "revision", "plugin", "producer"]);
+    let published = [
+        ("log", (228, 0xDDFE_303F_8BFB_57A7)),
+        ("head", (37, 0x82F9_AEF6_E591_94B1)),
+        ("device", (120, 0x1583_6826_1E21_1AD8)),
+        ("page", (334, 0xBFAB_92F9_716A_EDD3)),
+        ("hour", (238, 0xA913_9762_3952_2C11)),
+        ("revision", (203, 0x2491_1DD3_ED1D_4AFF)),
+        ("plugin", (114, 0x07F0_EE3A_116C_81B3)),
+        ("producer", (231, 0xB64C_39CE_F26A_4CB5)),
+    ];
+    assert_eq!(found, published);
 }
 
 #[test]

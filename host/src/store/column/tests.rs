@@ -1,3 +1,5 @@
+//! Columns as bytes: back as they went, narrow, and hostile.
+
 use proptest::prelude::*;
 
 use super::{super::codec::Writer, *};
@@ -71,6 +73,16 @@ fn the_narrowest_form_is_taken() {
     let parties: Vec<u64> = (0..1_000).map(|row: u64| (row % 3) << 50).collect();
     assert_eq!(bytes_of(&parties, Packing::Dictionary).len(), 5 + 9 + 3 * 8 + 1_000, "three wide values");
     assert_eq!(bytes_of(&parties, Packing::Frame).len(), 9 + 8 * 1_000);
+}
+
+#[test]
+fn the_published_forms_stay() {
+    let frame = [2, 0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0x2C, 1];
+    assert_eq!(bytes_of(&[-2_i32, 298], Packing::Frame), frame);
+    let dictionary = [0x11, 2, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0];
+    let rows = [0, 1].repeat(8);
+    let values: Vec<u32> = rows.iter().map(|row| if *row == 0 { 0x0900_0001 } else { 1 }).collect();
+    assert_eq!(bytes_of(&values, Packing::Dictionary), [&dictionary[..], &rows].concat());
 }
 
 #[test]

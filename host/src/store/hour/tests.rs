@@ -1,7 +1,9 @@
+//! Hours as bytes: back as they went, and hostile.
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::tests::{arbitrary, some_hour};
+use crate::store::tests::{arbitrary, fixtures::some_hour};
 
 fn encoded(page: &HourPage) -> Vec<u8> {
     let mut out = Writer::default();

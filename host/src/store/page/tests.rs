@@ -1,7 +1,9 @@
+//! Pages as bytes: back as they went, and hostile.
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::tests::{arbitrary, some_page};
+use crate::store::tests::{arbitrary, fixtures::some_page};
 
 fn encoded(page: &DevicePage) -> Vec<u8> {
     let mut out = Writer::default();

@@ -1,7 +1,9 @@
+//! Groups as bytes: back as they went, and hostile.
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::tests::{arbitrary, some_group};
+use crate::store::tests::{arbitrary, fixtures::some_group};
 
 fn encoded(group: &Group) -> Vec<u8> {
     let mut out = Writer::default();

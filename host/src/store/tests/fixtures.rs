@@ -1,0 +1,164 @@
+//! One plain value of every kind that the store keeps.
+
+use super::arbitrary;
+use crate::domain::{
+    Ack, Alert, AlertCode, Balance, Cell, Device, DeviceNo, DevicePage, DeviceTally, Digest, Effects, End, Eui64,
+    Fault, FaultKind, Generation, Group, HourPage, Mark, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind,
+    PluginInfo, Position, ProducerMark, RejectReason, Rejected, Revision, Rows, Rule, RuleRevision, Scope, StateKey,
+    Tally, Window,
+};
+
+/// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
+pub(in crate::store) fn some_group(first: u64, count: usize) -> Group {
+    let mut rows = Rows::default();
+    for row in 0..count {
+        let no = (first as u32 + row as u32) % 5;
+        let received_ms = 1_795_000_000_000 + first as i64 * 10 + row as i64;
+        let alert = Alert {
+            device: Eui64(arbitrary::eui(no)),
+            recipient: Eui64(0x90B3_D51F_3002_0000),
+            counter: Some(first * 1_000 + row as u64),
+            code: AlertCode(0x8F40),
+            occurred_ms: None,
+            received_ms: None,
+            measurement: (row % 2 == 0).then_some(2_530 + row as i32),
+            weight: 1,
+            payload: PayloadKind::Dlms,
+        };
+        let times = (received_ms - 40, received_ms);
+        rows.push(&alert, times, DeviceNo(no), (OperatorId::UNKNOWN, Generation::Smets1, ModelId::of("A")));
+    }
+    let held = Mark { end: End::Suppressed, rule: Revision(1), reason: 1 };
+    Group {
+        first: Position(first),
+        judged_ms: 1_795_000_000_000 + first as i64 * 10,
+        mark: (0..count).map(|row| row as u16 % 2).collect(),
+        withheld: vec![0; count],
+        rows,
+        marks: vec![Mark::FORWARDED, held],
+        rejected: vec![Rejected { reason: RejectReason::Code, code: Some(AlertCode(0x8F41)), hour: 498_611, count: 2 }],
+        faults: vec![Fault {
+            rule: Revision(1),
+            kind: FaultKind::Trap,
+            first_row: 0,
+            row_count: count as u32,
+            detail: "unreachable".to_owned(),
+        }],
+    }
+}
+
+pub(in crate::store) fn some_page(no: u32, as_of: u64) -> DevicePage {
+    let window = Window { recipient: 0x90B3_D51F_3002_0000, highest: as_of * 3, seen: 0b1011 };
+    DevicePage {
+        no,
+        as_of: Position(as_of),
+        tallies: (0..5)
+            .map(|device| DeviceTally { forwarded: device, suppressed: as_of as u32, duplicate: 0 })
+            .collect(),
+        windows: vec![(0, window), (3, window)],
+        namespaces: vec![NamespacePage {
+            namespace: Revision(1),
+            words_per_entry: 2,
+            device: vec![1, 4],
+            code: vec![0x8F40, 0x8F41],
+            words: vec![as_of, 2, 3, 1 << 40],
+        }],
+    }
+}
+
+pub(in crate::store) fn some_hour(hour: u32, as_of: u64) -> HourPage {
+    let cell = |code, end| Cell {
+        code,
+        operator: 12,
+        generation: 1,
+        model: ModelId::of("A").0,
+        end,
+        rule: Revision(1),
+        reason: 1,
+    };
+    HourPage {
+        hour,
+        as_of: Position(as_of),
+        cells: vec![
+            (cell(None, End::Rejected), Tally { count: 1, represented: 1, withheld: 0 }),
+            (cell(Some(0x8F40), End::Suppressed), Tally { count: as_of, represented: as_of * 2, withheld: 3 }),
+        ],
+    }
+}
+
+pub(in crate::store) fn some_device(no: u32) -> Device {
+    Device {
+        eui: Eui64(arbitrary::eui(no)),
+        mpxn: Mpxn::from_number(1_200_000_000_001 + u64::from(no)),
+        operator: OperatorId::new(12).unwrap(),
+        generation: Generation::Smets2,
+        model: ModelId::of("A"),
+        listed: true,
+    }
+}
+
+pub(in crate::store) fn some_mark(producer: &str, sequence: u64) -> ProducerMark {
+    let balance = Balance { forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
+    let rejections = vec![(7, "code: 70000 does not fit".to_owned())];
+    ProducerMark {
+        producer: producer.to_owned(),
+        ack: Ack { sequence, position: Position(sequence * 3), balance, rejections },
+    }
+}
+
+pub(in crate::store) fn some_revision(number: u32) -> RuleRevision {
+    let scope = Scope {
+        operators: vec![OperatorId::UNKNOWN, OperatorId::new(22).unwrap()],
+        generations: vec![Generation::Smets1],
+        codes: vec![AlertCode(0x8F40), AlertCode(0x8F41)],
+        models: vec!["A".to_owned(), "Modell \u{DC}".to_owned()],
+    };
+    RuleRevision {
+        revision: Revision(number),
+        since: Position(3),
+        made_ms: -5,
+        name: "over-voltage".to_owned(),
+        rule: Some(Rule {
+            plugin: Digest([7; 32]),
+            parameters: r#"{"below_dv":2530}"#.to_owned(),
+            scope,
+            mode: Mode::SetAside,
+            order: 10,
+            namespace: Revision(1),
+        }),
+        note: "set aside after 3 faults".to_owned(),
+    }
+}
+
+pub(in crate::store) fn some_plugin() -> PluginInfo {
+    PluginInfo {
+        digest: Digest([7; 32]),
+        name: "threshold".to_owned(),
+        version: "1.2.0".to_owned(),
+        summary: "holds back what stays below a line".to_owned(),
+        parameters_schema: "{}".to_owned(),
+        state_key: StateKey::DeviceAndCode,
+        state_words: 2,
+        state_version: 1,
+        reasons: vec!["below".to_owned(), "again".to_owned()],
+        size_bytes: 5,
+        uploaded_ms: 1_795_000_000_000,
+    }
+}
+
+/// Effects that write to every table.
+pub(in crate::store) fn one_of_everything() -> Effects {
+    Effects {
+        group: Some(some_group(0, 3)),
+        devices: (0..5).map(|no| (no, some_device(no))).collect(),
+        models: vec!["B".to_owned(), "A".to_owned(), "B".to_owned()],
+        plugin: Some((some_plugin(), b"bytes".to_vec())),
+        revisions: vec![some_revision(1), RuleRevision { rule: None, note: String::new(), ..some_revision(2) }],
+        producers: vec![some_mark("head-end", 2), some_mark("a", 9), some_mark("head-end", 1)],
+        pages: vec![some_page(0, 2), some_page(1, 3)],
+        hours: vec![some_hour(498_611, 2), some_hour(498_613, 3)],
+        position: Position(3),
+        replay_from: Position(2),
+        drop_before: Position(0),
+    }
+}

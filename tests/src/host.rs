@@ -1,0 +1,90 @@
+//! The real binary as a child process, on a free port and a folder of its own.
+//!
+//! It must not know what is asked of the host. Invariant: no child outlives its handle.
+
+use std::{
+    ffi::OsStr,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A running host.
+pub struct Host {
+    child: Child,
+    /// Where it listens.
+    pub url: String,
+    binary: PathBuf,
+}
+
+impl Host {
+    /// Starts `binary serve` on a folder and waits until it listens.
+    pub fn start(binary: &str, data: &Path) -> Self {
+        let mut child = Command::new(binary)
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .env("WEIR_LOG", "warn")
+            .env_remove("WEIR_RTDS")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let mut lines = BufReader::new(stdout).lines();
+        let url = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("listening on ").map(str::to_owned))
+            .expect("a host says where it listens");
+        // What else it prints is read, so that it never waits for room in the pipe.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Self { child, url, binary: binary.into() }
+    }
+
+    /// Runs a client command against it.
+    pub fn weir<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Output {
+        Command::new(&self.binary)
+            .args(arguments)
+            .env("WEIR_SERVER", &self.url)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary runs")
+    }
+
+    /// The same; it must succeed, and what it prints is JSON, one object a line.
+    pub fn json<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Vec<serde_json::Value> {
+        let output = self.weir(arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{:?}: {error}", output.status);
+        let text = String::from_utf8(output.stdout).expect("JSON is UTF-8");
+        text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+
+    /// Kills it, as the kernel would.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
+    }
+
+    /// Tells it to stop and gives its exit code.
+    pub fn stop(mut self) -> Option<i32> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it can be told to stop");
+        let until = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the host did not stop within 30 s of SIGTERM");
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,215 @@
+//! The commands by hand, through the real binary: what the README's tour shows, and its exit codes.
+
+use std::fs;
+
+use serde_json::Value;
+use weir_tests::host::Host;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
+
+const DEVICES: &str = "\
+eui,mpxn,generation,model
+00-DB-12-34-56-78-90-A0,1000000000012,smets1,Alpha-1
+00-DB-12-34-56-78-90-A1,1400000000010,smets2,Beta-2
+";
+
+const ALERTS: &str = "\
+device,counter,code,received_at,measurement_dv,voltage_v
+00-DB-12-34-56-78-90-A0,1,8F40,2026-11-01T10:15:00Z,2550,
+00-DB-12-34-56-78-90-A0,2,8F40,2026-11-01T10:16:00Z,,258.0
+00-DB-12-34-56-78-90-A0,2,8F40,2026-11-01T10:16:00Z,,258.0
+00-DB-12-34-56-78-90-A0,3,8014,2026-11-01T10:17:00Z,,
+00-DB-12-34-56-78-90-A1,1,8014,2026-11-01T11:00:00Z,,
+00-DB-12-34-56-78-90-A1,2,8F36,2026-11-01T11:01:00Z,,
+not-an-eui,2,8F36,2026-11-01T11:01:00Z,,
+";
+
+struct Tour {
+    host: Host,
+    folder: tempfile::TempDir,
+}
+
+impl Tour {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::start(BINARY, &folder.path().join("data"));
+        Self { host, folder }
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn exit_code(&self, arguments: &[&str]) -> i32 {
+        self.host.weir(arguments).status.code().unwrap()
+    }
+}
+
+fn ends(row: &Value) -> [u64; 5] {
+    let balance = &row["balance"];
+    ["received", "forwarded", "suppressed", "rejected", "duplicate"].map(|end| balance[end].as_u64().unwrap())
+}
+
+#[test]
+fn the_tour_of_the_readme() {
+    let tour = Tour::new();
+    let host = &tour.host;
+    for plugin in [env!("WEIR_GUEST_THRESHOLD"), env!("WEIR_GUEST_MATCH")] {
+        host.json(["plugin", "push", plugin, "--json"]);
+    }
+    let threshold = r#"{"codes":["8F40"],"below_dv":2580}"#;
+    host.json([
+        "rule",
+        "set",
+        "voltage",
+        "--plugin",
+        "threshold",
+        "--parameters",
+        threshold,
+        "--code",
+        "8F40",
+        "--json",
+    ]);
+    let matching = r#"{"codes":["8014"]}"#;
+    host.json([
+        "rule",
+        "set",
+        "power-factor",
+        "--plugin",
+        "match",
+        "--parameters",
+        matching,
+        "--generation",
+        "smets1",
+        "--json",
+    ]);
+    let loaded = host.json(["device", "load", &tour.file("devices.csv", DEVICES), "--json"]);
+    assert_eq!(loaded[0]["added"], 2);
+
+    let sent = host.weir(["alert", "send", &tour.file("alerts.csv", ALERTS), "--json"]);
+    assert_eq!(sent.status.code(), Some(64), "one line is bad");
+    let errors = String::from_utf8(sent.stderr).unwrap();
+    assert!(errors.contains("line 8: device:"), "{errors}");
+    let sent: Value = serde_json::from_slice(&sent.stdout).unwrap();
+    assert_eq!(ends(&sent), [7, 3, 2, 1, 1]);
+
+    let total = host.json(["count", "--json"]).remove(0);
+    assert_eq!(ends(&total["total"]), [7, 3, 2, 1, 1]);
+    let by_code =
+        host.json(["count", "--by", "code,operator", "--since", "2026-11-01", "--until", "2026-11-02", "--json"]);
+    assert_eq!(by_code[0]["rows"].as_array().unwrap().len(), 4);
+
+    let suppressed = host.json(["alert", "list", "--suppressed", "--json"]);
+    let reasons: Vec<&Value> = suppressed.iter().map(|alert| &alert["rule"]["name"]).collect();
+    assert_eq!(reasons, ["voltage", "power-factor"]);
+    assert_eq!(suppressed[0]["rule"]["reason"], "below-limit");
+    assert_eq!(suppressed[0]["rule"]["parameters"], threshold);
+    assert_eq!(suppressed[0]["rule"]["plugin_digest"].as_str().unwrap().len(), 64);
+    assert_eq!(suppressed[0]["model"], "Alpha-1");
+
+    let device = host.json(["device", "show", "00db1234567890a0", "--json"]).remove(0);
+    assert_eq!(device["balance"]["received"], 4);
+    assert_eq!(host.json(["plugin", "list", "--json"]).len(), 2);
+    assert_eq!(host.json(["rule", "list", "--json"]).len(), 2);
+    assert_eq!(tour.exit_code(&["rule", "remove", "voltage"]), 0);
+    assert_eq!(host.json(["rule", "list", "--json"]).len(), 1);
+    assert_eq!(tour.host.stop(), Some(0));
+}
+
+#[test]
+fn what_was_kept_is_there_after_a_stop() {
+    let tour = Tour::new();
+    tour.host.json(["plugin", "push", env!("WEIR_GUEST_STORM"), "--json"]);
+    let storm = r#"{"more_than":1,"window_s":3600,"period_s":3600,"exclude_codes":[]}"#;
+    tour.host.json(["rule", "set", "storm", "--plugin", "storm", "--parameters", storm, "--json"]);
+    tour.host.weir(["alert", "send", &tour.file("alerts.csv", ALERTS)]);
+    let asked: [&[&str]; 3] = [
+        &["alert", "list", "--json"],
+        &["count", "--by", "code,rule,hour", "--json"],
+        &["device", "show", "00db1234567890a0", "--json"],
+    ];
+    let ask = |host: &Host| asked.map(|arguments| host.json(arguments));
+    let before = ask(&tour.host);
+    assert!(before[2][0]["states"].as_array().is_some_and(|states| !states.is_empty()), "{:?}", before[2]);
+    let Tour { host, folder } = tour;
+    assert_eq!(host.stop(), Some(0));
+    let host = Host::start(BINARY, &folder.path().join("data"));
+    assert_eq!(ask(&host), before);
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn exit_codes_say_whose_fault_it_is() {
+    let tour = Tour::new();
+    assert_eq!(tour.exit_code(&["--help"]), 0);
+    assert_eq!(tour.exit_code(&["rule", "list"]), 0);
+    assert_eq!(tour.exit_code(&["rule", "lst"]), 64);
+    assert_eq!(tour.exit_code(&["rule", "remove", "nobody"]), 64);
+    assert_eq!(tour.exit_code(&["device", "show", "zz"]), 64);
+    assert_eq!(tour.exit_code(&["plugin", "push", "/nowhere.wasm"]), 64);
+    assert_eq!(tour.exit_code(&["--server", "http://127.0.0.1:1", "rule", "list"]), 69);
+    let data = tour.folder.path().join("data");
+    let second = ["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()];
+    assert_eq!(tour.exit_code(&second), 64, "the store is locked by the first host");
+    assert_eq!(tour.exit_code(&["serve", "--config", "/nowhere.toml"]), 64);
+}
+
+/// A GBCS alert without a MAC wrapper, signed, DLMS: the layout of a generic critical alert.
+fn gbcs(counter: u64, code: u16) -> String {
+    let mut bytes = vec![0xDF, 0x09, 0x03];
+    bytes.extend(counter.to_be_bytes());
+    for party in [0x00DB_1234_5678_90A0_u64, 0x90B3_D51F_3002_0000] {
+        bytes.push(8);
+        bytes.extend(party.to_be_bytes());
+    }
+    bytes.extend([0x00, 0x02, 0x10, 0x00]);
+    let mut payload = vec![0x0F, 0x20, 0, 0, counter as u8 & 7, 0x00, 0x02, 0x02, 0x12];
+    payload.extend(code.to_be_bytes());
+    payload.extend([0x09, 0x0C, 0x07, 0xEA, 11, 1, 0xFF, 10, 15, 0, 0, 0x80, 0x00, 0xFF]);
+    bytes.push(payload.len() as u8);
+    bytes.extend(payload);
+    bytes.push(0x40);
+    bytes.extend([0xAB; 64]);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn gbcs_messages_in_hex_become_alerts() {
+    let tour = Tour::new();
+    let text = format!("# three messages\n{}\n{}\n{}\n", gbcs(1, 0x8F40), gbcs(2, 0x8F3F), gbcs(1, 0x8F40));
+    let sent = tour.host.json(["alert", "send", &tour.file("alerts.hex", &text), "--format", "gbcs-hex", "--json"]);
+    assert_eq!(ends(&sent[0]), [3, 2, 0, 0, 1]);
+    let alerts = tour.host.json(["alert", "list", "--json"]);
+    assert_eq!(alerts[1]["alert"]["code"], "8F3F");
+    assert_eq!(alerts[1]["alert"]["device_id"], "00-DB-12-34-56-78-90-A0");
+}
+
+#[test]
+fn every_real_message_passes_a_real_host() {
+    let Ok(path) = std::env::var("WEIR_RTDS") else {
+        println!("WEIR_RTDS is not set: no real messages to send");
+        return;
+    };
+    let names: Vec<String> = fs::read_to_string(&path)
+        .unwrap()
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split('\t').next().map(str::to_owned))
+        .collect();
+    assert!(!names.is_empty(), "{path} has messages");
+    let tour = Tour::new();
+    let sent = tour.host.json(["alert", "send", &path, "--format", "gbcs-hex", "--json"]);
+    let [received, forwarded, suppressed, rejected, duplicate] = ends(&sent[0]);
+    assert_eq!((received, suppressed, rejected), (names.len() as u64, 0, 0));
+    assert_eq!(forwarded + duplicate, received);
+    let alerts = tour.host.json(["alert", "list", "--limit", "10000", "--json"]);
+    assert_eq!(alerts.len(), names.len());
+    for (name, alert) in names.iter().zip(&alerts) {
+        let code = alert["alert"]["code"].as_str().unwrap();
+        let stated =
+            name.split('_').find(|part| part.len() == 4 && part.starts_with('8') && part.parse::<u64>().is_err());
+        assert!(stated.is_none_or(|stated| stated == code), "{name}: {code}");
+    }
+}
