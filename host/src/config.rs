@@ -28,10 +28,6 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Codes that no rule can hold back, 4 hex digits each. Default: the supply-outage and tamper families.
     pub protected_codes: Vec<String>,
-    /// A CSV file that adds to or replaces rows of the built-in alert-code table. Default: none.
-    pub code_table: Option<PathBuf>,
-    /// A CSV file that adds to or replaces rows of the built-in table of distributor ids. Default: none.
-    pub operator_table: Option<PathBuf>,
     /// What clients may open and send.
     pub intake: IntakeLimits,
     /// How alerts are grouped.

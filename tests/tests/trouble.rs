@@ -118,6 +118,38 @@ fn a_rule_that_fails_again_and_again_is_set_aside_and_its_alerts_pass() {
     });
 }
 
+#[test]
+fn the_log_goes_by_size_and_never_what_recovery_needs() {
+    let mut config = engine::config();
+    config.store.log_bytes_max = 20_000;
+    let disk = Disk::default();
+    runtime().block_on(async {
+        let (handle, runner) = engine::start(&disk, config.clone()).unwrap();
+        let mut counter = 0;
+        for _ in 0..80 {
+            send(&handle, &[1; 200], &mut counter).await.unwrap();
+        }
+        // Retention is looked at once a second.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        send(&handle, &[1; 200], &mut counter).await.unwrap();
+        let kept = engine::log(&handle).len();
+        assert!((200..8_000).contains(&kept), "{kept} of 16,200 alerts are kept, about 20,000 bytes of them");
+        let total = handle.counts(&Default::default()).unwrap().total.balance.received();
+        assert_eq!(total, 16_200, "the books outlive the log");
+
+        // The power goes: what is kept is enough to recover.
+        disk.cut_at(disk.syncs());
+        drop(send(&handle, &[1], &mut counter).await);
+        runner.join();
+        disk.replace(disk.after_power_cut(&mut weir_tests::workload::Random::new(5)));
+        let (handle, runner) = engine::start(&disk, config).unwrap();
+        let total = handle.counts(&Default::default()).unwrap().total.balance.received();
+        assert_eq!(total, 16_200);
+        handle.shutdown().await.unwrap();
+        runner.join();
+    });
+}
+
 /// Suppresses every other alert it is ever shown: not pure, since it remembers beside its state.
 fn impure(calls: Arc<AtomicU64>) -> Judge {
     Arc::new(move |columns: &Columns<'_>, state: &[u64], _: Metering| {

@@ -23,7 +23,8 @@ use super::{Config, Limit};
 const PREFIX: &str = "WEIR_";
 
 /// Variables of the same prefix that are for something else: the client, the logs, building and testing.
-const NOT_SETTINGS: [&str; 4] = ["WEIR_SERVER", "WEIR_BIN", "WEIR_RTDS", "WEIR_LOG"];
+const NOT_SETTINGS: [&str; 7] =
+    ["WEIR_SERVER", "WEIR_BIN", "WEIR_RTDS", "WEIR_LOG", "WEIR_SEED", "WEIR_CODE_TABLE", "WEIR_OPERATOR_TABLE"];
 
 /// As [`NOT_SETTINGS`], for all variables that begin with it.
 const NOT_SETTINGS_PREFIX: &str = "WEIR_GUEST_";
