@@ -1,0 +1,129 @@
+//! The tasks of `cargo xtask`, each a few commands in a row.
+//!
+//! It must not know what the commands do inside. Invariant: the first command that fails ends the task.
+
+use std::{
+    env,
+    process::{Command, ExitCode, ExitStatus},
+    time::Instant,
+};
+
+use anyhow::{Context, Result};
+use weir_build::{STOCK, Toolchain, Way, build, imported_interfaces, workspace};
+
+/// Builds plugins and lists them.
+pub fn plugins(packages: &[String]) -> Result<ExitCode> {
+    let wanted: Vec<&str> =
+        if packages.is_empty() { STOCK.to_vec() } else { packages.iter().map(String::as_str).collect() };
+    for guest in build(&wanted)? {
+        let component = std::fs::read(&guest.path)?;
+        let imports = imported_interfaces(&component)?.join(", ");
+        let imports = if imports.is_empty() { "nothing" } else { &imports };
+        println!(
+            "{:<12} {:>8} bytes  {}  (imports {imports}, no functions)",
+            guest.name,
+            component.len(),
+            guest.path.display()
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs every check, stopping at the first that fails.
+pub fn test() -> Result<ExitCode> {
+    let steps: [&[&str]; 4] = [
+        &["fmt", "--all", "--check"],
+        &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        &["test", "--workspace"],
+        &["doc", "--workspace", "--no-deps"],
+    ];
+    say("all checks; where nothing is built yet, the first build takes ten to fifteen minutes on two cores");
+    Toolchain::find(Way::from_environment()?)?;
+    let begun = Instant::now();
+    for (i, arguments) in steps.iter().enumerate() {
+        let step = format!("step {} of {}: cargo {}", i + 1, steps.len(), arguments.join(" "));
+        say(&step);
+        let step_begun = Instant::now();
+        let status = run(cargo().args(*arguments).env("RUSTDOCFLAGS", "-D warnings"))?;
+        let seconds = step_begun.elapsed().as_secs();
+        if !status.success() {
+            say(&format!("FAILED after {seconds} s at {step}"));
+            return Ok(exit_code(status));
+        }
+        say(&format!("done in {seconds} s"));
+    }
+    say(&format!("all {} steps passed in {} s", steps.len(), begun.elapsed().as_secs()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the host and runs the demo against it.
+pub fn demo(arguments: &[String]) -> Result<ExitCode> {
+    say("building the host and the demo; the first time this takes ten to fifteen minutes on two cores");
+    Toolchain::find(Way::from_environment()?)?;
+    let status = run(cargo().args(["build", "--package", "weir-host", "--bin", "weir"]))?;
+    if !status.success() {
+        return Ok(exit_code(status));
+    }
+    let mut demo = cargo();
+    demo.args(["run", "--package", "weir-benches", "--bin", "demo", "--"]).args(arguments);
+    Ok(exit_code(run(&mut demo)?))
+}
+
+/// Runs one benchmark, or each in turn.
+pub fn bench(arguments: &[String]) -> Result<ExitCode> {
+    let (names, rest) = match arguments.split_first() {
+        Some((name, rest)) => (vec![name.as_str()], rest),
+        None => (vec!["evaluate", "end_to_end"], &[][..]),
+    };
+    say("benchmarks are built optimised; the first time this takes fifteen to twenty minutes on two cores");
+    Toolchain::find(Way::from_environment()?)?;
+    for name in names {
+        let mut steps = Vec::new();
+        if name == "evaluate" {
+            steps.push(vec!["bench", "--package", "weir-benches", "--bench", name, "--"]);
+        } else {
+            steps.push(vec!["build", "--release", "--package", "weir-host", "--bin", "weir"]);
+            steps.push(vec!["run", "--release", "--package", "weir-benches", "--bin", name, "--"]);
+        }
+        for mut step in steps {
+            if step.ends_with(&["--"]) {
+                step.extend(rest.iter().map(String::as_str));
+            }
+            say(&format!("cargo {}", step.join(" ")));
+            let status = run(cargo().args(step))?;
+            if !status.success() {
+                return Ok(exit_code(status));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn say(line: &str) {
+    eprintln!("xtask: {line}");
+}
+
+/// The cargo that runs this, in the workspace, under the user's own settings.
+fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace());
+    // What cargo told this program about its own package is not about the packages to come.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn run(command: &mut Command) -> Result<ExitStatus> {
+    command.status().with_context(|| format!("{:?} cannot be run", command.get_program()))
+}
+
+/// The child's code; 1 where a signal ended it.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    match status.code() {
+        Some(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        None => ExitCode::FAILURE,
+    }
+}
