@@ -179,4 +179,12 @@ mod tests {
         let error = wrap(b"\0asm\x01\0\0\0").unwrap_err().to_string();
         assert!(error.contains("weir::export!"), "{error}");
     }
+
+    /// A module that wants a function `f` of `env`, as one that calls into C would.
+    #[test]
+    fn a_module_that_imports_a_function_is_refused_by_its_name() {
+        let module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x09\x01\x03env\x01f\0\0";
+        let error = format!("{:#}", wrap(module).unwrap_err());
+        assert!(error.contains("env"), "{error}");
+    }
 }

@@ -1,3 +1,5 @@
+//! Each list by itself and together, and what is refused.
+
 use weir::{
     AlertCode, Verdict,
     testing::{alert, run},

@@ -1,3 +1,5 @@
+//! Storms written out alert by alert, wrong clocks, and made-up days whose account must balance.
+
 use weir::{
     AlertCode, Verdict,
     testing::{alert, run, run_in_batches},

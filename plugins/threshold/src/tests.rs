@@ -1,3 +1,5 @@
+//! The limits from both sides, and what is refused.
+
 use weir::{
     AlertCode, Verdict,
     testing::{alert, run},

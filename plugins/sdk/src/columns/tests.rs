@@ -1,3 +1,5 @@
+//! A rule that counts, over columns written out by hand.
+
 use super::*;
 use crate::{Description, StateKey, testing};
 
