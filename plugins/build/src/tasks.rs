@@ -36,7 +36,7 @@ pub fn test() -> Result<ExitCode> {
         &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
         &["build", "--workspace", "--all-targets"],
         &["test", "--workspace"],
-        &["run", "--workspace", "--bin", "demo", "--", "--alerts", "140000", "--devices", "2000"],
+        &["run", "--package", "weir-benches", "--bin", "demo", "--", "--alerts", "140000", "--devices", "2000"],
         &["doc", "--workspace", "--no-deps"],
     ];
     say("all checks; where nothing is built yet, the first build takes ten to fifteen minutes on two cores");
@@ -68,7 +68,7 @@ pub fn demo(arguments: &[String]) -> Result<ExitCode> {
         return Ok(exit_code(status));
     }
     let mut demo = cargo();
-    demo.args(["run", "--workspace", "--bin", "demo", "--"]).args(arguments);
+    demo.args(["run", "--package", "weir-benches", "--bin", "demo", "--"]).args(arguments);
     Ok(exit_code(run(&mut demo)?))
 }
 
