@@ -13,8 +13,8 @@ use std::{
 use crate::{
     admit::Inventory,
     books::Ledger,
-    config::Config,
-    domain::{AlertCode, Digest, Effects, Millis, Mode, Position, Revision, Rule, RuleRevision},
+    config::{Config, ConfigError},
+    domain::{Digest, Effects, Millis, Mode, Position, Revision, Rule, RuleRevision},
     evaluate::{Chain, CodeSet, Divergence, Replay, State},
     pipeline::{
         commit::Committer,
@@ -95,8 +95,8 @@ pub enum StartError {
     #[error(transparent)]
     Diverged(#[from] Divergence),
     /// A code of `protected_codes` cannot be read.
-    #[error("protected_codes: {0}")]
-    ProtectedCodes(String),
+    #[error(transparent)]
+    ProtectedCodes(#[from] ConfigError),
     /// The pipeline's thread could not be started.
     #[error("pipeline: {0}")]
     Thread(std::io::Error),
@@ -133,7 +133,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         snapshot: &snapshot,
         registry: &registry,
         sources: &sources,
-        protected: protected_codes(config)?,
+        protected: config.protected_codes()?.into_iter().collect(),
         codes_per_device_max: config.plugins.state_codes_per_device_max,
     };
     let (state, ledger, diverged) = recovery.run()?;
@@ -192,11 +192,6 @@ fn publish(
     *shared.models.write() = inventory.models().clone();
     *shared.ledger.write() = ledger;
     *shared.reader.write() = Some(reader);
-}
-
-fn protected_codes(config: &Config) -> Result<CodeSet, StartError> {
-    let codes = config.protected_codes.iter().map(|code| code.parse::<AlertCode>());
-    codes.collect::<Result<CodeSet, _>>().map_err(|why| StartError::ProtectedCodes(why.to_string()))
 }
 
 /// Compiles every plugin of the store: any of them may be named by a rule or by the log's tail.
