@@ -50,7 +50,7 @@ impl Bounds {
 pub struct Admitted {
     /// The alerts, copies included.
     pub rows: Rows,
-    /// Per row, whether it was seen before.
+    /// Per row, whether it was seen before. Empty until copies were looked for.
     pub duplicate: Vec<bool>,
     /// What could not be taken, by kind.
     pub rejected: Vec<Rejected>,
@@ -59,31 +59,48 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// Takes one alert in, or says why not. A rejection is counted either way.
+    /// Takes alerts in; each that cannot be taken is counted, and `rejected` is told which and why.
+    ///
+    /// Devices are looked up beforehand, all of them: memory answers many questions at once where nothing stands
+    /// between them.
     pub fn take(
         &mut self,
-        alert: &Result<Alert, Reject>,
+        alerts: &[Result<Alert, Reject>],
         bounds: &Bounds,
         inventory: &mut Inventory,
-        windows: &mut Windows,
-    ) -> Result<(), Reject> {
-        let admitted = alert.clone().and_then(|alert| {
-            let times = settle_times(&alert, bounds)?;
-            let device_no = self.number(&alert, bounds, inventory)?;
-            Ok((alert, times, device_no))
-        });
-        match admitted {
-            Ok((alert, times, device_no)) => {
-                let copy = alert.counter.is_some_and(|counter| windows.note(device_no, alert.recipient, counter));
-                self.rows.push(&alert, times, device_no, inventory.join(device_no));
-                self.duplicate.push(copy);
-                Ok(())
-            }
-            Err(reject) => {
+        mut rejected: impl FnMut(usize, Reject),
+    ) {
+        let device = |alert: &Result<Alert, Reject>| alert.as_ref().map_or(Eui64(0), |alert| alert.device);
+        let known: Vec<Option<DeviceNo>> = alerts.iter().map(|alert| inventory.number(device(alert))).collect();
+        self.rows.reserve(alerts.len());
+        for (index, (alert, known)) in alerts.iter().zip(known).enumerate() {
+            if let Err(reject) = self.admit(alert, known, bounds, inventory) {
                 self.reject(&reject, bounds.now_ms, 1);
-                Err(reject)
+                rejected(index, reject);
             }
         }
+    }
+
+    /// Looks for copies among all that was taken, once, when the group is whole.
+    pub fn find_copies(&mut self, windows: &mut Windows) {
+        self.duplicate = windows.note_rows(&self.rows, |_| true);
+    }
+
+    fn admit(
+        &mut self,
+        alert: &Result<Alert, Reject>,
+        known: Option<DeviceNo>,
+        bounds: &Bounds,
+        inventory: &mut Inventory,
+    ) -> Result<(), Reject> {
+        let alert = alert.as_ref().map_err(Reject::clone)?;
+        let times = settle_times(alert, bounds)?;
+        let device_no = match known {
+            Some(number) => number,
+            None => self.number(alert, bounds, inventory)?,
+        };
+        self.rows.push(alert, times, device_no, inventory.join(device_no));
+        Ok(())
     }
 
     /// Counts rejected inputs.
@@ -96,6 +113,7 @@ impl Admitted {
         }
     }
 
+    /// The number of a device that was not known when its batch was looked up.
     fn number(&mut self, alert: &Alert, bounds: &Bounds, inventory: &mut Inventory) -> Result<DeviceNo, Reject> {
         if let Some(number) = inventory.number(alert.device) {
             return Ok(number);

@@ -41,8 +41,8 @@ struct Args {
     /// Alerts in a batch at full speed.
     #[arg(long, default_value_t = 4096)]
     batch: usize,
-    /// Batches in flight at full speed.
-    #[arg(long, default_value_t = 8)]
+    /// Batches in flight at full speed: enough that one group is judged while the one before it is written.
+    #[arg(long, default_value_t = 24)]
     in_flight: usize,
     /// How often each is run, every time with a new store.
     #[arg(long, default_value_t = 1)]

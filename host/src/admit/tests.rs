@@ -20,23 +20,20 @@ fn alert(device: u64, counter: u64) -> Alert {
 struct Door {
     admitted: Admitted,
     inventory: Inventory,
-    windows: Windows,
     bounds: Bounds,
 }
 
 impl Door {
     fn new() -> Self {
         let limits = IntakeLimits { devices_max: 3, ..IntakeLimits::default() };
-        Self {
-            admitted: Admitted::default(),
-            inventory: Inventory::default(),
-            windows: Windows::default(),
-            bounds: Bounds::new(NOW, &limits, 400),
-        }
+        Self { admitted: Admitted::default(), inventory: Inventory::default(), bounds: Bounds::new(NOW, &limits, 400) }
     }
 
     fn take(&mut self, alert: Alert) -> Result<(), Reject> {
-        self.admitted.take(&Ok(alert), &self.bounds, &mut self.inventory, &mut self.windows)
+        let mut rejected = Ok(());
+        let mut told = |_, reject| rejected = Err(reject);
+        self.admitted.take(&[Ok(alert)], &self.bounds, &mut self.inventory, &mut told);
+        rejected
     }
 }
 

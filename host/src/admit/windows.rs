@@ -8,36 +8,46 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{DeviceNo, Eui64, Window};
+use crate::domain::{DeviceNo, Eui64, Flags, Rows, Window};
 
-/// Recipients remembered for one device. One more forgets the oldest.
+/// Recipients remembered for one device. One more forgets the oldest but those at hand.
 const RECIPIENTS_MAX: usize = 8;
+
+/// Recipients at hand for each device: its supplier and its operator, and nearly never another.
+const AT_HAND: usize = 2;
 
 /// Windows of all devices.
 #[derive(Debug, Default)]
 pub struct Windows {
-    /// The first recipient of each device: nearly always the only one. An unused window has no bit set.
-    first: Vec<Window>,
+    /// The first recipients of each device. An unused window has no bit set; the used ones come first.
+    at_hand: Vec<[Window; AT_HAND]>,
     /// Further recipients.
     more: HashMap<u32, Vec<Window>>,
 }
 
 impl Windows {
+    /// Notes the counters of those rows that have one and are `wanted`; tells of each row whether it had been seen.
+    pub fn note_rows(&mut self, rows: &Rows, wanted: impl Fn(usize) -> bool) -> Vec<bool> {
+        let noted = |row: usize| {
+            Flags(rows.flags[row]).has_counter()
+                && wanted(row)
+                && self.note(DeviceNo(rows.device_no[row]), Eui64(rows.recipient[row]), rows.counter[row])
+        };
+        (0..rows.len()).map(noted).collect()
+    }
+
     /// Notes a counter; tells whether it had been seen.
     pub fn note(&mut self, device: DeviceNo, recipient: Eui64, counter: u64) -> bool {
-        if self.first.len() <= device.index() {
-            self.first.resize(device.index() + 1, Window::default());
-        }
-        let first = &mut self.first[device.index()];
-        if first.recipient == recipient.0 || first.seen == 0 {
-            first.recipient = recipient.0;
-            return slide(first, counter);
+        let at_hand = self.at_hand(device);
+        if let Some(window) = at_hand.iter_mut().find(|window| window.seen == 0 || window.recipient == recipient.0) {
+            window.recipient = recipient.0;
+            return slide(window, counter);
         }
         let more = self.more.entry(device.0).or_default();
         if let Some(window) = more.iter_mut().find(|window| window.recipient == recipient.0) {
             return slide(window, counter);
         }
-        if more.len() == RECIPIENTS_MAX - 1 {
+        if more.len() == RECIPIENTS_MAX - AT_HAND {
             more.remove(0);
         }
         more.push(Window { recipient: recipient.0, highest: counter, seen: 1 });
@@ -46,21 +56,23 @@ impl Windows {
 
     /// The windows of one device, in order of first sight.
     pub fn of(&self, device: DeviceNo) -> impl Iterator<Item = &Window> {
-        let first = self.first.get(device.index()).filter(|window| window.seen != 0);
-        first.into_iter().chain(self.more.get(&device.0).into_iter().flatten())
+        let at_hand = self.at_hand.get(device.index()).into_iter().flatten().filter(|window| window.seen != 0);
+        at_hand.chain(self.more.get(&device.0).into_iter().flatten())
     }
 
     /// Puts back a window of a device, in the order [`of`](Self::of) gave them.
     pub fn restore(&mut self, device: DeviceNo, window: Window) {
-        if self.first.len() <= device.index() {
-            self.first.resize(device.index() + 1, Window::default());
+        match self.at_hand(device).iter_mut().find(|window| window.seen == 0) {
+            Some(unused) => *unused = window,
+            None => self.more.entry(device.0).or_default().push(window),
         }
-        let first = &mut self.first[device.index()];
-        if first.seen == 0 {
-            *first = window;
-        } else {
-            self.more.entry(device.0).or_default().push(window);
+    }
+
+    fn at_hand(&mut self, device: DeviceNo) -> &mut [Window; AT_HAND] {
+        if self.at_hand.len() <= device.index() {
+            self.at_hand.resize(device.index() + 1, Default::default());
         }
+        &mut self.at_hand[device.index()]
     }
 }
 

@@ -191,6 +191,24 @@ impl Rows {
         self.device_no.is_empty()
     }
 
+    /// Makes room for so many more.
+    pub fn reserve(&mut self, more: usize) {
+        let Self { device_no, device, recipient, counter, code, .. } = self;
+        device_no.reserve(more);
+        device.reserve(more);
+        recipient.reserve(more);
+        counter.reserve(more);
+        code.reserve(more);
+        let Self { occurred_ms, received_ms, measurement, weight, flags, operator, model, .. } = self;
+        occurred_ms.reserve(more);
+        received_ms.reserve(more);
+        measurement.reserve(more);
+        weight.reserve(more);
+        flags.reserve(more);
+        operator.reserve(more);
+        model.reserve(more);
+    }
+
     /// Appends one alert with its times settled and its join.
     pub fn push(
         &mut self,

@@ -163,23 +163,23 @@ impl<'a> Work<'a> {
         let rows = self.judgement.rows;
         let codes_max = if key == StateKey::Device { 1 } else { codes_max };
         slots.begin();
-        let mut full: Vec<Range<u32>> = Vec::new();
-        seen.retain(|row| {
-            let index = *row as usize;
-            match slots.local(DeviceNo(rows.device_no[index]), rows.code[index], codes_max) {
-                Some(local) => {
-                    locals.push(local);
-                    true
-                }
-                None => {
-                    match full.last_mut() {
-                        Some(run) if run.end == *row => run.end += 1,
-                        _ => full.push(*row..*row + 1),
-                    }
-                    false
-                }
-            }
+        let keys = seen.iter().map(|row| (DeviceNo(rows.device_no[*row as usize]), rows.code[*row as usize]));
+        let mut has_room: Vec<bool> = Vec::with_capacity(keys.len());
+        slots.locals(keys, codes_max, |local| {
+            has_room.push(local.is_some());
+            locals.extend(local);
         });
+        let mut full: Vec<Range<u32>> = Vec::new();
+        for (row, _) in seen.iter().zip(&has_room).filter(|(_, has_room)| !**has_room) {
+            match full.last_mut() {
+                Some(run) if run.end == *row => run.end += 1,
+                _ => full.push(*row..*row + 1),
+            }
+        }
+        if !full.is_empty() {
+            let mut has_room = has_room.into_iter();
+            seen.retain(|_| has_room.next().unwrap_or(false));
+        }
         for run in full {
             self.fault(rule.revision, FaultKind::StateFull, run, "state_codes_per_device_max is reached".into());
         }

@@ -4,7 +4,7 @@
 //! does not.
 
 use crate::{
-    domain::{DeviceNo, End, Eui64, Flags, Group, Mark, Metering, Position, Revision},
+    domain::{End, Group, Mark, Metering, Position, Revision},
     evaluate::{Chain, Judgement, State, judge},
 };
 
@@ -42,13 +42,7 @@ impl Replay {
         if wanted().next().is_none() {
             return Ok(());
         }
-        let duplicate: Vec<bool> = (0..rows.len())
-            .map(|row| {
-                let counted = !skipped[row] && Flags(rows.flags[row]).has_counter();
-                let recipient = Eui64(rows.recipient[row]);
-                counted && self.state.windows.note(DeviceNo(rows.device_no[row]), recipient, rows.counter[row])
-            })
-            .collect();
+        let duplicate = self.state.windows.note_rows(rows, |row| !skipped[row]);
         for rule in &chain.rules {
             if let Some((namespace, key, words)) = rule.namespace {
                 self.state.slots_mut(namespace, key, words);

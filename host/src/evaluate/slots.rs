@@ -1,18 +1,25 @@
 //! What one rule keeps: a few words per device, or per device and code.
 //!
-//! Entries lie in one flat list, header and words together, so that a look at an entry is one cache line. Each device
-//! points to its newest entry and each entry to the device's next older one: a device has a handful at most, and no
-//! hash of (device, code) is needed.
+//! Entries lie in one flat list, header and words together, so that a look at an entry is one cache line. Each
+//! thousand devices have a hash table of their own that finds them: none grows so large that making room in it would
+//! be felt, and a page is written without a look at the others.
 //!
 //! It must not know rules or rows. Invariant: an entry, once made, stays, unless the call that made it failed.
 
-use crate::domain::{DeviceNo, NamespacePage, Revision, StateKey};
+use std::hash::BuildHasher;
 
-/// No entry.
-const NONE: u32 = u32::MAX;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
-/// Words before the state words: [next | code], [stamp | local].
-const HEADER_WORDS: usize = 2;
+use crate::{
+    domain::{DeviceNo, NamespacePage, Revision, StateKey},
+    evaluate::PAGE_DEVICES,
+};
+
+/// Keys looked up side by side: what they lead to must stay in the processor's cache until it is used.
+const LOOKED_UP_TOGETHER: usize = 2048;
+
+/// Words before the state words: [key | local].
+const HEADER_WORDS: usize = 1;
 
 /// State of one namespace.
 #[derive(Debug, Clone)]
@@ -20,15 +27,34 @@ pub struct Slots {
     namespace: Revision,
     key: StateKey,
     words: usize,
-    /// Per device, its newest entry.
-    heads: Vec<u32>,
     entries: Vec<u64>,
-    /// Number of the running call, to tell whether an entry has a local number in it.
-    stamp: u32,
-    /// Devices whose entry was made in the running call, oldest first.
-    made: Vec<u32>,
+    /// Per page of devices, where the entries are.
+    tables: Vec<HashTable<u32>>,
+    hasher: DefaultHashBuilder,
+    /// Per device, how many entries it has.
+    counts: Vec<u32>,
+    /// Places of the entries that the running call made, oldest first.
+    made: Vec<Place>,
     /// Entries the running call refers to, by local number.
     used: Vec<u32>,
+}
+
+/// What an entry belongs to: the page of its device, and the device's index there with the code. A rule that keeps
+/// one entry a device has code 0.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    page: usize,
+    key: u32,
+}
+
+impl Place {
+    fn new(device: DeviceNo, code: u16) -> Self {
+        Self { page: (device.0 / PAGE_DEVICES) as usize, key: (device.0 % PAGE_DEVICES) << 16 | u32::from(code) }
+    }
+
+    fn device(self) -> usize {
+        self.page * PAGE_DEVICES as usize + (self.key >> 16) as usize
+    }
 }
 
 impl Slots {
@@ -38,9 +64,10 @@ impl Slots {
             namespace,
             key,
             words: words as usize,
-            heads: Vec::new(),
             entries: Vec::new(),
-            stamp: 0,
+            tables: Vec::new(),
+            hasher: DefaultHashBuilder::default(),
+            counts: Vec::new(),
             made: Vec::new(),
             used: Vec::new(),
         }
@@ -55,32 +82,31 @@ impl Slots {
     pub fn begin(&mut self) {
         self.made.clear();
         self.used.clear();
-        self.stamp = self.stamp.wrapping_add(1);
-        if self.stamp == 0 {
-            // The stamps of four billion calls ago must not look new.
-            let stride = self.stride();
-            self.entries.iter_mut().skip(1).step_by(stride).for_each(|word| *word = 0);
-            self.stamp = 1;
-        }
     }
 
-    /// Local number, in the running call, of the entry for a device and code; makes the entry where there is none.
-    /// `None`: the device has `codes_max` entries already.
-    pub fn local(&mut self, device: DeviceNo, code: u16, codes_max: usize) -> Option<u32> {
-        let code = if self.key == StateKey::Device { 0 } else { code };
-        let entry = match self.find(device, code) {
-            Ok(entry) => entry,
-            Err(count) if count < codes_max.max(1) => self.make(device, code),
-            Err(_) => return None,
-        };
-        let stamp_word = &mut self.entries[entry as usize * (HEADER_WORDS + self.words) + 1];
-        if (*stamp_word >> 32) as u32 == self.stamp {
-            return Some(*stamp_word as u32);
+    /// Local numbers, in the running call, of the entries for devices and codes, in order; entries are made where
+    /// there are none. `None`: the device has `codes_max` entries already.
+    ///
+    /// Many are looked up before the first is used: what takes time is memory, and it answers many questions at once
+    /// as long as none waits for another's answer.
+    pub fn locals(
+        &mut self,
+        devices_and_codes: impl ExactSizeIterator<Item = (DeviceNo, u16)>,
+        codes_max: usize,
+        mut take: impl FnMut(Option<u32>),
+    ) {
+        let by_code = self.key == StateKey::DeviceAndCode;
+        let mut places = devices_and_codes.map(|(device, code)| Place::new(device, if by_code { code } else { 0 }));
+        let mut together: Vec<(Place, Option<u32>)> = Vec::with_capacity(LOOKED_UP_TOGETHER.min(places.len()));
+        while places.len() > 0 {
+            together.clear();
+            together.extend(places.by_ref().take(LOOKED_UP_TOGETHER).map(|place| (place, self.find(place))));
+            for (place, found) in &together {
+                // What was not there may have been made since.
+                let entry = found.or_else(|| self.find(*place)).or_else(|| self.make(*place, codes_max));
+                take(entry.map(|entry| self.local(entry)));
+            }
         }
-        let local = self.used.len() as u32;
-        *stamp_word = u64::from(self.stamp) << 32 | u64::from(local);
-        self.used.push(entry);
-        Some(local)
     }
 
     /// Copies the words of the entries used into a state table, in order of local number.
@@ -88,8 +114,7 @@ impl Slots {
         table.clear();
         table.reserve(self.used.len() * self.words);
         for entry in &self.used {
-            let start = *entry as usize * self.stride() + HEADER_WORDS;
-            table.extend_from_slice(&self.entries[start..start + self.words]);
+            table.extend_from_slice(self.words_of(*entry));
         }
     }
 
@@ -105,93 +130,117 @@ impl Slots {
     /// Takes back the entries that the running call made: it failed, and replay will not make it.
     pub fn roll_back(&mut self) {
         let stride = self.stride();
-        while let Some(device) = self.made.pop() {
-            let entry = self.heads[device as usize] as usize;
-            self.heads[device as usize] = self.entries[entry * stride] as u32;
-            self.entries.truncate(entry * stride);
+        while let Some(place) = self.made.pop() {
+            self.counts[place.device()] -= 1;
+            let last = self.entries.len() / stride - 1;
+            let hash = self.hasher.hash_one(place.key);
+            if let Ok(found) = self.tables[place.page].find_entry(hash, |entry| *entry as usize == last) {
+                found.remove();
+            }
+            self.entries.truncate(last * stride);
         }
     }
 
-    /// The entries of one device, newest first: code and words.
+    /// The entries of one device, oldest first: code and words.
     pub fn of(&self, device: DeviceNo) -> impl Iterator<Item = (u16, &[u64])> {
-        let mut entry = self.heads.get(device.index()).copied().unwrap_or(NONE);
-        std::iter::from_fn(move || {
-            if entry == NONE {
-                return None;
-            }
-            let start = entry as usize * self.stride();
-            let words = &self.entries[start + HEADER_WORDS..start + self.stride()];
-            let head = self.entries[start];
-            entry = head as u32;
-            Some(((head >> 32) as u16, words))
-        })
+        let Place { page, key } = Place::new(device, 0);
+        let of_page = self.in_order(page).into_iter().filter(move |(index, _)| *index == (key >> 16) as u16);
+        of_page.map(|(_, entry)| (self.key_of(entry) as u16, self.words_of(entry)))
     }
 
-    /// What this namespace keeps for the devices `first..first + count`, oldest entry first per device.
-    pub fn page(&self, first: u32, count: u32) -> NamespacePage {
+    /// What this namespace keeps for the devices of a page, oldest entry first per device.
+    pub fn page(&self, no: u32) -> NamespacePage {
+        let entries = self.in_order(no as usize);
         let mut page = NamespacePage {
             namespace: self.namespace,
             words_per_entry: self.words as u32,
-            device: Vec::new(),
-            code: Vec::new(),
-            words: Vec::new(),
+            device: Vec::with_capacity(entries.len()),
+            code: Vec::with_capacity(entries.len()),
+            words: Vec::with_capacity(entries.len() * self.words),
         };
-        let mut entries: Vec<(u16, &[u64])> = Vec::new();
-        for index in 0..count {
-            entries.clear();
-            entries.extend(self.of(DeviceNo(first + index)));
-            for (code, words) in entries.iter().rev() {
-                page.device.push(index as u16);
-                page.code.push(*code);
-                page.words.extend_from_slice(words);
-            }
+        for (index, entry) in entries {
+            page.device.push(index);
+            page.code.push(self.key_of(entry) as u16);
+            page.words.extend_from_slice(self.words_of(entry));
         }
         page
     }
 
     /// Puts back what [`page`](Self::page) gave. False where its shape is another.
-    pub fn restore(&mut self, first: u32, page: &NamespacePage) -> bool {
+    pub fn restore(&mut self, no: u32, page: &NamespacePage) -> bool {
         if page.words_per_entry as usize != self.words || page.words.len() != page.device.len() * self.words {
             return false;
         }
         for ((index, code), words) in page.device.iter().zip(&page.code).zip(page.words.chunks_exact(self.words)) {
-            let entry = self.make(DeviceNo(first + u32::from(*index)), *code) as usize;
-            let start = entry * self.stride() + HEADER_WORDS;
-            self.entries[start..start + words.len()].copy_from_slice(words);
+            let place = Place::new(DeviceNo(no * PAGE_DEVICES + u32::from(*index)), *code);
+            // Whatever the limit is now: it was kept once.
+            if let Some(entry) = self.make(place, usize::MAX) {
+                let start = entry as usize * self.stride() + HEADER_WORDS;
+                self.entries[start..start + words.len()].copy_from_slice(words);
+            }
         }
         self.made.clear();
         true
+    }
+
+    /// Entries of a page of devices with the device's index there, by device and age.
+    fn in_order(&self, page: usize) -> Vec<(u16, u32)> {
+        let index = |entry: &u32| ((self.key_of(*entry) >> 16) as u16, *entry);
+        let mut entries: Vec<(u16, u32)> = self.tables.get(page).into_iter().flatten().map(index).collect();
+        entries.sort_unstable();
+        entries
     }
 
     fn stride(&self) -> usize {
         HEADER_WORDS + self.words
     }
 
-    /// The entry, or how many others the device has.
-    fn find(&self, device: DeviceNo, code: u16) -> Result<u32, usize> {
-        let mut entry = self.heads.get(device.index()).copied().unwrap_or(NONE);
-        let mut count = 0;
-        while entry != NONE {
-            let head = self.entries[entry as usize * self.stride()];
-            if (head >> 32) as u16 == code {
-                return Ok(entry);
-            }
-            entry = head as u32;
-            count += 1;
-        }
-        Err(count)
+    fn key_of(&self, entry: u32) -> u32 {
+        (self.entries[entry as usize * self.stride()] >> 32) as u32
     }
 
-    fn make(&mut self, device: DeviceNo, code: u16) -> u32 {
-        if self.heads.len() <= device.index() {
-            self.heads.resize(device.index() + 1, NONE);
+    fn words_of(&self, entry: u32) -> &[u64] {
+        let start = entry as usize * self.stride() + HEADER_WORDS;
+        &self.entries[start..start + self.words]
+    }
+
+    fn find(&self, place: Place) -> Option<u32> {
+        let hash = self.hasher.hash_one(place.key);
+        self.tables.get(place.page)?.find(hash, |entry| self.key_of(*entry) == place.key).copied()
+    }
+
+    fn make(&mut self, place: Place, codes_max: usize) -> Option<u32> {
+        if self.tables.len() <= place.page {
+            self.tables.resize_with(place.page + 1, HashTable::new);
+            self.counts.resize(self.tables.len() * PAGE_DEVICES as usize, 0);
         }
-        let entry = (self.entries.len() / self.stride()) as u32;
-        let next = std::mem::replace(&mut self.heads[device.index()], entry);
-        self.entries.push(u64::from(code) << 32 | u64::from(next));
-        self.entries.push(0);
-        self.entries.resize(self.entries.len() + self.words, 0);
-        self.made.push(device.0);
-        entry
+        let count = &mut self.counts[place.device()];
+        if *count as usize >= codes_max.max(1) {
+            return None;
+        }
+        *count += 1;
+        let Self { entries, tables, hasher, words, .. } = self;
+        let stride = HEADER_WORDS + *words;
+        let entry = (entries.len() / stride) as u32;
+        entries.push(u64::from(place.key) << 32);
+        entries.resize(entries.len() + *words, 0);
+        let hash_of = |entry: &u32| hasher.hash_one((entries[*entry as usize * stride] >> 32) as u32);
+        tables[place.page].insert_unique(hasher.hash_one(place.key), entry, hash_of);
+        self.made.push(place);
+        Some(entry)
+    }
+
+    /// Local number of an entry, given at its first use in the running call. What an earlier call left there points
+    /// to nothing, or to another entry.
+    fn local(&mut self, entry: u32) -> u32 {
+        let header = &mut self.entries[entry as usize * (HEADER_WORDS + self.words)];
+        let local = *header as u32;
+        if self.used.get(local as usize) == Some(&entry) {
+            return local;
+        }
+        let local = self.used.len() as u32;
+        *header = *header >> 32 << 32 | u64::from(local);
+        self.used.push(entry);
+        local
     }
 }

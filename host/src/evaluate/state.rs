@@ -157,7 +157,7 @@ impl State {
             windows: devices()
                 .flat_map(|(index, device)| self.windows.of(device).map(move |window| (index, *window)))
                 .collect(),
-            namespaces: self.slots.iter().map(|slots| slots.page(first, count)).collect(),
+            namespaces: self.slots.iter().map(|slots| slots.page(page as u32)).collect(),
         }
     }
 
@@ -183,7 +183,7 @@ impl State {
         }
         for kept in &page.namespaces {
             let Some((key, words)) = shape(kept.namespace) else { continue };
-            if !self.slots_mut(kept.namespace, key, words).restore(first, kept) {
+            if !self.slots_mut(kept.namespace, key, words).restore(page.no, kept) {
                 return Err(format!(
                     "page {}: revision {} keeps {words} words an entry, found {}",
                     page.no, kept.namespace.0, kept.words_per_entry

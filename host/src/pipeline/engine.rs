@@ -131,19 +131,19 @@ impl Engine {
             admitted.reject(&unreadable, now_ms, rejected);
         }
         let mut rejections = Vec::new();
-        for (index, alert) in batch.alerts.iter().enumerate() {
-            if let Err(reject) = admitted.take(alert, &bounds, &mut self.inventory, &mut self.state.windows) {
-                rejected += 1;
-                if rejections.len() < self.config.intake.rejections_listed_max {
-                    rejections.push((index as u32, reject.message));
-                }
+        let listed_max = self.config.intake.rejections_listed_max;
+        admitted.take(&batch.alerts, &bounds, &mut self.inventory, |index, reject| {
+            rejected += 1;
+            if rejections.len() < listed_max {
+                rejections.push((index as u32, reject.message));
             }
-        }
+        });
         let rows = start..admitted.rows.len();
         Span { producer: batch.producer, sequence: batch.sequence, rows, rejected, rejections, replies: vec![reply] }
     }
 
-    fn judge(&mut self, admitted: Admitted, spans: Vec<Span>, now_ms: i64, work: &mut Work) {
+    fn judge(&mut self, mut admitted: Admitted, spans: Vec<Span>, now_ms: i64, work: &mut Work) {
+        admitted.find_copies(&mut self.state.windows);
         let judgement = Judgement {
             rows: &admitted.rows,
             duplicate: &admitted.duplicate,
