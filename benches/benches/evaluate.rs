@@ -22,7 +22,7 @@ use weir_benches::{
 };
 use weir_host::{
     config::PluginLimits,
-    domain::{Columns, Metering, ModelId, Mpxn, RuleFault},
+    domain::{Column, Columns, Metering, ModelId, Mpxn, RuleFault},
     plugin::{Plugin, Sandbox},
 };
 use weir_proto::v1::Alert;
@@ -125,7 +125,7 @@ impl Bench<'_> {
                     bencher.iter_custom(|batches| {
                         let started = Instant::now();
                         for table in tables.iter().cycle().take(batches as usize) {
-                            let columns = black_box(table.columns());
+                            let columns = black_box(table.columns(plugin));
                             match way {
                                 0 => drop(black_box(
                                     plugin
@@ -157,7 +157,7 @@ fn ensure_same<R: weir::Rule>(rule: &R, plugin: &Plugin, parameters: &str, table
     let mut state = Vec::new();
     let expected = native(rule, table, &mut state).map_err(anyhow::Error::msg)?;
     let mut instance = plugin.instantiate(Metering::Live).map_err(failed)?;
-    let actual = instance.call(parameters, &table.columns(), &table.state).map_err(failed)?;
+    let actual = instance.call(parameters, &table.columns(plugin), &table.state).map_err(failed)?;
     let same = actual.verdict == expected.verdict && actual.withheld == expected.withheld && actual.state == state;
     ensure!(same, "{}: the component and the native rule differ", R::DESCRIPTION.name);
     Ok(())
@@ -211,17 +211,20 @@ impl Table {
         Ok(())
     }
 
-    fn columns(&self) -> Columns<'_> {
+    /// What the host shows the plugin: the columns it reads.
+    fn columns(&self, plugin: &Plugin) -> Columns<'_> {
+        let info = plugin.info();
+        let read = |column: Column| if info.reads.contains(column) { self.code.len() } else { 0 };
         Columns {
-            device: &self.device,
-            slot: &self.slot,
+            device: &self.device[..read(Column::Device)],
+            slot: if info.state_words > 0 { &self.slot } else { &[] },
             code: &self.code,
-            occurred_ms: &self.occurred_ms,
-            measurement: &self.measurement,
-            weight: &self.weight,
+            occurred_ms: &self.occurred_ms[..read(Column::Occurred)],
+            measurement: &self.measurement[..read(Column::Measurement)],
+            weight: &self.weight[..read(Column::Weight)],
             flags: &self.flags,
-            operator: &self.operator,
-            model: &self.model,
+            operator: &self.operator[..read(Column::Operator)],
+            model: &self.model[..read(Column::Model)],
         }
     }
 

@@ -17,7 +17,8 @@ pub use effects::{
 };
 pub use ids::{AlertCode, DeviceNo, Digest, Eui64, Generation, IdError, ModelId, Mpxn, OperatorId, Position, Revision};
 pub use rule::{
-    Columns, FaultKind, Judge, Metering, Mode, Outcome, PluginInfo, Rule, RuleFault, RuleRevision, Scope, StateKey,
+    Column, ColumnSet, Columns, FaultKind, Judge, Metering, Mode, Outcome, PluginInfo, Rule, RuleFault, RuleRevision,
+    Scope, StateKey,
 };
 
 /// Milliseconds since 1970-01-01T00:00:00Z.

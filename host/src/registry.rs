@@ -245,6 +245,7 @@ fn chain_rule(standing: Standing<'_>, sources: &Sources) -> Result<ChainRule, Mi
         judge: source.judge(&rule.parameters),
         reasons: u8::try_from(info.reasons.len()).unwrap_or(u8::MAX),
         filter: Filter::new(&rule.scope),
+        reads: info.reads,
         namespace: (info.state_words > 0).then_some((rule.namespace, info.state_key, info.state_words)),
     })
 }

@@ -8,8 +8,8 @@ use weir_host::{
     books::{CountQuery, Grouping},
     config::Config,
     domain::{
-        AlertCode, Columns, Digest, End, Eui64, FaultKind, Generation, Judge, Metering, Mode, Mpxn, OperatorId,
-        Outcome, PluginInfo, RuleFault, Scope, StateKey,
+        AlertCode, ColumnSet, Columns, Digest, End, Eui64, FaultKind, Generation, Judge, Metering, Mode, Mpxn,
+        OperatorId, Outcome, PluginInfo, RuleFault, Scope, StateKey,
     },
     listing::AlertQuery,
     pipeline::{Batch, DeviceRequest, Handle, Parts, Refusal, RuleRequest, Runner, StartError, acks_kept, start_with},
@@ -71,6 +71,7 @@ fn info(name: &str, state_words: u32) -> PluginInfo {
         state_words,
         state_version: 1,
         reasons: vec!["held".into()],
+        reads: ColumnSet::ALL,
         size_bytes: 0,
         uploaded_ms: 0,
     }

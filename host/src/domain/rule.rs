@@ -37,10 +37,65 @@ pub struct PluginInfo {
     pub state_version: u32,
     /// Why it may suppress; verdict n is the n-th, from 1.
     pub reasons: Vec<String>,
+    /// The columns it is shown.
+    pub reads: ColumnSet,
     /// Size of the component.
     pub size_bytes: u64,
     /// When it was uploaded.
     pub uploaded_ms: Millis,
+}
+
+/// A column that a rule is shown only where its plugin asks for it. The numbers are on disk: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// EUI-64.
+    Device = 0,
+    /// Time of occurrence.
+    Occurred = 1,
+    /// Measurement.
+    Measurement = 2,
+    /// How many alerts it stands for.
+    Weight = 3,
+    /// Distributor id.
+    Operator = 4,
+    /// Model id.
+    Model = 5,
+}
+
+impl Column {
+    /// Every one.
+    pub const ALL: [Self; 6] =
+        [Self::Device, Self::Occurred, Self::Measurement, Self::Weight, Self::Operator, Self::Model];
+}
+
+/// Columns, as bits by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ColumnSet(u8);
+
+impl ColumnSet {
+    /// Every column.
+    pub const ALL: Self = Self((1 << Column::ALL.len()) - 1);
+
+    /// From bits; `None` where one stands for no column.
+    pub fn from_bits(bits: u8) -> Option<Self> {
+        (bits & !Self::ALL.0 == 0).then_some(Self(bits))
+    }
+
+    /// As bits.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Whether a column belongs.
+    pub fn contains(self, column: Column) -> bool {
+        self.0 >> column as u8 & 1 != 0
+    }
+}
+
+impl FromIterator<Column> for ColumnSet {
+    fn from_iter<I: IntoIterator<Item = Column>>(columns: I) -> Self {
+        Self(columns.into_iter().fold(0, |bits, column| bits | 1 << column as u8))
+    }
 }
 
 /// Whether a rule judges. The numbers are on disk: never reuse one.
@@ -123,7 +178,7 @@ pub struct RuleRevision {
     pub note: String,
 }
 
-/// What a rule is shown: one slice a column, all of one length.
+/// What a rule is shown: one slice a column, all of one length, but empty where the plugin does not read it.
 #[derive(Debug, Clone, Copy)]
 pub struct Columns<'a> {
     /// EUI-64.
@@ -149,12 +204,12 @@ pub struct Columns<'a> {
 impl Columns<'_> {
     /// How many alerts.
     pub fn len(&self) -> usize {
-        self.device.len()
+        self.code.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.device.is_empty()
+        self.code.is_empty()
     }
 }
 
@@ -167,6 +222,28 @@ pub struct Outcome {
     pub withheld: Vec<u32>,
     /// The state table.
     pub state: Vec<u64>,
+}
+
+impl Outcome {
+    /// What is wrong with it for so many alerts, a state table of so many words and so many reasons.
+    pub fn defect(&self, alerts: usize, words: usize, reasons: usize) -> Option<String> {
+        let Self { verdict, withheld, state } = self;
+        if verdict.len() != alerts {
+            return Some(format!("verdict has {} entries for {alerts} alerts", verdict.len()));
+        }
+        if !withheld.is_empty() && withheld.len() != alerts {
+            return Some(format!("withheld has {} entries for {alerts} alerts; it may have none", withheld.len()));
+        }
+        if state.len() != words {
+            return Some(format!("state has {} words where it was given {words}", state.len()));
+        }
+        let highest = verdict.iter().copied().max().unwrap_or(0);
+        if usize::from(highest) > reasons {
+            let row = verdict.iter().position(|verdict| usize::from(*verdict) > reasons).unwrap_or(0);
+            return Some(format!("verdict of alert {row} is {}, and the plugin names {reasons} reasons", verdict[row]));
+        }
+        None
+    }
 }
 
 /// How a call is bounded.

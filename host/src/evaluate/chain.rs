@@ -2,7 +2,7 @@
 //!
 //! It must not know names, parameters or plugins. Invariant: rules stand in the order they judge.
 
-use crate::domain::{AlertCode, Flags, Judge, ModelId, Revision, Rows, Scope, StateKey};
+use crate::domain::{AlertCode, ColumnSet, Flags, Judge, ModelId, Revision, Rows, Scope, StateKey};
 
 /// A set of alert codes, tested with one look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub struct ChainRule {
     pub reasons: u8,
     /// Which alerts it sees.
     pub filter: Filter,
+    /// What it sees of them.
+    pub reads: ColumnSet,
     /// Whose state it goes on with, what an entry belongs to and its words; `None` for a rule without state.
     pub namespace: Option<(Revision, StateKey, u32)>,
 }

@@ -3,11 +3,12 @@
 //! It must not know where the group comes from. Invariant: every row ends with exactly one mark; a rule that fails
 //! leaves no trace but its fault.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use crate::{
     domain::{
-        Columns, DeviceNo, End, Fault, FaultKind, Group, Mark, Metering, Outcome, Revision, Rows, RuleFault, StateKey,
+        Column, ColumnSet, Columns, DeviceNo, End, Fault, FaultKind, Group, Mark, Metering, Outcome, Revision, Rows,
+        RuleFault, StateKey,
     },
     evaluate::{Chain, ChainRule, Slots, State},
 };
@@ -112,7 +113,7 @@ impl<'a> Work<'a> {
         if seen.is_empty() {
             return;
         }
-        match self.call(rule, &seen, locals, &table) {
+        match self.call(rule, &seen, &locals, &table) {
             Ok(outcome) => {
                 self.called.push((rule.revision, false));
                 if let Some(slots) = slots {
@@ -185,38 +186,26 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn call(&self, rule: &ChainRule, seen: &[u32], locals: Vec<u32>, table: &[u64]) -> Result<Outcome, RuleFault> {
+    /// Shows the rule the columns it reads of the rows it sees.
+    fn call(&self, rule: &ChainRule, seen: &[u32], locals: &[u32], table: &[u64]) -> Result<Outcome, RuleFault> {
         let rows = self.judgement.rows;
-        let locals = if locals.is_empty() { vec![0; seen.len()] } else { locals };
-        let outcome = if seen.len() == rows.len() {
-            let columns = Columns {
-                device: &rows.device,
-                slot: &locals,
-                code: &rows.code,
-                occurred_ms: &rows.occurred_ms,
-                measurement: &rows.measurement,
-                weight: &rows.weight,
-                flags: &rows.flags,
-                operator: &rows.operator,
-                model: &rows.model,
-            };
-            (rule.judge)(&columns, table, self.judgement.metering)
-        } else {
-            let columns = Columns {
-                device: &pick(&rows.device, seen),
-                slot: &locals,
-                code: &pick(&rows.code, seen),
-                occurred_ms: &pick(&rows.occurred_ms, seen),
-                measurement: &pick(&rows.measurement, seen),
-                weight: &pick(&rows.weight, seen),
-                flags: &pick(&rows.flags, seen),
-                operator: &pick(&rows.operator, seen),
-                model: &pick(&rows.model, seen),
-            };
-            (rule.judge)(&columns, table, self.judgement.metering)
-        }?;
-        check(&outcome, seen.len(), table.len(), rule.reasons)?;
-        Ok(outcome)
+        let view = View { seen, whole: seen.len() == rows.len(), reads: rule.reads };
+        let columns = Columns {
+            device: &view.asked(Column::Device, &rows.device),
+            slot: locals,
+            code: &view.column(&rows.code),
+            occurred_ms: &view.asked(Column::Occurred, &rows.occurred_ms),
+            measurement: &view.asked(Column::Measurement, &rows.measurement),
+            weight: &view.asked(Column::Weight, &rows.weight),
+            flags: &view.column(&rows.flags),
+            operator: &view.asked(Column::Operator, &rows.operator),
+            model: &view.asked(Column::Model, &rows.model),
+        };
+        let outcome = (rule.judge)(&columns, table, self.judgement.metering)?;
+        match outcome.defect(seen.len(), table.len(), usize::from(rule.reasons)) {
+            None => Ok(outcome),
+            Some(defect) => Err(RuleFault::new(FaultKind::BadOutput, &defect)),
+        }
     }
 
     /// Writes down what a rule said of the rows it saw.
@@ -276,24 +265,24 @@ impl<'a> Work<'a> {
     }
 }
 
-fn pick<T: Copy>(column: &[T], rows: &[u32]) -> Vec<T> {
-    rows.iter().map(|row| column[*row as usize]).collect()
+/// What one rule sees of a group.
+struct View<'a> {
+    seen: &'a [u32],
+    /// It sees every row.
+    whole: bool,
+    reads: ColumnSet,
 }
 
-/// Believes nothing of an answer before its lengths and values fit.
-fn check(outcome: &Outcome, count: usize, state_words: usize, reasons: u8) -> Result<(), RuleFault> {
-    let bad = |detail: String| Err(RuleFault::new(FaultKind::BadOutput, &detail));
-    if outcome.verdict.len() != count {
-        return bad(format!("verdict has {} entries for {count} alerts", outcome.verdict.len()));
+impl View<'_> {
+    /// A column, empty unless the rule reads it.
+    fn asked<'r, T: Copy>(&self, column: Column, rows: &'r [T]) -> Cow<'r, [T]> {
+        if self.reads.contains(column) { self.column(rows) } else { Cow::default() }
     }
-    if !outcome.withheld.is_empty() && outcome.withheld.len() != count {
-        return bad(format!("withheld has {} entries for {count} alerts", outcome.withheld.len()));
-    }
-    if outcome.state.len() != state_words {
-        return bad(format!("state has {} words, handed in were {state_words}", outcome.state.len()));
-    }
-    match outcome.verdict.iter().find(|verdict| **verdict > reasons) {
-        Some(verdict) => bad(format!("verdict {verdict} names no reason: the plugin has {reasons}")),
-        None => Ok(()),
+
+    fn column<'r, T: Copy>(&self, rows: &'r [T]) -> Cow<'r, [T]> {
+        match self.whole {
+            true => Cow::Borrowed(rows),
+            false => self.seen.iter().map(|row| rows[*row as usize]).collect(),
+        }
     }
 }

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::domain::{
-    AlertCode, Columns, End, Fault, FaultKind, Generation, Group, Judge, Mark, Metering, Outcome, Position, Revision,
-    Rows, RuleFault, Scope, StateKey,
+    AlertCode, Column, ColumnSet, Columns, End, Fault, FaultKind, Generation, Group, Judge, Mark, Metering, Outcome,
+    Position, Revision, Rows, RuleFault, Scope, StateKey,
 };
 
 /// Suppresses a code, whatever it carries.
@@ -35,7 +35,7 @@ fn failing(kind: FaultKind) -> Judge {
 
 fn rule(revision: u32, judge: Judge) -> ChainRule {
     let filter = Filter::new(&Scope::default());
-    ChainRule { revision: Revision(revision), judge, reasons: 1, filter, namespace: None }
+    ChainRule { revision: Revision(revision), judge, reasons: 1, filter, reads: ColumnSet::ALL, namespace: None }
 }
 
 fn stateful(revision: u32, judge: Judge, key: StateKey) -> ChainRule {
@@ -118,13 +118,58 @@ fn a_failing_rule_lets_its_alerts_pass_and_its_neighbours_decide_as_without_it()
 }
 
 #[test]
+fn a_rule_is_shown_the_columns_it_reads_and_no_other() {
+    let judge: Judge = Arc::new(|columns: &Columns<'_>, _: &[u64], _: Metering| {
+        let asked = [columns.measurement.len(), columns.model.len(), columns.code.len(), columns.flags.len()];
+        let others = [columns.device.len(), columns.occurred_ms.len(), columns.weight.len(), columns.operator.len()];
+        assert_eq!((asked, others, columns.slot.len()), ([columns.len(); 4], [0; 4], 0));
+        Ok(Outcome { verdict: vec![1; columns.len()], ..Outcome::default() })
+    });
+    let reads = [Column::Measurement, Column::Model].into_iter().collect();
+    let alerts = rows(&[(0, 0x8F40), (1, 0x8014), (2, 0x8F40)]);
+    let whole = chain(vec![ChainRule { reads, ..rule(1, judge.clone()) }]);
+    assert_eq!(ends(&run(&mut State::default(), &whole, &alerts, &[])), [(End::Suppressed, 1); 3]);
+
+    let scope = Scope { codes: vec![AlertCode(0x8F40)], ..Scope::default() };
+    let part = chain(vec![ChainRule { reads, filter: Filter::new(&scope), ..rule(1, judge) }]);
+    let expected = [(End::Suppressed, 1), (End::Forwarded, 0), (End::Suppressed, 1)];
+    assert_eq!(ends(&run(&mut State::default(), &part, &alerts, &[])), expected);
+}
+
+/// What a rule keeps follows from the alerts, wherever the devices lie and however many are looked up side by side.
+#[test]
+fn state_is_kept_for_devices_of_many_pages_and_comes_back_in_order() {
+    let alerts: Vec<(u32, u16)> =
+        (0..12_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) % 5000, 0x8000 + (i % 7 / 3) as u16)).collect();
+    let chain = chain(vec![stateful(1, every(u64::MAX), StateKey::DeviceAndCode)]);
+    let (mut state, mut expected) = (State::default(), std::collections::BTreeMap::new());
+    for group in [&alerts[..1], &alerts[1..7000], &alerts[7000..]] {
+        run(&mut state, &chain, &rows(group), &[]);
+    }
+    alerts.iter().for_each(|key| *expected.entry(*key).or_insert(0_u64) += 1);
+    let slots = state.find_slots(Revision(1)).unwrap();
+    let mut found = std::collections::BTreeMap::new();
+    let mut restored = Slots::new(Revision(1), StateKey::DeviceAndCode, 1);
+    for no in 0..5 {
+        let page = slots.page(no);
+        assert!(page.device.is_sorted());
+        for ((index, code), words) in page.device.iter().zip(&page.code).zip(&page.words) {
+            assert_eq!(found.insert((no * PAGE_DEVICES + u32::from(*index), *code), *words), None);
+        }
+        assert!(restored.restore(no, &page));
+        assert_eq!(restored.page(no), page);
+    }
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn answers_of_the_wrong_shape_are_bad_output() {
     type Break = fn(&mut Outcome);
     let breaks: [(Break, &str); 4] = [
         (|o| o.verdict.push(0), "verdict has 3 entries"),
         (|o| o.withheld.push(0), "withheld has 1 entries"),
         (|o| o.state.push(0), "state has 2 words"),
-        (|o| o.verdict[0] = 2, "verdict 2 names no reason"),
+        (|o| o.verdict[0] = 2, "verdict of alert 0 is 2, and the plugin names 1 reasons"),
     ];
     for (change, text) in breaks {
         let judge: Judge = Arc::new(move |columns: &Columns<'_>, state: &[u64], _: Metering| {

@@ -9,7 +9,7 @@
 
 use wasmtime::component::{ComponentType, Lift, Lower};
 
-use crate::domain::{Columns, Outcome};
+use crate::domain::{self, Outcome};
 
 /// Names of the functions a rule exports.
 pub(super) const DESCRIBE: &str = "describe";
@@ -45,9 +45,9 @@ pub(super) struct Batch<'a> {
     model: &'a [u32],
 }
 
-impl<'a> From<&Columns<'a>> for Batch<'a> {
-    fn from(columns: &Columns<'a>) -> Self {
-        let Columns { device, slot, code, occurred_ms, measurement, weight, flags, operator, model } = *columns;
+impl<'a> From<&domain::Columns<'a>> for Batch<'a> {
+    fn from(columns: &domain::Columns<'a>) -> Self {
+        let domain::Columns { device, slot, code, occurred_ms, measurement, weight, flags, operator, model } = *columns;
         Self { device, slot, code, occurred_ms, measurement, weight, flags, operator, model }
     }
 }
@@ -79,6 +79,24 @@ pub(super) enum StateKey {
     DeviceAndCode,
 }
 
+// `types.columns`.
+wasmtime::component::flags! {
+    Columns {
+        #[component(name = "device")]
+        const DEVICE;
+        #[component(name = "occurred")]
+        const OCCURRED;
+        #[component(name = "measurement")]
+        const MEASUREMENT;
+        #[component(name = "weight")]
+        const WEIGHT;
+        #[component(name = "operator")]
+        const OPERATOR;
+        #[component(name = "model")]
+        const MODEL;
+    }
+}
+
 /// `types.description`, nothing checked.
 #[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lift)]
 #[component(record)]
@@ -95,4 +113,5 @@ pub(super) struct Description {
     #[component(name = "state-version")]
     pub(super) state_version: u32,
     pub(super) reasons: Vec<String>,
+    pub(super) reads: Columns,
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::PluginLimits,
-    domain::{Digest, Millis, PluginInfo, StateKey},
+    domain::{Column, Digest, Millis, PluginInfo, StateKey},
 };
 
 /// Verdicts are bytes, and 0 is to forward.
@@ -20,6 +20,16 @@ const REASONS_MAX: usize = 255;
 
 /// How much longer than other texts a schema may be.
 const SCHEMA_TEXTS: usize = 16;
+
+/// Columns as the contract and as the host name them.
+const READS: [(contract::Columns, Column); 6] = [
+    (contract::Columns::DEVICE, Column::Device),
+    (contract::Columns::OCCURRED, Column::Occurred),
+    (contract::Columns::MEASUREMENT, Column::Measurement),
+    (contract::Columns::WEIGHT, Column::Weight),
+    (contract::Columns::OPERATOR, Column::Operator),
+    (contract::Columns::MODEL, Column::Model),
+];
 
 /// What is known of a component's file.
 #[derive(Debug, Clone, Copy)]
@@ -31,8 +41,17 @@ pub(super) struct Origin {
 
 /// Checks a description and puts it beside what is known of the file.
 pub(super) fn info(description: Description, origin: Origin, limits: &PluginLimits) -> Result<PluginInfo, Refusal> {
-    let Description { name, version, summary, parameters_schema, state_key, state_words, state_version, reasons } =
-        description;
+    let Description {
+        name,
+        version,
+        summary,
+        parameters_schema,
+        state_key,
+        state_words,
+        state_version,
+        reasons,
+        reads,
+    } = description;
     let text_bytes_max = limits.text_bytes_max;
     check_name("name", &name, text_bytes_max)?;
     check_line("version", &version, text_bytes_max)?;
@@ -61,6 +80,7 @@ pub(super) fn info(description: Description, origin: Origin, limits: &PluginLimi
         state_words,
         state_version,
         reasons,
+        reads: READS.into_iter().filter(|(asked, _)| reads.contains(*asked)).map(|(_, column)| column).collect(),
         size_bytes,
         uploaded_ms,
     })

@@ -128,7 +128,7 @@ impl Instance {
         let arguments: EvaluateParams<'_> = (parameters, columns.into(), state);
         let (result,): EvaluateResult = self.invoke(|compiled| &compiled.evaluate, arguments, columns.len())?;
         let outcome: Outcome = result.map_err(|words| RuleFault::new(FaultKind::Refused, &words))?.into();
-        match defect(&outcome, columns.len(), state.len(), self.reasons) {
+        match outcome.defect(columns.len(), state.len(), self.reasons) {
             None => Ok(outcome),
             Some(defect) => Err(RuleFault::new(FaultKind::BadOutput, &defect)),
         }
@@ -183,24 +183,4 @@ impl fmt::Debug for Instance {
 fn grant(store: &mut Store<Growth>, allowance: Allowance) -> wasmtime::Result<()> {
     store.set_epoch_deadline(allowance.ticks());
     store.set_fuel(allowance.fuel)
-}
-
-/// What is wrong with an outcome for `alerts` alerts, a state table of `words` words and `reasons` reasons.
-fn defect(outcome: &Outcome, alerts: usize, words: usize, reasons: usize) -> Option<String> {
-    let Outcome { verdict, withheld, state } = outcome;
-    if verdict.len() != alerts {
-        return Some(format!("verdict has {} entries for {alerts} alerts", verdict.len()));
-    }
-    if !withheld.is_empty() && withheld.len() != alerts {
-        return Some(format!("withheld has {} entries for {alerts} alerts; it may have none", withheld.len()));
-    }
-    if state.len() != words {
-        return Some(format!("state has {} words where it was given {words}", state.len()));
-    }
-    let highest = verdict.iter().copied().max().unwrap_or(0);
-    if usize::from(highest) > reasons {
-        let row = verdict.iter().position(|verdict| usize::from(*verdict) > reasons).unwrap_or(0);
-        return Some(format!("verdict of alert {row} is {}, and the plugin names {reasons} reasons", verdict[row]));
-    }
-    None
 }

@@ -8,11 +8,11 @@ use super::{
     codec::{Reader, Writer},
     error::{Defect, Error},
 };
-use crate::domain::{Digest, PluginInfo, StateKey};
+use crate::domain::{ColumnSet, Digest, PluginInfo, StateKey};
 
 const PLUGIN: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("plugin");
 const COMPONENT: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("component");
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Makes sure that the tables exist.
 pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
@@ -59,6 +59,7 @@ fn encode(info: &PluginInfo) -> Writer {
     for reason in &info.reasons {
         out.text(reason);
     }
+    out.u8(info.reads.bits());
     out.u64(info.size_bytes);
     out.i64(info.uploaded_ms);
     out
@@ -80,6 +81,7 @@ fn decode(digest: Digest, bytes: &[u8]) -> Result<PluginInfo, Defect> {
         state_words: input.u32()?,
         state_version: input.u32()?,
         reasons: input.list(4, Reader::text)?,
+        reads: ColumnSet::from_bits(input.u8()?).ok_or(Defect("it reads a column that is not known"))?,
         size_bytes: input.u64()?,
         uploaded_ms: input.i64()?,
     };

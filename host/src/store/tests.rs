@@ -416,7 +416,7 @@ fn the_published_encodings_stay() {
         ("page", (334, 0xBFAB_92F9_716A_EDD3)),
         ("hour", (238, 0xA913_9762_3952_2C11)),
         ("revision", (203, 0x2491_1DD3_ED1D_4AFF)),
-        ("plugin", (114, 0x07F0_EE3A_116C_81B3)),
+        ("plugin", (115, 0xF592_8340_8E79_53AD)),
         ("producer", (231, 0xB64C_39CE_F26A_4CB5)),
     ];
     assert_eq!(found, published);

@@ -9,7 +9,7 @@
 //! It must not know what happened before. Invariant: the verdict follows from the one alert alone.
 
 use serde::Deserialize;
-use weir::{Alert, CodeSet, Description, Generation, ModelId, Rule, StateKey, Verdict};
+use weir::{Alert, CodeSet, Columns, Description, Generation, ModelId, Rule, StateKey, Verdict};
 
 /// The rule with its lists ready to be asked. `None` for a list that was left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,7 @@ impl Rule for Match {
         parameters_schema: include_str!("../parameters.schema.json"),
         state_key: StateKey::Device,
         state_version: 0,
+        reads: Columns { operator: true, model: true, ..Columns::NONE },
     };
 
     fn new(parameters: &str) -> Result<Self, String> {

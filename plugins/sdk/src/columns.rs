@@ -5,12 +5,36 @@
 
 use crate::{Alert, AlertCode, Generation, ModelId, Reason, Rule, State, Verdict};
 
-/// Alerts column by column: one entry an alert in every column, in log order. The fields are those of `wit/rule.wit`.
+/// The columns a rule reads beside code and generation, which every rule gets. What it does not read is not copied
+/// into its sandbox, and reads as not known (a weight as 1), in unit tests too.
+/// `Columns { measurement: true, ..Columns::NONE }`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the field of an alert")]
+pub struct Columns {
+    pub device: bool,
+    pub occurred_ms: bool,
+    pub measurement: bool,
+    pub weight: bool,
+    pub operator: bool,
+    pub model: bool,
+}
+
+impl Columns {
+    /// Code and generation only.
+    pub const NONE: Self =
+        Self { device: false, occurred_ms: false, measurement: false, weight: false, operator: false, model: false };
+    /// All there is.
+    pub const ALL: Self =
+        Self { device: true, occurred_ms: true, measurement: true, weight: true, operator: true, model: true };
+}
+
+/// Alerts column by column: one entry an alert in every column the rule reads, in log order. The fields are those of
+/// `wit/rule.wit`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Batch<'a> {
     /// EUI-64.
     pub device: &'a [u64],
-    /// Index into the state table.
+    /// Index into the state table; not looked at for a rule without state.
     pub slot: &'a [u32],
     /// Alert code.
     pub code: &'a [u16],
@@ -41,14 +65,15 @@ pub struct Outcome {
 ///
 /// Fails where columns differ in length or a slot lies beyond the table: the caller's mistake, and no verdict stands.
 pub fn evaluate_columns<R: Rule>(rule: &R, batch: &Batch<'_>, state: &mut [u64]) -> Result<Outcome, String> {
-    batch.check_lengths()?;
-    let count = batch.len();
-    let batch = batch.cut(count);
     let words = R::State::WORDS;
+    let reads = R::DESCRIPTION.reads;
+    batch.check_lengths(reads, words > 0)?;
+    let count = batch.len();
+    let batch = batch.cut(reads, words > 0);
     let mut verdict = vec![0; count];
     let mut withheld = Vec::new();
     for (i, verdict) in verdict.iter_mut().enumerate() {
-        let alert = batch.alert(i);
+        let alert = batch.alert(i, reads);
         let decided = if words == 0 {
             rule.evaluate(&alert, &mut R::State::from_words(&[]))
         } else {
@@ -61,15 +86,17 @@ pub fn evaluate_columns<R: Rule>(rule: &R, batch: &Batch<'_>, state: &mut [u64])
             of_slot.to_words(entry);
             decided
         };
-        // Stored either way: a store that depends on the verdict would be a branch, and verdicts are hard to predict.
-        *verdict = match decided {
-            Verdict::Forward | Verdict::ForwardFor { withheld: 0 } => 0,
-            Verdict::ForwardFor { withheld: others } => {
-                note_withheld(&mut withheld, count, i, others);
-                0
-            }
-            Verdict::Suppress(reason) => reason.number(),
+        // Numbers first and no work in the arms, so that they become selections: a branch would be guessed wrong often,
+        // verdicts being hard to predict.
+        let (number, others) = match decided {
+            Verdict::Forward => (0, 0),
+            Verdict::ForwardFor { withheld } => (0, withheld),
+            Verdict::Suppress(reason) => (reason.number(), 0),
         };
+        *verdict = number;
+        if others != 0 {
+            note_withheld(&mut withheld, count, i, others);
+        }
     }
     Ok(Outcome { verdict, withheld })
 }
@@ -89,30 +116,30 @@ fn beyond_table(alert: usize, slot: usize, entries: usize) -> String {
 impl<'a> Batch<'a> {
     /// How many alerts.
     pub fn len(&self) -> usize {
-        self.device.len()
+        self.code.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.device.is_empty()
+        self.code.is_empty()
     }
 
-    /// Fails with the column that has another length than the first.
-    fn check_lengths(&self) -> Result<(), String> {
-        let count = self.device.len();
+    /// Fails with the column, of those that are read, that has another length than the codes.
+    fn check_lengths(&self, reads: Columns, slots: bool) -> Result<(), String> {
+        let count = self.code.len();
         let others = [
-            ("slot", self.slot.len()),
-            ("code", self.code.len()),
-            ("occurred-ms", self.occurred_ms.len()),
-            ("measurement", self.measurement.len()),
-            ("weight", self.weight.len()),
-            ("flags", self.flags.len()),
-            ("operator", self.operator.len()),
-            ("model", self.model.len()),
+            ("flags", true, self.flags.len()),
+            ("slot", slots, self.slot.len()),
+            ("device", reads.device, self.device.len()),
+            ("occurred-ms", reads.occurred_ms, self.occurred_ms.len()),
+            ("measurement", reads.measurement, self.measurement.len()),
+            ("weight", reads.weight, self.weight.len()),
+            ("operator", reads.operator, self.operator.len()),
+            ("model", reads.model, self.model.len()),
         ];
-        match others.into_iter().find(|(_, entries)| *entries != count) {
-            Some((name, entries)) => {
-                Err(format!("column {name} has {entries} entries where column device has {count}"))
+        match others.into_iter().find(|(_, read, entries)| *read && *entries != count) {
+            Some((name, _, entries)) => {
+                Err(format!("column {name} has {entries} entries where column code has {count}"))
             }
             None => Ok(()),
         }
@@ -124,32 +151,36 @@ impl<'a> Batch<'a> {
     /// Always inlined, as `alert` is: measured, a call for each alert costs more than a simple rule does, since the
     /// alert is then built in memory with every column it has.
     #[inline(always)]
-    fn cut(&self, count: usize) -> Self {
+    fn cut(&self, reads: Columns, slots: bool) -> Self {
+        let count = self.code.len();
+        let read = |read: bool| if read { count } else { 0 };
         Self {
-            device: &self.device[..count],
-            slot: &self.slot[..count],
-            code: &self.code[..count],
-            occurred_ms: &self.occurred_ms[..count],
-            measurement: &self.measurement[..count],
-            weight: &self.weight[..count],
+            device: &self.device[..read(reads.device)],
+            slot: &self.slot[..read(slots)],
+            code: self.code,
+            occurred_ms: &self.occurred_ms[..read(reads.occurred_ms)],
+            measurement: &self.measurement[..read(reads.measurement)],
+            weight: &self.weight[..read(reads.weight)],
             flags: &self.flags[..count],
-            operator: &self.operator[..count],
-            model: &self.model[..count],
+            operator: &self.operator[..read(reads.operator)],
+            model: &self.model[..read(reads.model)],
         }
     }
 
     #[inline(always)]
-    fn alert(&self, i: usize) -> Alert {
-        let (flags, measurement) = (self.flags[i], self.measurement[i]);
+    fn alert(&self, i: usize, reads: Columns) -> Alert {
+        let flags = self.flags[i];
+        let measurement = if reads.measurement { self.measurement[i] } else { 0 };
+        let operator = if reads.operator { self.operator[i] } else { 0 };
         Alert {
-            device: self.device[i],
+            device: if reads.device { self.device[i] } else { 0 },
             code: AlertCode(self.code[i]),
-            occurred_ms: self.occurred_ms[i],
-            measurement: (flags & 1 != 0).then_some(measurement),
-            weight: self.weight[i],
+            occurred_ms: if reads.occurred_ms { self.occurred_ms[i] } else { 0 },
+            measurement: (reads.measurement & (flags & 1 != 0)).then_some(measurement),
+            weight: if reads.weight { self.weight[i] } else { 1 },
             generation: Generation::from_flags(flags),
-            operator: (self.operator[i] != 0).then_some(self.operator[i]),
-            model: ModelId(self.model[i]),
+            operator: (operator != 0).then_some(operator),
+            model: if reads.model { ModelId(self.model[i]) } else { ModelId::UNKNOWN },
         }
     }
 }

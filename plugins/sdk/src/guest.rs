@@ -4,7 +4,7 @@
 
 use std::marker::PhantomData;
 
-use crate::{Batch, Reason, Rule, State, StateKey, evaluate_columns};
+use crate::{Batch, Columns, Reason, Rule, State, StateKey, evaluate_columns};
 
 /// What wit-bindgen makes of the contract: the only unsafe code of a plugin.
 #[allow(unsafe_code, missing_docs)]
@@ -37,6 +37,7 @@ impl<R: Rule> bindings::Guest for Exported<R> {
             state_words: R::State::WORDS as u32,
             state_version: description.state_version,
             reasons: R::Reason::ALL.iter().map(|reason| reason.name().to_owned()).collect(),
+            reads: columns(description.reads),
         }
     }
 
@@ -60,4 +61,17 @@ impl<R: Rule> bindings::Guest for Exported<R> {
         let outcome = evaluate_columns(&rule, &batch, &mut state)?;
         Ok(types::Outcome { verdict: outcome.verdict, withheld: outcome.withheld, state })
     }
+}
+
+fn columns(reads: Columns) -> types::Columns {
+    let Columns { device, occurred_ms, measurement, weight, operator, model } = reads;
+    let read = [
+        (device, types::Columns::DEVICE),
+        (occurred_ms, types::Columns::OCCURRED),
+        (measurement, types::Columns::MEASUREMENT),
+        (weight, types::Columns::WEIGHT),
+        (operator, types::Columns::OPERATOR),
+        (model, types::Columns::MODEL),
+    ];
+    read.into_iter().filter(|(read, _)| *read).fold(types::Columns::empty(), |all, (_, column)| all | column)
 }

@@ -3,7 +3,7 @@
 //! A rule is a type that implements [`Rule`], and one line, [`export!`], that turns its crate into a plugin:
 //!
 //! ```
-//! use weir::{Alert, AlertCode, Description, Rule, StateKey, Verdict};
+//! use weir::{Alert, AlertCode, Columns, Description, Rule, StateKey, Verdict};
 //!
 //! weir::reasons! {
 //!     /// Why an alert is held back.
@@ -23,6 +23,7 @@
 //!         parameters_schema: r#"{"type": "object", "additionalProperties": false}"#,
 //!         state_key: StateKey::Device,
 //!         state_version: 0,
+//!         reads: Columns { measurement: true, ..Columns::NONE },
 //!     };
 //!
 //!     fn new(_parameters: &str) -> Result<Self, String> {
@@ -63,7 +64,7 @@ pub mod testing;
 pub mod guest;
 
 pub use alert::{Alert, AlertCode, Generation, ModelId};
-pub use columns::{Batch, Outcome, evaluate_columns};
+pub use columns::{Batch, Columns, Outcome, evaluate_columns};
 pub use parameters::{CodeSet, parameters};
 pub use rule::{Description, Reason, Rule, StateKey, Verdict, is_name};
 pub use state::{State, Word};

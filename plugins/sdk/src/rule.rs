@@ -3,7 +3,7 @@
 //! It must not know columns or the sandbox. Invariant: a verdict names a reason that the description lists, because
 //! both come from the same enum.
 
-use crate::{Alert, State};
+use crate::{Alert, Columns, State};
 
 /// A rule: made from parameters, then asked about one alert after the other.
 ///
@@ -67,6 +67,8 @@ pub struct Description {
     pub state_key: StateKey,
     /// Raise it when the state's words change their meaning: the host then starts them from zero.
     pub state_version: u32,
+    /// The columns it reads: [`Columns::ALL`] is right, if slower, and shows it more than it may need.
+    pub reads: Columns,
 }
 
 /// What one state belongs to.

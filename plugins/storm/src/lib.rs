@@ -22,7 +22,7 @@
 //! before it, up to 4,294,967,295 at a time.
 
 use serde::Deserialize;
-use weir::{Alert, CodeSet, Description, Rule, StateKey, Verdict};
+use weir::{Alert, CodeSet, Columns, Description, Rule, StateKey, Verdict};
 
 /// The rule with its times in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +80,7 @@ impl Rule for Storm {
         parameters_schema: include_str!("../parameters.schema.json"),
         state_key: StateKey::DeviceAndCode,
         state_version: 0,
+        reads: Columns { occurred_ms: true, ..Columns::NONE },
     };
 
     fn new(parameters: &str) -> Result<Self, String> {

@@ -15,7 +15,7 @@
 //! It must not know what happened before. Invariant: the verdict follows from the one alert alone.
 
 use serde::Deserialize;
-use weir::{Alert, CodeSet, Description, Rule, StateKey, Verdict};
+use weir::{Alert, CodeSet, Columns, Description, Rule, StateKey, Verdict};
 
 /// The rule with its limits settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,7 @@ impl Rule for Threshold {
         parameters_schema: include_str!("../parameters.schema.json"),
         state_key: StateKey::Device,
         state_version: 0,
+        reads: Columns { measurement: true, ..Columns::NONE },
     };
 
     fn new(parameters: &str) -> Result<Self, String> {

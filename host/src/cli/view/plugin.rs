@@ -23,6 +23,7 @@ pub(in crate::cli) struct Plugin {
     pub size_bytes: u64,
     pub uploaded_at_ms: i64,
     pub rules: Vec<String>,
+    pub reads: Vec<&'static str>,
 }
 
 impl From<v1::Plugin> for Plugin {
@@ -40,6 +41,7 @@ impl From<v1::Plugin> for Plugin {
             size_bytes,
             uploaded_at_ms,
             rules,
+            reads,
         } = message;
         let state_key = match v1::StateKey::try_from(state_key) {
             Ok(v1::StateKey::Device) => "device",
@@ -59,7 +61,20 @@ impl From<v1::Plugin> for Plugin {
             size_bytes,
             uploaded_at_ms,
             rules,
+            reads: reads.into_iter().map(column).collect(),
         }
+    }
+}
+
+fn column(number: i32) -> &'static str {
+    match v1::PluginColumn::try_from(number) {
+        Ok(v1::PluginColumn::Device) => "device",
+        Ok(v1::PluginColumn::Occurred) => "occurred",
+        Ok(v1::PluginColumn::Measurement) => "measurement",
+        Ok(v1::PluginColumn::Weight) => "weight",
+        Ok(v1::PluginColumn::Operator) => "operator",
+        Ok(v1::PluginColumn::Model) => "model",
+        Ok(v1::PluginColumn::Unspecified) | Err(_) => "unknown",
     }
 }
 
@@ -102,6 +117,12 @@ pub(in crate::cli) fn facts(plugin: &Plugin) -> Table {
         ("version", Value::text(&plugin.version)),
         ("summary", Value::text(&plugin.summary)),
         ("parameters", Value::text(&plugin.parameters_schema)),
+        (
+            "reads",
+            Value::text(
+                ["code", "generation"].into_iter().chain(plugin.reads.iter().copied()).collect::<Vec<_>>().join(", "),
+            ),
+        ),
         ("state", Value::text(state)),
         ("reasons", Value::text(plugin.reasons.join(", "))),
         ("bytes", Value::Number(plugin.size_bytes)),
@@ -129,13 +150,20 @@ mod tests {
             size_bytes: 28_001,
             uploaded_at_ms: 0,
             rules: vec!["a".to_owned()],
+            reads: vec![v1::PluginColumn::Occurred.into(), v1::PluginColumn::Model.into()],
         });
         let text = table(std::slice::from_ref(&plugin)).to_string();
         let row =
             "| 0123456789ab   storm   0.1.0     Holds back repeats\u{FFFD}   28,001   1970-01-01T00:00:00Z   a     |";
         assert_eq!(text.lines().nth(3), Some(row), "{text}");
         let text = facts(&plugin).to_string();
-        for part in ["2 words a device-and-code, version 1", "repeat, flood", "28,001", &plugin.digest] {
+        for part in [
+            "2 words a device-and-code, version 1",
+            "repeat, flood",
+            "28,001",
+            "code, generation, occurred, model",
+            &plugin.digest,
+        ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use weir_proto::v1;
 
 use crate::{
-    domain::{PluginInfo, StateKey},
+    domain::{Column, PluginInfo, StateKey},
     pipeline::Refusal,
 };
 
@@ -69,6 +69,7 @@ pub fn plugin((info, rules): (PluginInfo, Vec<String>)) -> v1::Plugin {
         state_words,
         state_version,
         reasons,
+        reads,
         size_bytes,
         uploaded_ms,
     } = info;
@@ -90,5 +91,17 @@ pub fn plugin((info, rules): (PluginInfo, Vec<String>)) -> v1::Plugin {
         size_bytes,
         uploaded_at_ms: uploaded_ms,
         rules,
+        reads: Column::ALL.into_iter().filter(|one| reads.contains(*one)).map(|one| column(one).into()).collect(),
+    }
+}
+
+fn column(column: Column) -> v1::PluginColumn {
+    match column {
+        Column::Device => v1::PluginColumn::Device,
+        Column::Occurred => v1::PluginColumn::Occurred,
+        Column::Measurement => v1::PluginColumn::Measurement,
+        Column::Weight => v1::PluginColumn::Weight,
+        Column::Operator => v1::PluginColumn::Operator,
+        Column::Model => v1::PluginColumn::Model,
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     books::{CountKey, CountQuery, CountTable, Counts, Grouping},
     config::IntakeLimits,
     domain::{
-        Ack, Alert, AlertCode, Balance, Device, Digest, End, Eui64, FaultKind, Generation, Mode, ModelId, Mpxn,
+        Ack, Alert, AlertCode, Balance, Column, Device, Digest, End, Eui64, FaultKind, Generation, Mode, ModelId, Mpxn,
         OperatorId, PayloadKind, PluginInfo, Position, RejectReason, Revision, Scope, StateKey,
     },
     listing::{AlertPage, LoggedAlert, RuleMark},

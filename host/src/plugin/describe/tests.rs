@@ -10,6 +10,7 @@ fn good() -> Description {
         state_words: 3,
         state_version: 7,
         reasons: vec!["storm".to_owned(), "below-limit".to_owned()],
+        reads: contract::Columns::OCCURRED | contract::Columns::MODEL,
     }
 }
 
@@ -39,6 +40,7 @@ fn a_good_description_is_taken_over_as_it_is() {
     assert_eq!((info.name.as_str(), info.version.as_str()), ("storm-2", "0.1.0"));
     assert_eq!((info.state_key, info.state_words, info.state_version), (StateKey::DeviceAndCode, 3, 7));
     assert_eq!(info.reasons, ["storm", "below-limit"]);
+    assert_eq!(info.reads, [Column::Occurred, Column::Model].into_iter().collect());
     assert_eq!((info.digest, info.size_bytes, info.uploaded_ms), (Digest([9; 32]), 5, 6));
 }
 

@@ -8,7 +8,7 @@ use std::{
 use super::{ALERTS, plugin, plugin_under};
 use crate::{
     config::PluginLimits,
-    domain::{Columns, FaultKind, Metering, Outcome, RuleFault, StateKey},
+    domain::{Column, Columns, FaultKind, Metering, Outcome, RuleFault, StateKey},
     plugin::{CheckError, Plugin},
 };
 
@@ -32,6 +32,7 @@ fn what_a_plugin_says_of_itself_is_known() {
     assert_eq!(info.parameters_schema, "{\"type\":\"object\"}");
     assert_eq!((info.state_key, info.state_words, info.state_version), (StateKey::DeviceAndCode, 2, 5));
     assert_eq!(info.reasons, ["first", "second"]);
+    assert_eq!(info.reads, [Column::Device, Column::Measurement].into_iter().collect());
     assert_eq!((info.uploaded_ms, info.size_bytes), (77, super::probe(&[]).len() as u64));
     assert_eq!(info.digest.to_string().len(), 64);
 }

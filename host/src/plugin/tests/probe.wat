@@ -15,10 +15,12 @@
     (export "outcome" (type (eq $outcome-record)))
     (type $state-key-enum (enum "device" "device-and-code"))
     (export "state-key" (type $state-key (eq $state-key-enum)))
+    (type $columns-flags (flags "device" "occurred" "measurement" "weight" "operator" "model"))
+    (export "columns" (type $columns (eq $columns-flags)))
     (type $description-record (record
       (field "name" string) (field "version" string) (field "summary" string) (field "parameters-schema" string)
       (field "state-key" $state-key) (field "state-words" u32) (field "state-version" u32)
-      (field "reasons" (list string))))
+      (field "reasons" (list string)) (field "reads" $columns)))
     (export "description" (type (eq $description-record)))))
   (alias export $types "batch" (type $batch))
   (alias export $types "outcome" (type $outcome))
@@ -43,7 +45,7 @@
     ;; The description.
     (data (i32.const 192)
       "\10\00\00\00\05\00\00\00\20\00\00\00\05\00\00\00\30\00\00\00\14\00\00\00\50\00\00\00\11\00\00\00"
-      "\01\00\00\00\02\00\00\00\05\00\00\00\b0\00\00\00\02\00\00\00")
+      "\01\00\00\00\02\00\00\00\05\00\00\00\b0\00\00\00\02\00\00\00\05")
 
     (func $alloc (param $size i32) (result i32)
       (local $at i32)

@@ -2,10 +2,10 @@
 
 use super::arbitrary;
 use crate::domain::{
-    Ack, Alert, AlertCode, Balance, Cell, Device, DeviceNo, DevicePage, DeviceTally, Digest, Effects, End, Eui64,
-    Fault, FaultKind, Generation, Group, HourPage, Mark, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind,
-    PluginInfo, Position, ProducerMark, RejectReason, Rejected, Revision, Rows, Rule, RuleRevision, Scope, StateKey,
-    Tally, Window,
+    Ack, Alert, AlertCode, Balance, Cell, Column, Device, DeviceNo, DevicePage, DeviceTally, Digest, Effects, End,
+    Eui64, Fault, FaultKind, Generation, Group, HourPage, Mark, Mode, ModelId, Mpxn, NamespacePage, OperatorId,
+    PayloadKind, PluginInfo, Position, ProducerMark, RejectReason, Rejected, Revision, Rows, Rule, RuleRevision, Scope,
+    StateKey, Tally, Window,
 };
 
 /// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
@@ -141,6 +141,7 @@ pub(in crate::store) fn some_plugin() -> PluginInfo {
         state_words: 2,
         state_version: 1,
         reasons: vec!["below".to_owned(), "again".to_owned()],
+        reads: [Column::Device, Column::Model].into_iter().collect(),
         size_bytes: 5,
         uploaded_ms: 1_795_000_000_000,
     }

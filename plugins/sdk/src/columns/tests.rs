@@ -24,6 +24,7 @@ impl Rule for Alternate {
         parameters_schema: "{}",
         state_key: StateKey::Device,
         state_version: 0,
+        reads: Columns { device: true, measurement: true, operator: true, ..Columns::NONE },
     };
 
     fn new(_parameters: &str) -> Result<Self, String> {
@@ -47,12 +48,12 @@ fn three() -> Batch<'static> {
         device: &[1, 2, 1],
         slot: &[1, 0, 1],
         code: &[0x8F40; 3],
-        occurred_ms: &[0; 3],
+        occurred_ms: &[],
         measurement: &[0, 101, 0],
-        weight: &[1; 3],
+        weight: &[],
         flags: &[0, 1, 0],
         operator: &[0, 10, 99],
-        model: &[0; 3],
+        model: &[],
     }
 }
 
@@ -86,17 +87,28 @@ fn a_slot_beyond_the_table_is_an_error() {
 
 #[test]
 fn a_column_of_another_length_is_named() {
-    let short = Batch { weight: &[1; 2], ..three() };
+    let short = Batch { operator: &[1; 2], ..three() };
     let error = evaluate_columns(&Alternate, &short, &mut [0; 4]).unwrap_err();
-    assert_eq!(error, "column weight has 2 entries where column device has 3");
+    assert_eq!(error, "column operator has 2 entries where column code has 3");
+}
+
+/// A host of a later version may send more than was asked for.
+#[test]
+fn a_column_that_is_not_read_may_be_anything() {
+    let (mut state, mut same) = ([0; 4], [0; 4]);
+    let more = Batch { weight: &[7; 2], model: &[9; 3], ..three() };
+    let outcome = evaluate_columns(&Alternate, &more, &mut state).unwrap();
+    assert_eq!(outcome, evaluate_columns(&Alternate, &three(), &mut same).unwrap());
+    let alert = more.alert(0, Alternate::DESCRIPTION.reads);
+    assert_eq!((alert.weight, alert.model, alert.occurred_ms), (1, ModelId::UNKNOWN, 0));
 }
 
 #[test]
 fn an_alert_is_what_its_columns_say() {
-    let alert = three().alert(1);
+    let alert = three().alert(1, Alternate::DESCRIPTION.reads);
     assert_eq!((alert.device, alert.measurement, alert.operator), (2, Some(101), Some(10)));
-    assert_eq!(three().alert(0).measurement, None, "the flag decides, not the number");
-    assert_eq!(three().alert(0).operator, None);
+    assert_eq!(three().alert(0, Alternate::DESCRIPTION.reads).measurement, None, "the flag decides, not the number");
+    assert_eq!(three().alert(0, Alternate::DESCRIPTION.reads).operator, None);
 }
 
 /// Where a stream is cut into batches must not matter: the state carries all there is.

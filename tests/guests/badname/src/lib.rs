@@ -5,7 +5,7 @@
 
 wit_bindgen::generate!({ path: "../../../wit", world: "rule" });
 
-use weir::rule::types::StateKey;
+use weir::rule::types::{Columns, StateKey};
 
 struct BadName;
 
@@ -19,6 +19,7 @@ impl Guest for BadName {
             state_key: StateKey::Device,
             state_words: u32::MAX,
             state_version: 0,
+            reads: Columns::empty(),
             reasons: vec!["Not A Name\n".to_owned(); 300],
         }
     }

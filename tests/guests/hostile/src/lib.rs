@@ -16,7 +16,7 @@ use std::{
 
 wit_bindgen::generate!({ path: "../../../wit", world: "rule" });
 
-use weir::rule::types::StateKey;
+use weir::rule::types::{Columns, StateKey};
 
 /// What it may be told to do.
 #[derive(Clone, Copy, PartialEq)]
@@ -84,6 +84,7 @@ impl Guest for Hostile {
             state_words: 1,
             state_version: 0,
             reasons: vec!["hostile".to_owned()],
+            reads: Columns::DEVICE | Columns::OCCURRED,
         }
     }
 
@@ -96,7 +97,7 @@ impl Guest for Hostile {
 
     fn evaluate(parameters: String, alerts: Batch, mut state: Vec<u64>) -> Result<Outcome, String> {
         let calls = CALLS.fetch_add(1, Ordering::Relaxed);
-        let count = alerts.device.len();
+        let count = alerts.code.len();
         for slot in &alerts.slot {
             state[*slot as usize] += 1;
         }

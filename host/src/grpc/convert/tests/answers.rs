@@ -18,6 +18,7 @@ fn plugin_info() -> PluginInfo {
         state_words: 2,
         state_version: 1,
         reasons: vec!["below".into()],
+        reads: [Column::Measurement, Column::Operator].into_iter().collect(),
         size_bytes: 99,
         uploaded_ms: 12,
     }
@@ -153,6 +154,7 @@ fn a_plugin_goes_out_whole() {
         size_bytes: 99,
         uploaded_at_ms: 12,
         rules: vec!["high".into()],
+        reads: vec![v1::PluginColumn::Measurement.into(), v1::PluginColumn::Operator.into()],
     };
     assert_eq!((response.plugin, response.compile_us), (Some(expected), 1_500));
 
