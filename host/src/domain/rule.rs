@@ -225,8 +225,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What is wrong with it for so many alerts, a state table of so many words and so many reasons.
-    pub fn defect(&self, alerts: usize, words: usize, reasons: usize) -> Option<String> {
+    /// Itself, if it fits so many alerts, a state table of so many words and so many reasons; else bad output.
+    pub fn checked(self, alerts: usize, words: usize, reasons: usize) -> Result<Self, RuleFault> {
+        match self.defect(alerts, words, reasons) {
+            None => Ok(self),
+            Some(defect) => Err(RuleFault::new(FaultKind::BadOutput, &defect)),
+        }
+    }
+
+    fn defect(&self, alerts: usize, words: usize, reasons: usize) -> Option<String> {
         let Self { verdict, withheld, state } = self;
         if verdict.len() != alerts {
             return Some(format!("verdict has {} entries for {alerts} alerts", verdict.len()));

@@ -202,10 +202,7 @@ impl<'a> Work<'a> {
             model: &view.asked(Column::Model, &rows.model),
         };
         let outcome = (rule.judge)(&columns, table, self.judgement.metering)?;
-        match outcome.defect(seen.len(), table.len(), usize::from(rule.reasons)) {
-            None => Ok(outcome),
-            Some(defect) => Err(RuleFault::new(FaultKind::BadOutput, &defect)),
-        }
+        outcome.checked(seen.len(), table.len(), usize::from(rule.reasons))
     }
 
     /// Writes down what a rule said of the rows it saw.

@@ -6,7 +6,7 @@
 //!
 //! It must not know rules or rows. Invariant: an entry, once made, stays, unless the call that made it failed.
 
-use std::hash::BuildHasher;
+use std::{hash::BuildHasher, ops::Range};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
@@ -120,10 +120,9 @@ impl Slots {
 
     /// Copies a state table back. It must have the length that [`gather`](Self::gather) gave it.
     pub fn scatter(&mut self, table: &[u64]) {
-        let (stride, words) = (self.stride(), self.words);
-        for (entry, new) in self.used.iter().zip(table.chunks_exact(words)) {
-            let start = *entry as usize * stride + HEADER_WORDS;
-            self.entries[start..start + words].copy_from_slice(new);
+        for (local, new) in table.chunks_exact(self.words).enumerate() {
+            let at = self.place_of_words(self.used[local]);
+            self.entries[at].copy_from_slice(new);
         }
     }
 
@@ -144,13 +143,13 @@ impl Slots {
     /// The entries of one device, oldest first: code and words.
     pub fn of(&self, device: DeviceNo) -> impl Iterator<Item = (u16, &[u64])> {
         let Place { page, key } = Place::new(device, 0);
-        let of_page = self.in_order(page).into_iter().filter(move |(index, _)| *index == (key >> 16) as u16);
-        of_page.map(|(_, entry)| (self.key_of(entry) as u16, self.words_of(entry)))
+        let entries = self.in_order(page, |index| u32::from(index) == key >> 16);
+        entries.into_iter().map(|(_, entry)| (self.key_of(entry) as u16, self.words_of(entry)))
     }
 
     /// What this namespace keeps for the devices of a page, oldest entry first per device.
     pub fn page(&self, no: u32) -> NamespacePage {
-        let entries = self.in_order(no as usize);
+        let entries = self.in_order(no as usize, |_| true);
         let mut page = NamespacePage {
             namespace: self.namespace,
             words_per_entry: self.words as u32,
@@ -175,18 +174,19 @@ impl Slots {
             let place = Place::new(DeviceNo(no * PAGE_DEVICES + u32::from(*index)), *code);
             // Whatever the limit is now: it was kept once.
             if let Some(entry) = self.make(place, usize::MAX) {
-                let start = entry as usize * self.stride() + HEADER_WORDS;
-                self.entries[start..start + words.len()].copy_from_slice(words);
+                let at = self.place_of_words(entry);
+                self.entries[at].copy_from_slice(words);
             }
         }
         self.made.clear();
         true
     }
 
-    /// Entries of a page of devices with the device's index there, by device and age.
-    fn in_order(&self, page: usize) -> Vec<(u16, u32)> {
+    /// Entries of those devices of a page that are wanted by their index there, with the index, by device and age.
+    fn in_order(&self, page: usize, wanted: impl Fn(u16) -> bool) -> Vec<(u16, u32)> {
         let index = |entry: &u32| ((self.key_of(*entry) >> 16) as u16, *entry);
-        let mut entries: Vec<(u16, u32)> = self.tables.get(page).into_iter().flatten().map(index).collect();
+        let of_page = self.tables.get(page).into_iter().flatten().map(index);
+        let mut entries: Vec<(u16, u32)> = of_page.filter(|(index, _)| wanted(*index)).collect();
         entries.sort_unstable();
         entries
     }
@@ -200,8 +200,12 @@ impl Slots {
     }
 
     fn words_of(&self, entry: u32) -> &[u64] {
+        &self.entries[self.place_of_words(entry)]
+    }
+
+    fn place_of_words(&self, entry: u32) -> Range<usize> {
         let start = entry as usize * self.stride() + HEADER_WORDS;
-        &self.entries[start..start + self.words]
+        start..start + self.words
     }
 
     fn find(&self, place: Place) -> Option<u32> {
@@ -233,7 +237,8 @@ impl Slots {
     /// Local number of an entry, given at its first use in the running call. What an earlier call left there points
     /// to nothing, or to another entry.
     fn local(&mut self, entry: u32) -> u32 {
-        let header = &mut self.entries[entry as usize * (HEADER_WORDS + self.words)];
+        let at = entry as usize * self.stride();
+        let header = &mut self.entries[at];
         let local = *header as u32;
         if self.used.get(local as usize) == Some(&entry) {
             return local;

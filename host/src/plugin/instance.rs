@@ -128,10 +128,7 @@ impl Instance {
         let arguments: EvaluateParams<'_> = (parameters, columns.into(), state);
         let (result,): EvaluateResult = self.invoke(|compiled| &compiled.evaluate, arguments, columns.len())?;
         let outcome: Outcome = result.map_err(|words| RuleFault::new(FaultKind::Refused, &words))?.into();
-        match outcome.defect(columns.len(), state.len(), self.reasons) {
-            None => Ok(outcome),
-            Some(defect) => Err(RuleFault::new(FaultKind::BadOutput, &defect)),
-        }
+        outcome.checked(columns.len(), state.len(), self.reasons)
     }
 
     /// What the plugin says of itself, nothing checked.

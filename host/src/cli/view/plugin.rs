@@ -117,12 +117,7 @@ pub(in crate::cli) fn facts(plugin: &Plugin) -> Table {
         ("version", Value::text(&plugin.version)),
         ("summary", Value::text(&plugin.summary)),
         ("parameters", Value::text(&plugin.parameters_schema)),
-        (
-            "reads",
-            Value::text(
-                ["code", "generation"].into_iter().chain(plugin.reads.iter().copied()).collect::<Vec<_>>().join(", "),
-            ),
-        ),
+        ("reads", Value::text([&["code", "generation"], plugin.reads.as_slice()].concat().join(", "))),
         ("state", Value::text(state)),
         ("reasons", Value::text(plugin.reasons.join(", "))),
         ("bytes", Value::Number(plugin.size_bytes)),
