@@ -78,7 +78,7 @@ impl Default for PluginLimits {
 impl Default for StoreLimits {
     fn default() -> Self {
         Self {
-            cache_bytes_max: 64 << 20,
+            cache_bytes_max: 16 << 20,
             recovery_rows_max: 4_000_000,
             retention_days_max: 400,
             log_bytes_max: 64 << 30,

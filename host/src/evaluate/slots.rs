@@ -121,7 +121,7 @@ impl Slots {
     /// Copies a state table back. It must have the length that [`gather`](Self::gather) gave it.
     pub fn scatter(&mut self, table: &[u64]) {
         for (local, new) in table.chunks_exact(self.words).enumerate() {
-            let at = self.place_of_words(self.used[local]);
+            let at = self.range_of_words(self.used[local]);
             self.entries[at].copy_from_slice(new);
         }
     }
@@ -174,7 +174,7 @@ impl Slots {
             let place = Place::new(DeviceNo(no * PAGE_DEVICES + u32::from(*index)), *code);
             // Whatever the limit is now: it was kept once.
             if let Some(entry) = self.make(place, usize::MAX) {
-                let at = self.place_of_words(entry);
+                let at = self.range_of_words(entry);
                 self.entries[at].copy_from_slice(words);
             }
         }
@@ -200,10 +200,10 @@ impl Slots {
     }
 
     fn words_of(&self, entry: u32) -> &[u64] {
-        &self.entries[self.place_of_words(entry)]
+        &self.entries[self.range_of_words(entry)]
     }
 
-    fn place_of_words(&self, entry: u32) -> Range<usize> {
+    fn range_of_words(&self, entry: u32) -> Range<usize> {
         let start = entry as usize * self.stride() + HEADER_WORDS;
         start..start + self.words
     }

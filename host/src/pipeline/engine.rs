@@ -270,7 +270,7 @@ impl Engine {
 
     /// Writes every page and tells whoever asked to stop.
     fn checkpoint(&mut self, commits: &mpsc::SyncSender<Work>, stopped: Option<Reply<()>>) -> bool {
-        const PAGES_PER_COMMIT: usize = 256;
+        const PAGES_PER_COMMIT: usize = 64;
         loop {
             let pages = self.state.dirty_pages(PAGES_PER_COMMIT, self.position);
             let last = pages.len() < PAGES_PER_COMMIT;

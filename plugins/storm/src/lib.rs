@@ -18,11 +18,13 @@
 //! current window, and never move the time of the last that passed back. A clock that was ahead is the reason for the
 //! day in step 2: one alert from the year 2099 would else begin a window that every later alert falls into.
 //!
+//! A change of parameters keeps the running windows. One that holds back already does so until it ends.
+//!
 //! It must not know the time of day. Invariant: per device and code, what passes states in sum what was held back
-//! before it, up to 4,294,967,295 at a time.
+//! before it, up to 2,147,483,647 at a time.
 
 use serde::Deserialize;
-use weir::{Alert, CodeSet, Columns, Description, Rule, StateKey, Verdict};
+use weir::{Alert, CodeSet, Columns, Description, Rule, StateKey, Verdict, Word};
 
 /// The rule with its times in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +44,56 @@ weir::reasons! {
 
 weir::state! {
     /// What is known of one device and code. Its words are kept by the host: a change of meaning raises
-    /// `state_version`.
+    /// `state_version`. They are few because there are millions of them.
     pub struct Seen {
         /// When the window started, by event time.
         window_start_ms: i64,
-        /// The latest event time of what passed in this window.
-        passed_last_ms: i64,
-        /// Alerts in the window, 0 if none was ever seen; alerts held back since one passed.
-        counted_and_withheld: (u32, u32),
+        /// How far it has come.
+        progress: Progress,
+    }
+}
+
+/// How far a window has come: the latest event time of what passed in it, after its start, and the count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    passed_after_ms: u32,
+    count: Count,
+}
+
+/// While a window counts nothing is held back, and while it holds back its count does not matter any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Count {
+    /// Alerts in the window, 0 if none was ever seen.
+    Passed(u32),
+    /// Alerts held back since one passed.
+    Withheld(u32),
+}
+
+impl Default for Count {
+    fn default() -> Self {
+        Self::Passed(0)
+    }
+}
+
+/// The bit that tells one count from the other; they take the bits below it.
+const WITHHELD_BIT: u32 = 1 << 31;
+const COUNT_MAX: u32 = WITHHELD_BIT - 1;
+
+impl Word for Progress {
+    #[inline]
+    fn from_word(word: u64) -> Self {
+        let (passed_after_ms, count) = <(u32, u32)>::from_word(word);
+        let number = count & COUNT_MAX;
+        Self { passed_after_ms, count: if count == number { Count::Passed(number) } else { Count::Withheld(number) } }
+    }
+
+    #[inline]
+    fn to_word(self) -> u64 {
+        let count = match self.count {
+            Count::Passed(number) => number,
+            Count::Withheld(number) => number | WITHHELD_BIT,
+        };
+        (self.passed_after_ms, count).to_word()
     }
 }
 
@@ -64,8 +108,11 @@ struct Parameters {
     exclude_codes: CodeSet,
 }
 
-/// A year: longer windows are a mistake in the unit.
-const SECONDS_MAX: u32 = 31_536_000;
+/// Thirty days: longer windows are a mistake in the unit. Their milliseconds fit 32 bits.
+const SECONDS_MAX: u32 = 2_592_000;
+
+/// More alerts of one device and code are a storm, whoever asks.
+const MORE_THAN_MAX: u32 = 1_000_000;
 
 /// A day: how late an alert may come and still count in the current window.
 const LATE_MS_MAX: i64 = 86_400_000;
@@ -79,14 +126,15 @@ impl Rule for Storm {
         summary: "Thins out storms of the same alert from the same device, and counts what it withholds",
         parameters_schema: include_str!("../parameters.schema.json"),
         state_key: StateKey::DeviceAndCode,
-        state_version: 0,
+        state_version: 1,
         reads: Columns { occurred_ms: true, ..Columns::NONE },
     };
 
     fn new(parameters: &str) -> Result<Self, String> {
         let Parameters { more_than, window_s, period_s, exclude_codes } = weir::parameters(parameters)?;
-        if more_than == 0 {
-            return Err("more_than: expected at least 1, found 0: the first alert of a window always passes".to_owned());
+        if !(1..=MORE_THAN_MAX).contains(&more_than) {
+            let allowed = format!("from 1 (the first alert of a window always passes) to {MORE_THAN_MAX}");
+            return Err(format!("more_than: expected {allowed}, found {more_than}"));
         }
         let window_ms = milliseconds("window_s", window_s)?;
         let period_ms = milliseconds("period_s", period_s)?;
@@ -98,24 +146,29 @@ impl Rule for Storm {
         if self.exclude_codes.contains(alert.code) {
             return Verdict::Forward;
         }
-        let at_ms = alert.occurred_ms;
-        let (mut counted, withheld) = seen.counted_and_withheld;
+        let Progress { mut passed_after_ms, count } = seen.progress;
+        let (passed, withheld) = match count {
+            Count::Passed(number) => (number, 0),
+            Count::Withheld(number) => (self.more_than, number),
+        };
         // Event times come from devices: they may be anything, so differences must not overflow.
-        let since_start_ms = at_ms.saturating_sub(seen.window_start_ms);
-        if counted == 0 || since_start_ms >= self.window_ms || since_start_ms < -LATE_MS_MAX {
-            seen.window_start_ms = at_ms;
-            seen.passed_last_ms = at_ms;
-            counted = 0;
+        let mut since_start_ms = alert.occurred_ms.saturating_sub(seen.window_start_ms);
+        let mut counted = passed + 1;
+        if count == Count::Passed(0) || since_start_ms >= self.window_ms || since_start_ms < -LATE_MS_MAX {
+            seen.window_start_ms = alert.occurred_ms;
+            (since_start_ms, passed_after_ms, counted) = (0, 0, 1);
         }
-        counted = counted.saturating_add(1);
-        let period_is_over = at_ms.saturating_sub(seen.passed_last_ms) >= self.period_ms;
-        if counted <= self.more_than || period_is_over {
-            seen.passed_last_ms = seen.passed_last_ms.max(at_ms);
-            seen.counted_and_withheld = (counted, 0);
-            return Verdict::ForwardFor { withheld };
+        let is_storm = counted > self.more_than;
+        if is_storm && since_start_ms - i64::from(passed_after_ms) < self.period_ms {
+            let count = Count::Withheld((withheld + 1).min(COUNT_MAX));
+            seen.progress = Progress { passed_after_ms, count };
+            return Verdict::Suppress(Reason::Storm);
         }
-        seen.counted_and_withheld = (counted, withheld.saturating_add(1));
-        Verdict::Suppress(Reason::Storm)
+        // Within the window, so it fits.
+        let passed_after_ms = passed_after_ms.max(since_start_ms.max(0) as u32);
+        let count = if is_storm { Count::Withheld(0) } else { Count::Passed(counted) };
+        seen.progress = Progress { passed_after_ms, count };
+        Verdict::ForwardFor { withheld }
     }
 }
 

@@ -126,15 +126,47 @@ fn withheld_adds_up_to_what_was_held_back() {
     }
 }
 
+/// The words outlive the parameters: whatever a window has counted or withheld, the next rule takes it on.
+#[test]
+fn new_parameters_take_over_the_account() {
+    let with = |more_than: u32| {
+        Storm::new(&format!(r#"{{"more_than": {more_than}, "window_s": 100, "period_s": 20}}"#)).unwrap()
+    };
+    for (before, after) in [(3, 10), (3, 1), (1, 1_000_000)] {
+        let mut seen = Seen::default();
+        let mut account = 0_i64;
+        let mut judge = |rule: &Storm, second: i64| match rule.evaluate(&at_s(second), &mut seen) {
+            Verdict::Suppress(_) => account += 1,
+            Verdict::ForwardFor { withheld } => account -= i64::from(withheld),
+            Verdict::Forward => {}
+        };
+        (0..10).for_each(|second| judge(&with(before), second));
+        (10..30).for_each(|second| judge(&with(after), second));
+        judge(&with(after), 1000);
+        assert_eq!(account, 0, "{before}, then {after}");
+    }
+}
+
+#[test]
+fn a_window_and_its_count_fit_two_words() {
+    assert_eq!(<Seen as weir::State>::WORDS, 2);
+    for count in [Count::Passed(0), Count::Passed(COUNT_MAX), Count::Withheld(0), Count::Withheld(COUNT_MAX)] {
+        let progress = Progress { passed_after_ms: SECONDS_MAX * 1000, count };
+        assert_eq!(Progress::from_word(progress.to_word()), progress);
+    }
+    assert_eq!(Progress::default().to_word(), 0);
+}
+
 #[test]
 fn numbers_out_of_range_are_refused() {
     let refusal = |more_than: i64, window_s: i64, period_s: i64| {
         let text = format!(r#"{{"more_than": {more_than}, "window_s": {window_s}, "period_s": {period_s}}}"#);
         Storm::new(&text).unwrap_err()
     };
-    assert!(refusal(0, 1, 1).starts_with("more_than: expected at least 1"));
-    assert!(refusal(1, 0, 1).starts_with("window_s: expected seconds from 1 to 31536000, found 0"));
-    assert!(refusal(1, 1, 31_536_001).starts_with("period_s: "));
+    assert!(refusal(0, 1, 1).starts_with("more_than: expected from 1 (the"));
+    assert!(refusal(1_000_001, 1, 1).ends_with("to 1000000, found 1000001"));
+    assert!(refusal(1, 0, 1).starts_with("window_s: expected seconds from 1 to 2592000, found 0"));
+    assert!(refusal(1, 1, 2_592_001).starts_with("period_s: "));
     assert!(refusal(-1, 1, 1).starts_with("more_than: invalid value"));
     assert!(Storm::new(r#"{"more_than": 1, "window_s": 60}"#).unwrap_err().contains("missing field `period_s`"));
     assert!(Storm::new(r#"{"more_then": 1}"#).unwrap_err().contains("unknown field `more_then`"));
@@ -148,6 +180,7 @@ fn the_schema_names_what_is_read() {
     assert_eq!(names, ["exclude_codes", "more_than", "period_s", "window_s"]);
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(schema["properties"]["window_s"]["maximum"], SECONDS_MAX);
+    assert_eq!(schema["properties"]["more_than"]["maximum"], MORE_THAN_MAX);
     for example in schema["examples"].as_array().unwrap() {
         Storm::new(&example.to_string()).unwrap();
     }
