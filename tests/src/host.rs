@@ -23,11 +23,17 @@ pub struct Host {
 impl Host {
     /// Starts `binary serve` on a folder and waits until it listens.
     pub fn start(binary: &str, data: &Path) -> Self {
+        Self::start_with(binary, data, &[])
+    }
+
+    /// The same, with settings by their names in the environment.
+    pub fn start_with(binary: &str, data: &Path, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(binary)
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .env("WEIR_LOG", "warn")
             .env_remove("WEIR_RTDS")
+            .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary starts");
