@@ -1,6 +1,6 @@
 //! The commands of `weir`, one file each: clients of the gRPC protocol like anybody else, and the host itself.
 //!
-//! It must not know the engine: all but `serve` speak only to a server. Invariants: results go to stdout, everything
+//! It must not know the engine: all but `serve` and the compiler it starts speak only to a server. Invariants: results go to stdout, everything
 //! else to stderr; text from a server or a file is freed of control characters before a terminal sees it.
 
 use clap::{Parser, Subcommand};
@@ -58,21 +58,29 @@ enum Command {
     /// Counted is by time of receipt, so --since and --until are whole hours. A table leaves out the columns
     /// represented, overruled and withheld where they add nothing; JSON always has them.
     Count(count::Args),
+    /// Compile a component from stdin to stdout: what a host starts for each upload.
+    #[command(hide = true)]
+    CompileWorker,
 }
 
 /// Runs one command to its end.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     let Cli { session, command } = cli;
-    if let Command::Serve(args) = command {
-        return serve::run(args);
+    match command {
+        Command::Serve(args) => serve::run(args),
+        Command::CompileWorker => crate::plugin::compile_stdin().map_err(|error| Failure::internal(error.to_string())),
+        command => run_client(session, command),
     }
+}
+
+fn run_client(session: Session, command: Command) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::internal(format!("the asynchronous runtime does not start: {error}")))?;
     runtime.block_on(async {
         match command {
-            Command::Serve(_) => Ok(()),
+            Command::Serve(_) | Command::CompileWorker => Ok(()),
             Command::Plugin(command) => plugin::run(&session, command).await,
             Command::Rule(command) => rule::run(&session, command).await,
             Command::Device(command) => device::run(&session, command).await,

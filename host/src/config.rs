@@ -91,6 +91,14 @@ pub struct GroupLimits {
 pub struct PluginLimits {
     /// Size of an uploaded component, in bytes. Default: 32 MiB; 1 KiB to 256 MiB.
     pub upload_bytes_max: usize,
+    /// How long compiling a component may take, in milliseconds. Default: 60,000; 100 to 3,600,000.
+    pub compile_ms_max: u64,
+    /// Processor time of it, in seconds. Default: 60; 1 to 3,600.
+    pub compile_cpu_s_max: u64,
+    /// Address space of the process that does it, in bytes. Default: 2 GiB; 256 MiB to 1 TiB.
+    pub compile_memory_bytes_max: u64,
+    /// Machine code that comes of it, in bytes. Default: 256 MiB; 1 MiB to 4 GiB.
+    pub compiled_bytes_max: u64,
     /// Plugins kept. Default: 256; 1 to 10,000.
     pub plugins_max: usize,
     /// Rules, whatever their mode. Default: 64; 1 to 1,000.

@@ -16,8 +16,6 @@
 //! listing` > `plugin store intake admit` > `domain config`. One module owns each foreign technology: `plugin`
 //! wasmtime, `store` redb, `grpc` and `cli` tonic.
 
-#![forbid(unsafe_code)]
-
 pub mod admit;
 pub mod books;
 pub mod cli;

@@ -7,9 +7,12 @@
 //! ```text
 //!  bytes ──load──> Plugin ──judge──> domain::Judge
 //!           │         └──instantiate──> Instance ──call──> Outcome, checked
-//!           └──> Refusal
+//!           ├──> Refusal
+//!           └── a process of its own compiles; what it made is kept under a MAC
 //! ```
 
+mod artefacts;
+mod compile;
 mod contract;
 mod describe;
 mod engine;
@@ -19,6 +22,7 @@ mod load;
 mod meter;
 mod refusal;
 mod text;
+mod worker;
 
 #[cfg(test)]
 mod tests;
@@ -26,3 +30,4 @@ mod tests;
 pub use engine::{Sandbox, SandboxError};
 pub use instance::{Instance, Plugin};
 pub use refusal::{CheckError, Refusal};
+pub use worker::compile_stdin;

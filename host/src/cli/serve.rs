@@ -23,6 +23,7 @@ use crate::{
     config::{Config, Overrides},
     grpc,
     pipeline::{self, Handle, Runner, StartError, Status},
+    plugin::SandboxError,
 };
 
 /// Says what is logged: a level, or levels by module.
@@ -108,7 +109,9 @@ fn not_started(config: &Config, error: &StartError) -> Failure {
     let message = format!("{}: {error}", config.data_dir.display());
     match error {
         // A folder that cannot be written, a store in use, a format of another version: the caller's to mend.
-        StartError::Store(_) | StartError::ProtectedCodes(_) => Failure::usage(message),
+        StartError::Store(_)
+        | StartError::ProtectedCodes(_)
+        | StartError::Sandbox(SandboxError::Artefacts { .. } | SandboxError::Setting { .. }) => Failure::usage(message),
         _ => Failure::internal(message),
     }
 }

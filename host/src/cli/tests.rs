@@ -39,7 +39,7 @@ fn every_client_command_has_an_example() {
         let path = format!("{path} {}", command.get_name());
         let verbs: Vec<_> = command.get_subcommands().collect();
         assert!(command.get_about().is_some(), "{path} does not say what it does");
-        if verbs.is_empty() && command.get_name() != "serve" {
+        if verbs.is_empty() && command.get_name() != "serve" && !command.is_hide_set() {
             assert!(command.get_after_help().is_some(), "{path} has no example");
         }
         verbs.into_iter().for_each(|verb| check(verb, &path));

@@ -58,6 +58,10 @@ impl Default for PluginLimits {
     fn default() -> Self {
         Self {
             upload_bytes_max: 32 << 20,
+            compile_ms_max: 60_000,
+            compile_cpu_s_max: 60,
+            compile_memory_bytes_max: 2 << 30,
+            compiled_bytes_max: 256 << 20,
             plugins_max: 256,
             rules_max: 64,
             memory_bytes_max: 64 << 20,

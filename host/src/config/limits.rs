@@ -97,6 +97,10 @@ fn group_limits(limits: &GroupLimits) -> Vec<Limit> {
 fn plugin_limits(limits: &PluginLimits) -> Vec<Limit> {
     let PluginLimits {
         upload_bytes_max,
+        compile_ms_max,
+        compile_cpu_s_max,
+        compile_memory_bytes_max,
+        compiled_bytes_max,
         plugins_max,
         rules_max,
         memory_bytes_max,
@@ -113,6 +117,10 @@ fn plugin_limits(limits: &PluginLimits) -> Vec<Limit> {
     } = limits.clone();
     vec![
         limit("plugins.upload_bytes_max", upload_bytes_max as u64, KIB..=256 * MIB, "bytes"),
+        limit("plugins.compile_ms_max", compile_ms_max, 100..=3_600_000, "milliseconds"),
+        limit("plugins.compile_cpu_s_max", compile_cpu_s_max, 1..=3_600, "seconds"),
+        limit("plugins.compile_memory_bytes_max", compile_memory_bytes_max, 256 * MIB..=TIB, "bytes"),
+        limit("plugins.compiled_bytes_max", compiled_bytes_max, MIB..=4 * GIB, "bytes"),
         limit("plugins.plugins_max", plugins_max as u64, 1..=10_000, "plugins"),
         limit("plugins.rules_max", rules_max as u64, 1..=1_000, "rules"),
         limit("plugins.memory_bytes_max", memory_bytes_max as u64, MIB..=GIB, "bytes"),

@@ -23,7 +23,7 @@ use crate::{
         open::Parts,
         shared::{Clock, Shared},
     },
-    plugin::Sandbox,
+    plugin::{self, Sandbox},
     registry::{RuleView, Source},
     store,
 };
@@ -194,7 +194,7 @@ impl Handle {
         let started = Instant::now();
         let load = move || (sandbox.load(&bytes, now_ms), bytes);
         let (loaded, bytes) = blocking(load).await?;
-        let plugin = loaded.map_err(|why| Refusal::invalid("chunk", why.to_string()))?;
+        let plugin = loaded.map_err(refused_upload)?;
         let took = started.elapsed();
         let source = Box::new(Source::Component(plugin));
         let info = self.ask(|reply| Command::AddPlugin(source, bytes, reply)).await?;
@@ -324,6 +324,14 @@ impl Handle {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
     tokio::task::spawn_blocking(work).await.map_err(|why| Refusal::Internal(format!("a blocking task failed: {why}")))
+}
+
+fn refused_upload(why: plugin::Refusal) -> Refusal {
+    match why {
+        plugin::Refusal::Busy { .. } => Refusal::Exhausted(why.to_string()),
+        plugin::Refusal::Worker { .. } => Refusal::Internal(why.to_string()),
+        _ => Refusal::invalid("chunk", why.to_string()),
+    }
 }
 
 fn internal(error: store::Error) -> Refusal {

@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeSet,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -26,6 +26,12 @@ use crate::{
     registry::{MissingPlugin, Registry, Source, Sources},
     store::{self, Reader, Snapshot, Store},
 };
+
+/// This very program, even where its file has been replaced since it was started.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
+/// Where compiled plugins are kept, in the data folder.
+const COMPILED_FOLDER: &str = "compiled";
 
 /// How to open the store; called again after it ran out of room.
 pub type Opener = Box<dyn Fn() -> Result<Store, store::Error> + Send>;
@@ -49,7 +55,8 @@ pub struct Parts {
 impl Parts {
     /// A store in the data folder, the system's clock.
     pub fn new(config: Config) -> Result<Self, StartError> {
-        let sandbox = Sandbox::new(&config.plugins)?;
+        let sandbox =
+            Sandbox::confined(&config.plugins, Path::new(OWN_PROGRAM), &config.data_dir.join(COMPILED_FOLDER))?;
         let path = config.data_dir.join(store::FILE_NAME);
         let (limits, acks_kept) = (config.store.clone(), acks_kept(&config));
         Ok(Self {
@@ -194,7 +201,7 @@ fn publish(
     *shared.reader.write() = Some(reader);
 }
 
-/// Compiles every plugin of the store: any of them may be named by a rule or by the log's tail.
+/// Loads every plugin of the store: any of them may be named by a rule or by the log's tail.
 fn load_sources(parts: &Parts, registry: &Registry, reader: &Reader) -> Result<Sources, StartError> {
     let mut sources: Sources = parts.natives.iter().map(|native| (native.info().digest, native.clone())).collect();
     let named: BTreeSet<Digest> =
@@ -207,6 +214,7 @@ fn load_sources(parts: &Parts, registry: &Registry, reader: &Reader) -> Result<S
             Err(refusal) => tracing::warn!(plugin = info.name, %refusal, "a plugin that no rule ever used is refused"),
         }
     }
+    parts.sandbox.sweep();
     Ok(sources)
 }
 

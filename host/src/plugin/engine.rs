@@ -5,6 +5,7 @@
 
 use std::{
     fmt,
+    path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
@@ -14,7 +15,7 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails, WasmFeatures,
 };
 
-use super::{meter::TICK_MS, text::clean};
+use super::{compile::Compiler, meter::TICK_MS, text::clean};
 use crate::config::PluginLimits;
 
 /// Instances that live at once; whoever wants one more waits. A handful is enough: a call takes microseconds to
@@ -72,6 +73,14 @@ pub enum SandboxError {
              instances: see that neither ulimit -v nor the container forbids it"
     )]
     Engine(String),
+    /// Compiled plugins cannot be kept.
+    #[error("compiled plugins cannot be kept in {folder}: {error}")]
+    Artefacts {
+        /// Where.
+        folder: String,
+        /// Why not.
+        error: String,
+    },
 }
 
 /// What a sandbox and its plugins share.
@@ -79,15 +88,40 @@ pub(super) struct Host {
     pub(super) engine: Engine,
     pub(super) limits: PluginLimits,
     pub(super) slots: Arc<Slots>,
+    pub(super) compiler: Compiler,
     _ticker: Ticker,
 }
 
 impl Sandbox {
-    /// Starts the engine and its clock.
+    /// Starts the engine and its clock. It compiles in this process: only for components that are trusted not to be
+    /// made to harm a compiler.
     ///
     /// # Errors
     /// A limit that no engine can hold, or an engine that cannot be had on this machine.
     pub fn new(limits: &PluginLimits) -> Result<Self, SandboxError> {
+        Self::with(limits, Compiler::Here)
+    }
+
+    /// The same, but components are compiled by processes of `program`, a `weir`, each under limits of its own, and
+    /// what they make is kept in `folder`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), or a folder that cannot be used.
+    pub fn confined(limits: &PluginLimits, program: &Path, folder: &Path) -> Result<Self, SandboxError> {
+        let failed = |error: std::io::Error| SandboxError::Artefacts {
+            folder: folder.display().to_string(),
+            error: error.to_string(),
+        };
+        let compiler = Compiler::elsewhere(program, folder, limits).map_err(failed)?;
+        Self::with(limits, compiler)
+    }
+
+    /// Removes kept code that no component loaded since the start has asked for.
+    pub fn sweep(&self) {
+        self.0.compiler.sweep();
+    }
+
+    fn with(limits: &PluginLimits, compiler: Compiler) -> Result<Self, SandboxError> {
         let setting = |field, value, allowed| Err(SandboxError::Setting { field, value, allowed });
         if !(1..=STACK_BYTES_MAX).contains(&limits.stack_bytes_max) {
             return setting("stack_bytes_max", limits.stack_bytes_max, "from 1 to 1048576");
@@ -99,10 +133,12 @@ impl Sandbox {
             return setting("table_entries_max", limits.table_entries_max, "from 1 to 10000000");
         }
         let failed = |error: wasmtime::Error| SandboxError::Engine(clean(&format!("{error:#}"), 400));
-        let engine = Engine::new(&engine_config(limits)).map_err(failed)?;
+        let mut config = compiler_config(limits);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+        let engine = Engine::new(&config).map_err(failed)?;
         let ticker = Ticker::start(engine.clone()).map_err(|error| SandboxError::Engine(error.to_string()))?;
         let slots = Arc::new(Slots { free: Mutex::new(INSTANCES_MAX), freed: Condvar::new() });
-        Ok(Self(Arc::new(Host { engine, limits: limits.clone(), slots, _ticker: ticker })))
+        Ok(Self(Arc::new(Host { engine, limits: limits.clone(), slots, compiler, _ticker: ticker })))
     }
 }
 
@@ -112,7 +148,8 @@ impl fmt::Debug for Sandbox {
     }
 }
 
-fn engine_config(limits: &PluginLimits) -> Config {
+/// All that code depends on: whoever compiles must have the same.
+pub(super) fn compiler_config(limits: &PluginLimits) -> Config {
     let mut config = Config::new();
     config
         .wasm_features(WasmFeatures::all(), false)
@@ -127,8 +164,7 @@ fn engine_config(limits: &PluginLimits) -> Config {
         .wasm_backtrace_max_frames(None)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .generate_address_map(false)
-        .memory_init_cow(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+        .memory_init_cow(true);
     config
 }
 

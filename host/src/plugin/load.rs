@@ -3,11 +3,7 @@
 //! It must not know who uploaded them or where they are kept. Invariant: the guest runs only after its size, its form,
 //! its imports and its exports were found right, and then only under the limits of a call.
 
-use std::{
-    any::Any,
-    panic::{self, AssertUnwindSafe},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::{
@@ -30,13 +26,13 @@ const MAGIC: &[u8] = b"\0asm";
 const CORE_VERSION: &[u8] = &[1, 0, 0, 0];
 
 /// Bytes of a detail that comes from the compiler.
-const DETAIL_BYTES_MAX: usize = 400;
+pub(super) const DETAIL_BYTES_MAX: usize = 400;
 
 /// Imports named in a refusal.
 const IMPORTS_NAMED_MAX: usize = 5;
 
 impl Sandbox {
-    /// Checks a component, compiles it and asks it to describe itself. It may take seconds for a large component, so
+    /// Checks a component, compiles it and asks it to describe itself. It may take as long as `compile_ms_max` says, so
     /// do not call it where alerts wait.
     ///
     /// # Errors
@@ -44,7 +40,7 @@ impl Sandbox {
     pub fn load(&self, bytes: &[u8], uploaded_ms: Millis) -> Result<Plugin, Refusal> {
         let host = Arc::clone(&self.0);
         check_form(bytes, host.limits.upload_bytes_max)?;
-        let component = compile(&host.engine, bytes)?;
+        let component = host.compiler.component(&host.engine, bytes)?;
         check_imports(&host.engine, &component)?;
         let exports = [DESCRIBE, CHECK, EVALUATE].map(|name| export(&component, name));
         let [describe, check, evaluate] = exports;
@@ -72,24 +68,6 @@ fn check_form(bytes: &[u8], bytes_max: usize) -> Result<(), Refusal> {
         return Err(Refusal::NotWasm { start });
     };
     if version.starts_with(CORE_VERSION) { Err(Refusal::CoreModule) } else { Ok(()) }
-}
-
-fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, Refusal> {
-    match guarded(|| Component::from_binary(engine, bytes)) {
-        Ok(compiled) => compiled.map_err(|error| malformed(&error)),
-        Err(panic) => Err(Refusal::CompilerPanic { detail: clean(&panic, DETAIL_BYTES_MAX) }),
-    }
-}
-
-/// Runs the compiler and turns a panic of it into its message. There are known inputs over which it panics instead of
-/// returning an error, and an upload must not take the host along. Nothing of a failed compilation is used again.
-fn guarded<T>(compile: impl FnOnce() -> T) -> Result<T, String> {
-    panic::catch_unwind(AssertUnwindSafe(compile)).map_err(|panic| panic_text(panic.as_ref()))
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("it did not say why").to_owned()
 }
 
 /// An interface of which only types are imported is no import of anything: every component that is built against the
@@ -133,19 +111,6 @@ fn export(component: &Component, name: &'static str) -> Result<ComponentExportIn
     Err(Refusal::WrongExport { name, what: format!("it is {kind}, not a function") })
 }
 
-fn malformed(error: &wasmtime::Error) -> Refusal {
+pub(super) fn malformed(error: &wasmtime::Error) -> Refusal {
     Refusal::Malformed { detail: clean(&format!("{error:#}"), DETAIL_BYTES_MAX) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_of_the_compiler_becomes_its_message() {
-        assert_eq!(guarded(|| 5), Ok(5));
-        assert_eq!(guarded(|| panic!("plain")), Err::<(), _>("plain".to_owned()));
-        assert_eq!(guarded(|| panic!("{} {}", "with", 1)), Err::<(), _>("with 1".to_owned()));
-        assert_eq!(guarded(|| panic::panic_any(7)), Err::<(), _>("it did not say why".to_owned()));
-    }
 }

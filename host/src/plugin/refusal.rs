@@ -49,6 +49,36 @@ pub enum Refusal {
         /// The panic's message.
         detail: String,
     },
+    /// Compiling it took too long.
+    #[error(
+        "compiling the component took more than {limit}, and was stopped: make its functions smaller, or raise the limit"
+    )]
+    CompileTime {
+        /// The limit that was reached, with its setting.
+        limit: String,
+    },
+    /// Compiling it took too much memory, or made too much code.
+    #[error(
+        "compiling the component took more than {limit}, and was stopped: make its functions smaller, or raise the limit"
+    )]
+    CompileMemory {
+        /// The limit that was reached, with its setting.
+        limit: String,
+    },
+    /// Enough are being compiled already.
+    #[error(
+        "{at_once} components are being compiled already, which is as many as are compiled at once: try again in a while"
+    )]
+    Busy {
+        /// How many.
+        at_once: usize,
+    },
+    /// The process that compiles could not do its work; the component is not to blame.
+    #[error("the process that compiles plugins failed: {detail}")]
+    Worker {
+        /// How.
+        detail: String,
+    },
     /// It wants something from outside.
     #[error("the component imports {}{}, and a rule may import no function, resource or module: it is a pure function \
              of its arguments.{}", names.join(", "), and_more(*more), import_advice(names))]

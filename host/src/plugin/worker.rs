@@ -1,0 +1,189 @@
+//! A process that compiles one component: this side starts it, the other side is it.
+//!
+//! It must not know what becomes of the code. Invariant: whatever a component does to the compiler, this process gets
+//! code or a refusal within the time and memory that the limits allow, and no process is left behind. The worker knows
+//! no store, no key and no client: it has a pipe to read from and one to answer on.
+
+use std::{
+    io::{self, Read, Write},
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use rustix::process::Signal;
+
+use super::{load::DETAIL_BYTES_MAX, refusal::Refusal, text::clean};
+use crate::config::PluginLimits;
+
+mod confined;
+
+pub use confined::compile_stdin;
+
+/// The command that makes a `weir` such a process.
+const WORKER: &str = "compile-worker";
+
+/// Components compiled at once. Each may use all processors and much memory.
+const AT_ONCE: usize = 2;
+
+/// Bytes that are read of what a worker says on stderr.
+const SAID_BYTES_MAX: u64 = 4096;
+
+/// What the allocator, the thread library and the engine say on stderr where memory is denied.
+const DENIED: [&str; 4] = ["memory allocation of", "Cannot allocate memory", "os error 12", "WouldBlock"];
+
+/// How an answer begins.
+const CODE: u8 = 0;
+const REFUSED: u8 = 1;
+const PANICKED: u8 = 2;
+
+/// Starts workers.
+pub(super) struct Worker {
+    program: PathBuf,
+    limits: PluginLimits,
+    running: AtomicUsize,
+}
+
+impl Worker {
+    /// Of a program that is a `weir`.
+    pub(super) fn new(program: &Path, limits: &PluginLimits) -> Self {
+        Self { program: program.to_owned(), limits: limits.clone(), running: AtomicUsize::new(0) }
+    }
+
+    /// Machine code of a component.
+    pub(super) fn compile(&self, component: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let _turn = Turn::take(&self.running)?;
+        let failed = |error: io::Error| Refusal::Worker { detail: format!("{}: {error}", self.program.display()) };
+        let child = self.start().map_err(failed)?;
+        let ended = self.talk(child, component).map_err(failed)?;
+        self.judge(ended)
+    }
+
+    fn start(&self) -> io::Result<Child> {
+        Command::new(&self.program)
+            .arg(WORKER)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+    }
+
+    fn talk(&self, mut child: Child, component: &[u8]) -> io::Result<Ended> {
+        let header = serde_json::to_string(&self.limits).map_err(io::Error::other)?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(mut stdin), Some(stdout), Some(stderr)) = pipes else {
+            return Err(io::Error::other("its pipes are gone"));
+        };
+        let answer_bytes_max = self.limits.compiled_bytes_max + 1;
+        thread::scope(|scope| {
+            // A worker that ends before it has read everything says why in its answer.
+            scope.spawn(move || {
+                let _ = writeln!(stdin, "{header}").and_then(|()| stdin.write_all(component));
+            });
+            let said = scope.spawn(move || read(stderr, SAID_BYTES_MAX).unwrap_or_default());
+            let (sender, answer) = mpsc::channel();
+            scope.spawn(move || sender.send(read(stdout, answer_bytes_max + 1)));
+            let answer = answer.recv_timeout(Duration::from_millis(self.limits.compile_ms_max));
+            let too_large = |bytes: &Vec<u8>| bytes.len() as u64 > answer_bytes_max;
+            let stopped = match &answer {
+                Ok(answer) => answer.as_ref().is_ok_and(too_large).then_some(Stopped::TooLarge),
+                Err(_) => Some(Stopped::Late),
+            };
+            // Killed or ended, its pipes are closed then, and with them the threads come to their end.
+            if stopped.is_some() {
+                let _ = child.kill();
+            }
+            let status = child.wait()?;
+            let said = said.join().unwrap_or_default();
+            Ok(Ended { answer: answer.unwrap_or_else(|_| Ok(Vec::new()))?, stopped, status, said })
+        })
+    }
+
+    /// What a worker's end means.
+    fn judge(&self, ended: Ended) -> Result<Vec<u8>, Refusal> {
+        let limits = &self.limits;
+        let Ended { mut answer, stopped, status, said } = ended;
+        let said = clean(String::from_utf8_lossy(&said).trim(), DETAIL_BYTES_MAX);
+        let memory = |bytes, setting| Refusal::CompileMemory { limit: format!("{bytes} bytes (plugins.{setting})") };
+        match stopped {
+            Some(Stopped::TooLarge) => return Err(memory(limits.compiled_bytes_max, "compiled_bytes_max")),
+            Some(Stopped::Late) => {
+                let limit = format!("{} ms (plugins.compile_ms_max)", limits.compile_ms_max);
+                return Err(Refusal::CompileTime { limit });
+            }
+            None => {}
+        }
+        if status.signal() == Some(Signal::XCPU.as_raw()) {
+            let limit = format!("{} s of processor time (plugins.compile_cpu_s_max)", limits.compile_cpu_s_max);
+            return Err(Refusal::CompileTime { limit });
+        }
+        // Killed, and not by us: the system is short of memory.
+        let failed = !status.success() || answer.first() == Some(&PANICKED);
+        let out_of_memory = status.signal() == Some(Signal::KILL.as_raw()) || DENIED.iter().any(|it| said.contains(it));
+        if failed && out_of_memory {
+            return Err(memory(limits.compile_memory_bytes_max, "compile_memory_bytes_max"));
+        }
+        if !status.success() {
+            return Err(Refusal::CompilerPanic { detail: format!("{status}: {said}") });
+        }
+        if answer.is_empty() {
+            return Err(Refusal::Worker { detail: format!("it gave no answer: {said}") });
+        }
+        let body = answer.split_off(1);
+        let detail =
+            clean(&String::from_utf8_lossy(&body[..body.len().min(SAID_BYTES_MAX as usize)]), DETAIL_BYTES_MAX);
+        match answer[0] {
+            CODE => Ok(body),
+            PANICKED => Err(Refusal::CompilerPanic { detail }),
+            _ => Err(Refusal::Malformed { detail }),
+        }
+    }
+}
+
+/// Why a worker was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stopped {
+    Late,
+    TooLarge,
+}
+
+/// A worker that is gone, and what it left.
+struct Ended {
+    answer: Vec<u8>,
+    stopped: Option<Stopped>,
+    status: ExitStatus,
+    said: Vec<u8>,
+}
+
+fn read(from: impl Read, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(bytes_max).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// One of the workers that may run at once, given back on drop.
+struct Turn<'a>(&'a AtomicUsize);
+
+impl<'a> Turn<'a> {
+    fn take(running: &'a AtomicUsize) -> Result<Self, Refusal> {
+        let one_more = |running: usize| (running < AT_ONCE).then_some(running + 1);
+        match running.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more) {
+            Ok(_) => Ok(Self(running)),
+            Err(_) => Err(Refusal::Busy { at_once: AT_ONCE }),
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
