@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    domain::{Digest, Judge, Mode, PluginInfo, Position, Revision, Rule, RuleRevision, Scope},
+    domain::{Digest, Judge, Millis, Mode, PluginInfo, Position, Revision, Rule, RuleRevision, Scope},
     evaluate::{Chain, ChainRule, CodeSet, Filter},
     plugin::Plugin,
 };
@@ -38,6 +38,25 @@ pub struct RuleView {
     pub fault_count: u64,
     /// The last failure.
     pub last_fault: String,
+}
+
+/// A change to a rule, as its users see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RevisionView {
+    /// Its number.
+    pub revision: Revision,
+    /// Name of the rule.
+    pub name: String,
+    /// It holds from here on.
+    pub since: Position,
+    /// When it was made.
+    pub made_ms: Millis,
+    /// Who made it.
+    pub who: String,
+    /// Why.
+    pub why: String,
+    /// The rule from then on; `None` where it was removed.
+    pub rule: Option<RuleView>,
 }
 
 /// Where a rule's judge comes from.
@@ -144,6 +163,12 @@ impl Registry {
     /// One revision.
     pub fn revision(&self, revision: Revision) -> Option<&RuleRevision> {
         self.revisions.binary_search_by_key(&revision, |entry| entry.revision).ok().map(|at| &self.revisions[at])
+    }
+
+    /// The revisions of one rule before a number, newest first.
+    pub fn history(&self, name: &str, before: Revision) -> impl Iterator<Item = &RuleRevision> {
+        let end = self.revisions.partition_point(|entry| entry.revision < before);
+        self.revisions[..end].iter().rev().filter(move |entry| entry.name == name)
     }
 
     /// All revisions in order.

@@ -117,6 +117,7 @@ pub fn rule(name: &str, n: u64, order: u32) -> RuleRequest {
         scope: Scope::default(),
         mode: Mode::Active,
         order: Some(order),
+        why: String::new(),
     }
 }
 
@@ -129,7 +130,7 @@ pub async fn perform(handle: &Handle, step: &Step) -> Result<Option<weir_host::d
         }
         Step::Hold(code) => handle.set_rule(rule("hold", u64::from(*code), 1)).await.map(|_| None),
         Step::Every(n) => handle.set_rule(rule("every", *n, 3)).await.map(|_| None),
-        Step::RemoveEvery => match handle.remove_rule("every").await {
+        Step::RemoveEvery => match handle.remove_rule("every", String::new()).await {
             Ok(_) | Err(Refusal::NotFound(_)) => Ok(None),
             Err(refusal) => Err(refusal),
         },

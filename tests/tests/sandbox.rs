@@ -35,6 +35,7 @@ fn rule(name: &str, parameters: &str, order: u32) -> RuleRequest {
         scope: Scope::default(),
         mode: Mode::Active,
         order: Some(order),
+        why: String::new(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `weir rule`: set, list and remove rules.
+//! `weir rule`: set, list and remove rules, see what they were and go back to it.
 //!
 //! It must not know what parameters mean: the plugin checks them.
 
@@ -11,7 +11,7 @@ use weir_proto::v1::{self, rule_service_client::RuleServiceClient};
 use super::{
     Failure, Session, arguments, input,
     session::MESSAGE_BYTES_MAX,
-    view::rule::{self, Removal, Rule},
+    view::rule::{self, Removal, Rule, RuleRevision},
 };
 use crate::domain::{AlertCode, OperatorId};
 
@@ -34,13 +34,40 @@ pub(super) enum Command {
     Remove {
         /// Name of the rule.
         name: String,
+        /// Why, for the rule's history.
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        why: String,
+    },
+    /// List what a rule was and is, newest first: who changed it, when and why.
+    #[command(after_help = "Example:\n  weir rule history high-volts")]
+    History {
+        /// Name of the rule; one that was removed has a history too.
+        name: String,
+        /// At most so many changes.
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        limit: u32,
+    },
+    /// Set a rule again as it was in one of its revisions.
+    ///
+    /// It is a new revision, from the next alert on. The rule goes on with the state it has, where that still means the
+    /// same to the plugin of that revision.
+    #[command(after_help = "Example:\n  weir rule restore high-volts --revision 3 --why 'too much was held back'")]
+    Restore {
+        /// Name of the rule.
+        name: String,
+        /// The revision, as `weir rule history` lists it.
+        #[arg(long, value_name = "N")]
+        revision: u32,
+        /// Why, for the rule's history.
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        why: String,
     },
 }
 
 const SET_EXAMPLES: &str = "Examples:
   weir rule set high-volts --plugin threshold --parameters '{\"below_dv\":2580}' --code 8F40 --generation smets1
   weir rule set storm --plugin storm --parameters @storm.json --operator 12,19 --position 20
-  weir rule set storm --plugin storm --parameters @storm.json --mode off";
+  weir rule set storm --plugin storm --parameters @storm.json --mode off --why 'it hides outages'";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SetArgs {
@@ -70,6 +97,9 @@ pub(super) struct SetArgs {
     /// Place in the chain: lower ones judge first. Where it is, or after the last, if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     position: Option<u32>,
+    /// Why, for the rule's history.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    why: String,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -84,7 +114,9 @@ pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failu
     match command {
         Command::Set(args) => set(session, args).await,
         Command::List => list(session).await,
-        Command::Remove { name } => remove(session, name).await,
+        Command::Remove { name, why } => remove(session, name, why).await,
+        Command::History { name, limit } => history(session, name, limit).await,
+        Command::Restore { name, revision, why } => restore(session, name, revision, why).await,
     }
 }
 
@@ -92,12 +124,16 @@ async fn set(session: &Session, args: SetArgs) -> Result<(), Failure> {
     let request = request(args)?;
     let answer = client(session).await?.set_rule(request).await;
     let v1::SetRuleResponse { rule } = answer.map_err(|status| session.failed(&status))?.into_inner();
+    show(session, rule)
+}
+
+fn show(session: &Session, rule: Option<v1::Rule>) -> Result<(), Failure> {
     let rule = rule.ok_or_else(|| Failure::internal("rule: missing in the server's answer"))?;
     session.show(&Rule::from(rule), rule::facts)
 }
 
 fn request(args: SetArgs) -> Result<v1::SetRuleRequest, Failure> {
-    let SetArgs { name, plugin, parameters, operator, generation, code, model, mode, position } = args;
+    let SetArgs { name, plugin, parameters, operator, generation, code, model, mode, position, why } = args;
     let scope = v1::RuleScope {
         operators: arguments::operators(&operator),
         generations: generation.into_iter().map(arguments::Generation::wire).collect(),
@@ -115,6 +151,7 @@ fn request(args: SetArgs) -> Result<v1::SetRuleRequest, Failure> {
         scope: Some(scope),
         mode: mode.into(),
         position: position.unwrap_or(0),
+        why,
     })
 }
 
@@ -140,8 +177,23 @@ async fn list(session: &Session) -> Result<(), Failure> {
     session.list(&rows, rule::table)
 }
 
-async fn remove(session: &Session, name: String) -> Result<(), Failure> {
-    let answer = client(session).await?.remove_rule(v1::RemoveRuleRequest { name: name.clone() }).await;
+async fn history(session: &Session, name: String, limit: u32) -> Result<(), Failure> {
+    let request = v1::ListRuleRevisionsRequest { name, page_size: limit, page_token: String::new() };
+    let answer = client(session).await?.list_rule_revisions(request).await;
+    let v1::ListRuleRevisionsResponse { revisions, next_page_token: _ } =
+        answer.map_err(|status| session.failed(&status))?.into_inner();
+    let rows: Vec<RuleRevision> = revisions.into_iter().map(RuleRevision::from).collect();
+    session.list(&rows, rule::history)
+}
+
+async fn restore(session: &Session, name: String, revision: u32, why: String) -> Result<(), Failure> {
+    let answer = client(session).await?.restore_rule(v1::RestoreRuleRequest { name, revision, why }).await;
+    let v1::RestoreRuleResponse { rule } = answer.map_err(|status| session.failed(&status))?.into_inner();
+    show(session, rule)
+}
+
+async fn remove(session: &Session, name: String, why: String) -> Result<(), Failure> {
+    let answer = client(session).await?.remove_rule(v1::RemoveRuleRequest { name: name.clone(), why }).await;
     let v1::RemoveRuleResponse { revision } = answer.map_err(|status| session.failed(&status))?.into_inner();
     session.show(&Removal { name, revision }, rule::removal_facts)
 }

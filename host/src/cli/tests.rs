@@ -5,8 +5,12 @@ use clap::CommandFactory;
 use super::*;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
-    // Enough of a shell for the examples: single quotes only stand around whole words.
-    Cli::try_parse_from(line.split_whitespace().map(|word| word.trim_matches('\'')))
+    // Enough of a shell for the examples: what stands between single quotes is one word.
+    let words = line.split('\'').enumerate().flat_map(|(at, part)| match at % 2 {
+        0 => part.split_whitespace().collect::<Vec<_>>(),
+        _ => vec![part],
+    });
+    Cli::try_parse_from(words)
 }
 
 /// The examples of a command and of all below it.

@@ -174,8 +174,15 @@ pub struct RuleRevision {
     pub name: String,
     /// The rule from here on; `None` where it was removed.
     pub rule: Option<Rule>,
-    /// Why the host made it by itself; empty where somebody asked for it.
-    pub note: String,
+    /// Who made it: [`HOST`](Self::HOST), or empty where it was asked for by somebody who is not known by name.
+    pub who: String,
+    /// Why, in the words of who made it.
+    pub why: String,
+}
+
+impl RuleRevision {
+    /// Who made a revision that nobody asked for.
+    pub const HOST: &str = "host";
 }
 
 /// What a rule is shown: one slice a column, all of one length, but empty where the plugin does not read it.

@@ -1,4 +1,4 @@
-//! RuleService: rules set, listed and removed.
+//! RuleService: rules set, listed, removed and restored, and what they were.
 //!
 //! It must not know what a rule does. Invariant: a rule is shown only as the pipeline says it stands.
 
@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 use weir_proto::v1::{self, rule_service_server::RuleService};
 
 use super::{convert::rule, status::status};
-use crate::pipeline::Handle;
+use crate::{domain::Revision, pipeline::Handle};
 
 /// The service.
 pub struct Rules {
@@ -41,8 +41,26 @@ impl RuleService for Rules {
         &self,
         request: Request<v1::RemoveRuleRequest>,
     ) -> Result<Response<v1::RemoveRuleResponse>, Status> {
-        let v1::RemoveRuleRequest { name } = request.into_inner();
-        let revision = self.handle.remove_rule(&name).await.map_err(status)?;
+        let v1::RemoveRuleRequest { name, why } = request.into_inner();
+        let revision = self.handle.remove_rule(&name, why).await.map_err(status)?;
         Ok(Response::new(v1::RemoveRuleResponse { revision: revision.0 }))
+    }
+
+    async fn list_rule_revisions(
+        &self,
+        request: Request<v1::ListRuleRevisionsRequest>,
+    ) -> Result<Response<v1::ListRuleRevisionsResponse>, Status> {
+        let (name, before, revisions_max) = rule::history(request.into_inner()).map_err(status)?;
+        let page = self.handle.history(&name, before, revisions_max).map_err(status)?;
+        Ok(Response::new(rule::revisions(page, revisions_max)))
+    }
+
+    async fn restore_rule(
+        &self,
+        request: Request<v1::RestoreRuleRequest>,
+    ) -> Result<Response<v1::RestoreRuleResponse>, Status> {
+        let v1::RestoreRuleRequest { name, revision, why } = request.into_inner();
+        let view = self.handle.restore_rule(&name, Revision(revision), &why).await.map_err(status)?;
+        Ok(Response::new(v1::RestoreRuleResponse { rule: Some(rule::view(view)) }))
     }
 }

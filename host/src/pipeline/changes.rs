@@ -24,7 +24,7 @@ impl Engine {
             Command::Batch(batch, reply) => self.group(vec![(batch, reply)]),
             Command::AddPlugin(source, bytes, reply) => settle(reply, self.add_plugin(*source, bytes)),
             Command::SetRule(request, reply) => self.set_rule(*request, reply),
-            Command::RemoveRule(name, reply) => settle(reply, self.remove_rule(&name)),
+            Command::RemoveRule(name, why, reply) => settle(reply, self.remove_rule(&name, why)),
             Command::PutDevices(devices, reply) => settle(reply, self.put_devices(&devices)),
             Command::Device(eui, reply) => settle(reply, self.device(eui).map(|view| (view, Work::default()))),
             Command::Producer(id, reply) => settle(reply, Ok((self.producers.last(&id), Work::default()))),
@@ -72,7 +72,7 @@ impl Engine {
 
     /// Appends a revision for a rule whose request was checked.
     fn place(&mut self, request: RuleRequest) -> Result<Work, Refusal> {
-        let RuleRequest { name, plugin, parameters, scope, mode, order } = request;
+        let RuleRequest { name, plugin, parameters, scope, mode, order, why } = request;
         let plugin = self.registry.resolve(&plugin).map_err(|why| Refusal::invalid("plugin", why))?.clone();
         let rules = self.registry.rules();
         let known = rules.iter().find(|standing| standing.revision.name == name);
@@ -91,11 +91,12 @@ impl Engine {
             made_ms: (self.clock)(),
             name,
             rule: Some(rule),
-            note: String::new(),
+            who: String::new(),
+            why,
         }))
     }
 
-    fn remove_rule(&mut self, name: &str) -> Result<(crate::domain::Revision, Work), Refusal> {
+    fn remove_rule(&mut self, name: &str, why: String) -> Result<(crate::domain::Revision, Work), Refusal> {
         if self.registry.rule(name).is_none() {
             let names: Vec<String> = self.registry.rules().iter().map(|s| s.revision.name.clone()).collect();
             return Err(Refusal::NotFound(format!("no rule is named {name:?}; there are: {}", names.join(", "))));
@@ -107,7 +108,8 @@ impl Engine {
             made_ms: (self.clock)(),
             name: name.to_owned(),
             rule: None,
-            note: String::new(),
+            who: String::new(),
+            why,
         });
         Ok((revision, work))
     }

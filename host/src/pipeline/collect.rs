@@ -25,8 +25,8 @@ pub enum Command {
     AddPlugin(Box<Source>, Vec<u8>, Reply<PluginInfo>),
     /// Set a rule whose parameters the plugin has checked.
     SetRule(Box<RuleRequest>, Reply<RuleView>),
-    /// Remove a rule.
-    RemoveRule(String, Reply<Revision>),
+    /// Remove a rule by name, and why.
+    RemoveRule(String, String, Reply<Revision>),
     /// Add or replace devices.
     PutDevices(Vec<DeviceRequest>, Reply<DevicesPut>),
     /// Show a device.
@@ -129,7 +129,7 @@ impl Command {
             Self::Batch(_, reply) => drop(reply.send(Err(refusal))),
             Self::AddPlugin(.., reply) => drop(reply.send(Err(refusal))),
             Self::SetRule(_, reply) => drop(reply.send(Err(refusal))),
-            Self::RemoveRule(_, reply) => drop(reply.send(Err(refusal))),
+            Self::RemoveRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::PutDevices(_, reply) => drop(reply.send(Err(refusal))),
             Self::Device(_, reply) => drop(reply.send(Err(refusal))),
             Self::Producer(_, reply) => drop(reply.send(Err(refusal))),

@@ -210,8 +210,8 @@ impl Engine {
             if *in_row >= self.config.plugins.faults_in_row_max {
                 let last = group.faults.iter().rev().find(|f| f.rule == *revision && f.kind != FaultKind::StateFull);
                 let why = last.map_or(String::new(), |fault| format!(": {}: {}", fault.kind.name(), fault.detail));
-                let note = format!("set aside after {in_row} failed calls in a row{why}");
-                effects.revisions.extend(self.set_aside(*revision, note, group.judged_ms));
+                let why = format!("set aside after {in_row} failed calls in a row{why}");
+                effects.revisions.extend(self.set_aside(*revision, why, group.judged_ms));
             }
         }
         if !effects.revisions.is_empty() {
@@ -220,17 +220,18 @@ impl Engine {
     }
 
     /// A revision that sets a rule aside, appended to the registry.
-    pub fn set_aside(&mut self, revision: Revision, note: String, now_ms: i64) -> Option<RuleRevision> {
+    pub fn set_aside(&mut self, revision: Revision, why: String, now_ms: i64) -> Option<RuleRevision> {
         let before = self.registry.revision(revision)?.clone();
         let rule = Rule { mode: Mode::SetAside, ..before.rule? };
-        tracing::error!(rule = before.name, note, "rule set aside");
+        tracing::error!(rule = before.name, why, "rule set aside");
         let entry = RuleRevision {
             revision: self.registry.next_revision(),
             since: self.position,
             made_ms: now_ms,
             name: before.name,
             rule: Some(rule),
-            note,
+            who: RuleRevision::HOST.to_owned(),
+            why,
         };
         self.registry.append(entry.clone());
         Some(entry)

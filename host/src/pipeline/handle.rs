@@ -24,7 +24,7 @@ use crate::{
         shared::{Clock, Shared},
     },
     plugin::{self, Sandbox},
-    registry::{RuleView, Source},
+    registry::{Registry, RevisionView, RuleView, Source},
     store,
 };
 
@@ -91,6 +91,8 @@ pub struct RuleRequest {
     pub mode: Mode,
     /// Place in the chain; `None` for where it is, or after the last.
     pub order: Option<u32>,
+    /// Why it is asked for, for the history.
+    pub why: String,
 }
 
 /// A row of an inventory.
@@ -230,9 +232,26 @@ impl Handle {
         self.ask(|reply| Command::SetRule(Box::new(request), reply)).await
     }
 
+    /// Sets a rule again as it was in one of its revisions, if its plugin still accepts the parameters.
+    pub async fn restore_rule(&self, name: &str, revision: Revision, why: &str) -> Result<RuleView, Refusal> {
+        let request = restored(&self.shared.registry.read(), name, revision, why)?;
+        self.set_rule(request).await
+    }
+
     /// Removes a rule; gives the revision that did it.
-    pub async fn remove_rule(&self, name: &str) -> Result<Revision, Refusal> {
-        self.ask(|reply| Command::RemoveRule(name.to_owned(), reply)).await
+    pub async fn remove_rule(&self, name: &str, why: String) -> Result<Revision, Refusal> {
+        check_why(&why)?;
+        self.ask(|reply| Command::RemoveRule(name.to_owned(), why, reply)).await
+    }
+
+    /// Changes of a rule before a revision, newest first, at most so many. A rule that was removed has a history too.
+    pub fn history(&self, name: &str, before: Revision, changes_max: usize) -> Result<Vec<RevisionView>, Refusal> {
+        let registry = self.shared.registry.read();
+        if registry.history(name, Revision(u32::MAX)).next().is_none() {
+            return Err(Refusal::NotFound(format!("no rule was ever named {name:?}")));
+        }
+        let changes = registry.history(name, before).take(changes_max);
+        Ok(changes.map(|entry| self.shared.view_revision(&registry, entry)).collect())
     }
 
     /// The rules in the order they judge.
@@ -347,9 +366,48 @@ const ORDERS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
 /// Entries of one list of a scope.
 const SCOPE_ENTRIES_MAX: usize = 1_000;
 
+/// Characters of the reason for a change.
+const WHY_CHARS_MAX: usize = 500;
+
+fn check_why(why: &str) -> Result<(), Refusal> {
+    let chars = why.chars().count();
+    if chars > WHY_CHARS_MAX {
+        return Err(Refusal::invalid("why", format!("{chars} characters are more than {WHY_CHARS_MAX}")));
+    }
+    match why.chars().find(|c| c.is_control()) {
+        Some(control) => Err(Refusal::invalid("why", format!("has the control character {control:?} in it"))),
+        None => Ok(()),
+    }
+}
+
+/// What asks for a rule as it was in a revision.
+fn restored(registry: &Registry, name: &str, revision: Revision, why: &str) -> Result<RuleRequest, Refusal> {
+    let number = revision.0;
+    let entry = registry.revision(revision).filter(|entry| entry.name == name);
+    let entry = entry.ok_or_else(|| Refusal::NotFound(format!("rule {name:?} has no revision {number}")))?;
+    let Some(rule) = &entry.rule else {
+        return Err(Refusal::Precondition(format!("revision {number} removed the rule; restore one before it")));
+    };
+    if rule.mode == Mode::SetAside {
+        let message = format!("by revision {number} the host set the rule aside; restore one before it");
+        return Err(Refusal::Precondition(message));
+    }
+    let because = if why.is_empty() { String::new() } else { format!(": {why}") };
+    Ok(RuleRequest {
+        name: name.to_owned(),
+        plugin: rule.plugin.to_string(),
+        parameters: rule.parameters.clone(),
+        scope: rule.scope.clone(),
+        mode: rule.mode,
+        order: Some(rule.order),
+        why: format!("restores revision {number}{because}"),
+    })
+}
+
 /// Checks what needs no plugin.
 fn check_rule(request: &RuleRequest, limits: &PluginLimits) -> Result<(), Refusal> {
-    let RuleRequest { name, plugin: _, parameters, scope, mode: _, order } = request;
+    let RuleRequest { name, plugin: _, parameters, scope, mode: _, order, why } = request;
+    check_why(why)?;
     let shaped = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if name.is_empty() || name.len() > 64 || !shaped {
         let cut: String = name.chars().take(64).collect();

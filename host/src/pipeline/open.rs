@@ -286,8 +286,9 @@ fn set_aside(
     let standing = registry.rule(&name)?;
     let revision = registry.next_revision();
     let rule = Rule { mode: Mode::SetAside, namespace: revision, ..standing.rule.clone() };
-    let note = format!("set aside at start: it does not do again what it did: {divergence}");
-    let entry = RuleRevision { revision, since: position, made_ms: now_ms, name, rule: Some(rule), note };
+    let why = format!("set aside at start: it does not do again what it did: {divergence}");
+    let who = RuleRevision::HOST.to_owned();
+    let entry = RuleRevision { revision, since: position, made_ms: now_ms, name, rule: Some(rule), who, why };
     registry.append(entry.clone());
     Some(entry)
 }

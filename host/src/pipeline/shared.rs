@@ -11,9 +11,9 @@ use tokio::sync::watch;
 
 use crate::{
     books::Ledger,
-    domain::{Millis, ModelId, Revision},
+    domain::{Millis, Mode, ModelId, Revision, RuleRevision},
     pipeline::{Status, handle::Refusal},
-    registry::{Registry, RuleView, Sources, Standing},
+    registry::{Registry, RevisionView, RuleView, Sources, Standing},
     store::Reader,
 };
 
@@ -108,8 +108,26 @@ impl Shared {
             order: rule.order,
             since: revision.since,
             fault_count: faults.count,
-            last_fault: if faults.last.is_empty() { revision.note.clone() } else { faults.last },
+            // Since the host was started nothing has failed; what made it set the rule aside is of before.
+            last_fault: match rule.mode {
+                Mode::SetAside if faults.last.is_empty() => revision.why.clone(),
+                _ => faults.last,
+            },
         })
+    }
+
+    /// A change to the rules, with the rule as it then was.
+    pub fn view_revision(&self, registry: &Registry, revision: &RuleRevision) -> RevisionView {
+        let standing = revision.rule.as_ref().map(|rule| Standing { revision, rule });
+        RevisionView {
+            revision: revision.revision,
+            name: revision.name.clone(),
+            since: revision.since,
+            made_ms: revision.made_ms,
+            who: revision.who.clone(),
+            why: revision.why.clone(),
+            rule: standing.and_then(|standing| self.view(registry, standing)),
+        }
     }
 
     /// Counts a failed call.

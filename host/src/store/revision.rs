@@ -11,7 +11,8 @@ use super::{
 use crate::domain::{AlertCode, Digest, Generation, Mode, OperatorId, Position, Revision, Rule, RuleRevision, Scope};
 
 const REVISION: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("revision");
-const VERSION: u8 = 1;
+/// Version 1 had no `who`.
+const VERSION: u8 = 2;
 
 /// Makes sure that the table exists.
 pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
@@ -49,7 +50,8 @@ fn encode(revision: &RuleRevision) -> Writer {
     out.u64(revision.since.0);
     out.i64(revision.made_ms);
     out.text(&revision.name);
-    out.text(&revision.note);
+    out.text(&revision.who);
+    out.text(&revision.why);
     out.u8(u8::from(revision.rule.is_some()));
     if let Some(rule) = &revision.rule {
         out.raw(&rule.plugin.0);
@@ -78,10 +80,11 @@ fn decode(number: u32, bytes: &[u8]) -> Result<RuleRevision, Defect> {
     let since = Position(input.u64()?);
     let made_ms = input.i64()?;
     let name = input.text()?;
-    let note = input.text()?;
+    let who = input.text()?;
+    let why = input.text()?;
     let rule = if input.flag()? { Some(decode_rule(&mut input)?) } else { None };
     input.finish()?;
-    Ok(RuleRevision { revision: Revision(number), since, made_ms, name, rule, note })
+    Ok(RuleRevision { revision: Revision(number), since, made_ms, name, rule, who, why })
 }
 
 fn decode_rule(input: &mut Reader<'_>) -> Result<Rule, Defect> {

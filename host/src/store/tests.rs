@@ -415,7 +415,7 @@ fn the_published_encodings_stay() {
         ("device", (120, 0x1583_6826_1E21_1AD8)),
         ("page", (334, 0xBFAB_92F9_716A_EDD3)),
         ("hour", (238, 0xA913_9762_3952_2C11)),
-        ("revision", (203, 0x2491_1DD3_ED1D_4AFF)),
+        ("revision", (239, 0xD631_34FB_7A01_5E53)),
         ("plugin", (115, 0xF592_8340_8E79_53AD)),
         ("producer", (231, 0xB64C_39CE_F26A_4CB5)),
     ];

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use weir_proto::v1;
 
-use super::{code, generation, operator, or};
+use super::{code, generation, operator, or, time};
 use crate::cli::table::{Table, Value};
 
 /// Which alerts a rule sees. An empty list lets everything through.
@@ -82,6 +82,25 @@ impl From<v1::Rule> for Rule {
     }
 }
 
+/// One change to a rule.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct RuleRevision {
+    pub revision: u32,
+    pub since_position: u64,
+    pub made_at_ms: i64,
+    pub who: String,
+    pub why: String,
+    /// Absent where the rule was removed.
+    pub rule: Option<Rule>,
+}
+
+impl From<v1::RuleRevision> for RuleRevision {
+    fn from(message: v1::RuleRevision) -> Self {
+        let v1::RuleRevision { revision, since_position, made_at_ms, who, why, rule } = message;
+        Self { revision, since_position, made_at_ms, who, why, rule: rule.map(Rule::from) }
+    }
+}
+
 /// A rule that was removed.
 #[derive(Debug, Serialize)]
 pub(in crate::cli) struct Removal {
@@ -104,6 +123,37 @@ pub(in crate::cli) fn table(rows: &[Rule]) -> Table {
             Value::text(sees(&row.scope)),
             Value::Number(row.fault_count),
             Value::text(&row.last_fault),
+        ]);
+    }
+    table
+}
+
+/// Changes to a rule, a row each, newest first.
+pub(in crate::cli) fn history(rows: &[RuleRevision]) -> Table {
+    let header = ["revision", "since position", "made", "who", "why", "mode", "place", "plugin", "parameters", "sees"];
+    let mut table = Table::new(&header);
+    for row in rows {
+        let (mode, place, plugin, parameters, scope) = match &row.rule {
+            Some(rule) => (
+                rule.mode,
+                rule.position.to_string(),
+                format!("{} {}", rule.plugin_name, rule.plugin_digest.get(..12).unwrap_or_default()),
+                rule.parameters.as_str(),
+                sees(&rule.scope),
+            ),
+            None => ("removed", String::new(), String::new(), "", String::new()),
+        };
+        table.row([
+            Value::Number(row.revision.into()),
+            Value::Number(row.since_position),
+            Value::text(time(row.made_at_ms)),
+            Value::text(or(&row.who, "not known")),
+            Value::text(&row.why),
+            Value::text(mode),
+            Value::text(place),
+            Value::text(plugin),
+            Value::text(parameters),
+            Value::text(scope),
         ]);
     }
     table

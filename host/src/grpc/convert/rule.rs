@@ -7,14 +7,14 @@ use weir_proto::v1;
 
 use super::{code, each, generation, model, operator, wire_generation};
 use crate::{
-    domain::{Mode, Scope},
+    domain::{Mode, Revision, Scope},
     pipeline::{Refusal, RuleRequest},
-    registry::RuleView,
+    registry::{RevisionView, RuleView},
 };
 
 /// A rule to set.
 pub fn request(request: v1::SetRuleRequest) -> Result<RuleRequest, Refusal> {
-    let v1::SetRuleRequest { name, plugin, parameters, scope: sent, mode: number, position } = request;
+    let v1::SetRuleRequest { name, plugin, parameters, scope: sent, mode: number, position, why } = request;
     Ok(RuleRequest {
         name,
         plugin,
@@ -22,7 +22,49 @@ pub fn request(request: v1::SetRuleRequest) -> Result<RuleRequest, Refusal> {
         scope: sent.map(scope).transpose()?.unwrap_or_default(),
         mode: mode(number)?,
         order: (position != 0).then_some(position),
+        why,
     })
+}
+
+/// Revisions in one page of a history: as many as are given where none are asked for, and the most.
+const REVISIONS: (usize, u32) = (100, 1_000);
+
+/// Whose history is asked for, before which revision, and how much of it.
+pub fn history(request: v1::ListRuleRevisionsRequest) -> Result<(String, Revision, usize), Refusal> {
+    let v1::ListRuleRevisionsRequest { name, page_size, page_token } = request;
+    let (usual, max) = REVISIONS;
+    let revisions = match page_size {
+        0 => usual,
+        asked if asked <= max => asked as usize,
+        asked => return Err(Refusal::invalid("page_size", format!("{asked} is more than {max}"))),
+    };
+    let before = match page_token.as_str() {
+        "" => Ok(u32::MAX),
+        token => token.parse().map_err(|_| Refusal::invalid("page_token", "is none that an answer has given")),
+    };
+    Ok((name, Revision(before?), revisions))
+}
+
+/// A page of a history. One that is full may not be all.
+pub fn revisions(page: Vec<RevisionView>, revisions_max: usize) -> v1::ListRuleRevisionsResponse {
+    let last = page.last().filter(|_| page.len() == revisions_max).map(|view| view.revision.0.to_string());
+    v1::ListRuleRevisionsResponse {
+        next_page_token: last.unwrap_or_default(),
+        revisions: page.into_iter().map(revision).collect(),
+    }
+}
+
+fn revision(sent: RevisionView) -> v1::RuleRevision {
+    // The name is that of the request.
+    let RevisionView { revision, name: _, since, made_ms, who, why, rule } = sent;
+    v1::RuleRevision {
+        revision: revision.0,
+        since_position: since.0,
+        made_at_ms: made_ms,
+        who,
+        why,
+        rule: rule.map(view),
+    }
 }
 
 fn mode(number: i32) -> Result<Mode, Refusal> {

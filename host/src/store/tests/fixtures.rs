@@ -126,7 +126,8 @@ pub(in crate::store) fn some_revision(number: u32) -> RuleRevision {
             order: 10,
             namespace: Revision(1),
         }),
-        note: "set aside after 3 faults".to_owned(),
+        who: RuleRevision::HOST.to_owned(),
+        why: "set aside after 3 faults".to_owned(),
     }
 }
 
@@ -154,7 +155,7 @@ pub(in crate::store) fn one_of_everything() -> Effects {
         devices: (0..5).map(|no| (no, some_device(no))).collect(),
         models: vec!["B".to_owned(), "A".to_owned(), "B".to_owned()],
         plugin: Some((some_plugin(), b"bytes".to_vec())),
-        revisions: vec![some_revision(1), RuleRevision { rule: None, note: String::new(), ..some_revision(2) }],
+        revisions: vec![some_revision(1), RuleRevision { rule: None, who: String::new(), ..some_revision(2) }],
         producers: vec![some_mark("head-end", 2), some_mark("a", 9), some_mark("head-end", 1)],
         pages: vec![some_page(0, 2), some_page(1, 3)],
         hours: vec![some_hour(498_611, 2), some_hour(498_613, 3)],

@@ -1,0 +1,91 @@
+//! What a rule was: every change is a revision that stays, says why, and can be gone back to. Through the real binary.
+
+use std::fs;
+
+use serde_json::Value;
+use weir_tests::host::Host;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
+
+/// Sets the rule `volts` to a limit.
+fn set(host: &Host, below_dv: u32, why: &str) -> Value {
+    let parameters = format!(r#"{{"codes":["8F40"],"below_dv":{below_dv}}}"#);
+    let rule = ["rule", "set", "volts", "--plugin", "threshold", "--parameters", &parameters, "--why", why, "--json"];
+    host.json(rule).remove(0)
+}
+
+fn history(host: &Host) -> Vec<Value> {
+    host.json(["rule", "history", "volts", "--json"])
+}
+
+/// Revision and reason of each change, newest first.
+fn changes(history: &[Value]) -> Vec<(u64, &str)> {
+    history.iter().map(|entry| (entry["revision"].as_u64().unwrap(), entry["why"].as_str().unwrap())).collect()
+}
+
+fn refusal(host: &Host, arguments: &[&str]) -> String {
+    let output = host.weir(arguments);
+    assert_eq!(output.status.code(), Some(64), "{arguments:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn every_change_stays_and_can_be_gone_back_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let host = Host::start(BINARY, &data);
+    host.json(["plugin", "push", env!("WEIR_GUEST_THRESHOLD"), "--json"]);
+    set(&host, 2530, "");
+    set(&host, 2580, "the limit of 2530 floods us");
+    host.json(["rule", "remove", "volts", "--why", "a trial is over", "--json"]);
+    let before = history(&host);
+    assert_eq!(changes(&before), [(3, "a trial is over"), (2, "the limit of 2530 floods us"), (1, "")]);
+    assert_eq!(before[0]["rule"], Value::Null);
+    assert_eq!(before[1]["rule"]["parameters"], r#"{"codes":["8F40"],"below_dv":2580}"#);
+    assert!(before.iter().all(|entry| entry["who"] == "" && entry["made_at_ms"].as_i64() > Some(1_700_000_000_000)));
+    assert_eq!(host.json(["rule", "list", "--json"]), [] as [Value; 0]);
+
+    let restored = host.json(["rule", "restore", "volts", "--revision", "2", "--why", "needed", "--json"]).remove(0);
+    assert_eq!((&restored["revision"], &restored["parameters"]), (&4.into(), &before[1]["rule"]["parameters"]));
+    host.kill();
+
+    let host = Host::start(BINARY, &data);
+    let after = history(&host);
+    assert_eq!(changes(&after)[0], (4, "restores revision 2: needed"));
+    assert_eq!(after[1..], before, "what was is never changed");
+
+    let alerts = "device,code,measurement_dv\n00-0D-6F-00-00-00-00-01,8F40,2550\n";
+    let file = folder.path().join("alerts.csv");
+    fs::write(&file, alerts).unwrap();
+    host.json(["alert", "send", file.to_str().unwrap(), "--format", "csv", "--json"]);
+    let listed = host.json(["alert", "list", "--suppressed", "--json"]);
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0]["rule"]["revision"], 4, "{}", listed[0]);
+    assert_eq!(host.json(["rule", "history", "volts", "--limit", "1", "--json"]).len(), 1);
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn what_cannot_be_gone_back_to_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(BINARY, folder.path());
+    host.json(["plugin", "push", env!("WEIR_GUEST_THRESHOLD"), "--json"]);
+    set(&host, 2530, "");
+    let long = "x".repeat(501);
+    let wrong: [(&[&str], &str); 6] = [
+        (&["rule", "history", "amps"], "no rule was ever named \"amps\""),
+        (&["rule", "restore", "volts", "--revision", "7"], "rule \"volts\" has no revision 7"),
+        (&["rule", "restore", "amps", "--revision", "1"], "rule \"amps\" has no revision 1"),
+        (&["rule", "remove", "volts", "--why", &long], "why: 501 characters are more than 500"),
+        (&["rule", "remove", "volts", "--why", "\u{1b}[2J"], "why: has the control character"),
+        (&["rule", "restore", "volts", "--revision", "1", "--why", &long], "why: "),
+    ];
+    for (arguments, expected) in wrong {
+        let said = refusal(&host, arguments);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    host.json(["rule", "remove", "volts", "--json"]);
+    let said = refusal(&host, &["rule", "restore", "volts", "--revision", "2"]);
+    assert!(said.contains("revision 2 removed the rule; restore one before it"), "{said}");
+    assert_eq!(history(&host).len(), 2);
+}
