@@ -1,7 +1,8 @@
 //! The commands of `weir`, one file each: clients of the gRPC protocol like anybody else, and the host itself.
 //!
-//! It must not know the engine: all but `serve` and the compiler it starts speak only to a server. Invariants: results go to stdout, everything
-//! else to stderr; text from a server or a file is freed of control characters before a terminal sees it.
+//! It must not know the engine: all but `serve` and the compiler it starts speak only to a server. Invariants: results
+//! go to stdout, everything else to stderr; text from a server or a file is freed of control characters before a
+//! terminal sees it.
 
 use clap::{Parser, Subcommand};
 
@@ -41,6 +42,16 @@ pub struct Cli {
 enum Command {
     /// Run the host: take alerts, judge them, keep the books.
     Serve(serve::Args),
+    #[command(flatten)]
+    Client(Client),
+    /// Compile a component from stdin to stdout: what a host starts for each upload.
+    #[command(hide = true)]
+    CompileWorker,
+}
+
+/// What speaks to a server.
+#[derive(Debug, Subcommand)]
+enum Client {
     /// Upload and look at plugins, the components that judge alerts.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -58,9 +69,6 @@ enum Command {
     /// Counted is by time of receipt, so --since and --until are whole hours. A table leaves out the columns
     /// represented, overruled and withheld where they add nothing; JSON always has them.
     Count(count::Args),
-    /// Compile a component from stdin to stdout: what a host starts for each upload.
-    #[command(hide = true)]
-    CompileWorker,
 }
 
 /// Runs one command to its end.
@@ -69,23 +77,22 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => serve::run(args),
         Command::CompileWorker => crate::plugin::compile_stdin().map_err(|error| Failure::internal(error.to_string())),
-        command => run_client(session, command),
+        Command::Client(command) => run_client(&session, command),
     }
 }
 
-fn run_client(session: Session, command: Command) -> Result<(), Failure> {
+fn run_client(session: &Session, command: Client) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::internal(format!("the asynchronous runtime does not start: {error}")))?;
     runtime.block_on(async {
         match command {
-            Command::Serve(_) | Command::CompileWorker => Ok(()),
-            Command::Plugin(command) => plugin::run(&session, command).await,
-            Command::Rule(command) => rule::run(&session, command).await,
-            Command::Device(command) => device::run(&session, command).await,
-            Command::Alert(command) => alert::run(&session, command).await,
-            Command::Count(args) => count::run(&session, args).await,
+            Client::Plugin(command) => plugin::run(session, command).await,
+            Client::Rule(command) => rule::run(session, command).await,
+            Client::Device(command) => device::run(session, command).await,
+            Client::Alert(command) => alert::run(session, command).await,
+            Client::Count(args) => count::run(session, args).await,
         }
     })
 }

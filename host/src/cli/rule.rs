@@ -34,9 +34,8 @@ pub(super) enum Command {
     Remove {
         /// Name of the rule.
         name: String,
-        /// Why, for the rule's history.
-        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
-        why: String,
+        #[command(flatten)]
+        why: Why,
     },
     /// List what a rule was and is, newest first: who changed it, when and why.
     #[command(after_help = "Example:\n  weir rule history high-volts")]
@@ -58,9 +57,8 @@ pub(super) enum Command {
         /// The revision, as `weir rule history` lists it.
         #[arg(long, value_name = "N")]
         revision: u32,
-        /// Why, for the rule's history.
-        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
-        why: String,
+        #[command(flatten)]
+        why: Why,
     },
 }
 
@@ -97,6 +95,12 @@ pub(super) struct SetArgs {
     /// Place in the chain: lower ones judge first. Where it is, or after the last, if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     position: Option<u32>,
+    #[command(flatten)]
+    why: Why,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Why {
     /// Why, for the rule's history.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     why: String,
@@ -114,9 +118,9 @@ pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failu
     match command {
         Command::Set(args) => set(session, args).await,
         Command::List => list(session).await,
-        Command::Remove { name, why } => remove(session, name, why).await,
+        Command::Remove { name, why } => remove(session, name, why.why).await,
         Command::History { name, limit } => history(session, name, limit).await,
-        Command::Restore { name, revision, why } => restore(session, name, revision, why).await,
+        Command::Restore { name, revision, why } => restore(session, name, revision, why.why).await,
     }
 }
 
@@ -151,7 +155,7 @@ fn request(args: SetArgs) -> Result<v1::SetRuleRequest, Failure> {
         scope: Some(scope),
         mode: mode.into(),
         position: position.unwrap_or(0),
-        why,
+        why: why.why,
     })
 }
 

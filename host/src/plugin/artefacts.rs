@@ -18,6 +18,8 @@ use hmac::{Hmac, Mac, digest::KeyInit};
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 
+use crate::domain::Digest;
+
 const KEY_FILE: &str = "key";
 const KEY_BYTES: usize = 64;
 const MAC_BYTES: usize = 32;
@@ -47,12 +49,12 @@ impl Artefacts {
     }
 
     /// The name of what an engine makes of a component.
-    pub(super) fn name(&self, engine: &Engine, component: &[u8]) -> String {
+    pub(super) fn name(&self, engine: &Engine, component: &Digest) -> String {
         let mut all = Everything(Sha256::new());
-        Sha256::digest(component).hash(&mut all);
+        component.0.hash(&mut all);
         // The version, the configuration and the processor's features.
         engine.precompile_compatibility_hash().hash(&mut all);
-        let name = hex(&all.0.finalize());
+        let name = Digest(all.0.finalize().into()).to_string();
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
         name
     }
@@ -131,10 +133,6 @@ fn put(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     parts.iter().try_for_each(|part| file.write_all(part))?;
     file.sync_all()?;
     fs::rename(&aside, path)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A hasher that loses nothing: what is hashed goes into SHA-256.

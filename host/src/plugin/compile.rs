@@ -19,7 +19,7 @@ use super::{
     text::clean,
     worker::Worker,
 };
-use crate::config::PluginLimits;
+use crate::{config::PluginLimits, domain::Digest};
 
 /// Who compiles.
 pub(super) enum Compiler {
@@ -41,13 +41,13 @@ impl Compiler {
         Ok(Self::Elsewhere { worker: Box::new(Worker::new(program, limits)), artefacts })
     }
 
-    /// A component ready to be linked.
-    pub(super) fn component(&self, engine: &Engine, bytes: &[u8]) -> Result<Component, Refusal> {
+    /// A component, whose digest is given with it, ready to be linked.
+    pub(super) fn component(&self, engine: &Engine, digest: &Digest, bytes: &[u8]) -> Result<Component, Refusal> {
         let (worker, artefacts) = match self {
             Self::Here => return guarded(|| Component::from_binary(engine, bytes)),
             Self::Elsewhere { worker, artefacts } => (worker, artefacts),
         };
-        let name = artefacts.name(engine, bytes);
+        let name = artefacts.name(engine, digest);
         let kept = artefacts.read(&name).and_then(|code| load(engine, &code).ok());
         if let Some(component) = kept {
             return Ok(component);

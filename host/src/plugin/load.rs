@@ -40,7 +40,8 @@ impl Sandbox {
     pub fn load(&self, bytes: &[u8], uploaded_ms: Millis) -> Result<Plugin, Refusal> {
         let host = Arc::clone(&self.0);
         check_form(bytes, host.limits.upload_bytes_max)?;
-        let component = host.compiler.component(&host.engine, bytes)?;
+        let digest = Digest(Sha256::digest(bytes).into());
+        let component = host.compiler.component(&host.engine, &digest, bytes)?;
         check_imports(&host.engine, &component)?;
         let exports = [DESCRIBE, CHECK, EVALUATE].map(|name| export(&component, name));
         let [describe, check, evaluate] = exports;
@@ -52,8 +53,7 @@ impl Sandbox {
         if let Some((name, error)) = instance.mismatch() {
             return Err(Refusal::WrongExport { name, what: clean(&error.root_cause().to_string(), DETAIL_BYTES_MAX) });
         }
-        let origin =
-            Origin { digest: Digest(Sha256::digest(bytes).into()), size_bytes: bytes.len() as u64, uploaded_ms };
+        let origin = Origin { digest, size_bytes: bytes.len() as u64, uploaded_ms };
         let info = describe::info(instance.describe()?, origin, &compiled.host.limits)?;
         Ok(Plugin::new(compiled, info))
     }

@@ -118,7 +118,7 @@ pub(in crate::cli) fn table(rows: &[Rule]) -> Table {
             Value::text(&row.name),
             Value::Number(row.revision.into()),
             Value::text(row.mode),
-            Value::text(format!("{} {}", row.plugin_name, row.plugin_digest.get(..12).unwrap_or_default())),
+            Value::text(plugin(row)),
             Value::text(&row.parameters),
             Value::text(sees(&row.scope)),
             Value::Number(row.fault_count),
@@ -134,13 +134,9 @@ pub(in crate::cli) fn history(rows: &[RuleRevision]) -> Table {
     let mut table = Table::new(&header);
     for row in rows {
         let (mode, place, plugin, parameters, scope) = match &row.rule {
-            Some(rule) => (
-                rule.mode,
-                rule.position.to_string(),
-                format!("{} {}", rule.plugin_name, rule.plugin_digest.get(..12).unwrap_or_default()),
-                rule.parameters.as_str(),
-                sees(&rule.scope),
-            ),
+            Some(rule) => {
+                (rule.mode, rule.position.to_string(), plugin(rule), rule.parameters.as_str(), sees(&rule.scope))
+            }
             None => ("removed", String::new(), String::new(), "", String::new()),
         };
         table.row([
@@ -178,6 +174,11 @@ pub(in crate::cli) fn facts(rule: &Rule) -> Table {
 /// What removing a rule did.
 pub(in crate::cli) fn removal_facts(removal: &Removal) -> Table {
     Table::facts([("removed", Value::text(&removal.name)), ("by revision", Value::Number(removal.revision.into()))])
+}
+
+/// A rule's plugin, as a row shows it.
+fn plugin(rule: &Rule) -> String {
+    format!("{} {}", rule.plugin_name, rule.plugin_digest.get(..12).unwrap_or_default())
 }
 
 /// A scope in words.

@@ -72,17 +72,18 @@ fn what_nobody_asks_for_is_swept_away() {
     let folder = tempfile::tempdir().unwrap();
     let artefacts = open(folder.path());
     let engine = Engine::default();
-    let name = artefacts.name(&engine, b"component");
-    assert_eq!(artefacts.name(&engine, b"component"), name);
-    assert_ne!(artefacts.name(&engine, b"another"), name);
+    let (component, another) = (Digest([1; 32]), Digest([2; 32]));
+    let name = artefacts.name(&engine, &component);
+    assert_eq!(artefacts.name(&engine, &component), name);
+    assert_ne!(artefacts.name(&engine, &another), name);
     let mut other = wasmtime::Config::new();
     other.consume_fuel(true);
-    assert_ne!(artefacts.name(&Engine::new(&other).unwrap(), b"component"), name, "another configuration");
+    assert_ne!(artefacts.name(&Engine::new(&other).unwrap(), &component), name, "another configuration");
 
     let artefacts = open(folder.path());
     artefacts.write("old", CODE).unwrap();
     artefacts.write(&name, CODE).unwrap();
-    artefacts.name(&engine, b"component");
+    artefacts.name(&engine, &component);
     artefacts.sweep();
     assert_eq!(artefacts.read("old"), None);
     assert_eq!(artefacts.read(&name).as_deref(), Some(CODE));
