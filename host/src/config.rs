@@ -124,8 +124,15 @@ pub struct PluginLimits {
     /// Texts a plugin returns (names, reasons, errors), in bytes. Default: 4 KiB; 64 B to 64 KiB. Its schema may be 16
     /// times that.
     pub text_bytes_max: usize,
-    /// Failed calls in a row after which a rule is set aside. Default: 3; 1 to 1,000,000.
-    pub faults_in_row_max: u32,
+    /// Failed calls within `fault_window_ms` after which a rule is quarantined. Default: 3; 1 to 1,000.
+    pub faults_max: u32,
+    /// How long a failed call counts, in milliseconds. Default: 300,000; 1,000 to 86,400,000.
+    pub fault_window_ms: u64,
+    /// How long a rule's first quarantine lasts before it is tried again, in milliseconds. Each failed trial doubles
+    /// it. Default: 60,000; 100 to 86,400,000.
+    pub quarantine_ms_min: u64,
+    /// How long a quarantine lasts at most, in milliseconds. Default: 86,400,000; 100 to 2,592,000,000.
+    pub quarantine_ms_max: u64,
 }
 
 /// What the store may take up.

@@ -12,8 +12,8 @@ mod rule;
 pub use alert::{Alert, Flags, PayloadKind, Reject, RejectReason, Rows};
 pub use counts::{Cell, End, HourPage, Tally};
 pub use effects::{
-    Ack, Balance, Device, DevicePage, DeviceTally, Effects, Fault, Group, Mark, NamespacePage, ProducerMark, Rejected,
-    Rejection, Window,
+    Ack, Balance, Device, DevicePage, DeviceTally, Effects, Fault, Group, Mark, NamespacePage, Poison, ProducerMark,
+    Rejected, Rejection, Window,
 };
 pub use ids::{AlertCode, DeviceNo, Digest, Eui64, Generation, IdError, ModelId, Mpxn, OperatorId, Position, Revision};
 pub use rule::{

@@ -6,6 +6,7 @@
 
 mod chain;
 mod judge;
+mod poison;
 mod replay;
 mod slots;
 mod state;

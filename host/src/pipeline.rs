@@ -11,9 +11,11 @@ mod changes;
 mod collect;
 mod commit;
 mod engine;
+mod faults;
 mod handle;
 mod open;
 mod producers;
+mod quarantine;
 mod shared;
 mod supervise;
 

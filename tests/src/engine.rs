@@ -12,7 +12,9 @@ use weir_host::{
         OperatorId, Outcome, PluginInfo, RuleFault, Scope, StateKey,
     },
     listing::AlertQuery,
-    pipeline::{Batch, DeviceRequest, Handle, Parts, Refusal, RuleRequest, Runner, StartError, acks_kept, start_with},
+    pipeline::{
+        Batch, Clock, DeviceRequest, Handle, Parts, Refusal, RuleRequest, Runner, StartError, acks_kept, start_with,
+    },
     plugin::Sandbox,
     registry::Source,
     store::Store,
@@ -34,10 +36,15 @@ pub fn config() -> Config {
 
 /// Starts a pipeline on a disk.
 pub fn start(disk: &Disk, config: Config) -> Result<(Handle, Runner), StartError> {
+    start_at(disk, config, Arc::new(|| NOW_MS))
+}
+
+/// The same, with a clock of the caller's.
+pub fn start_at(disk: &Disk, config: Config, clock: Clock) -> Result<(Handle, Runner), StartError> {
     let disk = disk.clone();
     let (limits, kept) = (config.store.clone(), acks_kept(&config));
     start_with(Parts {
-        clock: Arc::new(|| NOW_MS),
+        clock,
         open: Box::new(move || Store::with_backend(disk.clone(), &limits, kept)),
         folder: None,
         sandbox: Sandbox::new(&config.plugins)?,

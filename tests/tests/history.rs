@@ -72,7 +72,9 @@ fn what_cannot_be_gone_back_to_changes_nothing() {
     host.json(["plugin", "push", env!("WEIR_GUEST_THRESHOLD"), "--json"]);
     set(&host, 2530, "");
     let long = "x".repeat(501);
-    let wrong: [(&[&str], &str); 6] = [
+    let wrong: [(&[&str], &str); 8] = [
+        (&["rule", "release", "volts"], "rule volts is active: only what the host stopped is released"),
+        (&["rule", "release", "amps"], "no rule is named \"amps\"; there are: volts"),
         (&["rule", "history", "amps"], "no rule was ever named \"amps\""),
         (&["rule", "restore", "volts", "--revision", "7"], "rule \"volts\" has no revision 7"),
         (&["rule", "restore", "amps", "--revision", "1"], "rule \"amps\" has no revision 1"),

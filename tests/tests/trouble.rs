@@ -3,13 +3,13 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use weir_host::{
-    domain::{Columns, Eui64, Judge, Metering, Mode, Outcome},
+    domain::{Columns, Eui64, Judge, Metering, Mode, Outcome, Revision},
     pipeline::{Batch, Handle, Parts, Refusal, Status, acks_kept, start_with},
     plugin::Sandbox,
     registry::Source,
@@ -91,7 +91,7 @@ fn a_disk_that_fails_otherwise_stops_the_host_and_says_why() {
 }
 
 #[test]
-fn a_rule_that_fails_again_and_again_is_set_aside_and_its_alerts_pass() {
+fn a_rule_that_fails_again_and_again_is_quarantined_and_its_alerts_pass() {
     let disk = Disk::default();
     runtime().block_on(async {
         let (handle, runner) = engine::start(&disk, engine::config()).unwrap();
@@ -104,15 +104,86 @@ fn a_rule_that_fails_again_and_again_is_set_aside_and_its_alerts_pass() {
             assert_eq!(ack.balance.forwarded, 2);
         }
         let rule = handle.rules().remove(0);
-        assert_eq!((rule.mode, rule.fault_count), (Mode::SetAside, 3));
-        assert_eq!(rule.last_fault, "trap: it met the code it cannot stand");
+        assert_eq!((rule.mode, rule.fault_count), (Mode::Quarantined, 3));
+        assert_eq!(rule.last_fault, "trap: it met the code it cannot stand", "the poison is searched for once");
+        let listed = handle.history("frail", Revision(u32::MAX), 10).unwrap();
+        assert_eq!((listed.len(), listed[0].who.as_str()), (2, "host"));
+        assert!(listed[0].why.starts_with("quarantined for 60 s: 3 calls failed within 300 s: trap: "), "{listed:?}");
 
-        // Somebody sets it again, and it judges again; two failures are not three.
-        handle.set_rule(engine::rule("frail", 1, 1)).await.unwrap();
-        for codes in [[FRAIL, 1], [FRAIL, 1], [1, 1], [FRAIL, 1]] {
+        // Somebody releases it, and it judges again; two failures are not three.
+        let released = handle.release_rule("frail", "a guess".into()).await.unwrap();
+        assert_eq!(released.mode, Mode::Active);
+        for codes in [[FRAIL, 1], [1, 1], [FRAIL, 1]] {
             send(&handle, &codes, &mut counter).await.unwrap();
         }
         assert_eq!(handle.rules()[0].mode, Mode::Active);
+        let again = handle.release_rule("frail", String::new()).await.unwrap_err();
+        assert_eq!(again.to_string(), "rule frail is active: only what the host stopped is released");
+        handle.shutdown().await.unwrap();
+        runner.join();
+    });
+}
+
+#[test]
+fn the_alert_that_alone_makes_a_rule_fail_is_named() {
+    let disk = Disk::default();
+    runtime().block_on(async {
+        let (handle, runner) = engine::start(&disk, engine::config()).unwrap();
+        handle.set_rule(engine::rule("frail", 1, 1)).await.unwrap();
+        let mut counter = 0;
+        send(&handle, &[1, 2, 3, FRAIL, 5], &mut counter).await.unwrap();
+        let fault = handle.rules().remove(0).last_fault;
+        let poison = format!("(the alert at log position 3, device {}, code {FRAIL:04X}, does it alone)", Eui64(5));
+        assert!(fault.ends_with(&poison), "{fault}");
+        handle.shutdown().await.unwrap();
+        runner.join();
+    });
+}
+
+#[test]
+fn a_quarantined_rule_is_tried_again_ever_later_and_stays_when_it_went_well() {
+    let disk = Disk::default();
+    let now_ms = Arc::new(AtomicI64::new(NOW_MS));
+    let start = || {
+        let now_ms = Arc::clone(&now_ms);
+        engine::start_at(&disk, engine::config(), Arc::new(move || now_ms.load(Ordering::Relaxed))).unwrap()
+    };
+    let later = |s: i64| now_ms.fetch_add(s * 1_000, Ordering::Relaxed);
+    runtime().block_on(async {
+        let (mut handle, mut runner) = start();
+        handle.set_rule(engine::rule("frail", 1, 1)).await.unwrap();
+        let mut counter = 0;
+        for _ in 0..3 {
+            send(&handle, &[FRAIL], &mut counter).await.unwrap();
+        }
+        for wait_s in [60, 120, 240, 480] {
+            // The power goes: what was decided of the rule is in the log.
+            disk.cut_at(disk.syncs());
+            drop(send(&handle, &[1], &mut counter).await);
+            runner.join();
+            disk.replace(disk.after_power_cut(&mut weir_tests::workload::Random::new(11)));
+            (handle, runner) = start();
+
+            later(wait_s - 1);
+            send(&handle, &[FRAIL], &mut counter).await.unwrap();
+            assert_eq!(handle.rules()[0].mode, Mode::Quarantined, "a second before {wait_s} s are over");
+            assert_eq!(handle.rules()[0].fault_count, 0, "it is not called");
+            later(1);
+            send(&handle, &[FRAIL], &mut counter).await.unwrap();
+            let rule = handle.rules().remove(0);
+            assert_eq!((rule.mode, rule.fault_count), (Mode::Quarantined, 1), "one failure ends a trial");
+        }
+        later(960);
+        send(&handle, &[1, 2], &mut counter).await.unwrap();
+        assert_eq!(handle.rules()[0].mode, Mode::Active);
+        later(960);
+        for _ in 0..2 {
+            send(&handle, &[FRAIL], &mut counter).await.unwrap();
+        }
+        assert_eq!(handle.rules()[0].mode, Mode::Active, "the trial went well: two failures are not three");
+        send(&handle, &[FRAIL], &mut counter).await.unwrap();
+        let last = handle.history("frail", Revision(u32::MAX), 1).unwrap().remove(0);
+        assert!(last.why.starts_with("quarantined for 60 s: 3 calls"), "{}", last.why);
         handle.shutdown().await.unwrap();
         runner.join();
     });

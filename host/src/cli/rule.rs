@@ -1,4 +1,4 @@
-//! `weir rule`: set, list and remove rules, see what they were and go back to it.
+//! `weir rule`: set, list, remove and release rules, see what they were and go back to it.
 //!
 //! It must not know what parameters mean: the plugin checks them.
 
@@ -57,6 +57,16 @@ pub(super) enum Command {
         /// The revision, as `weir rule history` lists it.
         #[arg(long, value_name = "N")]
         revision: u32,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Let a rule judge again that the host quarantined or set aside.
+    ///
+    /// A quarantined rule is tried again by the host itself in time; this ends its quarantine now.
+    #[command(after_help = "Example:\n  weir rule release high-volts --why 'its plugin was not to blame'")]
+    Release {
+        /// Name of the rule.
+        name: String,
         #[command(flatten)]
         why: Why,
     },
@@ -121,6 +131,7 @@ pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failu
         Command::Remove { name, why } => remove(session, name, why.why).await,
         Command::History { name, limit } => history(session, name, limit).await,
         Command::Restore { name, revision, why } => restore(session, name, revision, why.why).await,
+        Command::Release { name, why } => release(session, name, why.why).await,
     }
 }
 
@@ -193,6 +204,12 @@ async fn history(session: &Session, name: String, limit: u32) -> Result<(), Fail
 async fn restore(session: &Session, name: String, revision: u32, why: String) -> Result<(), Failure> {
     let answer = client(session).await?.restore_rule(v1::RestoreRuleRequest { name, revision, why }).await;
     let v1::RestoreRuleResponse { rule } = answer.map_err(|status| session.failed(&status))?.into_inner();
+    show(session, rule)
+}
+
+async fn release(session: &Session, name: String, why: String) -> Result<(), Failure> {
+    let answer = client(session).await?.release_rule(v1::ReleaseRuleRequest { name, why }).await;
+    let v1::ReleaseRuleResponse { rule } = answer.map_err(|status| session.failed(&status))?.into_inner();
     show(session, rule)
 }
 

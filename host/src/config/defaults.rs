@@ -74,7 +74,10 @@ impl Default for PluginLimits {
             state_words_max: 16,
             state_codes_per_device_max: 64,
             text_bytes_max: 4 << 10,
-            faults_in_row_max: 3,
+            faults_max: 3,
+            fault_window_ms: 300_000,
+            quarantine_ms_min: 60_000,
+            quarantine_ms_max: 86_400_000,
         }
     }
 }

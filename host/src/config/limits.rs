@@ -113,7 +113,10 @@ fn plugin_limits(limits: &PluginLimits) -> Vec<Limit> {
         state_words_max,
         state_codes_per_device_max,
         text_bytes_max,
-        faults_in_row_max,
+        faults_max,
+        fault_window_ms,
+        quarantine_ms_min,
+        quarantine_ms_max,
     } = limits.clone();
     vec![
         limit("plugins.upload_bytes_max", upload_bytes_max as u64, KIB..=256 * MIB, "bytes"),
@@ -134,7 +137,10 @@ fn plugin_limits(limits: &PluginLimits) -> Vec<Limit> {
         limit("plugins.state_words_max", state_words_max.into(), 0..=256, "64-bit words"),
         limit("plugins.state_codes_per_device_max", state_codes_per_device_max as u64, 1..=1_024, "codes"),
         limit("plugins.text_bytes_max", text_bytes_max as u64, 64..=64 * KIB, "bytes"),
-        limit("plugins.faults_in_row_max", faults_in_row_max.into(), 1..=1_000_000, "calls"),
+        limit("plugins.faults_max", faults_max.into(), 1..=1_000, "calls"),
+        limit("plugins.fault_window_ms", fault_window_ms, 1_000..=86_400_000, "milliseconds"),
+        limit("plugins.quarantine_ms_min", quarantine_ms_min, 100..=86_400_000, "milliseconds"),
+        limit("plugins.quarantine_ms_max", quarantine_ms_max, 100..=2_592_000_000, "milliseconds"),
     ]
 }
 

@@ -46,6 +46,15 @@ pub struct Fault {
     pub detail: String,
 }
 
+/// An alert that alone makes a rule fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Poison {
+    /// The rule's revision.
+    pub rule: Revision,
+    /// Its row in the group.
+    pub row: u32,
+}
+
 /// Rejected alerts of one kind in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rejected {

@@ -105,8 +105,10 @@ pub enum Mode {
     Active = 1,
     /// It rests.
     Off = 2,
-    /// The host set it aside after repeated faults.
+    /// The host set it aside: it did not do again what the log says it did.
     SetAside = 3,
+    /// The host quarantined it after repeated faults, and tries it again by itself.
+    Quarantined = 4,
 }
 
 impl fmt::Display for Mode {
@@ -115,6 +117,7 @@ impl fmt::Display for Mode {
             Self::Active => "active",
             Self::Off => "off",
             Self::SetAside => "set-aside",
+            Self::Quarantined => "quarantined",
         })
     }
 }

@@ -7,10 +7,10 @@ use std::{borrow::Cow, ops::Range};
 
 use crate::{
     domain::{
-        Column, ColumnSet, Columns, DeviceNo, End, Fault, FaultKind, Group, Mark, Metering, Outcome, Revision, Rows,
-        RuleFault, StateKey,
+        Column, ColumnSet, Columns, DeviceNo, End, Fault, FaultKind, Group, Mark, Metering, Outcome, Poison, Revision,
+        Rows, RuleFault, StateKey,
     },
-    evaluate::{Chain, ChainRule, Slots, State},
+    evaluate::{Chain, ChainRule, Slots, State, poison},
 };
 
 /// What was decided of a group.
@@ -26,6 +26,8 @@ pub struct Judged {
     pub faults: Vec<Fault>,
     /// Rules that were called, and whether the call failed.
     pub called: Vec<(Revision, bool)>,
+    /// Alerts that alone make a rule fail, where that was searched for.
+    pub poison: Vec<Poison>,
 }
 
 /// What to judge, and how.
@@ -43,6 +45,8 @@ pub struct Judgement<'a> {
     pub metering: Metering,
     /// Rules that are not called because they proved not to be pure: what the log says of them is taken.
     pub obeyed: Option<(&'a [Revision], &'a Group)>,
+    /// Whether to search, should a rule fail, for the alert that does it.
+    pub search: &'a dyn Fn(Revision) -> bool,
 }
 
 /// Judges a group and folds it into the state of the rules.
@@ -68,6 +72,7 @@ struct Work<'a> {
     withheld: Vec<u32>,
     faults: Vec<Fault>,
     called: Vec<(Revision, bool)>,
+    poison: Vec<Poison>,
 }
 
 impl<'a> Work<'a> {
@@ -82,6 +87,7 @@ impl<'a> Work<'a> {
             withheld: vec![0; count],
             faults: Vec::new(),
             called: Vec::new(),
+            poison: Vec::new(),
         }
     }
 
@@ -123,12 +129,25 @@ impl<'a> Work<'a> {
             }
             Err(fault) => {
                 self.called.push((rule.revision, true));
+                self.search(rule, fault.kind, &seen, &locals, &table);
                 if let Some(slots) = slots {
                     slots.roll_back();
                 }
                 let rows = 0..self.judgement.rows.len() as u32;
                 self.fault(rule.revision, fault.kind, rows, fault.detail);
             }
+        }
+    }
+
+    /// Names the alert that alone makes a rule fail. Not after a deadline: each call could take as long again.
+    fn search(&mut self, rule: &ChainRule, kind: FaultKind, seen: &[u32], locals: &[u32], table: &[u64]) {
+        if kind == FaultKind::Deadline || !(self.judgement.search)(rule.revision) {
+            return;
+        }
+        let locals = |part: &Range<usize>| locals.get(part.clone()).unwrap_or_default();
+        let fails = |part: Range<usize>| self.call(rule, &seen[part.clone()], locals(&part), table).is_err();
+        if let Some(at) = poison::find(seen.len(), fails) {
+            self.poison.push(Poison { rule: rule.revision, row: seen[at] });
         }
     }
 
@@ -241,6 +260,7 @@ impl<'a> Work<'a> {
             withheld: self.withheld,
             faults: self.faults,
             called: self.called,
+            poison: self.poison,
             ..Judged::default()
         };
         let mut last = 0;

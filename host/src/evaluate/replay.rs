@@ -55,6 +55,7 @@ impl Replay {
             recorded: &group.faults,
             metering: Metering::Replay,
             obeyed: (!self.obeyed.is_empty()).then_some((&self.obeyed, group)),
+            search: &|_| false,
         };
         let judged = judge(&mut self.state, chain, judgement);
         for row in wanted() {

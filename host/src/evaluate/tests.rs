@@ -72,8 +72,15 @@ fn run(state: &mut State, chain: &Chain, rows: &Rows, recorded: &[Fault]) -> Jud
         }
     }
     let duplicate = vec![false; rows.len()];
-    let judgement =
-        Judgement { rows, duplicate: &duplicate, skipped: &[], recorded, metering: Metering::Live, obeyed: None };
+    let judgement = Judgement {
+        rows,
+        duplicate: &duplicate,
+        skipped: &[],
+        recorded,
+        metering: Metering::Live,
+        obeyed: None,
+        search: &|_| true,
+    };
     judge(state, chain, judgement)
 }
 

@@ -1,4 +1,4 @@
-//! RuleService: rules set, listed, removed and restored, and what they were.
+//! RuleService: rules set, listed, removed, restored and released, and what they were.
 //!
 //! It must not know what a rule does. Invariant: a rule is shown only as the pipeline says it stands.
 
@@ -62,5 +62,14 @@ impl RuleService for Rules {
         let v1::RestoreRuleRequest { name, revision, why } = request.into_inner();
         let view = self.handle.restore_rule(&name, Revision(revision), &why).await.map_err(status)?;
         Ok(Response::new(v1::RestoreRuleResponse { rule: Some(rule::view(view)) }))
+    }
+
+    async fn release_rule(
+        &self,
+        request: Request<v1::ReleaseRuleRequest>,
+    ) -> Result<Response<v1::ReleaseRuleResponse>, Status> {
+        let v1::ReleaseRuleRequest { name, why } = request.into_inner();
+        let view = self.handle.release_rule(&name, why).await.map_err(status)?;
+        Ok(Response::new(v1::ReleaseRuleResponse { rule: Some(rule::view(view)) }))
     }
 }

@@ -24,6 +24,7 @@ impl Engine {
             Command::Batch(batch, reply) => self.group(vec![(batch, reply)]),
             Command::AddPlugin(source, bytes, reply) => settle(reply, self.add_plugin(*source, bytes)),
             Command::SetRule(request, reply) => self.set_rule(*request, reply),
+            Command::ReleaseRule(name, why, reply) => self.release_rule(&name, why, reply),
             Command::RemoveRule(name, why, reply) => settle(reply, self.remove_rule(&name, why)),
             Command::PutDevices(devices, reply) => settle(reply, self.put_devices(&devices)),
             Command::Device(eui, reply) => settle(reply, self.device(eui).map(|view| (view, Work::default()))),
@@ -55,23 +56,27 @@ impl Engine {
     }
 
     fn set_rule(&mut self, request: RuleRequest, reply: Reply<RuleView>) -> Work {
-        let name = request.name.clone();
         match self.place(request) {
-            Ok(mut work) => {
-                work.acts.push(Box::new(move |shared| {
-                    let registry = shared.registry.read();
-                    let view = registry.rule(&name).and_then(|standing| shared.view(&registry, standing));
-                    let gone = || Refusal::Internal(format!("rule {name} vanished as it was set"));
-                    let _ = reply.send(view.ok_or_else(gone));
-                }));
-                work
-            }
+            Ok((name, rule, why)) => self.change_rule(name, rule, why, reply),
             Err(refusal) => settle::<RuleView>(reply, Err(refusal)),
         }
     }
 
-    /// Appends a revision for a rule whose request was checked.
-    fn place(&mut self, request: RuleRequest) -> Result<Work, Refusal> {
+    /// Changes a rule for somebody, who is shown it once the change is durable.
+    pub fn change_rule(&mut self, name: String, rule: Rule, why: String, reply: Reply<RuleView>) -> Work {
+        let entry = self.revise(name.clone(), Some(rule), "", why);
+        let mut work = self.changed(entry);
+        work.acts.push(Box::new(move |shared| {
+            let registry = shared.registry.read();
+            let view = registry.rule(&name).and_then(|standing| shared.view(&registry, standing));
+            let gone = || Refusal::Internal(format!("rule {name} vanished as it was set"));
+            let _ = reply.send(view.ok_or_else(gone));
+        }));
+        work
+    }
+
+    /// The rule that a request, which was checked, asks for: its name, itself, and why.
+    fn place(&mut self, request: RuleRequest) -> Result<(String, Rule, String), Refusal> {
         let RuleRequest { name, plugin, parameters, scope, mode, order, why } = request;
         let plugin = self.registry.resolve(&plugin).map_err(|why| Refusal::invalid("plugin", why))?.clone();
         let rules = self.registry.rules();
@@ -85,38 +90,25 @@ impl Engine {
         let revision = self.registry.next_revision();
         let namespace = self.registry.namespace(&name, &plugin, revision);
         let rule = Rule { plugin: plugin.digest, parameters, scope, mode, order, namespace };
-        Ok(self.append(RuleRevision {
-            revision,
-            since: self.position,
-            made_ms: (self.clock)(),
-            name,
-            rule: Some(rule),
-            who: String::new(),
-            why,
-        }))
+        Ok((name, rule, why))
     }
 
     fn remove_rule(&mut self, name: &str, why: String) -> Result<(crate::domain::Revision, Work), Refusal> {
         if self.registry.rule(name).is_none() {
-            let names: Vec<String> = self.registry.rules().iter().map(|s| s.revision.name.clone()).collect();
-            return Err(Refusal::NotFound(format!("no rule is named {name:?}; there are: {}", names.join(", "))));
+            return Err(self.no_such_rule(name));
         }
-        let revision = self.registry.next_revision();
-        let work = self.append(RuleRevision {
-            revision,
-            since: self.position,
-            made_ms: (self.clock)(),
-            name: name.to_owned(),
-            rule: None,
-            who: String::new(),
-            why,
-        });
-        Ok((revision, work))
+        let entry = self.revise(name.to_owned(), None, "", why);
+        Ok((entry.revision, self.changed(entry)))
     }
 
-    fn append(&mut self, entry: RuleRevision) -> Work {
-        tracing::info!(rule = entry.name, revision = entry.revision.0, since = entry.since.0, "rule changed");
-        self.registry.append(entry.clone());
+    /// Why a rule that is named is not there.
+    pub fn no_such_rule(&self, name: &str) -> Refusal {
+        let names: Vec<String> = self.registry.rules().iter().map(|s| s.revision.name.clone()).collect();
+        Refusal::NotFound(format!("no rule is named {name:?}; there are: {}", names.join(", ")))
+    }
+
+    /// Has a change written and walks the rules as they now are.
+    fn changed(&mut self, entry: RuleRevision) -> Work {
         let effects = Effects { revisions: vec![entry], ..self.effects() };
         let mut work = Work { effects: Some(effects), ..Work::default() };
         self.rules_changed(&mut work);

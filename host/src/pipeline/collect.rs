@@ -25,6 +25,8 @@ pub enum Command {
     AddPlugin(Box<Source>, Vec<u8>, Reply<PluginInfo>),
     /// Set a rule whose parameters the plugin has checked.
     SetRule(Box<RuleRequest>, Reply<RuleView>),
+    /// Let a rule judge again that the host stopped, by name, and why.
+    ReleaseRule(String, String, Reply<RuleView>),
     /// Remove a rule by name, and why.
     RemoveRule(String, String, Reply<Revision>),
     /// Add or replace devices.
@@ -129,6 +131,7 @@ impl Command {
             Self::Batch(_, reply) => drop(reply.send(Err(refusal))),
             Self::AddPlugin(.., reply) => drop(reply.send(Err(refusal))),
             Self::SetRule(_, reply) => drop(reply.send(Err(refusal))),
+            Self::ReleaseRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::RemoveRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::PutDevices(_, reply) => drop(reply.send(Err(refusal))),
             Self::Device(_, reply) => drop(reply.send(Err(refusal))),

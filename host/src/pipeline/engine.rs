@@ -4,7 +4,6 @@
 //! over is committed.
 
 use std::{
-    collections::HashMap,
     ops::Range,
     sync::{Arc, mpsc},
 };
@@ -13,14 +12,16 @@ use crate::{
     admit::{Admitted, Bounds, Inventory},
     config::Config,
     domain::{
-        Ack, Balance, Effects, End, FaultKind, Group, Metering, Mode, Position, ProducerMark, Reject, RejectReason,
-        Revision, Rule, RuleRevision,
+        Ack, Balance, DeviceNo, Effects, End, Group, Metering, Millis, Position, ProducerMark, Reject, RejectReason,
+        Rule, RuleRevision,
     },
     evaluate::{Chain, Judged, Judgement, State, count_devices, judge},
     pipeline::{
         Batch,
         collect::{Collector, Next, Reply},
+        faults::name_poison,
         producers::{Expected, Producers},
+        quarantine::Quarantine,
         shared::{Clock, Shared},
     },
     registry::Registry,
@@ -68,8 +69,10 @@ pub struct Engine {
     pub producers: Producers,
     /// Where the next group begins.
     pub position: Position,
-    /// Failed calls in a row, by revision.
-    pub faults_in_row: HashMap<Revision, u32>,
+    /// Rules that failed of late.
+    pub quarantine: Quarantine,
+    /// When the next quarantine is over.
+    pub trial_at_ms: Millis,
     /// What is published.
     pub shared: Arc<Shared>,
 }
@@ -143,7 +146,10 @@ impl Engine {
     }
 
     fn judge(&mut self, mut admitted: Admitted, spans: Vec<Span>, now_ms: i64, work: &mut Work) {
+        let mut revisions = self.begin_trials(now_ms, work);
         admitted.find_copies(&mut self.state.windows);
+        let quarantine = &self.quarantine;
+        let search = |rule| !quarantine.has_failed(rule);
         let judgement = Judgement {
             rows: &admitted.rows,
             duplicate: &admitted.duplicate,
@@ -151,10 +157,11 @@ impl Engine {
             recorded: &[],
             metering: Metering::Live,
             obeyed: None,
+            search: &search,
         };
         let judged = judge(&mut self.state, &self.chain, judgement);
-        let Judged { marks, mark, withheld, faults, called } = judged;
-        let group = Group {
+        let Judged { marks, mark, withheld, faults, called, poison } = judged;
+        let mut group = Group {
             first: self.position,
             judged_ms: now_ms,
             rows: admitted.rows,
@@ -164,12 +171,14 @@ impl Engine {
             rejected: admitted.rejected,
             faults,
         };
+        name_poison(&mut group, &poison, |device_no| self.inventory.get(DeviceNo(device_no)).eui.to_string());
         count_devices(&mut self.state, &group);
         self.position = group.end();
         let mut effects = Effects { position: self.position, ..Effects::default() };
         effects.devices = admitted.new_devices.iter().map(|no| (no.0, *self.inventory.get(*no))).collect();
         // What a producer may ask about once it has its answer is published before it.
-        self.note_faults(&group, &called, &mut effects, work);
+        revisions.extend(self.note_faults(&group, &called, work));
+        effects.revisions = revisions;
         self.answer(spans, &group, &mut effects, work);
         effects.pages = self.state.slice(group.rows.len(), self.config.store.recovery_rows_max, self.position);
         effects.replay_from = self.state.oldest_dirty(self.position);
@@ -195,46 +204,20 @@ impl Engine {
         }
     }
 
-    /// Counts failed calls, and sets a rule aside that failed too often in a row.
-    fn note_faults(&mut self, group: &Group, called: &[(Revision, bool)], effects: &mut Effects, work: &mut Work) {
-        for fault in &group.faults {
-            let (rule, detail) = (fault.rule, format!("{}: {}", fault.kind.name(), fault.detail));
-            work.acts.push(Box::new(move |shared| {
-                tracing::warn!(revision = rule.0, fault = detail, "a rule failed; its alerts passed");
-                shared.count_fault(rule, &detail);
-            }));
-        }
-        for (revision, failed) in called {
-            let in_row = self.faults_in_row.entry(*revision).or_default();
-            *in_row = if *failed { *in_row + 1 } else { 0 };
-            if *in_row >= self.config.plugins.faults_in_row_max {
-                let last = group.faults.iter().rev().find(|f| f.rule == *revision && f.kind != FaultKind::StateFull);
-                let why = last.map_or(String::new(), |fault| format!(": {}: {}", fault.kind.name(), fault.detail));
-                let why = format!("set aside after {in_row} failed calls in a row{why}");
-                effects.revisions.extend(self.set_aside(*revision, why, group.judged_ms));
-            }
-        }
-        if !effects.revisions.is_empty() {
-            self.rules_changed(work);
-        }
-    }
-
-    /// A revision that sets a rule aside, appended to the registry.
-    pub fn set_aside(&mut self, revision: Revision, why: String, now_ms: i64) -> Option<RuleRevision> {
-        let before = self.registry.revision(revision)?.clone();
-        let rule = Rule { mode: Mode::SetAside, ..before.rule? };
-        tracing::error!(rule = before.name, why, "rule set aside");
+    /// Changes a rule from here on, in memory; the revision is the caller's to have written.
+    pub fn revise(&mut self, name: String, rule: Option<Rule>, who: &str, why: String) -> RuleRevision {
         let entry = RuleRevision {
             revision: self.registry.next_revision(),
             since: self.position,
-            made_ms: now_ms,
-            name: before.name,
-            rule: Some(rule),
-            who: RuleRevision::HOST.to_owned(),
+            made_ms: (self.clock)(),
+            name,
+            rule,
+            who: who.to_owned(),
             why,
         };
+        tracing::info!(rule = entry.name, revision = entry.revision.0, since = entry.since.0, "rule changed");
         self.registry.append(entry.clone());
-        Some(entry)
+        entry
     }
 
     /// Walks the rules as they now are from the next group on, and publishes them after the commit.
@@ -250,6 +233,7 @@ impl Engine {
             Err(missing) => tracing::error!(%missing, "the chain stays as it was"),
         }
         self.fit_state();
+        self.plan_trials();
         let registry = self.registry.clone();
         work.acts.push(Box::new(move |shared| *shared.registry.write() = registry));
     }

@@ -238,6 +238,12 @@ impl Handle {
         self.set_rule(request).await
     }
 
+    /// Makes a rule active again that the host quarantined or set aside.
+    pub async fn release_rule(&self, name: &str, why: String) -> Result<RuleView, Refusal> {
+        check_why(&why)?;
+        self.ask(|reply| Command::ReleaseRule(name.to_owned(), why, reply)).await
+    }
+
     /// Removes a rule; gives the revision that did it.
     pub async fn remove_rule(&self, name: &str, why: String) -> Result<Revision, Refusal> {
         check_why(&why)?;
@@ -388,8 +394,8 @@ fn restored(registry: &Registry, name: &str, revision: Revision, why: &str) -> R
     let Some(rule) = &entry.rule else {
         return Err(Refusal::Precondition(format!("revision {number} removed the rule; restore one before it")));
     };
-    if rule.mode == Mode::SetAside {
-        let message = format!("by revision {number} the host set the rule aside; restore one before it");
+    if matches!(rule.mode, Mode::SetAside | Mode::Quarantined) {
+        let message = format!("by revision {number} the host stopped the rule; restore one before it, or release it");
         return Err(Refusal::Precondition(message));
     }
     let because = if why.is_empty() { String::new() } else { format!(": {why}") };

@@ -20,6 +20,7 @@ use crate::{
         commit::Committer,
         engine::Engine,
         producers::Producers,
+        quarantine::Quarantine,
         shared::{Clock, Shared},
     },
     plugin::{self, Sandbox, SandboxError},
@@ -179,10 +180,12 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         chain,
         producers,
         position,
-        faults_in_row: std::collections::HashMap::new(),
+        quarantine: Quarantine::new(&config.plugins),
+        trial_at_ms: Millis::MAX,
         shared: Arc::clone(shared),
     };
     engine.fit_state();
+    engine.plan_trials();
     Ok(Opened { engine, committer })
 }
 

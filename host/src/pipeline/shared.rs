@@ -110,7 +110,7 @@ impl Shared {
             fault_count: faults.count,
             // Since the host was started nothing has failed; what made it set the rule aside is of before.
             last_fault: match rule.mode {
-                Mode::SetAside if faults.last.is_empty() => revision.why.clone(),
+                Mode::SetAside | Mode::Quarantined if faults.last.is_empty() => revision.why.clone(),
                 _ => faults.last,
             },
         })

@@ -96,6 +96,7 @@ fn decode_rule(input: &mut Reader<'_>) -> Result<Rule, Defect> {
             1 => Mode::Active,
             2 => Mode::Off,
             3 => Mode::SetAside,
+            4 => Mode::Quarantined,
             _ => return Err(Defect("its mode is not known")),
         },
         order: input.u32()?,

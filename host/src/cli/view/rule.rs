@@ -64,6 +64,7 @@ impl From<v1::Rule> for Rule {
             Ok(v1::RuleMode::Active) => "active",
             Ok(v1::RuleMode::Off) => "off",
             Ok(v1::RuleMode::SetAside) => "set-aside",
+            Ok(v1::RuleMode::Quarantined) => "quarantined",
             Ok(v1::RuleMode::Unspecified) | Err(_) => "unspecified",
         };
         Self {

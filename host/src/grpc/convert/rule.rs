@@ -71,8 +71,8 @@ fn mode(number: i32) -> Result<Mode, Refusal> {
     match v1::RuleMode::try_from(number) {
         Ok(v1::RuleMode::Unspecified | v1::RuleMode::Active) => Ok(Mode::Active),
         Ok(v1::RuleMode::Off) => Ok(Mode::Off),
-        Ok(v1::RuleMode::SetAside) => {
-            Err(Refusal::invalid("mode", "only the host sets a rule aside; ask for active or off"))
+        Ok(v1::RuleMode::SetAside | v1::RuleMode::Quarantined) => {
+            Err(Refusal::invalid("mode", "only the host sets a rule aside or quarantines it; ask for active or off"))
         }
         Err(_) => Err(Refusal::invalid("mode", format!("{number} is no mode of this protocol"))),
     }
@@ -101,6 +101,7 @@ pub fn view(view: RuleView) -> v1::Rule {
         Mode::Active => v1::RuleMode::Active,
         Mode::Off => v1::RuleMode::Off,
         Mode::SetAside => v1::RuleMode::SetAside,
+        Mode::Quarantined => v1::RuleMode::Quarantined,
     };
     v1::Rule {
         name,

@@ -1,0 +1,129 @@
+//! What the fold does about rules that fail: failures are counted, rules quarantined, tried again, released.
+//!
+//! It must not know how a call failed. Invariant: a rule is quarantined and tried by revisions, at log positions, like
+//! any other change: folding the log again meets them where they were.
+
+use crate::{
+    domain::{End, Fault, FaultKind, Group, Millis, Mode, Poison, Revision, Rule, RuleRevision},
+    pipeline::{
+        collect::Reply,
+        engine::{Engine, Work},
+        handle::Refusal,
+    },
+    registry::RuleView,
+};
+
+impl Engine {
+    /// Makes those rules active whose quarantine is over, from the group on that comes now.
+    pub fn begin_trials(&mut self, now_ms: Millis, work: &mut Work) -> Vec<RuleRevision> {
+        if now_ms < self.trial_at_ms {
+            return Vec::new();
+        }
+        let due: Vec<(String, Rule)> = self
+            .quarantined()
+            .filter(|(_, _, at_ms)| *at_ms <= now_ms)
+            .map(|(entry, rule, _)| (entry.name.clone(), rule.clone()))
+            .collect();
+        let active = |rule| Some(Rule { mode: Mode::Active, ..rule });
+        let why = || "tried again: its quarantine is over".to_owned();
+        let trials: Vec<RuleRevision> =
+            due.into_iter().map(|(name, rule)| self.revise(name, active(rule), RuleRevision::HOST, why())).collect();
+        if !trials.is_empty() {
+            self.rules_changed(work);
+        }
+        trials
+    }
+
+    /// Finds out when the next quarantine is over.
+    pub fn plan_trials(&mut self) {
+        self.trial_at_ms = self.quarantined().map(|(.., at_ms)| at_ms).min().unwrap_or(Millis::MAX);
+    }
+
+    /// The rules in quarantine, and when each is to be tried.
+    fn quarantined(&self) -> impl Iterator<Item = (&RuleRevision, &Rule, Millis)> {
+        self.registry.rules().into_iter().filter(|standing| standing.rule.mode == Mode::Quarantined).filter_map(|s| {
+            let at_ms = self.quarantine.trial_at_ms(&self.history(&s.revision.name))?;
+            Some((s.revision, s.rule, at_ms))
+        })
+    }
+
+    fn history(&self, name: &str) -> Vec<&RuleRevision> {
+        self.registry.history(name, Revision(u32::MAX)).collect()
+    }
+
+    /// Publishes and counts a group's failed calls; gives revisions that quarantine rules that failed too often.
+    pub fn note_faults(&mut self, group: &Group, called: &[(Revision, bool)], work: &mut Work) -> Vec<RuleRevision> {
+        for fault in &group.faults {
+            let (rule, detail) = (fault.rule, said(fault));
+            work.acts.push(Box::new(move |shared| {
+                tracing::warn!(revision = rule.0, fault = detail, "a rule failed; its alerts passed");
+                shared.count_fault(rule, &detail);
+            }));
+        }
+        let failed = called.iter().filter(|(_, failed)| *failed).map(|(revision, _)| *revision);
+        let quarantines: Vec<RuleRevision> = failed.filter_map(|revision| self.quarantine(revision, group)).collect();
+        if !quarantines.is_empty() {
+            self.rules_changed(work);
+        }
+        quarantines
+    }
+
+    /// Quarantines a rule that failed once more, if that was once too often.
+    fn quarantine(&mut self, revision: Revision, group: &Group) -> Option<RuleRevision> {
+        let entry = self.registry.revision(revision)?;
+        let (name, rule) = (entry.name.clone(), entry.rule.clone()?);
+        let now_ms = group.judged_ms;
+        let history: Vec<&RuleRevision> = self.registry.history(&name, Revision(u32::MAX)).collect();
+        let why = self.quarantine.note(&history, now_ms)?;
+        let wait_s = self.quarantine.wait_ms(&history, now_ms).div_euclid(1_000);
+        let last = group.faults.iter().rev().find(|f| f.rule == revision && f.kind != FaultKind::StateFull);
+        let last = last.map_or(String::new(), |fault| format!(": {}", said(fault)));
+        let why = format!("quarantined for {wait_s} s: {why}{last}");
+        tracing::error!(rule = name, why, "rule quarantined");
+        Some(self.revise(name, Some(Rule { mode: Mode::Quarantined, ..rule }), RuleRevision::HOST, why))
+    }
+
+    /// Makes a rule active again that the host stopped.
+    pub fn release_rule(&mut self, name: &str, why: String, reply: Reply<RuleView>) -> Work {
+        let stopped = self.stopped(name);
+        let (name, rule) = match stopped {
+            Ok(rule) => (name.to_owned(), Rule { mode: Mode::Active, ..rule }),
+            Err(refusal) => {
+                let refuse = move |_: &_| drop(reply.send(Err(refusal)));
+                return Work { acts: vec![Box::new(refuse)], ..Work::default() };
+            }
+        };
+        self.change_rule(name, rule, why, reply)
+    }
+
+    fn stopped(&self, name: &str) -> Result<Rule, Refusal> {
+        let standing = self.registry.rule(name).ok_or_else(|| self.no_such_rule(name))?;
+        match standing.rule.mode {
+            Mode::Quarantined | Mode::SetAside => Ok(standing.rule.clone()),
+            mode => {
+                Err(Refusal::Precondition(format!("rule {name} is {mode}: only what the host stopped is released")))
+            }
+        }
+    }
+}
+
+/// Names the alert that alone makes a rule fail, in the fault itself.
+pub fn name_poison(group: &mut Group, poison: &[Poison], device: impl Fn(u32) -> String) {
+    for Poison { rule, row } in poison {
+        let at = *row as usize;
+        let (position, code) = (group.first.after(at), group.rows.code[at]);
+        debug_assert_ne!(group.mark_of(at).end, End::Rejected, "a rejected alert has no row");
+        let device = device(group.rows.device_no[at]);
+        let faults = group.faults.iter_mut().filter(|f| f.rule == *rule && f.kind != FaultKind::StateFull);
+        for fault in faults {
+            fault.detail = format!(
+                "{} (the alert at log position {position}, device {device}, code {code:04X}, does it alone)",
+                fault.detail
+            );
+        }
+    }
+}
+
+fn said(fault: &Fault) -> String {
+    format!("{}: {}", fault.kind.name(), fault.detail)
+}
