@@ -28,6 +28,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Codes that no rule can hold back, 4 hex digits each. Default: the supply-outage and tamper families.
     pub protected_codes: Vec<String>,
+    /// Load no plugin, turn every rule off and forward everything. Default: false.
+    pub without_plugins: bool,
     /// What clients may open and send.
     pub intake: IntakeLimits,
     /// How alerts are grouped.

@@ -17,10 +17,12 @@ mod contract;
 mod describe;
 mod engine;
 mod fault;
+mod golden;
 mod instance;
 mod load;
 mod meter;
 mod refusal;
+mod schema;
 mod text;
 mod worker;
 
@@ -28,6 +30,8 @@ mod worker;
 mod tests;
 
 pub use engine::{Sandbox, SandboxError};
+pub use golden::Report;
 pub use instance::{Instance, Plugin};
 pub use refusal::{CheckError, Refusal};
+pub use schema::Mismatch;
 pub use worker::compile_stdin;

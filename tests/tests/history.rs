@@ -66,6 +66,47 @@ fn every_change_stays_and_can_be_gone_back_to() {
 }
 
 #[test]
+fn a_host_without_plugins_forwards_everything_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let file = folder.path().join("alerts.csv");
+    let send = |host: &Host, counter: u32| {
+        let alerts = format!("device,code,counter,measurement_dv\n00-0D-6F-00-00-00-00-01,8F40,{counter},2550\n");
+        fs::write(&file, alerts).unwrap();
+        host.json(["alert", "send", file.to_str().unwrap(), "--format", "csv", "--json"]);
+    };
+    let host = Host::start(BINARY, &data);
+    host.json(["plugin", "push", env!("WEIR_GUEST_THRESHOLD"), "--json"]);
+    set(&host, 2580, "");
+    send(&host, 1);
+    host.kill();
+
+    let host = Host::start_with(BINARY, &data, &[("WEIR_WITHOUT_PLUGINS", "true")]);
+    send(&host, 2);
+    let refused: [&[&str]; 3] = [
+        &["rule", "restore", "volts", "--revision", "1"],
+        &["rule", "set", "more", "--plugin", "threshold", "--parameters", r#"{"codes":["8F40"],"below_dv":2580}"#],
+        &["plugin", "push", env!("WEIR_GUEST_STORM")],
+    ];
+    for arguments in refused {
+        let said = refusal(&host, arguments);
+        assert!(said.contains("this host was started without plugins"), "{arguments:?}: {said}");
+    }
+    let off = history(&host);
+    assert_eq!(changes(&off), [(2, "the host was started without plugins"), (1, "")]);
+    assert_eq!((&off[0]["who"], &off[0]["rule"]["mode"]), (&"host".into(), &"off".into()));
+    host.kill();
+
+    let host = Host::start(BINARY, &data);
+    host.json(["rule", "restore", "volts", "--revision", "1", "--json"]);
+    send(&host, 3);
+    let ends: Vec<Value> =
+        host.json(["alert", "list", "--json"]).into_iter().map(|alert| alert["outcome"].clone()).collect();
+    assert_eq!(ends, ["suppressed", "forwarded", "suppressed"]);
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
 fn what_cannot_be_gone_back_to_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start(BINARY, folder.path());

@@ -54,10 +54,10 @@ async fn push(session: &Session, path: &Path) -> Result<(), Failure> {
     }));
     let answer = client.upload_plugin(requests).await;
     progress.finish_and_clear();
-    let v1::UploadPluginResponse { plugin, compile_us } =
+    let v1::UploadPluginResponse { plugin, compile_us, report } =
         answer.map_err(|status| session.failed(&status))?.into_inner();
-    let upload = plugin::Upload { plugin: present(plugin)?, compile_us };
-    session.show(&upload, |upload| plugin::facts(&upload.plugin))
+    let plugin = plugin::Shown { plugin: present(plugin)?, report: report.map(plugin::Report::from) };
+    session.show(&plugin::Upload { plugin, compile_us }, plugin::upload_facts)
 }
 
 async fn list(session: &Session) -> Result<(), Failure> {
@@ -69,8 +69,9 @@ async fn list(session: &Session) -> Result<(), Failure> {
 
 async fn show(session: &Session, plugin: String) -> Result<(), Failure> {
     let answer = client(session).await?.get_plugin(v1::GetPluginRequest { plugin }).await;
-    let v1::GetPluginResponse { plugin } = answer.map_err(|status| session.failed(&status))?.into_inner();
-    session.show(&present(plugin)?, plugin::facts)
+    let v1::GetPluginResponse { plugin, report } = answer.map_err(|status| session.failed(&status))?.into_inner();
+    let shown = plugin::Shown { plugin: present(plugin)?, report: report.map(plugin::Report::from) };
+    session.show(&shown, plugin::facts)
 }
 
 fn present(plugin: Option<v1::Plugin>) -> Result<plugin::Plugin, Failure> {

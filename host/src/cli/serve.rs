@@ -50,13 +50,17 @@ pub struct Args {
     /// Where to listen; port 0 takes a free one [default: 127.0.0.1:7700]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// Load no plugin, turn every rule off and forward everything: for when a plugin or a rule keeps the host from
+    /// working. Start without it and `weir rule restore` the rules, one by one, to come back
+    #[arg(long)]
+    no_plugins: bool,
 }
 
 /// Runs the host until it is told to stop.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let Args { config: file, data, listen } = args;
+    let Args { config: file, data, listen, no_plugins } = args;
     start_logging()?;
-    let config = Config::load(file.as_deref(), Overrides { data_dir: data, listen })
+    let config = Config::load(file.as_deref(), Overrides { data_dir: data, listen, without_plugins: no_plugins })
         .map_err(|error| Failure::usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

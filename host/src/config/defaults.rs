@@ -18,6 +18,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7700)),
             data_dir: PathBuf::from("weir-data"),
             protected_codes: PROTECTED_CODES.map(str::to_owned).to_vec(),
+            without_plugins: false,
             intake: IntakeLimits::default(),
             group: GroupLimits::default(),
             plugins: PluginLimits::default(),

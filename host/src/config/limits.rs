@@ -41,7 +41,8 @@ impl fmt::Display for Limit {
 /// All numbers of a configuration, in the order of its fields.
 pub fn limits(config: &Config) -> Vec<Limit> {
     // Taken apart completely, so that a new number without bounds does not compile.
-    let Config { listen: _, data_dir: _, protected_codes: _, intake, group, plugins, store } = config;
+    let Config { listen: _, data_dir: _, protected_codes: _, without_plugins: _, intake, group, plugins, store } =
+        config;
     [intake_limits(intake), group_limits(group), plugin_limits(plugins), store_limits(store)].concat()
 }
 

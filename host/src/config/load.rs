@@ -39,6 +39,8 @@ pub struct Overrides {
     pub data_dir: Option<PathBuf>,
     /// Where to listen.
     pub listen: Option<SocketAddr>,
+    /// Load no plugin, whatever the settings say.
+    pub without_plugins: bool,
 }
 
 /// Why settings are not taken.
@@ -96,9 +98,10 @@ impl Config {
         }
 
         let mut config: Self = figment.extract().map_err(|error| refused(&figment, error))?;
-        let Overrides { data_dir, listen } = overrides;
+        let Overrides { data_dir, listen, without_plugins } = overrides;
         config.data_dir = data_dir.unwrap_or(config.data_dir);
         config.listen = listen.unwrap_or(config.listen);
+        config.without_plugins |= without_plugins;
         config.validate()?;
         Ok(config)
     }

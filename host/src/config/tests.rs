@@ -95,9 +95,14 @@ fn variables_win_over_the_file_and_flags_over_both() {
     assert_eq!(config.store.retention_days_max, 7);
 
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let flags = Overrides { data_dir: Some("elsewhere".into()), listen: Some(([127, 0, 0, 1], 3).into()) };
+    let flags = Overrides {
+        data_dir: Some("elsewhere".into()),
+        listen: Some(([127, 0, 0, 1], 3).into()),
+        without_plugins: true,
+    };
     let config = Config::load_with(None, variables, flags).unwrap();
     assert_eq!((config.listen.port(), config.data_dir.as_path()), (3, Path::new("elsewhere")));
+    assert!(config.without_plugins);
 }
 
 #[test]

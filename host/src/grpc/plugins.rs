@@ -37,7 +37,8 @@ impl PluginService for Plugins {
         let kept = self.handle.add_plugin(bytes).await.map_err(status)?;
         // An upload of known bytes may be of a plugin that rules use already.
         let rules = self.handle.plugin(&kept.0.digest.to_string()).map(|(_, rules)| rules).map_err(status)?;
-        Ok(Response::new(plugin::uploaded(kept, rules)))
+        let report = self.handle.plugin_report(&kept.0.digest).await.map_err(status)?;
+        Ok(Response::new(plugin::uploaded(kept, rules, report)))
     }
 
     async fn list_plugins(
@@ -55,6 +56,7 @@ impl PluginService for Plugins {
     ) -> Result<Response<v1::GetPluginResponse>, Status> {
         let v1::GetPluginRequest { plugin: wanted } = request.into_inner();
         let found = self.handle.plugin(&wanted).map_err(status)?;
-        Ok(Response::new(v1::GetPluginResponse { plugin: Some(plugin::plugin(found)) }))
+        let report = self.handle.plugin_report(&found.0.digest).await.map_err(status)?.map(plugin::report);
+        Ok(Response::new(v1::GetPluginResponse { plugin: Some(plugin::plugin(found)), report }))
     }
 }

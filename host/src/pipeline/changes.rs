@@ -4,12 +4,12 @@
 
 use crate::{
     admit::Change,
-    domain::{AlertCode, Balance, Device, Effects, Eui64, ModelId, Rule, RuleRevision, StateKey},
+    domain::{AlertCode, Balance, Device, Effects, Eui64, Mode, ModelId, Rule, RuleRevision, StateKey},
     pipeline::{
         DeviceRequest, DeviceView, DevicesPut, RuleRequest,
         collect::{Command, Reply},
         engine::{Engine, Work},
-        handle::Refusal,
+        handle::{Refusal, WITHOUT_PLUGINS},
     },
     registry::{RuleView, Source},
 };
@@ -64,6 +64,9 @@ impl Engine {
 
     /// Changes a rule for somebody, who is shown it once the change is durable.
     pub fn change_rule(&mut self, name: String, rule: Rule, why: String, reply: Reply<RuleView>) -> Work {
+        if self.config.without_plugins && rule.mode == Mode::Active {
+            return settle::<RuleView>(reply, Err(Refusal::Precondition(WITHOUT_PLUGINS.to_owned())));
+        }
         let entry = self.revise(name.clone(), Some(rule), "", why);
         let mut work = self.changed(entry);
         work.acts.push(Box::new(move |shared| {

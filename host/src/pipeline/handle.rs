@@ -155,6 +155,7 @@ pub struct Handle {
     sandbox: Sandbox,
     clock: Clock,
     limits: PluginLimits,
+    without_plugins: bool,
 }
 
 impl Handle {
@@ -165,6 +166,7 @@ impl Handle {
             sandbox: parts.sandbox.clone(),
             clock: Arc::clone(&parts.clock),
             limits: parts.config.plugins.clone(),
+            without_plugins: parts.config.without_plugins,
         }
     }
 
@@ -188,6 +190,9 @@ impl Handle {
 
     /// Checks, compiles and keeps a component. The duration is that of the check; zero where it was there already.
     pub async fn add_plugin(&self, bytes: Vec<u8>) -> Result<(PluginInfo, Duration), Refusal> {
+        if self.without_plugins {
+            return Err(Refusal::Precondition(WITHOUT_PLUGINS.to_owned()));
+        }
         let digest = Digest(Sha256::digest(&bytes).into());
         if let Some(known) = self.shared.registry.read().plugin(&digest) {
             return Ok((known.clone(), Duration::ZERO));
@@ -214,6 +219,15 @@ impl Handle {
         let registry = self.shared.registry.read();
         let info = registry.resolve(wanted).map_err(Refusal::NotFound)?;
         Ok((info.clone(), registry.users_of(&info.digest)))
+    }
+
+    /// What a plugin's golden run took; `None` for native code.
+    pub async fn plugin_report(&self, digest: &Digest) -> Result<Option<plugin::Report>, Refusal> {
+        let source = self.shared.sources.read().get(digest).cloned();
+        match source {
+            Some(Source::Component(plugin)) => blocking(move || Some(plugin.report().clone())).await,
+            Some(Source::Native(..)) | None => Ok(None),
+        }
     }
 
     /// Sets a rule, if its plugin accepts the parameters.
@@ -365,6 +379,10 @@ fn internal(error: store::Error) -> Refusal {
         other => Refusal::Internal(format!("store: {other}")),
     }
 }
+
+/// Why no plugin is run.
+pub(super) const WITHOUT_PLUGINS: &str =
+    "this host was started without plugins, and runs none: start it without --no-plugins";
 
 /// Places that a rule may be given.
 const ORDERS: std::ops::RangeInclusive<u32> = 1..=1_000_000;

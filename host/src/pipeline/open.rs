@@ -14,7 +14,9 @@ use crate::{
     admit::Inventory,
     books::Ledger,
     config::{Config, ConfigError},
-    domain::{Digest, Effects, Millis, Mode, Position, Revision, Rule, RuleRevision},
+    domain::{
+        Digest, Effects, FaultKind, Judge, Millis, Mode, PluginInfo, Position, Revision, Rule, RuleFault, RuleRevision,
+    },
     evaluate::{Chain, CodeSet, Divergence, Replay, State},
     pipeline::{
         commit::Committer,
@@ -94,7 +96,7 @@ pub enum StartError {
     #[error("store: {0}")]
     Page(String),
     /// A plugin of the store no longer passes the checks.
-    #[error("plugin {0}: {1}")]
+    #[error("plugin {0}: {1}; a host that is started with --no-plugins forwards everything instead")]
     Plugin(Digest, plugin::Refusal),
     /// A rule's plugin is gone.
     #[error(transparent)]
@@ -126,6 +128,8 @@ struct Recovery<'a> {
     sources: &'a Sources,
     protected: CodeSet,
     codes_per_device_max: usize,
+    /// Rules the log is taken for from the start.
+    obeyed: Vec<Revision>,
 }
 
 /// Opens the store and recovers.
@@ -136,6 +140,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let mut registry = Registry::load(snapshot.plugins.clone(), snapshot.revisions.clone());
     parts.natives.iter().for_each(|native| registry.add_plugin(native.info().clone()));
     let sources = load_sources(parts, &registry, &store.reader())?;
+    let without = config.without_plugins;
     let recovery = Recovery {
         reader: store.reader(),
         snapshot: &snapshot,
@@ -143,17 +148,22 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         sources: &sources,
         protected: config.protected_codes()?.into_iter().collect(),
         codes_per_device_max: config.plugins.state_codes_per_device_max,
+        // What is not called is not verified: the log is taken for every rule.
+        obeyed: if without { registry.revisions().iter().map(|entry| entry.revision).collect() } else { Vec::new() },
     };
     let (state, ledger, diverged) = recovery.run()?;
     let protected = recovery.protected.clone();
 
     let position = snapshot.position;
     let now_ms = (parts.clock)();
-    let set_aside: Vec<RuleRevision> =
+    let mut stopped: Vec<RuleRevision> =
         diverged.iter().filter_map(|divergence| set_aside(&mut registry, divergence, position, now_ms)).collect();
-    if !set_aside.is_empty() {
+    if without {
+        stopped.extend(turn_off(&mut registry, position, now_ms));
+    }
+    if !stopped.is_empty() {
         let replay_from = snapshot.replay_from;
-        store.commit(&Effects { revisions: set_aside, position, replay_from, ..Effects::default() })?;
+        store.commit(&Effects { revisions: stopped, position, replay_from, ..Effects::default() })?;
     }
     let chain = registry.chain_at(position, &sources, &protected, config.plugins.state_codes_per_device_max)?;
     let inventory = Inventory::load(std::mem::take(&mut snapshot.devices), std::mem::take(&mut snapshot.models));
@@ -162,6 +172,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         config.intake.producers_max,
         config.intake.batches_in_flight_max,
     );
+    let sources = if without { natives(parts) } else { sources };
     publish(shared, &registry, sources, &inventory, ledger, store.reader());
     let committer = Committer {
         store,
@@ -204,9 +215,27 @@ fn publish(
     *shared.reader.write() = Some(reader);
 }
 
+fn natives(parts: &Parts) -> Sources {
+    parts.natives.iter().map(|native| (native.info().digest, native.clone())).collect()
+}
+
+/// Plugins that stand in the chain and are never called.
+fn stand_ins(registry: &Registry) -> Sources {
+    let fault = || RuleFault::new(FaultKind::Refused, "no plugin was loaded");
+    let judge: Judge = Arc::new(move |_, _, _| Err(fault()));
+    let stand_in = |info: &PluginInfo| {
+        let judge = Arc::clone(&judge);
+        Source::Native(info.clone(), Arc::new(move |_| Arc::clone(&judge)))
+    };
+    registry.plugins().into_iter().map(|info| (info.digest, stand_in(info))).collect()
+}
+
 /// Loads every plugin of the store: any of them may be named by a rule or by the log's tail.
 fn load_sources(parts: &Parts, registry: &Registry, reader: &Reader) -> Result<Sources, StartError> {
-    let mut sources: Sources = parts.natives.iter().map(|native| (native.info().digest, native.clone())).collect();
+    if parts.config.without_plugins {
+        return Ok(stand_ins(registry));
+    }
+    let mut sources = natives(parts);
     let named: BTreeSet<Digest> =
         registry.revisions().iter().filter_map(|entry| entry.rule.as_ref()).map(|rule| rule.plugin).collect();
     for info in registry.plugins() {
@@ -226,7 +255,8 @@ impl Recovery<'_> {
     fn run(&self) -> Result<(State, Ledger, Vec<Divergence>), StartError> {
         let mut diverged: Vec<Divergence> = Vec::new();
         loop {
-            match self.fold(diverged.iter().map(|divergence| divergence.rule).collect()) {
+            let blamed = diverged.iter().map(|divergence| divergence.rule);
+            match self.fold(self.obeyed.iter().copied().chain(blamed).collect()) {
                 Ok((state, ledger)) => return Ok((state, ledger, diverged)),
                 Err(StartError::Diverged(divergence)) if divergence.rule != Revision::NONE => {
                     tracing::error!(%divergence, "a rule does not do again what it did; the log is taken for it");
@@ -276,6 +306,28 @@ impl Recovery<'_> {
         }
         Ok(state)
     }
+}
+
+/// Turns every rule off that judges or is to be tried. What their state has missed cannot be told: it starts anew.
+fn turn_off(registry: &mut Registry, since: Position, made_ms: Millis) -> Vec<RuleRevision> {
+    let judging = |mode| matches!(mode, Mode::Active | Mode::Quarantined);
+    let rules: Vec<(String, Rule)> = registry
+        .rules()
+        .into_iter()
+        .filter(|standing| judging(standing.rule.mode))
+        .map(|standing| (standing.revision.name.clone(), standing.rule.clone()))
+        .collect();
+    let mut off = Vec::new();
+    for (name, rule) in rules {
+        let revision = registry.next_revision();
+        let rule = Some(Rule { mode: Mode::Off, namespace: revision, ..rule });
+        let (who, why) = (RuleRevision::HOST.to_owned(), "the host was started without plugins".to_owned());
+        let entry = RuleRevision { revision, since, made_ms, name, rule, who, why };
+        tracing::warn!(rule = entry.name, "turned off: the host was started without plugins");
+        registry.append(entry.clone());
+        off.push(entry);
+    }
+    off
 }
 
 /// Sets a rule that diverged aside, if it still stands as it was. Its state is no longer to be trusted: it starts anew.

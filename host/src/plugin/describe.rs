@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use super::{
     contract::{self, Description},
     refusal::Refusal,
+    schema::Schema,
     text::clean,
 };
 use crate::{
@@ -39,8 +40,12 @@ pub(super) struct Origin {
     pub(super) uploaded_ms: Millis,
 }
 
-/// Checks a description and puts it beside what is known of the file.
-pub(super) fn info(description: Description, origin: Origin, limits: &PluginLimits) -> Result<PluginInfo, Refusal> {
+/// Checks a description and puts it beside what is known of the file; gives the schema of its parameters apart.
+pub(super) fn info(
+    description: Description,
+    origin: Origin,
+    limits: &PluginLimits,
+) -> Result<(PluginInfo, Schema), Refusal> {
     let Description {
         name,
         version,
@@ -59,7 +64,7 @@ pub(super) fn info(description: Description, origin: Origin, limits: &PluginLimi
         return refuse("version", "is empty: give the plugin a version, like 0.1.0");
     }
     check_line("summary", &summary, text_bytes_max)?;
-    check_schema(&parameters_schema, text_bytes_max.saturating_mul(SCHEMA_TEXTS))?;
+    let schema = check_schema(&parameters_schema, text_bytes_max.saturating_mul(SCHEMA_TEXTS))?;
     if state_words > limits.state_words_max {
         let allowed = limits.state_words_max;
         return refuse("state-words", format!("is {state_words}, at most {allowed} are allowed"));
@@ -70,7 +75,7 @@ pub(super) fn info(description: Description, origin: Origin, limits: &PluginLimi
         contract::StateKey::Device => StateKey::Device,
         contract::StateKey::DeviceAndCode => StateKey::DeviceAndCode,
     };
-    Ok(PluginInfo {
+    let info = PluginInfo {
         digest,
         name,
         version,
@@ -83,7 +88,8 @@ pub(super) fn info(description: Description, origin: Origin, limits: &PluginLimi
         reads: READS.into_iter().filter(|(asked, _)| reads.contains(*asked)).map(|(_, column)| column).collect(),
         size_bytes,
         uploaded_ms,
-    })
+    };
+    Ok((info, schema))
 }
 
 fn check_reasons(reasons: &[String], bytes_max: usize) -> Result<(), Refusal> {
@@ -124,19 +130,13 @@ fn check_line(field: &'static str, line: &str, bytes_max: usize) -> Result<(), R
     }
 }
 
-fn check_schema(schema: &str, bytes_max: usize) -> Result<(), Refusal> {
+fn check_schema(schema: &str, bytes_max: usize) -> Result<Schema, Refusal> {
     const FIELD: &str = "parameters-schema";
     check_size(FIELD, schema, bytes_max)?;
     if let Some(c) = schema.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
         return refuse(FIELD, format!("has the control character {}", c.escape_default()));
     }
-    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(schema) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let error = clean(&error.to_string(), 200);
-            refuse(FIELD, format!("is not a JSON object: {error}"))
-        }
-    }
+    Schema::new(schema).or_else(|defect| refuse(FIELD, defect))
 }
 
 fn check_size(field: &'static str, text: &str, bytes_max: usize) -> Result<(), Refusal> {

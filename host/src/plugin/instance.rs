@@ -3,7 +3,10 @@
 //! It must not know where alerts come from or what becomes of verdicts. Invariant: every call of a judge runs in an
 //! instance of its own, and what it returns has been checked.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use wasmtime::{
     Store,
@@ -17,8 +20,10 @@ use super::{
     },
     engine::{Host, Slot},
     fault,
+    golden::{self, Report},
     meter::{Allowance, Growth},
     refusal::CheckError,
+    schema::Schema,
     text::clean,
 };
 use crate::domain::{Columns, FaultKind, Judge, Metering, Outcome, PluginInfo, RuleFault};
@@ -28,6 +33,8 @@ use crate::domain::{Columns, FaultKind, Judge, Metering, Outcome, PluginInfo, Ru
 pub struct Plugin {
     compiled: Arc<Compiled>,
     info: Arc<PluginInfo>,
+    schema: Arc<Schema>,
+    report: Arc<OnceLock<Report>>,
 }
 
 /// A component ready to be instantiated.
@@ -50,12 +57,14 @@ pub struct Instance {
     compiled: Arc<Compiled>,
     metering: Metering,
     reasons: usize,
+    /// Fuel that the last call was given.
+    granted: u64,
     _slot: Slot,
 }
 
 impl Plugin {
-    pub(super) fn new(compiled: Arc<Compiled>, info: PluginInfo) -> Self {
-        Self { compiled, info: Arc::new(info) }
+    pub(super) fn new(compiled: Arc<Compiled>, info: PluginInfo, schema: Schema) -> Self {
+        Self { compiled, info: Arc::new(info), schema: Arc::new(schema), report: Arc::default() }
     }
 
     /// What it says of itself and what is known of its file.
@@ -63,20 +72,29 @@ impl Plugin {
         &self.info
     }
 
-    /// Asks it whether it takes these parameters (a JSON object).
+    /// Asks its schema and then itself whether it takes these parameters (a JSON object).
     ///
     /// # Errors
-    /// Too large, refused in the plugin's own words, or a fault of the plugin.
+    /// Too large, not as the schema has it, refused in the plugin's own words, or a fault of the plugin.
     pub fn check(&self, parameters: &str) -> Result<(), CheckError> {
         let limits = &self.compiled.host.limits;
         if parameters.len() > limits.parameters_bytes_max {
             return Err(CheckError::TooLarge { bytes: parameters.len(), bytes_max: limits.parameters_bytes_max });
+        }
+        let mismatches = self.schema.mismatches(parameters);
+        if !mismatches.is_empty() {
+            return Err(CheckError::Mismatch(mismatches));
         }
         let answer = self.instantiate(Metering::Live)?.check(parameters)?;
         answer.map_err(|words| match clean(words.trim(), limits.text_bytes_max) {
             words if words.is_empty() => CheckError::Refused("the plugin gives no reason".to_owned()),
             words => CheckError::Refused(words),
         })
+    }
+
+    /// What the golden run took. The first call makes the run, so do not call it where alerts wait.
+    pub fn report(&self) -> &Report {
+        self.report.get_or_init(|| golden::run(self))
     }
 
     /// A rule made of this plugin and these parameters. Each call runs in a fresh instance, so nothing is carried
@@ -114,7 +132,8 @@ impl Instance {
         let component = grant(&mut store, allowance).and_then(|()| compiled.component.instantiate(&mut store));
         match component {
             Ok(component) => {
-                Ok(Self { store, component, compiled: Arc::clone(compiled), metering, reasons, _slot: slot })
+                let compiled = Arc::clone(compiled);
+                Ok(Self { store, component, compiled, metering, reasons, granted: allowance.fuel, _slot: slot })
             }
             Err(error) => Err(fault::of_instantiation(&error, &store, allowance)),
         }
@@ -129,6 +148,16 @@ impl Instance {
         let (result,): EvaluateResult = self.invoke(|compiled| &compiled.evaluate, arguments, columns.len())?;
         let outcome: Outcome = result.map_err(|words| RuleFault::new(FaultKind::Refused, &words))?.into();
         outcome.checked(columns.len(), state.len(), self.reasons)
+    }
+
+    /// Fuel that the last call used.
+    pub(super) fn fuel_used(&self) -> u64 {
+        self.granted.saturating_sub(self.store.get_fuel().unwrap_or(0))
+    }
+
+    /// Bytes of its linear memories.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.store.data().memory_bytes as u64
     }
 
     /// What the plugin says of itself, nothing checked.
@@ -162,8 +191,9 @@ impl Instance {
         Params: ComponentNamedList + Lower,
         Results: ComponentNamedList + Lift,
     {
-        let Self { store, component, compiled, metering, .. } = self;
+        let Self { store, component, compiled, metering, granted, .. } = self;
         let allowance = Allowance::new(&compiled.host.limits, alerts, *metering);
+        *granted = allowance.fuel;
         let answer = grant(store, allowance)
             .and_then(|()| component.get_typed_func::<Params, Results>(&mut *store, export(compiled)))
             .and_then(|function| function.call(&mut *store, arguments));

@@ -54,8 +54,8 @@ impl Sandbox {
             return Err(Refusal::WrongExport { name, what: clean(&error.root_cause().to_string(), DETAIL_BYTES_MAX) });
         }
         let origin = Origin { digest, size_bytes: bytes.len() as u64, uploaded_ms };
-        let info = describe::info(instance.describe()?, origin, &compiled.host.limits)?;
-        Ok(Plugin::new(compiled, info))
+        let (info, schema) = describe::info(instance.describe()?, origin, &compiled.host.limits)?;
+        Ok(Plugin::new(compiled, info, schema))
     }
 }
 

@@ -49,7 +49,7 @@ impl Allowance {
 pub(super) struct Growth {
     memory_bytes_max: usize,
     table_entries_max: usize,
-    memory_bytes: usize,
+    pub(super) memory_bytes: usize,
     /// What was asked for and not given, for people.
     pub(super) denied: Option<String>,
 }

@@ -3,6 +3,7 @@
 //! It must not know how a defect is found. Invariant: every message says what was found and what to do about it; texts
 //! from the component are bounded and cleaned before they get here.
 
+use super::schema::Mismatch;
 use crate::domain::{FaultKind, RuleFault};
 
 /// Why an upload is refused: the uploader's fault, whichever it is.
@@ -157,6 +158,9 @@ pub enum CheckError {
         /// The limit.
         bytes_max: usize,
     },
+    /// They are not as the plugin's schema has them: at least one place.
+    #[error("{}", places(.0))]
+    Mismatch(Vec<Mismatch>),
     /// The plugin's own words, bounded and cleaned.
     #[error("{0}")]
     Refused(String),
@@ -168,6 +172,14 @@ pub enum CheckError {
         /// The fault.
         detail: String,
     },
+}
+
+fn places(mismatches: &[Mismatch]) -> String {
+    let place = |Mismatch { pointer, message }: &Mismatch| match pointer.as_str() {
+        "" => message.clone(),
+        pointer => format!("{pointer}: {message}"),
+    };
+    mismatches.iter().map(place).collect::<Vec<_>>().join("; ")
 }
 
 impl From<RuleFault> for CheckError {

@@ -78,10 +78,37 @@ fn column(number: i32) -> &'static str {
     }
 }
 
+/// What a plugin took to judge the golden batch.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct Report {
+    pub parameters: String,
+    pub alert_count: u64,
+    pub suppressed_count: u64,
+    pub fuel_per_alert: u64,
+    pub memory_bytes: u64,
+    pub fault: String,
+}
+
+impl From<v1::PluginReport> for Report {
+    fn from(message: v1::PluginReport) -> Self {
+        let v1::PluginReport { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault } =
+            message;
+        Self { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault }
+    }
+}
+
+/// A plugin with what it took to judge.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct Shown {
+    #[serde(flatten)]
+    pub plugin: Plugin,
+    pub report: Option<Report>,
+}
+
 /// A plugin that was uploaded.
 #[derive(Debug, Serialize)]
 pub(in crate::cli) struct Upload {
-    pub plugin: Plugin,
+    pub plugin: Shown,
     pub compile_us: u64,
 }
 
@@ -105,8 +132,13 @@ pub(in crate::cli) fn table(rows: &[Plugin]) -> Table {
     table
 }
 
+/// A plugin that was uploaded, a line for each of its facts.
+pub(in crate::cli) fn upload_facts(upload: &Upload) -> Table {
+    facts(&upload.plugin)
+}
+
 /// One plugin, a line for each of its facts.
-pub(in crate::cli) fn facts(plugin: &Plugin) -> Table {
+pub(in crate::cli) fn facts(Shown { plugin, report }: &Shown) -> Table {
     let state = match plugin.state_words {
         0 => "none".to_owned(),
         words => format!("{words} words a {}, version {}", plugin.state_key, plugin.state_version),
@@ -123,7 +155,22 @@ pub(in crate::cli) fn facts(plugin: &Plugin) -> Table {
         ("bytes", Value::Number(plugin.size_bytes)),
         ("uploaded", Value::text(time(plugin.uploaded_at_ms))),
         ("rules", Value::text(plugin.rules.join(", "))),
+        ("trial", Value::text(report.as_ref().map_or_else(String::new, trial))),
     ])
+}
+
+/// The golden run in words.
+fn trial(report: &Report) -> String {
+    let Report { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault } = report;
+    if *alert_count == 0 {
+        return "not run: it accepts none of the first examples of its schema, nor {}".to_owned();
+    }
+    let kib = memory_bytes.div_ceil(1_024);
+    let took = format!("{fuel_per_alert} units of fuel an alert, {kib} KiB of memory, with {parameters}");
+    match fault.as_str() {
+        "" => format!("{suppressed_count} of {alert_count} made-up alerts suppressed, {took}"),
+        fault => format!("failed on {alert_count} made-up alerts: {fault}; {took}"),
+    }
 }
 
 #[cfg(test)]
@@ -151,15 +198,30 @@ mod tests {
         let row =
             "| 0123456789ab   storm   0.1.0     Holds back repeats\u{FFFD}   28,001   1970-01-01T00:00:00Z   a     |";
         assert_eq!(text.lines().nth(3), Some(row), "{text}");
-        let text = facts(&plugin).to_string();
+        let report = Report {
+            parameters: r#"{"more_than":3}"#.to_owned(),
+            alert_count: 1_024,
+            suppressed_count: 12,
+            fuel_per_alert: 77,
+            memory_bytes: 1_114_112,
+            fault: String::new(),
+        };
+        let mut shown = Shown { plugin, report: Some(report) };
+        let text = facts(&shown).to_string();
         for part in [
             "2 words a device-and-code, version 1",
             "repeat, flood",
             "28,001",
             "code, generation, occurred, model",
-            &plugin.digest,
+            "12 of 1024 made-up alerts suppressed, 77 units of fuel an alert, 1088 KiB of memory, with {\"more_than\":3}",
+            &shown.plugin.digest,
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
+        let report = shown.report.as_mut().unwrap();
+        report.fault = "trap: unreachable".to_owned();
+        assert!(facts(&shown).to_string().contains("failed on 1024 made-up alerts: trap: unreachable; 77 units"));
+        shown.report.as_mut().unwrap().alert_count = 0;
+        assert!(facts(&shown).to_string().contains("not run: it accepts none of"));
     }
 }

@@ -9,6 +9,7 @@ use weir_proto::v1;
 use crate::{
     domain::{Column, PluginInfo, StateKey},
     pipeline::Refusal,
+    plugin::Report,
 };
 
 /// Largest piece of an upload, as the protocol has it.
@@ -52,9 +53,21 @@ impl Upload {
 }
 
 /// What was kept.
-pub fn uploaded((info, check): (PluginInfo, Duration), rules: Vec<String>) -> v1::UploadPluginResponse {
+pub fn uploaded(
+    (info, check): (PluginInfo, Duration),
+    rules: Vec<String>,
+    golden: Option<Report>,
+) -> v1::UploadPluginResponse {
     let compile_us = u64::try_from(check.as_micros()).unwrap_or(u64::MAX);
-    v1::UploadPluginResponse { plugin: Some(plugin((info, rules))), compile_us }
+    v1::UploadPluginResponse { plugin: Some(plugin((info, rules))), compile_us, report: golden.map(report) }
+}
+
+/// What judging took.
+pub fn report(golden: Report) -> v1::PluginReport {
+    let (fuel_per_alert, fault) = (golden.fuel_per_alert(), golden.fault_text());
+    let Report { parameters, alerts, suppressed, fuel: _, memory_bytes, fault: _ } = golden;
+    let (alert_count, suppressed_count) = (alerts, suppressed);
+    v1::PluginReport { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault }
 }
 
 /// A plugin, and the rules that use it.

@@ -18,7 +18,8 @@ fn judge(change: impl FnOnce(&mut Description)) -> Result<PluginInfo, (&'static 
     let mut description = good();
     change(&mut description);
     let origin = Origin { digest: Digest([9; 32]), size_bytes: 5, uploaded_ms: 6 };
-    info(description, origin, &PluginLimits::default()).map_err(|refusal| match refusal {
+    let described = info(description, origin, &PluginLimits::default()).map(|(info, _)| info);
+    described.map_err(|refusal| match refusal {
         Refusal::Description { field, message } => (field, message),
         other => panic!("another refusal: {other}"),
     })
@@ -72,11 +73,14 @@ fn control_characters_are_refused() {
 
 #[test]
 fn the_schema_is_a_json_object() {
-    for schema in ["", "true", "[]", "{", "{} {}"] {
+    for schema in ["true", "[]"] {
         refused("parameters-schema", "is not a JSON object", |d| d.parameters_schema = schema.to_owned());
     }
+    for schema in ["", "{", "{} {}"] {
+        refused("parameters-schema", "is not JSON: ", |d| d.parameters_schema = schema.to_owned());
+    }
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(5000), "]".repeat(5000));
-    refused("parameters-schema", "is not a JSON object", |d| d.parameters_schema = deep);
+    refused("parameters-schema", "is not JSON: recursion limit", |d| d.parameters_schema = deep);
 }
 
 #[test]

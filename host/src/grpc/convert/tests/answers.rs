@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::{domain::RuleFault, plugin::Report};
 
 const ENDS: Balance = Balance { forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
 const WIRE_ENDS: v1::Balance = v1::Balance { received: 10, forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
@@ -140,7 +141,24 @@ fn a_device_goes_out_whole() {
 #[test]
 fn a_plugin_goes_out_whole() {
     let rules = vec!["high".to_owned()];
-    let response = plugin::uploaded((plugin_info(), Duration::from_micros(1_500)), rules);
+    let golden = Report {
+        parameters: "{}".into(),
+        alerts: 1_024,
+        suppressed: 7,
+        fuel: 1_025,
+        memory_bytes: 65_536,
+        fault: Some(RuleFault::new(FaultKind::Trap, "unreachable")),
+    };
+    let response = plugin::uploaded((plugin_info(), Duration::from_micros(1_500)), rules, Some(golden));
+    let report = v1::PluginReport {
+        parameters: "{}".into(),
+        alert_count: 1_024,
+        suppressed_count: 7,
+        fuel_per_alert: 2,
+        memory_bytes: 65_536,
+        fault: "trap: unreachable".into(),
+    };
+    assert_eq!(response.report, Some(report));
     let expected = v1::Plugin {
         digest: "ab".repeat(32),
         name: "threshold".into(),
