@@ -107,7 +107,9 @@ impl Engine {
     /// Why a rule that is named is not there.
     pub fn no_such_rule(&self, name: &str) -> Refusal {
         let names: Vec<String> = self.registry.rules().iter().map(|s| s.revision.name.clone()).collect();
-        Refusal::NotFound(format!("no rule is named {name:?}; there are: {}", names.join(", ")))
+        let others =
+            if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", names.join(", ")) };
+        Refusal::NotFound(format!("no rule is named {name:?}; {others}"))
     }
 
     /// Has a change written and walks the rules as they now are.

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use weir_proto::v1;
 
-use super::time;
+use super::{or, time};
 use crate::cli::table::{Table, Value};
 
 /// A plugin.
@@ -148,7 +148,7 @@ pub(in crate::cli) fn facts(Shown { plugin, report }: &Shown) -> Table {
         ("name", Value::text(&plugin.name)),
         ("version", Value::text(&plugin.version)),
         ("summary", Value::text(&plugin.summary)),
-        ("parameters", Value::text(&plugin.parameters_schema)),
+        ("parameters", Value::text(parameters(&plugin.parameters_schema))),
         ("reads", Value::text([&["code", "generation"], plugin.reads.as_slice()].concat().join(", "))),
         ("state", Value::text(state)),
         ("reasons", Value::text(plugin.reasons.join(", "))),
@@ -157,6 +157,16 @@ pub(in crate::cli) fn facts(Shown { plugin, report }: &Shown) -> Table {
         ("rules", Value::text(plugin.rules.join(", "))),
         ("trial", Value::text(report.as_ref().map_or_else(String::new, trial))),
     ])
+}
+
+/// The names of a schema's parameters: a whole schema does not fit into a line, and --json has it.
+fn parameters(schema: &str) -> String {
+    let schema: serde_json::Value = serde_json::from_str(schema).unwrap_or_default();
+    let required = |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|n| n == name));
+    let named = |name: &String| if required(name) { format!("{name} (required)") } else { name.clone() };
+    let names: Vec<String> =
+        schema["properties"].as_object().into_iter().flat_map(|properties| properties.keys().map(named)).collect();
+    or(&names.join(", "), "none named by its schema").to_owned()
 }
 
 /// The golden run in words.
@@ -184,7 +194,8 @@ mod tests {
             name: "storm".to_owned(),
             version: "0.1.0".to_owned(),
             summary: "Holds back repeats\u{7}".to_owned(),
-            parameters_schema: "{}".to_owned(),
+            parameters_schema: r#"{"properties": {"window_s": {}, "more_than": {}}, "required": ["more_than"]}"#
+                .to_owned(),
             state_key: v1::StateKey::DeviceAndCode.into(),
             state_words: 2,
             state_version: 1,
@@ -211,6 +222,7 @@ mod tests {
         for part in [
             "2 words a device-and-code, version 1",
             "repeat, flood",
+            "more_than (required), window_s",
             "28,001",
             "code, generation, occurred, model",
             "12 of 1024 made-up alerts suppressed, 77 units of fuel an alert, 1088 KiB of memory, with {\"more_than\":3}",
