@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf};
 
-const FILES: [&str; 5] = ["alert", "plugin", "rule", "device", "count"];
+const FILES: [&str; 6] = ["alert", "plugin", "rule", "device", "count", "trial"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=weir");

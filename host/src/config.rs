@@ -135,6 +135,8 @@ pub struct PluginLimits {
     pub quarantine_ms_min: u64,
     /// How long a quarantine lasts at most, in milliseconds. Default: 86,400,000; 100 to 2,592,000,000.
     pub quarantine_ms_max: u64,
+    /// Shadow rules are not called while more batches than these wait to be judged. Default: 16; 0 to 4,096.
+    pub shadow_batches_waiting_max: usize,
 }
 
 /// What the store may take up.

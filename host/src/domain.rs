@@ -13,12 +13,12 @@ pub use alert::{Alert, Flags, PayloadKind, Reject, RejectReason, Rows};
 pub use counts::{Cell, End, HourPage, Tally};
 pub use effects::{
     Ack, Balance, Device, DevicePage, DeviceTally, Effects, Fault, Group, Mark, NamespacePage, Poison, ProducerMark,
-    Rejected, Rejection, Window,
+    Rejected, Rejection, Shadow, Window,
 };
 pub use ids::{AlertCode, DeviceNo, Digest, Eui64, Generation, IdError, ModelId, Mpxn, OperatorId, Position, Revision};
 pub use rule::{
-    Column, ColumnSet, Columns, FaultKind, Judge, Metering, Mode, Outcome, PluginInfo, Rule, RuleFault, RuleRevision,
-    Scope, StateKey,
+    Column, ColumnSet, Columns, FaultKind, Guard, Judge, Metering, Mode, Outcome, PluginInfo, Rule, RuleFault,
+    RuleRevision, Scope, StateKey,
 };
 
 /// Milliseconds since 1970-01-01T00:00:00Z.

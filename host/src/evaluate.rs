@@ -12,7 +12,7 @@ mod slots;
 mod state;
 
 pub use chain::{Chain, ChainRule, CodeSet, Filter};
-pub use judge::{Judged, Judgement, judge};
+pub use judge::{Called, Judged, Judgement, judge};
 pub use replay::{Divergence, Replay, count_devices};
 pub use slots::Slots;
 pub use state::{PAGE_DEVICES, State};

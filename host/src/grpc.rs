@@ -24,6 +24,7 @@ mod protocol_style;
 mod rules;
 mod status;
 mod stream;
+mod trials;
 
 /// What a client may send ahead of being read: for a connection, and for one stream of it. The default of 64 KiB caps
 /// a link with a few milliseconds of delay at a few megabytes a second.
@@ -96,6 +97,7 @@ fn router(handle: &Handle, config: &Config, stopping: &watch::Receiver<bool>) ->
     let rules = rules::Rules::new(handle.clone());
     let devices = devices::Devices::new(handle.clone(), config.intake.put_devices_max);
     let counts = counts::Counts::new(handle.clone(), bytes_max);
+    let trials = trials::Trials::new(handle.clone());
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -115,5 +117,6 @@ fn router(handle: &Handle, config: &Config, stopping: &watch::Receiver<bool>) ->
         .add_service(v1::rule_service_server::RuleServiceServer::new(rules).max_decoding_message_size(bytes_max))
         .add_service(v1::device_service_server::DeviceServiceServer::new(devices).max_decoding_message_size(bytes_max))
         .add_service(v1::count_service_server::CountServiceServer::new(counts).max_decoding_message_size(bytes_max))
+        .add_service(v1::trial_service_server::TrialServiceServer::new(trials).max_decoding_message_size(bytes_max))
         .add_service(reflection))
 }

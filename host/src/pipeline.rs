@@ -12,6 +12,7 @@ mod collect;
 mod commit;
 mod engine;
 mod faults;
+mod guards;
 mod handle;
 mod open;
 mod producers;
@@ -19,7 +20,7 @@ mod quarantine;
 mod shared;
 mod supervise;
 
-pub use handle::{Batch, DeviceRequest, DeviceView, DevicesPut, Handle, Refusal, RuleRequest, Status};
+pub use handle::{Batch, DeviceRequest, DeviceView, DevicesPut, Handle, Promotion, Refusal, RuleRequest, Status};
 pub use open::{Opener, Parts, StartError, acks_kept};
 pub use shared::Clock;
 pub use supervise::{Runner, start, start_with};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    domain::{Digest, Judge, Millis, Mode, PluginInfo, Position, Revision, Rule, RuleRevision, Scope},
+    domain::{Digest, Guard, Judge, Millis, Mode, PluginInfo, Position, Revision, Rule, RuleRevision, Scope},
     evaluate::{Chain, ChainRule, CodeSet, Filter},
     plugin::Plugin,
 };
@@ -34,6 +34,8 @@ pub struct RuleView {
     pub order: u32,
     /// It holds from here on.
     pub since: Position,
+    /// What it must keep to, where it was promoted.
+    pub guard: Option<Guard>,
     /// Failed calls since the host started.
     pub fault_count: u64,
     /// The last failure.
@@ -221,7 +223,13 @@ impl Registry {
         points
     }
 
-    /// The chain of active rules at a position.
+    /// How a rule was called before the host stopped it.
+    pub fn mode_before_stop(&self, name: &str) -> Mode {
+        let modes = self.history(name, Revision(u32::MAX)).filter_map(|entry| Some(entry.rule.as_ref()?.mode));
+        modes.into_iter().find(|mode| mode.is_called()).unwrap_or(Mode::Active)
+    }
+
+    /// The chain of rules that are called at a position.
     pub fn chain_at(
         &self,
         position: Position,
@@ -229,8 +237,8 @@ impl Registry {
         protected: &CodeSet,
         codes_per_device_max: usize,
     ) -> Result<Chain, MissingPlugin> {
-        let active = self.rules_at(position).into_iter().filter(|standing| standing.rule.mode == Mode::Active);
-        let rules = active.map(|standing| chain_rule(standing, sources)).collect::<Result<_, _>>()?;
+        let called = self.rules_at(position).into_iter().filter(|standing| standing.rule.mode.is_called());
+        let rules = called.map(|standing| chain_rule(standing, sources)).collect::<Result<_, _>>()?;
         Ok(Chain { rules, protected: protected.clone(), codes_per_device_max })
     }
 
@@ -271,6 +279,7 @@ fn chain_rule(standing: Standing<'_>, sources: &Sources) -> Result<ChainRule, Mi
         reasons: u8::try_from(info.reasons.len()).unwrap_or(u8::MAX),
         filter: Filter::new(&rule.scope),
         reads: info.reads,
+        shadow: rule.mode == Mode::Shadow,
         namespace: (info.state_words > 0).then_some((rule.namespace, info.state_key, info.state_words)),
     })
 }

@@ -128,6 +128,11 @@ pub fn rule(name: &str, n: u64, order: u32) -> RuleRequest {
     }
 }
 
+/// A rule beside the others, of one of the native plugins.
+pub fn shadow(name: &str, plugin: &str, n: u64, order: u32) -> RuleRequest {
+    RuleRequest { name: name.into(), plugin: plugin.into(), mode: Mode::Shadow, ..rule(name, n, order) }
+}
+
 /// Asks for one step and waits for its answer.
 pub async fn perform(handle: &Handle, step: &Step) -> Result<Option<weir_host::domain::Ack>, Refusal> {
     match step {

@@ -89,6 +89,9 @@ proptest! {
         runtime.block_on(async {
             let (handle, runner) = engine::start(&disk, engine::config()).unwrap();
             handle.set_rule(engine::rule("frail", 1, 2)).await.unwrap();
+            // What a shadow says changes nothing, and a shadow that fails neither.
+            handle.set_rule(engine::shadow("shade", "every", 2, 1)).await.unwrap();
+            handle.set_rule(engine::shadow("frail-shade", "frail", 1, 1)).await.unwrap();
             let mut model = Model::default();
             for (at, step) in steps(seed, SIZE).iter().enumerate() {
                 perform(&handle, step).await.unwrap();

@@ -44,6 +44,7 @@ fn at_every_sync_a_crash_loses_nothing_acked_and_counts_nothing_twice() {
         let created = whole.syncs();
         // The frail rule fails now and then; nothing else may show it.
         handle.set_rule(engine::rule("frail", 1, 2)).await.expect("a rule");
+        handle.set_rule(engine::shadow("shade", "every", 2, 1)).await.expect("a shadow");
         assert_eq!(run(&handle, &steps).await.len(), steps.len());
         let mut model = Model::default();
         steps.iter().for_each(|step| model.fold(step));
@@ -66,7 +67,9 @@ async fn crash_at(seed: u64, sync: u64, steps: &[Step]) {
     disk.cut_at(sync);
     let mut answered = Vec::new();
     if let Ok((handle, runner)) = engine::start(&disk, engine::config()) {
-        if handle.set_rule(engine::rule("frail", 1, 2)).await.is_ok() {
+        let frail = handle.set_rule(engine::rule("frail", 1, 2)).await;
+        let shade = handle.set_rule(engine::shadow("shade", "every", 2, 1)).await;
+        if frail.is_ok() && shade.is_ok() {
             answered = run(&handle, steps).await;
         }
         drop(handle);

@@ -1,11 +1,11 @@
 //! Promise 3: live == replay. The log folded from its start gives the same verdicts, counts and state bytes, in groups
 //! of any size and with the devices shared out over threads.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use weir_host::{
     books::Ledger,
-    domain::{DevicePage, Fault, FaultKind, Group, Position},
+    domain::{DevicePage, Fault, FaultKind, Group, Position, Shadow},
     evaluate::{Chain, CodeSet, Replay},
     pipeline::acks_kept,
     registry::{Registry, Source, Sources},
@@ -34,8 +34,12 @@ fn record(seed: u64) -> Recorded {
     let steps = steps(seed, SIZE);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let (handle, runner) = engine::start(&disk, engine::config()).unwrap();
+        let mut config = engine::config();
+        config.plugins.shadow_batches_waiting_max = 0;
+        config.group.alerts_max = 500;
+        let (handle, runner) = engine::start(&disk, config).unwrap();
         handle.set_rule(engine::rule("frail", 1, 2)).await.unwrap();
+        handle.set_rule(engine::shadow("shade", "every", 2, 2)).await.unwrap();
         let mut waiting = Vec::new();
         for step in &steps {
             // Batches pile up, so that groups hold one or several.
@@ -145,14 +149,24 @@ fn piece(group: &Group, from: usize, rows: usize) -> Group {
         withheld: group.withheld[from..to].to_vec(),
         rejected: if from == 0 { group.rejected.clone() } else { Vec::new() },
         faults: group.faults.iter().filter_map(overlap).collect(),
+        shadows: group.shadows.iter().filter_map(|shadow| said(shadow, from..to)).collect(),
     }
+}
+
+/// What a shadow said of some rows; nothing where it was shown none of them.
+fn said(shadow: &Shadow, rows: Range<usize>) -> Option<Shadow> {
+    let said = shadow.said[rows].to_vec();
+    said.iter().any(|said| *said > 0).then_some(Shadow { rule: shadow.rule, said })
 }
 
 #[test]
 fn the_log_folded_from_its_start_gives_what_was_committed() {
     let recorded = record(1);
     let faults = recorded.groups.iter().flat_map(|group| &group.faults);
-    assert!(faults.filter(|fault| fault.kind == FaultKind::Trap).count() > 0, "the frail rule must have failed");
+    assert!(faults.clone().any(|fault| fault.kind == FaultKind::Trap), "the frail rule must have failed");
+    assert!(faults.clone().any(|fault| fault.kind == FaultKind::Shed), "the shadow must have been shed");
+    let said = recorded.groups.iter().flat_map(|group| &group.shadows).flat_map(|shadow| &shadow.said);
+    assert!(said.filter(|said| **said == 2).count() > 1_000, "the shadow must have wanted to suppress");
     assert!(recorded.registry.turning_points().len() > 5, "the rules must have changed midway");
 
     let replay = fold(&recorded, &recorded.groups, None);
@@ -229,4 +243,22 @@ fn a_changed_record_is_found() {
         replay.fold(&chain, group).err()
     });
     assert_eq!(found.map(|divergence| divergence.position), Some(position));
+}
+
+#[test]
+fn a_changed_word_of_a_shadow_is_found() {
+    let mut recorded = record(5);
+    let with_shadow = |group: &&mut Group| group.shadows.iter().any(|shadow| shadow.said.iter().any(|said| *said > 0));
+    let group = recorded.groups.iter_mut().rev().find(with_shadow).unwrap();
+    let said = &mut group.shadows[0].said;
+    let row = said.iter().position(|said| *said > 0).unwrap();
+    said[row] = 3 - said[row];
+    let expected = (group.first.after(row), group.shadows[0].rule);
+
+    let mut replay = Replay::default();
+    let found = recorded.groups.iter().find_map(|group| {
+        let chain = chain_at(&recorded.registry, group.first);
+        replay.fold(&chain, group).err()
+    });
+    assert_eq!(found.map(|divergence| (divergence.position, divergence.rule)), Some(expected));
 }

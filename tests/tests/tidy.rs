@@ -80,7 +80,7 @@ fn lower_floors_do_not_know_upper_ones() {
     const FLOORS: [&[&str]; 5] = [
         &["domain", "config"],
         &["plugin", "store", "intake", "admit"],
-        &["evaluate", "registry", "books", "listing"],
+        &["evaluate", "registry", "books", "listing", "comparison"],
         &["pipeline"],
         &["grpc", "cli"],
     ];

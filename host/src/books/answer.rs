@@ -70,6 +70,46 @@ pub struct CountKey {
     pub rejection: Option<&'static str>,
 }
 
+impl CountKey {
+    /// The key of a cell in an hour.
+    pub fn of(group_by: &[Grouping], names: &Names, hour: u32, cell: &Cell) -> Self {
+        let mut key = Self::default();
+        for grouping in group_by {
+            match grouping {
+                Grouping::Code => key.code = Some(cell.code.map(AlertCode)),
+                Grouping::Rule => key.rule = Some(names.rules.get(&cell.rule).cloned().unwrap_or_default()),
+                Grouping::Operator => key.operator = Some(operator(cell)),
+                Grouping::Generation => key.generation = Some(generation(cell)),
+                Grouping::Model => {
+                    key.model = Some(names.models.get(&ModelId(cell.model)).cloned().unwrap_or_default());
+                }
+                Grouping::Hour => key.start_ms = Some(i64::from(hour) * HOUR_MS),
+                Grouping::Day => key.start_ms = Some(i64::from(hour / 24) * 24 * HOUR_MS),
+                Grouping::Rejection => {
+                    let reason = RejectReason::from_number(cell.reason).filter(|_| cell.end == End::Rejected);
+                    key.rejection = Some(reason.map_or("", RejectReason::name));
+                }
+            }
+        }
+        key
+    }
+
+    /// Orders keys by the groupings in the order they were asked for.
+    pub fn compare(&self, other: &Self, group_by: &[Grouping]) -> std::cmp::Ordering {
+        let (a, b) = (self, other);
+        let by = |grouping: &Grouping| match grouping {
+            Grouping::Code => a.code.cmp(&b.code),
+            Grouping::Rule => a.rule.cmp(&b.rule),
+            Grouping::Operator => a.operator.cmp(&b.operator),
+            Grouping::Generation => a.generation.cmp(&b.generation),
+            Grouping::Model => a.model.cmp(&b.model),
+            Grouping::Hour | Grouping::Day => a.start_ms.cmp(&b.start_ms),
+            Grouping::Rejection => a.rejection.cmp(&b.rejection),
+        };
+        group_by.iter().map(by).fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
+    }
+}
+
 /// The counts of one row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -161,7 +201,7 @@ pub fn answer<'a>(
     for (hour, cells) in hours {
         for (cell, tally) in cells {
             if passes(query, names, &models, cell) {
-                rows.entry(key(query, names, hour, cell)).or_default().add(cell, tally);
+                rows.entry(CountKey::of(&query.group_by, names, hour, cell)).or_default().add(cell, tally);
                 total.add(cell, tally);
             }
         }
@@ -170,7 +210,7 @@ pub fn answer<'a>(
         return CountTable { rows: vec![(CountKey::default(), total)], total, position };
     }
     let mut rows: Vec<(CountKey, Counts)> = rows.into_iter().collect();
-    rows.sort_by(|(a, _), (b, _)| compare(&query.group_by, a, b));
+    rows.sort_by(|(a, _), (b, _)| a.compare(b, &query.group_by));
     CountTable { rows, total, position }
 }
 
@@ -189,40 +229,4 @@ fn operator(cell: &Cell) -> OperatorId {
 
 fn generation(cell: &Cell) -> Generation {
     Generation::from_number(cell.generation).unwrap_or_default()
-}
-
-fn key(query: &CountQuery, names: &Names, hour: u32, cell: &Cell) -> CountKey {
-    let mut key = CountKey::default();
-    for grouping in &query.group_by {
-        match grouping {
-            Grouping::Code => key.code = Some(cell.code.map(AlertCode)),
-            Grouping::Rule => key.rule = Some(names.rules.get(&cell.rule).cloned().unwrap_or_default()),
-            Grouping::Operator => key.operator = Some(operator(cell)),
-            Grouping::Generation => key.generation = Some(generation(cell)),
-            Grouping::Model => {
-                key.model = Some(names.models.get(&ModelId(cell.model)).cloned().unwrap_or_default());
-            }
-            Grouping::Hour => key.start_ms = Some(i64::from(hour) * HOUR_MS),
-            Grouping::Day => key.start_ms = Some(i64::from(hour / 24) * 24 * HOUR_MS),
-            Grouping::Rejection => {
-                let reason = RejectReason::from_number(cell.reason).filter(|_| cell.end == End::Rejected);
-                key.rejection = Some(reason.map_or("", RejectReason::name));
-            }
-        }
-    }
-    key
-}
-
-/// Orders rows by the groupings in the order they were asked for.
-fn compare(groups: &[Grouping], a: &CountKey, b: &CountKey) -> std::cmp::Ordering {
-    let by = |grouping: &Grouping| match grouping {
-        Grouping::Code => a.code.cmp(&b.code),
-        Grouping::Rule => a.rule.cmp(&b.rule),
-        Grouping::Operator => a.operator.cmp(&b.operator),
-        Grouping::Generation => a.generation.cmp(&b.generation),
-        Grouping::Model => a.model.cmp(&b.model),
-        Grouping::Hour | Grouping::Day => a.start_ms.cmp(&b.start_ms),
-        Grouping::Rejection => a.rejection.cmp(&b.rejection),
-    };
-    groups.iter().map(by).fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
 }

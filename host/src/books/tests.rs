@@ -33,6 +33,7 @@ fn group(first: u64, alerts: &[(i64, u16, Mark)]) -> Group {
         mark,
         withheld,
         rejected: Vec::new(),
+        shadows: Vec::new(),
         faults: Vec::new(),
     }
 }

@@ -44,8 +44,9 @@ pub(super) struct Args {
     names: NameFiles,
 }
 
+/// What to group by.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum By {
+pub(super) enum By {
     /// Alert code.
     Code,
     /// The rule that suppressed or was overruled.
@@ -65,7 +66,8 @@ enum By {
 }
 
 impl By {
-    fn wire(self) -> v1::Grouping {
+    /// As the protocol has it.
+    pub(super) fn wire(self) -> v1::Grouping {
         match self {
             Self::Code => v1::Grouping::Code,
             Self::Rule => v1::Grouping::Rule,

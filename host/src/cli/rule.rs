@@ -1,4 +1,4 @@
-//! `weir rule`: set, list, remove and release rules, see what they were and go back to it.
+//! `weir rule`: set, list, try, remove and release rules, see what they were and go back to it.
 //!
 //! It must not know what parameters mean: the plugin checks them.
 
@@ -14,6 +14,8 @@ use super::{
     view::rule::{self, Removal, Rule, RuleRevision},
 };
 use crate::domain::{AlertCode, OperatorId};
+
+mod trial;
 
 /// Bytes of parameters that are worth sending; the server's own limit is lower.
 const PARAMETERS_BYTES_MAX: u64 = 1 << 20;
@@ -60,6 +62,15 @@ pub(super) enum Command {
         #[command(flatten)]
         why: Why,
     },
+    /// Compare what a shadow rule says with what really became of the alerts.
+    #[command(after_help = trial::COMPARE_EXAMPLES)]
+    Compare(trial::CompareArgs),
+    /// Make a shadow rule active, under a guard.
+    ///
+    /// For as long as --window says, the host watches what the rule suppresses, and sets it back to what it was before
+    /// where that is too much. An alert with a protected code that the rule would suppress always sets it back.
+    #[command(after_help = trial::PROMOTE_EXAMPLES)]
+    Promote(trial::PromoteArgs),
     /// Let a rule judge again that the host quarantined or set aside.
     ///
     /// A quarantined rule is tried again by the host itself in time; this ends its quarantine now.
@@ -75,7 +86,8 @@ pub(super) enum Command {
 const SET_EXAMPLES: &str = "Examples:
   weir rule set high-volts --plugin threshold --parameters '{\"below_dv\":2580}' --code 8F40 --generation smets1
   weir rule set storm --plugin storm --parameters @storm.json --operator 12,19 --position 20
-  weir rule set storm --plugin storm --parameters @storm.json --mode off --why 'it hides outages'";
+  weir rule set storm --plugin storm --parameters @storm.json --mode off --why 'it hides outages'
+  weir rule set next --plugin threshold --parameters '{\"below_dv\":2530}' --mode shadow --position 5";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SetArgs {
@@ -120,6 +132,8 @@ pub(super) struct Why {
 enum Mode {
     /// It judges.
     Active,
+    /// It is shown what it would see in its place, and keeps its state, but suppresses nothing.
+    Shadow,
     /// It rests; its state is kept.
     Off,
 }
@@ -131,6 +145,8 @@ pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failu
         Command::Remove { name, why } => remove(session, name, why.why).await,
         Command::History { name, limit } => history(session, name, limit).await,
         Command::Restore { name, revision, why } => restore(session, name, revision, why.why).await,
+        Command::Compare(args) => trial::compare(session, args).await,
+        Command::Promote(args) => trial::promote(session, args).await,
         Command::Release { name, why } => release(session, name, why.why).await,
     }
 }
@@ -157,6 +173,7 @@ fn request(args: SetArgs) -> Result<v1::SetRuleRequest, Failure> {
     };
     let mode = match mode {
         Mode::Active => v1::RuleMode::Active,
+        Mode::Shadow => v1::RuleMode::Shadow,
         Mode::Off => v1::RuleMode::Off,
     };
     Ok(v1::SetRuleRequest {

@@ -10,6 +10,7 @@ pub(super) mod count;
 pub(super) mod device;
 pub(super) mod plugin;
 pub(super) mod rule;
+pub(super) mod trial;
 
 /// Whether a terminal would obey a character rather than show it.
 pub(super) fn is_unsafe(character: char) -> bool {

@@ -79,6 +79,7 @@ impl Default for PluginLimits {
             fault_window_ms: 300_000,
             quarantine_ms_min: 60_000,
             quarantine_ms_max: 86_400_000,
+            shadow_batches_waiting_max: 16,
         }
     }
 }

@@ -118,6 +118,7 @@ fn plugin_limits(limits: &PluginLimits) -> Vec<Limit> {
         fault_window_ms,
         quarantine_ms_min,
         quarantine_ms_max,
+        shadow_batches_waiting_max,
     } = limits.clone();
     vec![
         limit("plugins.upload_bytes_max", upload_bytes_max as u64, KIB..=256 * MIB, "bytes"),
@@ -142,6 +143,7 @@ fn plugin_limits(limits: &PluginLimits) -> Vec<Limit> {
         limit("plugins.fault_window_ms", fault_window_ms, 1_000..=86_400_000, "milliseconds"),
         limit("plugins.quarantine_ms_min", quarantine_ms_min, 100..=86_400_000, "milliseconds"),
         limit("plugins.quarantine_ms_max", quarantine_ms_max, 100..=2_592_000_000, "milliseconds"),
+        limit("plugins.shadow_batches_waiting_max", shadow_batches_waiting_max as u64, 0..=4_096, "batches"),
     ]
 }
 

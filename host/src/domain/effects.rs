@@ -46,6 +46,32 @@ pub struct Fault {
     pub detail: String,
 }
 
+/// What a shadow rule said of a group's alerts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shadow {
+    /// The rule's revision.
+    pub rule: Revision,
+    /// Per row: 0 not shown to it, 1 it would forward, n + 1 it would suppress for reason n.
+    pub said: Vec<u16>,
+}
+
+impl Shadow {
+    /// Nothing said of so many rows.
+    pub fn new(rule: Revision, rows: usize) -> Self {
+        Self { rule, said: vec![0; rows] }
+    }
+
+    /// Notes a rule's verdict on a row.
+    pub fn note(&mut self, row: usize, verdict: u8) {
+        self.said[row] = u16::from(verdict) + 1;
+    }
+
+    /// The verdict on a row: 0 forward, n suppress for reason n. `None` where it was not shown.
+    pub fn verdict(&self, row: usize) -> Option<u16> {
+        self.said[row].checked_sub(1)
+    }
+}
+
 /// An alert that alone makes a rule fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poison {
@@ -87,6 +113,8 @@ pub struct Group {
     pub rejected: Vec<Rejected>,
     /// What rules failed on, ordered by rule and row.
     pub faults: Vec<Fault>,
+    /// What shadow rules said, in the order of the chain.
+    pub shadows: Vec<Shadow>,
 }
 
 impl Group {

@@ -109,6 +109,23 @@ pub enum Mode {
     SetAside = 3,
     /// The host quarantined it after repeated faults, and tries it again by itself.
     Quarantined = 4,
+    /// It is shown what it would see and keeps its state, but what it says is only written down.
+    Shadow = 5,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Self; 5] = [Self::Active, Self::Off, Self::SetAside, Self::Quarantined, Self::Shadow];
+
+    /// From its number on disk.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| *mode as u8 == number)
+    }
+
+    /// Whether rules in it are called.
+    pub fn is_called(self) -> bool {
+        matches!(self, Self::Active | Self::Shadow)
+    }
 }
 
 impl fmt::Display for Mode {
@@ -118,6 +135,7 @@ impl fmt::Display for Mode {
             Self::Off => "off",
             Self::SetAside => "set-aside",
             Self::Quarantined => "quarantined",
+            Self::Shadow => "shadow",
         })
     }
 }
@@ -147,6 +165,19 @@ impl Scope {
     }
 }
 
+/// What a rule that was promoted must keep to for a while, or it is set again as it was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guard {
+    /// The share of the alerts it is shown that it may suppress, in hundredths of a percent.
+    pub suppressed_max_basis_points: u32,
+    /// The share counts once the rule was shown so many, and at the end in any case.
+    pub alerts_min: u32,
+    /// It ends at this time.
+    pub until_ms: Millis,
+    /// The revision to go back to.
+    pub fallback: Revision,
+}
+
 /// A named use of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
@@ -162,6 +193,8 @@ pub struct Rule {
     pub order: u32,
     /// Whose state it goes on with: the revision that began it. Its own where it starts from zero.
     pub namespace: Revision,
+    /// What it must keep to, where it was promoted.
+    pub guard: Option<Guard>,
 }
 
 /// One change to the rules.
@@ -292,12 +325,27 @@ pub enum FaultKind {
     Refused = 6,
     /// The device has more codes than a rule may keep state for.
     StateFull = 7,
+    /// A shadow rule was not called: more alerts waited than it may hold up. No fault of the rule.
+    Shed = 8,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Trap, Self::OutOfFuel, Self::Deadline, Self::Memory, Self::BadOutput, Self::Refused, Self::StateFull];
+    pub const ALL: [Self; 8] = [
+        Self::Trap,
+        Self::OutOfFuel,
+        Self::Deadline,
+        Self::Memory,
+        Self::BadOutput,
+        Self::Refused,
+        Self::StateFull,
+        Self::Shed,
+    ];
+
+    /// Whether a call of the rule failed, and not the host decided that it has no place for it.
+    pub fn is_of_a_call(self) -> bool {
+        !matches!(self, Self::StateFull | Self::Shed)
+    }
 
     /// From its number on disk.
     pub fn from_number(number: u8) -> Option<Self> {
@@ -314,6 +362,7 @@ impl FaultKind {
             Self::BadOutput => "bad-output",
             Self::Refused => "refused",
             Self::StateFull => "state-full",
+            Self::Shed => "shed",
         }
     }
 }

@@ -79,6 +79,8 @@ pub struct ChainRule {
     pub filter: Filter,
     /// What it sees of them.
     pub reads: ColumnSet,
+    /// Whether what it says is only written down.
+    pub shadow: bool,
     /// Whose state it goes on with, what an entry belongs to and its words; `None` for a rule without state.
     pub namespace: Option<(Revision, StateKey, u32)>,
 }
@@ -86,7 +88,7 @@ pub struct ChainRule {
 /// The rules in the order they judge, and the codes they cannot hold back.
 #[derive(Clone)]
 pub struct Chain {
-    /// The active rules.
+    /// The rules that are called: active ones and shadows.
     pub rules: Vec<ChainRule>,
     /// Alerts with these codes pass whatever a rule says.
     pub protected: CodeSet,

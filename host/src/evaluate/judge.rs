@@ -8,7 +8,7 @@ use std::{borrow::Cow, ops::Range};
 use crate::{
     domain::{
         Column, ColumnSet, Columns, DeviceNo, End, Fault, FaultKind, Group, Mark, Metering, Outcome, Poison, Revision,
-        Rows, RuleFault, StateKey,
+        Rows, RuleFault, Shadow, StateKey,
     },
     evaluate::{Chain, ChainRule, Slots, State, poison},
 };
@@ -24,10 +24,27 @@ pub struct Judged {
     pub withheld: Vec<u32>,
     /// What rules failed on, by rule and row.
     pub faults: Vec<Fault>,
-    /// Rules that were called, and whether the call failed.
-    pub called: Vec<(Revision, bool)>,
+    /// Rules that were called, and how it went.
+    pub called: Vec<Called>,
+    /// What shadow rules said.
+    pub shadows: Vec<Shadow>,
     /// Alerts that alone make a rule fail, where that was searched for.
     pub poison: Vec<Poison>,
+}
+
+/// How one rule's call went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Called {
+    /// The rule.
+    pub rule: Revision,
+    /// The call failed.
+    pub failed: bool,
+    /// Alerts it was shown.
+    pub shown: u32,
+    /// Of those, what it suppressed.
+    pub suppressed: u32,
+    /// Of those, what it would have suppressed if their code were not protected.
+    pub overruled: u32,
 }
 
 /// What to judge, and how.
@@ -45,6 +62,8 @@ pub struct Judgement<'a> {
     pub metering: Metering,
     /// Rules that are not called because they proved not to be pure: what the log says of them is taken.
     pub obeyed: Option<(&'a [Revision], &'a Group)>,
+    /// Shadow rules are not called: there is no time for them.
+    pub sheds: bool,
     /// Whether to search, should a rule fail, for the alert that does it.
     pub search: &'a dyn Fn(Revision) -> bool,
 }
@@ -53,7 +72,7 @@ pub struct Judgement<'a> {
 pub fn judge(state: &mut State, chain: &Chain, judgement: Judgement<'_>) -> Judged {
     let mut work = Work::new(judgement);
     for rule in &chain.rules {
-        if work.obey(rule) {
+        if work.obey(rule) || work.shed(rule) {
             continue;
         }
         let slots = rule.namespace.and_then(|(namespace, ..)| state.find_slots(namespace));
@@ -71,7 +90,8 @@ struct Work<'a> {
     decided: Vec<Mark>,
     withheld: Vec<u32>,
     faults: Vec<Fault>,
-    called: Vec<(Revision, bool)>,
+    called: Vec<Called>,
+    shadows: Vec<Shadow>,
     poison: Vec<Poison>,
 }
 
@@ -87,6 +107,7 @@ impl<'a> Work<'a> {
             withheld: vec![0; count],
             faults: Vec::new(),
             called: Vec::new(),
+            shadows: Vec::new(),
             poison: Vec::new(),
         }
     }
@@ -108,6 +129,16 @@ impl<'a> Work<'a> {
         true
     }
 
+    /// Passes over a shadow rule that there is no time for, and says so on record: folding the log again must too.
+    fn shed(&mut self, rule: &ChainRule) -> bool {
+        let shed = rule.shadow && self.judgement.sheds;
+        if shed {
+            let rows = 0..self.judgement.rows.len() as u32;
+            self.fault(rule.revision, FaultKind::Shed, rows, String::new());
+        }
+        shed
+    }
+
     fn apply(&mut self, rule: &ChainRule, chain: &Chain, mut slots: Option<&mut Slots>) {
         let mut seen = self.visible(rule);
         let mut locals = Vec::new();
@@ -121,14 +152,18 @@ impl<'a> Work<'a> {
         }
         match self.call(rule, &seen, &locals, &table) {
             Ok(outcome) => {
-                self.called.push((rule.revision, false));
                 if let Some(slots) = slots {
                     slots.scatter(&outcome.state);
                 }
-                self.decide(rule, chain, &seen, &outcome);
+                if rule.shadow {
+                    self.write_down(rule, &seen, &outcome);
+                } else {
+                    self.decide(rule, chain, &seen, &outcome);
+                }
             }
             Err(fault) => {
-                self.called.push((rule.revision, true));
+                let shown = seen.len() as u32;
+                self.called.push(Called { rule: rule.revision, failed: true, shown, suppressed: 0, overruled: 0 });
                 self.search(rule, fault.kind, &seen, &locals, &table);
                 if let Some(slots) = slots {
                     slots.roll_back();
@@ -224,9 +259,21 @@ impl<'a> Work<'a> {
         outcome.checked(seen.len(), table.len(), usize::from(rule.reasons))
     }
 
-    /// Writes down what a rule said of the rows it saw.
+    /// Writes down what a shadow rule said of the rows it saw; nothing comes of it.
+    fn write_down(&mut self, rule: &ChainRule, seen: &[u32], outcome: &Outcome) {
+        let mut shadow = Shadow::new(rule.revision, self.judgement.rows.len());
+        for (row, verdict) in seen.iter().zip(&outcome.verdict) {
+            shadow.note(*row as usize, *verdict);
+        }
+        self.shadows.push(shadow);
+        let shown = seen.len() as u32;
+        self.called.push(Called { rule: rule.revision, failed: false, shown, suppressed: 0, overruled: 0 });
+    }
+
+    /// Makes what a rule said of the rows it saw what becomes of them.
     fn decide(&mut self, rule: &ChainRule, chain: &Chain, seen: &[u32], outcome: &Outcome) {
-        let mut suppressed = false;
+        let shown = seen.len() as u32;
+        let mut called = Called { rule: rule.revision, failed: false, shown, suppressed: 0, overruled: 0 };
         for (row, reason) in seen.iter().zip(&outcome.verdict).filter(|(_, verdict)| **verdict != 0) {
             let row = *row as usize;
             let protected = chain.protected.contains(self.judgement.rows.code[row]);
@@ -235,7 +282,8 @@ impl<'a> Work<'a> {
             if !self.decided[row].is_overruled() || end == End::Suppressed {
                 self.decided[row] = Mark { end, rule: rule.revision, reason: *reason };
             }
-            suppressed |= !protected;
+            called.suppressed += u32::from(!protected);
+            called.overruled += u32::from(protected);
         }
         for ((row, verdict), withheld) in seen.iter().zip(&outcome.verdict).zip(&outcome.withheld) {
             if *verdict == 0 {
@@ -243,7 +291,8 @@ impl<'a> Work<'a> {
                 *sum = sum.saturating_add(*withheld);
             }
         }
-        if suppressed {
+        self.called.push(called);
+        if called.suppressed > 0 {
             let decided = &self.decided;
             self.open.retain(|row| decided[*row as usize].end != End::Suppressed);
         }
@@ -260,6 +309,7 @@ impl<'a> Work<'a> {
             withheld: self.withheld,
             faults: self.faults,
             called: self.called,
+            shadows: self.shadows,
             poison: self.poison,
             ..Judged::default()
         };

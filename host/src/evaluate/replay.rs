@@ -4,7 +4,7 @@
 //! does not.
 
 use crate::{
-    domain::{End, Group, Mark, Metering, Position, Revision},
+    domain::{End, Group, Mark, Metering, Position, Revision, Shadow},
     evaluate::{Chain, Judgement, State, judge},
 };
 
@@ -55,9 +55,11 @@ impl Replay {
             recorded: &group.faults,
             metering: Metering::Replay,
             obeyed: (!self.obeyed.is_empty()).then_some((&self.obeyed, group)),
+            sheds: false,
             search: &|_| false,
         };
         let judged = judge(&mut self.state, chain, judgement);
+        self.check_shadows(group, &judged.shadows, wanted())?;
         for row in wanted() {
             let recorded = (group.mark_of(row), group.withheld[row]);
             let computed = (judged.marks[usize::from(judged.mark[row])], judged.withheld[row]);
@@ -70,6 +72,32 @@ impl Replay {
             self.state.count(rows.device_no[row], recorded.0.end);
         }
         self.state.touch(wanted().map(|row| rows.device_no[row]), group.first);
+        Ok(())
+    }
+
+    /// Whether shadow rules said again what they said.
+    fn check_shadows(
+        &self,
+        group: &Group,
+        computed: &[Shadow],
+        wanted: impl Iterator<Item = usize> + Clone,
+    ) -> Result<(), Divergence> {
+        let of = |shadows: &[Shadow], rule, row| {
+            shadows.iter().find(|shadow| shadow.rule == rule).and_then(|shadow| shadow.verdict(row))
+        };
+        let rules = group.shadows.iter().chain(computed).map(|shadow| shadow.rule);
+        for rule in rules.filter(|rule| !self.obeyed.contains(rule)) {
+            let differs = |row: &usize| of(&group.shadows, rule, *row) != of(computed, rule, *row);
+            if let Some(row) = wanted.clone().find(differs) {
+                let mark = |verdict: Option<u16>| match verdict {
+                    Some(reason @ 1..) => Mark { end: End::Suppressed, rule, reason: reason.min(255) as u8 },
+                    _ => Mark::FORWARDED,
+                };
+                let recorded = (mark(of(&group.shadows, rule, row)), 0);
+                let computed = (mark(of(computed, rule, row)), 0);
+                return Err(Divergence { rule, position: group.first.after(row), recorded, computed });
+            }
+        }
         Ok(())
     }
 

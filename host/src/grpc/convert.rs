@@ -18,6 +18,7 @@ pub mod device;
 pub mod listing;
 pub mod plugin;
 pub mod rule;
+pub mod trial;
 
 #[cfg(test)]
 mod tests;

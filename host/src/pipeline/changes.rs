@@ -4,7 +4,7 @@
 
 use crate::{
     admit::Change,
-    domain::{AlertCode, Balance, Device, Effects, Eui64, Mode, ModelId, Rule, RuleRevision, StateKey},
+    domain::{AlertCode, Balance, Device, Effects, Eui64, ModelId, Rule, RuleRevision, StateKey},
     pipeline::{
         DeviceRequest, DeviceView, DevicesPut, RuleRequest,
         collect::{Command, Reply},
@@ -21,9 +21,10 @@ impl Engine {
     /// Does what a command asks. `Err`: it asks to stop.
     pub fn change(&mut self, command: Command) -> Result<Work, Option<Reply<()>>> {
         Ok(match command {
-            Command::Batch(batch, reply) => self.group(vec![(batch, reply)]),
+            Command::Batch(batch, reply) => self.group(vec![(batch, reply)], 0),
             Command::AddPlugin(source, bytes, reply) => settle(reply, self.add_plugin(*source, bytes)),
             Command::SetRule(request, reply) => self.set_rule(*request, reply),
+            Command::PromoteRule(promotion, reply) => self.promote_rule(promotion, reply),
             Command::ReleaseRule(name, why, reply) => self.release_rule(&name, why, reply),
             Command::RemoveRule(name, why, reply) => settle(reply, self.remove_rule(&name, why)),
             Command::PutDevices(devices, reply) => settle(reply, self.put_devices(&devices)),
@@ -64,7 +65,7 @@ impl Engine {
 
     /// Changes a rule for somebody, who is shown it once the change is durable.
     pub fn change_rule(&mut self, name: String, rule: Rule, why: String, reply: Reply<RuleView>) -> Work {
-        if self.config.without_plugins && rule.mode == Mode::Active {
+        if self.config.without_plugins && rule.mode.is_called() {
             return settle::<RuleView>(reply, Err(Refusal::Precondition(WITHOUT_PLUGINS.to_owned())));
         }
         let entry = self.revise(name.clone(), Some(rule), "", why);
@@ -92,7 +93,7 @@ impl Engine {
         let order = order.or(known.map(|standing| standing.rule.order)).unwrap_or(last.saturating_add(ORDER_STEP));
         let revision = self.registry.next_revision();
         let namespace = self.registry.namespace(&name, &plugin, revision);
-        let rule = Rule { plugin: plugin.digest, parameters, scope, mode, order, namespace };
+        let rule = Rule { plugin: plugin.digest, parameters, scope, mode, order, namespace, guard: None };
         Ok((name, rule, why))
     }
 

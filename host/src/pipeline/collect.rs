@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     config::GroupLimits,
     domain::{Ack, Eui64, PluginInfo, Revision},
-    pipeline::{Batch, DeviceRequest, DeviceView, DevicesPut, RuleRequest, handle::Refusal},
+    pipeline::{Batch, DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest, handle::Refusal},
     registry::{RuleView, Source},
 };
 
@@ -25,6 +25,8 @@ pub enum Command {
     AddPlugin(Box<Source>, Vec<u8>, Reply<PluginInfo>),
     /// Set a rule whose parameters the plugin has checked.
     SetRule(Box<RuleRequest>, Reply<RuleView>),
+    /// Make a shadow rule active, under a guard.
+    PromoteRule(Promotion, Reply<RuleView>),
     /// Let a rule judge again that the host stopped, by name, and why.
     ReleaseRule(String, String, Reply<RuleView>),
     /// Remove a rule by name, and why.
@@ -43,8 +45,8 @@ pub enum Command {
 
 /// The fold's next piece of work.
 pub enum Next {
-    /// Batches to judge as one group.
-    Group(Vec<(Batch, Reply<Ack>)>),
+    /// Batches to judge as one group, and how many commands wait behind them.
+    Group(Vec<(Batch, Reply<Ack>)>, usize),
     /// Something else.
     Other(Command),
     /// Nobody can ask for anything any more.
@@ -93,7 +95,7 @@ impl Collector {
                 None => break,
             }
         }
-        Next::Group(group)
+        Next::Group(group, self.queue.len())
     }
 
     /// The next command that is there, or comes before the time is up.
@@ -131,6 +133,7 @@ impl Command {
             Self::Batch(_, reply) => drop(reply.send(Err(refusal))),
             Self::AddPlugin(.., reply) => drop(reply.send(Err(refusal))),
             Self::SetRule(_, reply) => drop(reply.send(Err(refusal))),
+            Self::PromoteRule(_, reply) => drop(reply.send(Err(refusal))),
             Self::ReleaseRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::RemoveRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::PutDevices(_, reply) => drop(reply.send(Err(refusal))),

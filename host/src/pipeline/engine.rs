@@ -20,6 +20,7 @@ use crate::{
         Batch,
         collect::{Collector, Next, Reply},
         faults::name_poison,
+        guards::Guards,
         producers::{Expected, Producers},
         quarantine::Quarantine,
         shared::{Clock, Shared},
@@ -73,6 +74,8 @@ pub struct Engine {
     pub quarantine: Quarantine,
     /// When the next quarantine is over.
     pub trial_at_ms: Millis,
+    /// Rules that were promoted, and how they do.
+    pub guards: Guards,
     /// What is published.
     pub shared: Arc<Shared>,
 }
@@ -82,7 +85,7 @@ impl Engine {
     pub fn run(&mut self, collector: &mut Collector, commits: &mpsc::SyncSender<Work>) -> bool {
         loop {
             let work = match collector.next() {
-                Next::Group(batches) => self.group(batches),
+                Next::Group(batches, waiting) => self.group(batches, waiting),
                 Next::Other(command) => match self.change(command) {
                     Ok(work) => work,
                     Err(stopped) => return self.checkpoint(commits, stopped),
@@ -95,8 +98,8 @@ impl Engine {
         }
     }
 
-    /// Judges batches as one group.
-    pub fn group(&mut self, batches: Vec<(Batch, Reply<Ack>)>) -> Work {
+    /// Judges batches as one group, while so many commands wait behind it.
+    pub fn group(&mut self, batches: Vec<(Batch, Reply<Ack>)>, waiting: usize) -> Work {
         let now_ms = (self.clock)();
         let mut work = Work::default();
         let mut admitted = Admitted::default();
@@ -119,7 +122,8 @@ impl Engine {
             }
         }
         if !spans.is_empty() {
-            self.judge(admitted, spans, now_ms, &mut work);
+            let sheds = waiting > self.config.plugins.shadow_batches_waiting_max;
+            self.judge(admitted, spans, (now_ms, sheds), &mut work);
         }
         work
     }
@@ -145,7 +149,7 @@ impl Engine {
         Span { producer: batch.producer, sequence: batch.sequence, rows, rejected, rejections, replies: vec![reply] }
     }
 
-    fn judge(&mut self, mut admitted: Admitted, spans: Vec<Span>, now_ms: i64, work: &mut Work) {
+    fn judge(&mut self, mut admitted: Admitted, spans: Vec<Span>, (now_ms, sheds): (Millis, bool), work: &mut Work) {
         let mut revisions = self.begin_trials(now_ms, work);
         admitted.find_copies(&mut self.state.windows);
         let quarantine = &self.quarantine;
@@ -157,10 +161,11 @@ impl Engine {
             recorded: &[],
             metering: Metering::Live,
             obeyed: None,
+            sheds,
             search: &search,
         };
         let judged = judge(&mut self.state, &self.chain, judgement);
-        let Judged { marks, mark, withheld, faults, called, poison } = judged;
+        let Judged { marks, mark, withheld, faults, called, shadows, poison } = judged;
         let mut group = Group {
             first: self.position,
             judged_ms: now_ms,
@@ -170,6 +175,7 @@ impl Engine {
             withheld,
             rejected: admitted.rejected,
             faults,
+            shadows,
         };
         name_poison(&mut group, &poison, |device_no| self.inventory.get(DeviceNo(device_no)).eui.to_string());
         count_devices(&mut self.state, &group);
@@ -178,6 +184,7 @@ impl Engine {
         effects.devices = admitted.new_devices.iter().map(|no| (no.0, *self.inventory.get(*no))).collect();
         // What a producer may ask about once it has its answer is published before it.
         revisions.extend(self.note_faults(&group, &called, work));
+        revisions.extend(self.keep_guards(&called, now_ms, work));
         effects.revisions = revisions;
         self.answer(spans, &group, &mut effects, work);
         effects.pages = self.state.slice(group.rows.len(), self.config.store.recovery_rows_max, self.position);
@@ -234,6 +241,7 @@ impl Engine {
         }
         self.fit_state();
         self.plan_trials();
+        self.guards.watch(&self.registry.rules());
         let registry = self.registry.clone();
         work.acts.push(Box::new(move |shared| *shared.registry.write() = registry));
     }

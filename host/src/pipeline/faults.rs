@@ -5,6 +5,7 @@
 
 use crate::{
     domain::{End, Fault, FaultKind, Group, Millis, Mode, Poison, Revision, Rule, RuleRevision},
+    evaluate::Called,
     pipeline::{
         collect::Reply,
         engine::{Engine, Work},
@@ -14,7 +15,7 @@ use crate::{
 };
 
 impl Engine {
-    /// Makes those rules active whose quarantine is over, from the group on that comes now.
+    /// Lets those rules go on whose quarantine is over, from the group on that comes now.
     pub fn begin_trials(&mut self, now_ms: Millis, work: &mut Work) -> Vec<RuleRevision> {
         if now_ms < self.trial_at_ms {
             return Vec::new();
@@ -24,10 +25,12 @@ impl Engine {
             .filter(|(_, _, at_ms)| *at_ms <= now_ms)
             .map(|(entry, rule, _)| (entry.name.clone(), rule.clone()))
             .collect();
-        let active = |rule| Some(Rule { mode: Mode::Active, ..rule });
-        let why = || "tried again: its quarantine is over".to_owned();
-        let trials: Vec<RuleRevision> =
-            due.into_iter().map(|(name, rule)| self.revise(name, active(rule), RuleRevision::HOST, why())).collect();
+        let mut trials = Vec::with_capacity(due.len());
+        for (name, rule) in due {
+            let rule = Rule { mode: self.registry.mode_before_stop(&name), ..rule };
+            let why = "tried again: its quarantine is over".to_owned();
+            trials.push(self.revise(name, Some(rule), RuleRevision::HOST, why));
+        }
         if !trials.is_empty() {
             self.rules_changed(work);
         }
@@ -52,15 +55,16 @@ impl Engine {
     }
 
     /// Publishes and counts a group's failed calls; gives revisions that quarantine rules that failed too often.
-    pub fn note_faults(&mut self, group: &Group, called: &[(Revision, bool)], work: &mut Work) -> Vec<RuleRevision> {
-        for fault in &group.faults {
+    pub fn note_faults(&mut self, group: &Group, called: &[Called], work: &mut Work) -> Vec<RuleRevision> {
+        // What was shed is in the log, and no fault.
+        for fault in group.faults.iter().filter(|fault| fault.kind != FaultKind::Shed) {
             let (rule, detail) = (fault.rule, said(fault));
             work.acts.push(Box::new(move |shared| {
                 tracing::warn!(revision = rule.0, fault = detail, "a rule failed; its alerts passed");
                 shared.count_fault(rule, &detail);
             }));
         }
-        let failed = called.iter().filter(|(_, failed)| *failed).map(|(revision, _)| *revision);
+        let failed = called.iter().filter(|called| called.failed).map(|called| called.rule);
         let quarantines: Vec<RuleRevision> = failed.filter_map(|revision| self.quarantine(revision, group)).collect();
         if !quarantines.is_empty() {
             self.rules_changed(work);
@@ -76,18 +80,18 @@ impl Engine {
         let history: Vec<&RuleRevision> = self.registry.history(&name, Revision(u32::MAX)).collect();
         let why = self.quarantine.note(&history, now_ms)?;
         let wait_s = self.quarantine.wait_ms(&history, now_ms).div_euclid(1_000);
-        let last = group.faults.iter().rev().find(|f| f.rule == revision && f.kind != FaultKind::StateFull);
+        let last = group.faults.iter().rev().find(|f| f.rule == revision && f.kind.is_of_a_call());
         let last = last.map_or(String::new(), |fault| format!(": {}", said(fault)));
         let why = format!("quarantined for {wait_s} s: {why}{last}");
         tracing::error!(rule = name, why, "rule quarantined");
         Some(self.revise(name, Some(Rule { mode: Mode::Quarantined, ..rule }), RuleRevision::HOST, why))
     }
 
-    /// Makes a rule active again that the host stopped.
+    /// Makes a rule go on that the host stopped, as it did before.
     pub fn release_rule(&mut self, name: &str, why: String, reply: Reply<RuleView>) -> Work {
         let stopped = self.stopped(name);
         let (name, rule) = match stopped {
-            Ok(rule) => (name.to_owned(), Rule { mode: Mode::Active, ..rule }),
+            Ok(rule) => (name.to_owned(), Rule { mode: self.registry.mode_before_stop(name), ..rule }),
             Err(refusal) => {
                 let refuse = move |_: &_| drop(reply.send(Err(refusal)));
                 return Work { acts: vec![Box::new(refuse)], ..Work::default() };
@@ -114,7 +118,7 @@ pub fn name_poison(group: &mut Group, poison: &[Poison], device: impl Fn(u32) ->
         let (position, code) = (group.first.after(at), group.rows.code[at]);
         debug_assert_ne!(group.mark_of(at).end, End::Rejected, "a rejected alert has no row");
         let device = device(group.rows.device_no[at]);
-        let faults = group.faults.iter_mut().filter(|f| f.rule == *rule && f.kind != FaultKind::StateFull);
+        let faults = group.faults.iter_mut().filter(|f| f.rule == *rule && f.kind.is_of_a_call());
         for fault in faults {
             fault.detail = format!(
                 "{} (the alert at log position {position}, device {device}, code {code:04X}, does it alone)",

@@ -14,9 +14,10 @@ use crate::{
     books::{self, CountQuery, CountTable, Names},
     config::PluginLimits,
     domain::{
-        Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Mode, Mpxn, OperatorId, PluginInfo,
+        Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Millis, Mode, Mpxn, OperatorId, PluginInfo,
         Position, Reject, Revision, Scope,
     },
+    evaluate::CodeSet,
     listing::{AlertPage, AlertQuery, Listing},
     pipeline::{
         collect::{Command, Reply},
@@ -27,6 +28,8 @@ use crate::{
     registry::{Registry, RevisionView, RuleView, Source},
     store,
 };
+
+mod trial;
 
 /// Why the pipeline did not do what it was asked. Each becomes one gRPC status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -95,6 +98,21 @@ pub struct RuleRequest {
     pub why: String,
 }
 
+/// A shadow rule to make active.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Promotion {
+    /// Its name.
+    pub name: String,
+    /// The share of the alerts it is shown that it may suppress, in hundredths of a percent.
+    pub suppressed_max_basis_points: u32,
+    /// The share counts once the rule was shown so many.
+    pub alerts_min: u32,
+    /// How long it is guarded.
+    pub window_ms: Millis,
+    /// Why, for the history.
+    pub why: String,
+}
+
 /// A row of an inventory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeviceRequest {
@@ -155,6 +173,7 @@ pub struct Handle {
     sandbox: Sandbox,
     clock: Clock,
     limits: PluginLimits,
+    protected: Arc<CodeSet>,
     without_plugins: bool,
 }
 
@@ -166,6 +185,8 @@ impl Handle {
             sandbox: parts.sandbox.clone(),
             clock: Arc::clone(&parts.clock),
             limits: parts.config.plugins.clone(),
+            // Where one cannot be read the host does not start.
+            protected: Arc::new(parts.config.protected_codes().unwrap_or_default().into_iter().collect()),
             without_plugins: parts.config.without_plugins,
         }
     }

@@ -21,6 +21,7 @@ use crate::{
     pipeline::{
         commit::Committer,
         engine::Engine,
+        guards::Guards,
         producers::Producers,
         quarantine::Quarantine,
         shared::{Clock, Shared},
@@ -193,10 +194,12 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         position,
         quarantine: Quarantine::new(&config.plugins),
         trial_at_ms: Millis::MAX,
+        guards: Guards::default(),
         shared: Arc::clone(shared),
     };
     engine.fit_state();
     engine.plan_trials();
+    engine.guards.watch(&engine.registry.rules());
     Ok(Opened { engine, committer })
 }
 
@@ -310,7 +313,7 @@ impl Recovery<'_> {
 
 /// Turns every rule off that judges or is to be tried. What their state has missed cannot be told: it starts anew.
 fn turn_off(registry: &mut Registry, since: Position, made_ms: Millis) -> Vec<RuleRevision> {
-    let judging = |mode| matches!(mode, Mode::Active | Mode::Quarantined);
+    let judging = |mode: Mode| mode.is_called() || mode == Mode::Quarantined;
     let rules: Vec<(String, Rule)> = registry
         .rules()
         .into_iter()

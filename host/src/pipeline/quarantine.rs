@@ -81,10 +81,14 @@ fn is(entry: &RuleRevision, mode: Mode) -> bool {
     entry.who == RuleRevision::HOST && entry.rule.as_ref().is_some_and(|rule| rule.mode == mode)
 }
 
+fn is_trial(entry: &RuleRevision) -> bool {
+    entry.who == RuleRevision::HOST && entry.rule.as_ref().is_some_and(|rule| rule.mode.is_called())
+}
+
 /// Whether the newest revision is a trial that, at `at_ms`, has not gone well.
 fn on_trial(history: &[&RuleRevision], at_ms: Millis) -> bool {
     let [trial, quarantine, ..] = history else { return false };
-    is(trial, Mode::Active)
+    is_trial(trial)
         && is(quarantine, Mode::Quarantined)
         && at_ms.saturating_sub(trial.made_ms) < trial.made_ms.saturating_sub(quarantine.made_ms)
 }

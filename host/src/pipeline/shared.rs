@@ -107,6 +107,7 @@ impl Shared {
             mode: rule.mode,
             order: rule.order,
             since: revision.since,
+            guard: rule.guard,
             fault_count: faults.count,
             // Since the host was started nothing has failed; what made it set the rule aside is of before.
             last_fault: match rule.mode {

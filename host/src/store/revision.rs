@@ -8,11 +8,13 @@ use super::{
     codec::{Reader, Writer},
     error::{Defect, Error},
 };
-use crate::domain::{AlertCode, Digest, Generation, Mode, OperatorId, Position, Revision, Rule, RuleRevision, Scope};
+use crate::domain::{
+    AlertCode, Digest, Generation, Guard, Mode, OperatorId, Position, Revision, Rule, RuleRevision, Scope,
+};
 
 const REVISION: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("revision");
-/// Version 1 had no `who`.
-const VERSION: u8 = 2;
+/// Version 1 had no `who`, version 2 no guard.
+const VERSION: u8 = 3;
 
 /// Makes sure that the table exists.
 pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
@@ -60,8 +62,20 @@ fn encode(revision: &RuleRevision) -> Writer {
         out.u8(rule.mode as u8);
         out.u32(rule.order);
         out.u32(rule.namespace.0);
+        out.u8(u8::from(rule.guard.is_some()));
+        if let Some(guard) = &rule.guard {
+            encode_guard(guard, &mut out);
+        }
     }
     out
+}
+
+fn encode_guard(guard: &Guard, out: &mut Writer) {
+    let Guard { suppressed_max_basis_points, alerts_min, until_ms, fallback } = *guard;
+    out.u32(suppressed_max_basis_points);
+    out.u32(alerts_min);
+    out.i64(until_ms);
+    out.u32(fallback.0);
 }
 
 fn encode_scope(scope: &Scope, out: &mut Writer) {
@@ -92,15 +106,19 @@ fn decode_rule(input: &mut Reader<'_>) -> Result<Rule, Defect> {
         plugin: Digest(input.array()?),
         parameters: input.text()?,
         scope: decode_scope(input)?,
-        mode: match input.u8()? {
-            1 => Mode::Active,
-            2 => Mode::Off,
-            3 => Mode::SetAside,
-            4 => Mode::Quarantined,
-            _ => return Err(Defect("its mode is not known")),
-        },
+        mode: Mode::from_number(input.u8()?).ok_or(Defect("its mode is not known"))?,
         order: input.u32()?,
         namespace: Revision(input.u32()?),
+        guard: if input.flag()? { Some(decode_guard(input)?) } else { None },
+    })
+}
+
+fn decode_guard(input: &mut Reader<'_>) -> Result<Guard, Defect> {
+    Ok(Guard {
+        suppressed_max_basis_points: input.u32()?,
+        alerts_min: input.u32()?,
+        until_ms: input.i64()?,
+        fallback: Revision(input.u32()?),
     })
 }
 

@@ -410,12 +410,12 @@ fn the_published_encodings_stay() {
         ("producer", fingerprint::<(&str, u64)>(&txn, "producer")),
     ];
     let published = [
-        ("log", (228, 0xDDFE_303F_8BFB_57A7)),
-        ("head", (37, 0x82F9_AEF6_E591_94B1)),
+        ("log", (248, 0x3433_D24D_EDCE_DB41)),
+        ("head", (37, 0x070E_92D2_B9D4_6C2D)),
         ("device", (120, 0x1583_6826_1E21_1AD8)),
         ("page", (334, 0xBFAB_92F9_716A_EDD3)),
         ("hour", (238, 0xA913_9762_3952_2C11)),
-        ("revision", (239, 0xD631_34FB_7A01_5E53)),
+        ("revision", (260, 0xA26A_B785_48EB_CFEF)),
         ("plugin", (115, 0xF592_8340_8E79_53AD)),
         ("producer", (231, 0xB64C_39CE_F26A_4CB5)),
     ];

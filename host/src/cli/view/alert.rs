@@ -187,34 +187,32 @@ impl From<v1::FaultMark> for FaultMark {
 
 /// Logged alerts, a row each.
 pub(in crate::cli) fn table(rows: &[LoggedAlert], names: &Names) -> Table {
-    let mut table = Table::new(&[
-        "position",
-        "received",
-        "device",
-        "code",
-        "measured",
-        "operator",
-        "generation",
-        "model",
-        "outcome",
-        "why",
-    ]);
-    for row in rows {
-        let alert = row.alert.as_ref();
-        table.row([
-            Value::Number(row.position),
+    let mut table = Table::new(&LoggedAlert::HEADINGS);
+    rows.iter().for_each(|row| table.row(row.values(names)));
+    table
+}
+
+impl LoggedAlert {
+    /// What [`values`](Self::values) are.
+    pub(super) const HEADINGS: [&str; 10] =
+        ["position", "received", "device", "code", "measured", "operator", "generation", "model", "outcome", "why"];
+
+    /// It as a row.
+    pub(super) fn values(&self, names: &Names) -> [Value; 10] {
+        let alert = self.alert.as_ref();
+        [
+            Value::Number(self.position),
             Value::text(alert.map_or_else(String::new, |alert| time(alert.received_at_ms))),
             Value::text(alert.and_then(|alert| alert.device_id.as_deref()).unwrap_or("unknown")),
             Value::text(alert.map_or_else(String::new, |alert| names.code(&alert.code))),
             Value::Quantity(alert.map_or_else(String::new, |alert| measured(alert, names))),
-            Value::text(names.operator(row.operator)),
-            Value::text(row.generation),
-            Value::text(or(&row.model, "unknown")),
-            Value::text(row.outcome),
-            Value::text(why(row)),
-        ]);
+            Value::text(names.operator(self.operator)),
+            Value::text(self.generation),
+            Value::text(or(&self.model, "unknown")),
+            Value::text(self.outcome),
+            Value::text(why(self)),
+        ]
     }
-    table
 }
 
 /// A measurement in the unit its code implies.

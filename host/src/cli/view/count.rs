@@ -11,9 +11,9 @@ use crate::cli::{
     table::{Table, Value},
 };
 
-/// One group. A key that was not grouped by is left out.
+/// What a row is of. A key that was not grouped by is left out.
 #[derive(Debug, Default, Serialize)]
-pub(in crate::cli) struct Row {
+pub(in crate::cli) struct Key {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,6 +28,13 @@ pub(in crate::cli) struct Row {
     pub start_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejection: Option<String>,
+}
+
+/// One group.
+#[derive(Debug, Default, Serialize)]
+pub(in crate::cli) struct Row {
+    #[serde(flatten)]
+    pub key: Key,
     pub balance: Balance,
     pub represented: u64,
     pub overruled: u64,
@@ -49,14 +56,9 @@ impl From<v1::CountRow> for Row {
             overruled,
             withheld,
         } = message;
+        let (code, generation) = (number.map(code), kind.map(generation));
         Self {
-            code: number.map(code),
-            rule,
-            operator,
-            generation: kind.map(generation),
-            model,
-            start_ms,
-            rejection,
+            key: Key { code, rule, operator, generation, model, start_ms, rejection },
             balance: balance.map(Balance::from).unwrap_or_default(),
             represented,
             overruled,
@@ -96,7 +98,7 @@ pub(in crate::cli) fn table(counts: &Counts, keys: &[v1::Grouping], names: &Name
     let mut table = Table::new(&headings);
     if !keys.is_empty() {
         for row in &counts.rows {
-            table.row(keys.iter().map(|key| Value::Text(key_text(row, *key, names))).chain(further.numbers(row)));
+            table.row(keys.iter().map(|key| Value::Text(row.key.text(*key, names))).chain(further.numbers(row)));
         }
     }
     let blank = (1..keys.len()).map(|_| Value::text(""));
@@ -127,7 +129,8 @@ impl Further {
     }
 }
 
-fn heading(key: v1::Grouping) -> &'static str {
+/// The heading of a key's column.
+pub(super) fn heading(key: v1::Grouping) -> &'static str {
     match key {
         v1::Grouping::Unspecified => "",
         v1::Grouping::Code => "code",
@@ -141,17 +144,20 @@ fn heading(key: v1::Grouping) -> &'static str {
     }
 }
 
-fn key_text(row: &Row, key: v1::Grouping, names: &Names) -> String {
-    match key {
-        v1::Grouping::Unspecified => String::new(),
-        v1::Grouping::Code => row.code.as_ref().map_or_else(|| "unknown".to_owned(), |code| names.code(code)),
-        v1::Grouping::Rule => or(row.rule.as_deref().unwrap_or_default(), "none").to_owned(),
-        v1::Grouping::Operator => names.operator(row.operator.unwrap_or_default()),
-        v1::Grouping::Generation => row.generation.unwrap_or("unknown").to_owned(),
-        v1::Grouping::Model => or(row.model.as_deref().unwrap_or_default(), "unknown").to_owned(),
-        v1::Grouping::Hour => row.start_ms.map(time).unwrap_or_default(),
-        v1::Grouping::Day => row.start_ms.map(time).unwrap_or_default().chars().take(10).collect(),
-        v1::Grouping::Rejection => or(row.rejection.as_deref().unwrap_or_default(), "none").to_owned(),
+impl Key {
+    /// One of its parts as text.
+    pub(super) fn text(&self, part: v1::Grouping, names: &Names) -> String {
+        match part {
+            v1::Grouping::Unspecified => String::new(),
+            v1::Grouping::Code => self.code.as_ref().map_or_else(|| "unknown".to_owned(), |code| names.code(code)),
+            v1::Grouping::Rule => or(self.rule.as_deref().unwrap_or_default(), "none").to_owned(),
+            v1::Grouping::Operator => names.operator(self.operator.unwrap_or_default()),
+            v1::Grouping::Generation => self.generation.unwrap_or("unknown").to_owned(),
+            v1::Grouping::Model => or(self.model.as_deref().unwrap_or_default(), "unknown").to_owned(),
+            v1::Grouping::Hour => self.start_ms.map(time).unwrap_or_default(),
+            v1::Grouping::Day => self.start_ms.map(time).unwrap_or_default().chars().take(10).collect(),
+            v1::Grouping::Rejection => or(self.rejection.as_deref().unwrap_or_default(), "none").to_owned(),
+        }
     }
 }
 

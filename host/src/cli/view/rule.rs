@@ -6,7 +6,7 @@ use serde::Serialize;
 use weir_proto::v1;
 
 use super::{code, generation, operator, or, time};
-use crate::cli::table::{Table, Value};
+use crate::cli::table::{Table, Value, thousands};
 
 /// Which alerts a rule sees. An empty list lets everything through.
 #[derive(Debug, Default, Serialize)]
@@ -43,6 +43,39 @@ pub(in crate::cli) struct Rule {
     pub since_position: u64,
     pub fault_count: u64,
     pub last_fault: String,
+    /// Absent where it was not promoted.
+    pub guard: Option<Guard>,
+}
+
+/// What a rule that was promoted must keep to.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct Guard {
+    pub suppressed_max_basis_points: u32,
+    pub alerts_min: u32,
+    pub until_ms: i64,
+    pub fallback_revision: u32,
+}
+
+impl From<v1::RuleGuard> for Guard {
+    fn from(message: v1::RuleGuard) -> Self {
+        let v1::RuleGuard { suppressed_max_basis_points, alerts_min, until_ms, fallback_revision } = message;
+        Self { suppressed_max_basis_points, alerts_min, until_ms, fallback_revision }
+    }
+}
+
+impl Guard {
+    /// In words.
+    fn words(&self) -> String {
+        let Self { suppressed_max_basis_points: share, alerts_min, until_ms, fallback_revision } = self;
+        format!(
+            "until {}: back to revision {fallback_revision} above {}.{:02} % suppressed (after {} alerts), or at an \
+             alert with a protected code",
+            time(*until_ms),
+            share / 100,
+            share % 100,
+            thousands(u64::from(*alerts_min)),
+        )
+    }
 }
 
 impl From<v1::Rule> for Rule {
@@ -59,10 +92,12 @@ impl From<v1::Rule> for Rule {
             since_position,
             fault_count,
             last_fault,
+            guard,
         } = message;
         let mode = match v1::RuleMode::try_from(mode) {
             Ok(v1::RuleMode::Active) => "active",
             Ok(v1::RuleMode::Off) => "off",
+            Ok(v1::RuleMode::Shadow) => "shadow",
             Ok(v1::RuleMode::SetAside) => "set-aside",
             Ok(v1::RuleMode::Quarantined) => "quarantined",
             Ok(v1::RuleMode::Unspecified) | Err(_) => "unspecified",
@@ -79,6 +114,7 @@ impl From<v1::Rule> for Rule {
             since_position,
             fault_count,
             last_fault,
+            guard: guard.map(Guard::from),
         }
     }
 }
@@ -169,6 +205,7 @@ pub(in crate::cli) fn facts(rule: &Rule) -> Table {
         ("since position", Value::Number(rule.since_position)),
         ("faults", Value::Number(rule.fault_count)),
         ("last fault", Value::text(or(&rule.last_fault, "none"))),
+        ("guard", Value::text(rule.guard.as_ref().map_or("none".to_owned(), Guard::words))),
     ])
 }
 
@@ -219,6 +256,12 @@ mod tests {
             since_position: 1_000_000,
             fault_count: 3,
             last_fault: "trap".to_owned(),
+            guard: Some(v1::RuleGuard {
+                suppressed_max_basis_points: 3_050,
+                alerts_min: 1_000,
+                until_ms: 1_795_392_000_000,
+                fallback_revision: 3,
+            }),
         });
         let row = table(std::slice::from_ref(&rule)).to_string();
         for part in ["threshold abababababab ", "codes 8F40, 8014; operators unknown, 12; generations smets1, unknown"]
@@ -226,7 +269,8 @@ mod tests {
             assert!(row.contains(part), "{part} is missing in\n{row}");
         }
         let text = facts(&rule).to_string();
-        for part in ["set-aside", "1,000,000", r#"{"below_dv":2580}"#, &rule.plugin_digest] {
+        let guard = "until 2026-11-23T00:00:00Z: back to revision 3 above 30.50 % suppressed (after 1,000 alerts)";
+        for part in ["set-aside", "1,000,000", guard, r#"{"below_dv":2580}"#, &rule.plugin_digest] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         let json = serde_json::to_value(&rule).unwrap();

@@ -26,7 +26,7 @@ pub fn query(request: v1::QueryCountsRequest) -> Result<CountQuery, Refusal> {
     })
 }
 
-fn grouping(number: i32) -> Result<Grouping, String> {
+pub(super) fn grouping(number: i32) -> Result<Grouping, String> {
     match v1::Grouping::try_from(number) {
         Ok(v1::Grouping::Code) => Ok(Grouping::Code),
         Ok(v1::Grouping::Rule) => Ok(Grouping::Rule),

@@ -110,7 +110,7 @@ pub fn page(page: AlertPage, bytes_max: usize) -> v1::ListAlertsResponse {
     }
 }
 
-fn logged_alert(logged: LoggedAlert) -> v1::LoggedAlert {
+pub(super) fn logged_alert(logged: LoggedAlert) -> v1::LoggedAlert {
     let LoggedAlert { position, alert, operator, generation, model, end, rule, overruled, withheld, faults } = logged;
     let outcome = match end {
         End::Forwarded => v1::Outcome::Forwarded,

@@ -7,7 +7,7 @@ use weir_proto::v1;
 
 use super::{code, each, generation, model, operator, wire_generation};
 use crate::{
-    domain::{Mode, Revision, Scope},
+    domain::{Guard, Mode, Revision, Scope},
     pipeline::{Refusal, RuleRequest},
     registry::{RevisionView, RuleView},
 };
@@ -71,9 +71,11 @@ fn mode(number: i32) -> Result<Mode, Refusal> {
     match v1::RuleMode::try_from(number) {
         Ok(v1::RuleMode::Unspecified | v1::RuleMode::Active) => Ok(Mode::Active),
         Ok(v1::RuleMode::Off) => Ok(Mode::Off),
-        Ok(v1::RuleMode::SetAside | v1::RuleMode::Quarantined) => {
-            Err(Refusal::invalid("mode", "only the host sets a rule aside or quarantines it; ask for active or off"))
-        }
+        Ok(v1::RuleMode::Shadow) => Ok(Mode::Shadow),
+        Ok(v1::RuleMode::SetAside | v1::RuleMode::Quarantined) => Err(Refusal::invalid(
+            "mode",
+            "only the host sets a rule aside or quarantines it; ask for active, shadow or off",
+        )),
         Err(_) => Err(Refusal::invalid("mode", format!("{number} is no mode of this protocol"))),
     }
 }
@@ -96,12 +98,14 @@ fn sorted<T: Ord>(mut entries: Vec<T>) -> Vec<T> {
 
 /// A rule as it stands.
 pub fn view(view: RuleView) -> v1::Rule {
-    let RuleView { name, revision, plugin, parameters, scope, mode, order, since, fault_count, last_fault } = view;
+    let RuleView { name, revision, plugin, parameters, scope, mode, order, since, guard, fault_count, last_fault } =
+        view;
     let mode = match mode {
         Mode::Active => v1::RuleMode::Active,
         Mode::Off => v1::RuleMode::Off,
         Mode::SetAside => v1::RuleMode::SetAside,
         Mode::Quarantined => v1::RuleMode::Quarantined,
+        Mode::Shadow => v1::RuleMode::Shadow,
     };
     v1::Rule {
         name,
@@ -115,7 +119,13 @@ pub fn view(view: RuleView) -> v1::Rule {
         since_position: since.0,
         fault_count,
         last_fault,
+        guard: guard.map(wire_guard),
     }
+}
+
+fn wire_guard(guard: Guard) -> v1::RuleGuard {
+    let Guard { suppressed_max_basis_points, alerts_min, until_ms, fallback } = guard;
+    v1::RuleGuard { suppressed_max_basis_points, alerts_min, until_ms, fallback_revision: fallback.0 }
 }
 
 fn wire_scope(scope: Scope) -> v1::RuleScope {

@@ -31,6 +31,7 @@ fn history(modes: &[(Mode, Millis)]) -> Vec<RuleRevision> {
                 mode,
                 order: 1,
                 namespace: Revision(1),
+                guard: None,
             }),
             who: who.into(),
             why: String::new(),

@@ -10,6 +10,7 @@
 //! marks:    count u32 | per mark: end u8, rule u32, reason u8
 //! rejected: count u32 | per entry: reason u8, has a code u8, code u16, hour u32, count u64
 //! faults:   count u32 | per fault: rule u32, kind u8, first_row u32, row_count u32, detail text
+//! shadows:  count u32 | per shadow rule: rule u32, then what it said as a column
 //! ```
 //! `lagged` says that the column of occurrence holds `received_ms - occurred_ms`. The device's EUI-64 is not written:
 //! its number gives it.
@@ -19,15 +20,23 @@ use super::super::{
     column::{self, Packing::Dictionary, Packing::Frame},
     error::Defect,
 };
-use crate::domain::{AlertCode, End, Fault, FaultKind, Group, Mark, Position, RejectReason, Rejected, Revision, Rows};
+use crate::domain::{
+    AlertCode, End, Fault, FaultKind, Group, Mark, Position, RejectReason, Rejected, Revision, Rows, Shadow,
+};
 
-const VERSION: u8 = 1;
+/// Version 1 had no shadows.
+const VERSION: u8 = 2;
 /// Rows of one group: no more than the pipeline ever puts together.
 const ROWS_MAX: usize = 65_535;
-/// Bytes of one mark, of one entry of rejected, and of a fault without its detail.
+/// Bytes of one mark, of one entry of rejected, of a fault without its detail, and of a shadow without its column.
 const MARK_BYTES: usize = 6;
 const REJECTED_BYTES: usize = 16;
 const FAULT_BYTES: usize = 17;
+const SHADOW_BYTES: usize = 4;
+/// Shadow rules of one group: as many as there may be rules.
+const SHADOWS_MAX: usize = 1_000;
+/// What a shadow rule may have said: not shown, forward, or one of 255 reasons.
+const SAID_MAX: u16 = 256;
 
 /// Writes a group over `out`.
 pub(super) fn encode(group: &Group, euis: &[u64], out: &mut Writer) -> Result<(), Defect> {
@@ -89,6 +98,11 @@ fn write_tail(group: &Group, out: &mut Writer) {
         out.u32(fault.row_count);
         out.text(&fault.detail);
     }
+    out.count(group.shadows.len());
+    for shadow in &group.shadows {
+        out.u32(shadow.rule.0);
+        out.column(shadow.said.iter().copied(), Frame);
+    }
 }
 
 /// Reads a group. `euis` are the devices' EUI-64s by number, at least those known when it was written.
@@ -118,6 +132,7 @@ pub(super) fn decode(bytes: &[u8], euis: &[u64]) -> Result<Group, Defect> {
         marks: input.list(MARK_BYTES, read_mark)?,
         rejected: input.list(REJECTED_BYTES, read_rejected)?,
         faults: input.list(FAULT_BYTES, read_fault)?,
+        shadows: read_shadows(&mut input, count)?,
     };
     input.finish()?;
     check(&group)?;
@@ -160,6 +175,15 @@ fn read_fault(input: &mut Reader<'_>) -> Result<Fault, Defect> {
     Ok(Fault { rule, kind, first_row: input.u32()?, row_count: input.u32()?, detail: input.text()? })
 }
 
+/// A column of equal values is a few bytes for any number of rows, so what is read is bounded by count too.
+fn read_shadows(input: &mut Reader<'_>, rows: usize) -> Result<Vec<Shadow>, Defect> {
+    let count = input.count(SHADOW_BYTES)?;
+    if count > SHADOWS_MAX {
+        return Err(Defect("it has more shadow rules than a chain can"));
+    }
+    (0..count).map(|_| Ok(Shadow { rule: Revision(input.u32()?), said: input.column(rows)? })).collect()
+}
+
 /// What every group must satisfy, whether it comes or goes: nobody who indexes by it can miss.
 fn check(group: &Group) -> Result<(), Defect> {
     let rows = &group.rows;
@@ -180,6 +204,7 @@ fn check(group: &Group) -> Result<(), Defect> {
         group.withheld.len(),
     ];
     let marks = group.marks.len();
+    let shadows = &group.shadows;
     let in_rows = |fault: &Fault| u64::from(fault.first_row) + u64::from(fault.row_count) <= count as u64;
     match () {
         () if count > ROWS_MAX => Err(Defect("it has more rows than a group can")),
@@ -189,6 +214,13 @@ fn check(group: &Group) -> Result<(), Defect> {
             Err(Defect("a row's mark is not there"))
         }
         () if group.marks.iter().any(|mark| mark.end == End::Rejected) => Err(Defect("a mark says rejected")),
+        () if shadows.len() > SHADOWS_MAX => Err(Defect("it has more shadow rules than a chain can")),
+        () if shadows.iter().any(|shadow| shadow.said.len() != count) => {
+            Err(Defect("what a shadow rule said differs in length"))
+        }
+        () if shadows.iter().any(|shadow| shadow.said.iter().any(|said| *said > SAID_MAX)) => {
+            Err(Defect("a shadow rule said what no rule can"))
+        }
         () if !group.faults.iter().all(in_rows) => Err(Defect("a fault lies outside its rows")),
         () => Ok(()),
     }

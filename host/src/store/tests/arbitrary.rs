@@ -4,7 +4,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::domain::{
     AlertCode, Cell, DevicePage, DeviceTally, End, Fault, FaultKind, Group, HourPage, Mark, NamespacePage, Position,
-    RejectReason, Rejected, Revision, Rows, Tally, Window,
+    RejectReason, Rejected, Revision, Rows, Shadow, Tally, Window,
 };
 
 /// Devices that random groups name.
@@ -96,8 +96,11 @@ pub(in crate::store) fn group() -> impl Strategy<Value = Group> {
         let mark = mark.prop_map(|(end, rule, reason)| Mark { end, rule: Revision(rule), reason });
         let place = (any::<u32>(), any::<i64>());
         let marks = (vec(mark, 1..5), vec(any::<Index>(), count), column(count));
-        let tail = (vec(rejected(), 0..4), vec(fault(count), 0..4));
-        (place, rows(count), marks, tail).prop_map(|((first, judged_ms), rows, marks, (rejected, faults))| {
+        let shadow = (any::<u32>(), vec(0..=256_u16, count));
+        let shadow = shadow.prop_map(|(rule, said)| Shadow { rule: Revision(rule), said });
+        let tail = (vec(rejected(), 0..4), vec(fault(count), 0..4), vec(shadow, 0..3));
+        (place, rows(count), marks, tail).prop_map(|((first, judged_ms), rows, marks, tail)| {
+            let (rejected, faults, shadows) = tail;
             let (marks, mark, withheld) = marks;
             Group {
                 first: Position(u64::from(first)),
@@ -108,6 +111,7 @@ pub(in crate::store) fn group() -> impl Strategy<Value = Group> {
                 withheld: withheld.iter().map(|value| *value as u32).collect(),
                 rejected,
                 faults,
+                shadows,
             }
         })
     })

@@ -3,9 +3,9 @@
 use super::arbitrary;
 use crate::domain::{
     Ack, Alert, AlertCode, Balance, Cell, Column, Device, DeviceNo, DevicePage, DeviceTally, Digest, Effects, End,
-    Eui64, Fault, FaultKind, Generation, Group, HourPage, Mark, Mode, ModelId, Mpxn, NamespacePage, OperatorId,
+    Eui64, Fault, FaultKind, Generation, Group, Guard, HourPage, Mark, Mode, ModelId, Mpxn, NamespacePage, OperatorId,
     PayloadKind, PluginInfo, Position, ProducerMark, RejectReason, Rejected, Revision, Rows, Rule, RuleRevision, Scope,
-    StateKey, Tally, Window,
+    Shadow, StateKey, Tally, Window,
 };
 
 /// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
@@ -44,6 +44,7 @@ pub(in crate::store) fn some_group(first: u64, count: usize) -> Group {
             row_count: count as u32,
             detail: "unreachable".to_owned(),
         }],
+        shadows: vec![Shadow { rule: Revision(2), said: (0..count).map(|row| row as u16 % 3).collect() }],
     }
 }
 
@@ -125,6 +126,12 @@ pub(in crate::store) fn some_revision(number: u32) -> RuleRevision {
             mode: Mode::SetAside,
             order: 10,
             namespace: Revision(1),
+            guard: Some(Guard {
+                suppressed_max_basis_points: 3_000,
+                alerts_min: 1_000,
+                until_ms: 1_795_000_000_000,
+                fallback: Revision(1),
+            }),
         }),
         who: RuleRevision::HOST.to_owned(),
         why: "set aside after 3 faults".to_owned(),

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{domain::RuleFault, plugin::Report};
+use crate::{
+    domain::{Guard, RuleFault},
+    plugin::Report,
+};
 
 const ENDS: Balance = Balance { forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
 const WIRE_ENDS: v1::Balance = v1::Balance { received: 10, forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
@@ -199,6 +202,7 @@ fn a_rule_goes_out_whole() {
         mode: Mode::SetAside,
         order: 10,
         since: Position(7),
+        guard: Some(Guard { suppressed_max_basis_points: 30, alerts_min: 40, until_ms: 50, fallback: Revision(2) }),
         fault_count: 3,
         last_fault: "trap".into(),
     };
@@ -219,9 +223,21 @@ fn a_rule_goes_out_whole() {
         since_position: 7,
         fault_count: 3,
         last_fault: "trap".into(),
+        guard: Some(v1::RuleGuard {
+            suppressed_max_basis_points: 30,
+            alerts_min: 40,
+            until_ms: 50,
+            fallback_revision: 2,
+        }),
     };
     assert_eq!(rule::view(view.clone()), expected);
-    for (mode, shown) in [(Mode::Active, v1::RuleMode::Active), (Mode::Off, v1::RuleMode::Off)] {
+    let modes = [
+        (Mode::Active, v1::RuleMode::Active),
+        (Mode::Off, v1::RuleMode::Off),
+        (Mode::Shadow, v1::RuleMode::Shadow),
+        (Mode::Quarantined, v1::RuleMode::Quarantined),
+    ];
+    for (mode, shown) in modes {
         assert_eq!(rule::view(RuleView { mode, ..view.clone() }).mode(), shown);
     }
 }

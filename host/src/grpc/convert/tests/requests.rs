@@ -250,7 +250,7 @@ fn a_rule_is_asked_for() {
             (scope(v1::RuleScope { models: vec!["\0".into()], ..scoped() }), "scope.models[0]: \"\\0\" has a control"),
             (v1::SetRuleRequest { mode: 3, ..ask() }, "mode: only the host sets a rule aside"),
             (v1::SetRuleRequest { mode: 4, ..ask() }, "mode: only the host sets a rule aside or quarantines it"),
-            (v1::SetRuleRequest { mode: 5, ..ask() }, "mode: 5 is no mode"),
+            (v1::SetRuleRequest { mode: 6, ..ask() }, "mode: 6 is no mode"),
         ],
     );
 }

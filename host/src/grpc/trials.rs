@@ -1,0 +1,50 @@
+//! TrialService: shadow rules compared and promoted.
+//!
+//! It must not know what a rule does. Invariant: a sampled alert is shown as a listing shows it.
+
+use tonic::{Request, Response, Status};
+use weir_proto::v1::{self, trial_service_server::TrialService};
+
+use super::{
+    convert::{rule, trial},
+    status::{blocking, status},
+};
+use crate::pipeline::Handle;
+
+/// The service.
+pub struct Trials {
+    handle: Handle,
+}
+
+impl Trials {
+    /// Over a pipeline.
+    pub fn new(handle: Handle) -> Self {
+        Self { handle }
+    }
+}
+
+#[tonic::async_trait]
+impl TrialService for Trials {
+    async fn compare_rule(
+        &self,
+        request: Request<v1::CompareRuleRequest>,
+    ) -> Result<Response<v1::CompareRuleResponse>, Status> {
+        let query = trial::query(request.into_inner()).map_err(status)?;
+        let handle = self.handle.clone();
+        let (comparison, samples) = blocking(move || {
+            let comparison = handle.compare(&query)?;
+            let samples = handle.differences(&query.rule, &comparison.samples)?;
+            Ok((comparison, samples))
+        })
+        .await?;
+        Ok(Response::new(trial::comparison(comparison, samples)))
+    }
+
+    async fn promote_rule(
+        &self,
+        request: Request<v1::PromoteRuleRequest>,
+    ) -> Result<Response<v1::PromoteRuleResponse>, Status> {
+        let view = self.handle.promote_rule(trial::promotion(request.into_inner())).await.map_err(status)?;
+        Ok(Response::new(v1::PromoteRuleResponse { rule: Some(rule::view(view)) }))
+    }
+}
