@@ -33,6 +33,8 @@ impl Host {
             .arg(data)
             .env("WEIR_LOG", "warn")
             .env_remove("WEIR_RTDS")
+            .env_remove("WEIR_SEED")
+            .env_remove("WEIR_UPLOADS")
             .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
@@ -66,6 +68,11 @@ impl Host {
         assert!(output.status.success(), "{:?}: {error}", output.status);
         let text = String::from_utf8(output.stdout).expect("JSON is UTF-8");
         text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Kills it, as the kernel would.

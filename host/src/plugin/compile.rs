@@ -53,7 +53,8 @@ impl Compiler {
             return Ok(component);
         }
         let code = worker.compile(bytes)?;
-        let component = load(engine, &code).map_err(|error| Refusal::Worker { detail: format!("{error:#}") })?;
+        // The worker has no pool of memories to ask: that a component wants more than the pool gives is found here.
+        let component = guarded(|| load(engine, &code))?;
         // Without it the next start compiles again; that is all.
         if let Err(error) = artefacts.write(&name, &code) {
             tracing::warn!(%error, "a compiled plugin could not be kept");

@@ -1,0 +1,186 @@
+//! Uploads that nobody wrote: generated modules and components, and the stock plugins with bytes changed, through the
+//! real binary. Each is answered, none is the host's fault, and the host neither grows nor forgets its work.
+//!
+//! `WEIR_UPLOADS` says how many, `WEIR_SEED` which.
+
+use std::{collections::BTreeMap, env, fs, time::Duration};
+
+use tokio::time::timeout;
+use tonic::{Code, Status, transport::Channel};
+use wasm_smith::{Component, Config, Module};
+use weir_proto::v1::{
+    Alert, QueryCountsRequest, SubmitAlertsRequest, UploadPluginRequest, alert_service_client::AlertServiceClient,
+    count_service_client::CountServiceClient, plugin_service_client::PluginServiceClient,
+};
+use weir_tests::{host::Host, workload::Random};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
+const STOCK: [&str; 3] = [env!("WEIR_GUEST_THRESHOLD"), env!("WEIR_GUEST_STORM"), env!("WEIR_GUEST_MATCH")];
+
+/// How long one answer may take: the limits of a compile, and some.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+/// What a host may have resident more after it all: code of as many plugins as it may keep, and room to work.
+const GROWTH_KIB_MAX: u64 = 512 << 10;
+/// Bytes of randomness a generated upload is made of.
+const SEED_BYTES: u64 = 20_000;
+
+fn setting(name: &str, usual: u64) -> u64 {
+    let value = env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+    println!("{name}={value}");
+    value
+}
+
+/// One upload, and what kind it is.
+fn upload(random: &mut Random, stock: &[Vec<u8>]) -> (&'static str, Vec<u8>) {
+    match random.below(8) {
+        0 => ("module", module(random)),
+        1 => ("component", component(random)),
+        2 | 3 => ("module in a component", wrapped(&module(random))),
+        kind => {
+            let mut bytes = stock[random.below(stock.len() as u64) as usize].clone();
+            // Half of them are changed where the component and not the machine code is described.
+            let reach = if kind < 6 { bytes.len() as u64 } else { 3_000 };
+            for _ in 0..=random.below(8) {
+                mutate(&mut bytes, reach, random);
+            }
+            ("changed plugin", bytes)
+        }
+    }
+}
+
+fn chance(random: &mut Random) -> Vec<u8> {
+    let length = 1 + random.below(SEED_BYTES);
+    (0..length).map(|_| random.below(256) as u8).collect()
+}
+
+fn module(random: &mut Random) -> Vec<u8> {
+    let seed = chance(random);
+    let mut bytes = arbitrary::Unstructured::new(&seed);
+    let config = if random.below(4) == 0 { Config::default() } else { within_limits() };
+    Module::new(config, &mut bytes).expect("a module can be made of any bytes").to_bytes()
+}
+
+/// Modules that use nothing but what is on here: those get as far as the compiler.
+fn within_limits() -> Config {
+    Config {
+        max_imports: 0,
+        max_memories: 1,
+        max_tables: 1,
+        max_memory32_bytes: 1 << 20,
+        max_table_elements: 1_000,
+        allow_start_export: true,
+        custom_page_sizes_enabled: false,
+        exceptions_enabled: false,
+        gc_enabled: false,
+        memory64_enabled: false,
+        relaxed_simd_enabled: false,
+        shared_everything_threads_enabled: false,
+        threads_enabled: false,
+        wide_arithmetic_enabled: false,
+        ..Config::default()
+    }
+}
+
+fn component(random: &mut Random) -> Vec<u8> {
+    let seed = chance(random);
+    let mut bytes = arbitrary::Unstructured::new(&seed);
+    Component::new(Config::default(), &mut bytes).expect("a component can be made of any bytes").to_bytes()
+}
+
+/// A component whose one section is a core module: what is in it gets compiled.
+fn wrapped(module: &[u8]) -> Vec<u8> {
+    const HEADER: [u8; 8] = [0, b'a', b's', b'm', 0x0D, 0, 1, 0];
+    const CORE_MODULE: u8 = 1;
+    let mut bytes = HEADER.to_vec();
+    bytes.push(CORE_MODULE);
+    let mut length = module.len();
+    while length >= 0x80 {
+        bytes.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.push(length as u8);
+    bytes.extend_from_slice(module);
+    bytes
+}
+
+fn mutate(bytes: &mut Vec<u8>, reach: u64, random: &mut Random) {
+    let at = random.below(reach.min(bytes.len() as u64)) as usize;
+    match random.below(6) {
+        0 => bytes[at] = random.below(256) as u8,
+        1 => bytes[at] ^= 1 << random.below(8),
+        2 => bytes[at] = [0, 0x7F, 0x80, 0xFF][random.below(4) as usize],
+        3 => bytes.insert(at, random.below(256) as u8),
+        4 if bytes.len() > 1 => drop(bytes.remove(at)),
+        _ if random.below(20) == 0 => bytes.truncate(at.max(1)),
+        _ => {
+            let length = random.below(64).min((bytes.len() - at) as u64) as usize;
+            let from = random.below((bytes.len() - length + 1) as u64) as usize;
+            bytes.copy_within(from..from + length, at);
+        }
+    }
+}
+
+async fn push(channel: &Channel, bytes: Vec<u8>) -> Result<(), Status> {
+    let pieces: Vec<_> = bytes.chunks(1 << 20).map(|chunk| UploadPluginRequest { chunk: chunk.to_vec() }).collect();
+    let answer = PluginServiceClient::new(channel.clone()).upload_plugin(tokio_stream::iter(pieces)).await;
+    answer.map(drop)
+}
+
+/// How an answer is counted: by code, and by what the message is about.
+fn kind_of(answer: &Result<(), Status>) -> String {
+    match answer {
+        Ok(()) => "taken".to_owned(),
+        Err(status) => {
+            let words: Vec<&str> = status.message().split_whitespace().take(7).collect();
+            format!("{:?}: {}", status.code(), words.join(" "))
+        }
+    }
+}
+
+fn resident_kib(host: &Host) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", host.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn whatever_is_uploaded_is_answered_and_the_host_works_on() {
+    let (count, seed) = (setting("WEIR_UPLOADS", 200), setting("WEIR_SEED", 20_261_124));
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("WEIR_PLUGINS__COMPILE_MS_MAX", "20000"), ("WEIR_PLUGINS__COMPILE_CPU_S_MAX", "10")];
+    let host = Host::start_with(BINARY, folder.path(), &settings);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let stock: Vec<Vec<u8>> = STOCK.iter().map(|path| fs::read(path).unwrap()).collect();
+    let mut kinds: BTreeMap<(&str, String), u64> = BTreeMap::new();
+    runtime.block_on(async {
+        let channel = Channel::from_shared(host.url.clone()).unwrap().connect().await.unwrap();
+        let mut alerts = AlertServiceClient::new(channel.clone());
+        push(&channel, stock[0].clone()).await.expect("a stock plugin is taken");
+        let before_kib = resident_kib(&host);
+        for at in 0..count {
+            let mut random = Random::new(seed.wrapping_add(at));
+            let (kind, bytes) = upload(&mut random, &stock);
+            let answer = timeout(ANSWER_MAX, push(&channel, bytes)).await;
+            let answer = answer.unwrap_or_else(|_| panic!("upload of seed {}: no answer", seed.wrapping_add(at)));
+            let fault = |status: &Status| !matches!(status.code(), Code::InvalidArgument | Code::ResourceExhausted);
+            let whose = answer.as_ref().err().filter(|status| fault(status));
+            assert!(whose.is_none(), "upload of seed {}, {kind}: {whose:?}", seed.wrapping_add(at));
+            *kinds.entry((kind, kind_of(&answer))).or_default() += 1;
+            // Whoever sends alerts beside it notices nothing.
+            let alert = Alert { device_id: at + 1, code: 0x8F40, ..Alert::default() };
+            let batch = SubmitAlertsRequest { alerts: vec![alert], ..SubmitAlertsRequest::default() };
+            alerts.submit_alerts(batch).await.expect("an ack");
+        }
+        for ((kind, answer), count) in &kinds {
+            println!("{count:>7}  {kind}: {answer}");
+        }
+        let after_kib = resident_kib(&host);
+        println!("resident: {before_kib} KiB before, {after_kib} KiB after {count} uploads");
+        assert!(after_kib < before_kib + GROWTH_KIB_MAX, "{before_kib} KiB before, {after_kib} KiB after");
+        let counts = CountServiceClient::new(channel).query_counts(QueryCountsRequest::default()).await.unwrap();
+        let balance = counts.into_inner().total.unwrap().balance.unwrap();
+        assert_eq!((balance.received, balance.forwarded), (count, count));
+    });
+    drop(runtime);
+    assert_eq!(host.stop(), Some(0));
+}
