@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod alert;
 mod arguments;
+mod audit;
 mod count;
 mod device;
 mod failure;
@@ -17,6 +18,7 @@ mod rule;
 mod serve;
 mod session;
 mod table;
+mod token;
 mod view;
 
 pub use failure::Failure;
@@ -69,6 +71,12 @@ enum Client {
     /// Counted is by time of receipt, so --since and --until are whole hours. A table leaves out the columns
     /// represented, overruled and withheld where they add nothing; JSON always has them.
     Count(count::Args),
+    /// Give out tokens: who may ask what of a host that asks for one.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Read and check the audit log: who did what, when.
+    #[command(subcommand)]
+    Audit(audit::Command),
 }
 
 /// Runs one command to its end.
@@ -93,6 +101,8 @@ fn run_client(session: &Session, command: Client) -> Result<(), Failure> {
             Client::Device(command) => device::run(session, command).await,
             Client::Alert(command) => alert::run(session, command).await,
             Client::Count(args) => count::run(session, args).await,
+            Client::Token(command) => token::run(session, command).await,
+            Client::Audit(command) => audit::run(session, command).await,
         }
     })
 }

@@ -30,6 +30,10 @@ pub struct Config {
     pub protected_codes: Vec<String>,
     /// Load no plugin, turn every rule off and forward everything. Default: false.
     pub without_plugins: bool,
+    /// Ask for a token with every call. Default: false, and then whoever reaches the port may do everything.
+    pub authenticate: bool,
+    /// Listen beyond this machine though nothing protects the port. Default: false.
+    pub insecure_listen: bool,
     /// What clients may open and send.
     pub intake: IntakeLimits,
     /// How alerts are grouped.
@@ -38,6 +42,22 @@ pub struct Config {
     pub plugins: PluginLimits,
     /// What the store may take up.
     pub store: StoreLimits,
+    /// Who may ask.
+    pub access: AccessLimits,
+}
+
+/// Who may ask.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessLimits {
+    /// Tokens, those that are no longer good included. Default: 1,000; 1 to 100,000.
+    pub tokens_max: usize,
+    /// Denied calls that are noted in the audit log in one minute; more are counted. Default: 60; 1 to 10,000.
+    pub denials_per_minute_max: u32,
+    /// Plugins of one operator. Default: 32; 1 to 10,000.
+    pub operator_plugins_max: usize,
+    /// Rules of one operator. Default: 8; 1 to 1,000.
+    pub operator_rules_max: usize,
 }
 
 /// What clients may open and send.
@@ -181,6 +201,14 @@ impl Config {
                     self.group.alerts_max, self.intake.batch_alerts_max
                 ),
             });
+        }
+        if !self.listen.ip().is_loopback() && !self.insecure_listen {
+            let message = format!(
+                "{} can be reached from other machines, and nothing would protect what is said there: listen on \
+                 127.0.0.1 behind something that speaks TLS, or set insecure_listen (--insecure-listen)",
+                self.listen
+            );
+            return Err(ConfigError::Value { field: "listen".to_owned(), message });
         }
         if self.data_dir.as_os_str().is_empty() {
             let message = "is empty; name the folder of the store".to_owned();

@@ -3,13 +3,17 @@
 //! It must not know a wire, a sandbox, a disk or a clock: no foreign crate is named here.
 //! Invariant: every value that can be built is valid; what comes from outside is checked by the constructor.
 
+mod access;
 mod alert;
+mod audit;
 mod counts;
 mod effects;
 mod ids;
 mod rule;
 
+pub use access::{Identity, Role, Token, TokenHash, owner_of_rule};
 pub use alert::{Alert, Flags, PayloadKind, Reject, RejectReason, Rows};
+pub use audit::{AuditEntry, AuditEvent, AuditHash};
 pub use counts::{Cell, End, HourPage, Tally};
 pub use effects::{
     Ack, Balance, Device, DevicePage, DeviceTally, Effects, Fault, Group, Mark, NamespacePage, Poison, ProducerMark,

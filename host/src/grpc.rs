@@ -7,23 +7,28 @@ use std::{future::Future, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch};
 use tonic::transport::server::{Router, Server};
+use tower::layer::util::Stack;
 use weir_proto::v1;
 
 use crate::{config::Config, pipeline::Handle};
 
 mod alerts;
+mod audit;
 mod connection;
 mod convert;
 mod counts;
 mod devices;
+mod gate;
 mod health;
 mod panics;
 mod plugins;
+mod policy;
 #[cfg(test)]
 mod protocol_style;
 mod rules;
 mod status;
 mod stream;
+mod tokens;
 mod trials;
 
 /// What a client may send ahead of being read: for a connection, and for one stream of it. The default of 64 KiB caps
@@ -88,16 +93,19 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-type Guarded = tower::layer::util::Stack<panics::Layer, tower::layer::util::Identity>;
+type Guarded = Stack<panics::Layer, Stack<gate::Layer, tower::layer::util::Identity>>;
 
 fn router(handle: &Handle, config: &Config, stopping: &watch::Receiver<bool>) -> Result<Router<Guarded>, Error> {
     let bytes_max = config.intake.message_bytes_max;
-    let alerts = alerts::Alerts::new(handle.clone(), config.intake.clone(), stopping.clone());
-    let plugins = plugins::Plugins::new(handle.clone(), config.plugins.upload_bytes_max);
-    let rules = rules::Rules::new(handle.clone());
-    let devices = devices::Devices::new(handle.clone(), config.intake.put_devices_max);
-    let counts = counts::Counts::new(handle.clone(), bytes_max);
-    let trials = trials::Trials::new(handle.clone());
+    let door = gate::Door::new(handle.clone());
+    let alerts = alerts::Alerts::new(door.clone(), config.intake.clone(), stopping.clone());
+    let plugins = plugins::Plugins::new(door.clone(), config.plugins.upload_bytes_max);
+    let rules = rules::Rules::new(door.clone());
+    let devices = devices::Devices::new(door.clone(), config.intake.put_devices_max);
+    let counts = counts::Counts::new(door.clone(), bytes_max);
+    let trials = trials::Trials::new(door.clone());
+    let tokens = tokens::Tokens::new(door.clone());
+    let audit = audit::Audit::new(door);
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -110,6 +118,7 @@ fn router(handle: &Handle, config: &Config, stopping: &watch::Receiver<bool>) ->
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEPALIVE_WITHIN))
         .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .layer(gate::Layer::new(handle.clone(), config.authenticate))
         .layer(panics::layer());
     Ok(server
         .add_service(v1::alert_service_server::AlertServiceServer::new(alerts).max_decoding_message_size(bytes_max))
@@ -118,5 +127,7 @@ fn router(handle: &Handle, config: &Config, stopping: &watch::Receiver<bool>) ->
         .add_service(v1::device_service_server::DeviceServiceServer::new(devices).max_decoding_message_size(bytes_max))
         .add_service(v1::count_service_server::CountServiceServer::new(counts).max_decoding_message_size(bytes_max))
         .add_service(v1::trial_service_server::TrialServiceServer::new(trials).max_decoding_message_size(bytes_max))
+        .add_service(v1::token_service_server::TokenServiceServer::new(tokens).max_decoding_message_size(bytes_max))
+        .add_service(v1::audit_service_server::AuditServiceServer::new(audit).max_decoding_message_size(bytes_max))
         .add_service(reflection))
 }

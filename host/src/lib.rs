@@ -13,10 +13,11 @@
 //! tail of the log is folded again over what was written last.
 //!
 //! Floors, upper ones know lower ones and never the reverse: `cli grpc` > `pipeline` > `evaluate registry books
-//! listing comparison` > `plugin store intake admit` > `domain config`. One module owns each foreign technology: `plugin`
+//! listing comparison` > `plugin store intake admit audit` > `domain config`. One module owns each foreign technology: `plugin`
 //! wasmtime, `store` redb, `grpc` and `cli` tonic.
 
 pub mod admit;
+pub mod audit;
 pub mod books;
 pub mod cli;
 pub mod comparison;

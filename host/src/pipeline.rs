@@ -19,8 +19,11 @@ mod producers;
 mod quarantine;
 mod shared;
 mod supervise;
+mod tokens;
 
-pub use handle::{Batch, DeviceRequest, DeviceView, DevicesPut, Handle, Promotion, Refusal, RuleRequest, Status};
+pub use handle::{
+    Batch, DeviceRequest, DeviceView, DevicesPut, Handle, NewToken, Promotion, Refusal, RuleRequest, Status,
+};
 pub use open::{Opener, Parts, StartError, acks_kept};
 pub use shared::Clock;
 pub use supervise::{Runner, start, start_with};

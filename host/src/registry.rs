@@ -10,7 +10,9 @@ use std::{
 };
 
 use crate::{
-    domain::{Digest, Guard, Judge, Millis, Mode, PluginInfo, Position, Revision, Rule, RuleRevision, Scope},
+    domain::{
+        Digest, Guard, Judge, Millis, Mode, OperatorId, PluginInfo, Position, Revision, Rule, RuleRevision, Scope,
+    },
     evaluate::{Chain, ChainRule, CodeSet, Filter},
     plugin::Plugin,
 };
@@ -140,10 +142,13 @@ impl Registry {
         self.plugins.get(digest)
     }
 
-    /// A plugin by digest, by 8 or more digits it begins with, or by name: then the newest. An error says why not.
-    pub fn resolve(&self, wanted: &str) -> Result<&PluginInfo, String> {
-        let plugins = self.plugins();
-        if let Some(named) = plugins.iter().find(|info| info.name == wanted) {
+    /// A plugin by digest, by 8 or more digits it begins with, or by name: then the newest, the host's before those of
+    /// operators. Those that are not `allowed` are as if they were not there. An error says why not.
+    pub fn resolve(&self, wanted: &str, allowed: impl Fn(&PluginInfo) -> bool) -> Result<&PluginInfo, String> {
+        let plugins: Vec<&PluginInfo> = self.plugins().into_iter().filter(|info| allowed(info)).collect();
+        let named = |info: &&&PluginInfo| info.name == wanted;
+        let hosts = |info: &&&PluginInfo| named(info) && info.owners.contains(&OperatorId::UNKNOWN);
+        if let Some(named) = plugins.iter().find(hosts).or_else(|| plugins.iter().find(named)) {
             return Ok(named);
         }
         let begins = |info: &&&PluginInfo| wanted.len() >= 8 && info.digest.to_string().starts_with(wanted);
@@ -259,12 +264,6 @@ impl Registry {
     pub fn namespace_plugin(&self, namespace: Revision) -> Option<&PluginInfo> {
         let rule = self.revision(namespace)?.rule.as_ref()?;
         self.plugin(&rule.plugin)
-    }
-
-    /// Names of the rules that use a plugin now.
-    pub fn users_of(&self, digest: &Digest) -> Vec<String> {
-        let uses = self.rules().into_iter().filter(|standing| standing.rule.plugin == *digest);
-        uses.map(|standing| standing.revision.name.clone()).collect()
     }
 }
 

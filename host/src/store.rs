@@ -16,9 +16,10 @@ use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransac
 
 use crate::{
     config::StoreLimits,
-    domain::{Device, Effects, PluginInfo, Position, ProducerMark, RuleRevision},
+    domain::{AuditEntry, Device, Effects, PluginInfo, Position, ProducerMark, RuleRevision, Token},
 };
 
+mod audit;
 mod codec;
 mod column;
 mod device;
@@ -32,6 +33,7 @@ mod plugin;
 mod producer;
 mod reader;
 mod revision;
+mod token;
 
 pub use error::Error;
 pub use log::{GroupHead, Groups, Heads, LogExtent};
@@ -69,6 +71,10 @@ pub struct Snapshot {
     pub plugins: Vec<PluginInfo>,
     /// Every change to the rules, in order.
     pub revisions: Vec<RuleRevision>,
+    /// Tokens, in order of names.
+    pub tokens: Vec<Token>,
+    /// The last entry of the audit log.
+    pub audit_last: Option<AuditEntry>,
     /// What producers were last told, ordered by producer and sequence.
     pub producers: Vec<ProducerMark>,
     /// How much log there is.
@@ -119,6 +125,8 @@ impl Shared {
         plugin::create(&txn)?;
         revision::create(&txn)?;
         producer::create(&txn)?;
+        token::create(&txn)?;
+        audit::create(&txn)?;
         meta::create(&txn)?;
         Ok(txn.commit()?)
     }
@@ -193,6 +201,8 @@ impl Store {
             models: model::read(&txn)?,
             plugins: plugin::read(&txn)?,
             revisions: revision::read(&txn)?,
+            tokens: token::read(&txn)?,
+            audit_last: audit::last(&txn)?,
             producers: producer::read(&txn, self.acks_kept)?,
             extent: self.extent,
         })
@@ -261,6 +271,8 @@ impl Store {
             plugin::write(&txn, info, component)?;
         }
         revision::write(&txn, &effects.revisions)?;
+        token::write(&txn, &effects.tokens)?;
+        audit::write(&txn, &effects.audit)?;
         producer::write(&txn, &effects.producers, self.acks_kept)?;
         page::write(&txn, &effects.pages, &mut self.scratch)?;
         hour::write(&txn, &effects.hours, &mut self.scratch)?;

@@ -81,6 +81,7 @@ fn info(name: &str, state_words: u32) -> PluginInfo {
         reads: ColumnSet::ALL,
         size_bytes: 0,
         uploaded_ms: 0,
+        owners: vec![OperatorId::UNKNOWN],
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! It must not know a file format or a rule.
 
-use tonic::transport::Channel;
 use weir_proto::v1::alert_service_client::AlertServiceClient;
 
-use super::{Failure, Session, session::MESSAGE_BYTES_MAX};
+use super::{
+    Failure, Session,
+    session::{Connection, MESSAGE_BYTES_MAX},
+};
 
 mod list;
 mod reader;
@@ -33,7 +35,7 @@ pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failu
     }
 }
 
-async fn client(session: &Session) -> Result<AlertServiceClient<Channel>, Failure> {
+async fn client(session: &Session) -> Result<AlertServiceClient<Connection>, Failure> {
     let client = AlertServiceClient::new(session.connect().await?);
     Ok(client.max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX))
 }

@@ -94,6 +94,15 @@ fn time(text: &str) -> Result<Millis, String> {
         .ok_or_else(|| "expected a time like 2026-11-23T09:00:00Z, or a day like 2026-11-23".to_owned())
 }
 
+/// A length of time in milliseconds, at most so many days.
+pub(super) fn length(text: &str, days_max: i64) -> Result<i64, String> {
+    let wrong = || format!("expected a length of time like 30m, 1h or 2d, at most {days_max}d");
+    let span: jiff::Span = text.parse().map_err(|_| wrong())?;
+    let time = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    let ms = i64::try_from(time.as_millis()).map_err(|_| wrong())?;
+    if (1..=days_max * 86_400_000).contains(&ms) { Ok(ms) } else { Err(wrong()) }
+}
+
 /// Which tables give codes and operators their names. JSON has no names.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct NameFiles {

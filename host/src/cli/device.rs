@@ -6,14 +6,13 @@ use std::{path::PathBuf, thread};
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 use weir_proto::v1::{self, device_service_client::DeviceServiceClient};
 
 use super::{
     Failure, Session,
     arguments::{self, Names},
     input::{self, Notices},
-    session::MESSAGE_BYTES_MAX,
+    session::{Connection, MESSAGE_BYTES_MAX},
     table::thousands,
     view::device,
 };
@@ -123,7 +122,7 @@ async fn show(session: &Session, eui: Eui64) -> Result<(), Failure> {
     session.show(&view, |view| device::facts(view, &Names::builtin()))
 }
 
-async fn client(session: &Session) -> Result<DeviceServiceClient<Channel>, Failure> {
+async fn client(session: &Session) -> Result<DeviceServiceClient<Connection>, Failure> {
     Ok(DeviceServiceClient::new(session.connect().await?).max_decoding_message_size(MESSAGE_BYTES_MAX))
 }
 

@@ -69,6 +69,8 @@ impl Failure {
             | Code::AlreadyExists
             | Code::ResourceExhausted
             | Code::PermissionDenied => Self::usage(message),
+            Code::Unauthenticated => Self::usage(message)
+                .with_hint("an administrator makes a token with `weir token create`; --token or WEIR_TOKEN says it"),
             Code::Unavailable | Code::DeadlineExceeded => Self::unavailable(message),
             Code::Unimplemented => Self::internal(format!("the server does not know this call: {message}"))
                 .with_hint("are client and server of the same version?"),
@@ -122,6 +124,7 @@ mod tests {
             (Code::AlreadyExists, 64),
             (Code::ResourceExhausted, 64),
             (Code::PermissionDenied, 64),
+            (Code::Unauthenticated, 64),
             (Code::Unavailable, 69),
             (Code::DeadlineExceeded, 69),
             (Code::Internal, 70),

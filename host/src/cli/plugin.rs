@@ -5,10 +5,13 @@
 use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
-use tonic::transport::Channel;
 use weir_proto::v1::{self, plugin_service_client::PluginServiceClient};
 
-use super::{Failure, Session, input, session::MESSAGE_BYTES_MAX, view::plugin};
+use super::{
+    Failure, Session, input,
+    session::{Connection, MESSAGE_BYTES_MAX},
+    view::plugin,
+};
 
 /// Bytes of a file that are worth sending; the server's own limit is lower or the same.
 const FILE_BYTES_MAX: u64 = 256 << 20;
@@ -78,6 +81,6 @@ fn present(plugin: Option<v1::Plugin>) -> Result<plugin::Plugin, Failure> {
     plugin.map(plugin::Plugin::from).ok_or_else(|| Failure::internal("plugin: missing in the server's answer"))
 }
 
-async fn client(session: &Session) -> Result<PluginServiceClient<Channel>, Failure> {
+async fn client(session: &Session) -> Result<PluginServiceClient<Connection>, Failure> {
     Ok(PluginServiceClient::new(session.connect().await?).max_decoding_message_size(MESSAGE_BYTES_MAX))
 }

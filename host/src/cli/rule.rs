@@ -5,12 +5,11 @@
 use std::path::Path;
 
 use clap::ValueEnum;
-use tonic::transport::Channel;
 use weir_proto::v1::{self, rule_service_client::RuleServiceClient};
 
 use super::{
     Failure, Session, arguments, input,
-    session::MESSAGE_BYTES_MAX,
+    session::{Connection, MESSAGE_BYTES_MAX},
     view::rule::{self, Removal, Rule, RuleRevision},
 };
 use crate::domain::{AlertCode, OperatorId};
@@ -236,7 +235,7 @@ async fn remove(session: &Session, name: String, why: String) -> Result<(), Fail
     session.show(&Removal { name, revision }, rule::removal_facts)
 }
 
-async fn client(session: &Session) -> Result<RuleServiceClient<Channel>, Failure> {
+async fn client(session: &Session) -> Result<RuleServiceClient<Connection>, Failure> {
     Ok(RuleServiceClient::new(session.connect().await?).max_decoding_message_size(MESSAGE_BYTES_MAX))
 }
 

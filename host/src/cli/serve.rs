@@ -39,7 +39,7 @@ const LEFT_BEHIND_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Settings come from the file, then from variables like WEIR_STORE__CACHE_BYTES_MAX, then from \
                         flags; later ones win.\nWEIR_LOG says what is logged to stderr: error, warn, info (default), \
-                        debug, or levels by module.\n\nExample:\n  weir serve --data /var/lib/weir --listen 0.0.0.0:7700")]
+                        debug, or levels by module.\n\nExample:\n  weir serve --data /var/lib/weir --authenticate")]
 pub struct Args {
     /// File of settings, TOML
     #[arg(long, value_name = "FILE")]
@@ -54,14 +54,21 @@ pub struct Args {
     /// working. Start without it and `weir rule restore` the rules, one by one, to come back
     #[arg(long)]
     no_plugins: bool,
+    /// Ask for a token with every call. Where no admin has one yet, one is written to the file first-admin-token in the
+    /// folder of the store
+    #[arg(long)]
+    authenticate: bool,
+    /// Listen beyond this machine though nothing protects what is said there
+    #[arg(long)]
+    insecure_listen: bool,
 }
 
 /// Runs the host until it is told to stop.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let Args { config: file, data, listen, no_plugins } = args;
+    let Args { config: file, data, listen, no_plugins, authenticate, insecure_listen } = args;
     start_logging()?;
-    let config = Config::load(file.as_deref(), Overrides { data_dir: data, listen, without_plugins: no_plugins })
-        .map_err(|error| Failure::usage(error.to_string()))?;
+    let overrides = Overrides { data_dir: data, listen, without_plugins: no_plugins, authenticate, insecure_listen };
+    let config = Config::load(file.as_deref(), overrides).map_err(|error| Failure::usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)

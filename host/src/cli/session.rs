@@ -3,12 +3,17 @@
 //! It must not know any command. Invariant: what is printed as JSON is one value a line, and a terminal can show it.
 
 use std::{
+    fmt,
     io::{self, Write},
     time::Duration,
 };
 
 use serde::Serialize;
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, Endpoint},
+};
 
 use super::{Failure, table::Table};
 
@@ -22,7 +27,7 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(20);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Options of every command.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(super) struct Session {
     /// Where the server listens.
     #[arg(
@@ -34,14 +39,59 @@ pub(super) struct Session {
         default_value = "http://127.0.0.1:7700"
     )]
     pub(super) server: String,
+    /// Token to ask with, where the server wants one; better given as WEIR_TOKEN, which no list of processes shows.
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Options of every command",
+        value_name = "TOKEN",
+        env = "WEIR_TOKEN",
+        hide_env_values = true
+    )]
+    pub(super) token: Option<String>,
     /// Print JSON: one object a line for lists, one object otherwise.
     #[arg(long, global = true, help_heading = "Options of every command")]
     pub(super) json: bool,
 }
 
+impl fmt::Debug for Session {
+    /// Without the token: this goes into logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("server", &self.server).field("json", &self.json).finish_non_exhaustive()
+    }
+}
+
+/// A connection on which every call says who makes it.
+pub(super) type Connection = InterceptedService<Channel, Bearer>;
+
+/// A token, as a call carries it.
+#[derive(Clone)]
+pub(super) struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Bearer {
+    fn new(token: Option<&str>) -> Result<Self, Failure> {
+        let Some(token) = token.map(str::trim).filter(|token| !token.is_empty()) else { return Ok(Self(None)) };
+        // The token itself is not shown: what is wrong with it may be one character.
+        let wrong = |_| Failure::usage("--token: has a character that no token has; it is weir_ and 64 hex digits");
+        let mut value: MetadataValue<Ascii> = format!("Bearer {token}").parse().map_err(wrong)?;
+        value.set_sensitive(true);
+        Ok(Self(Some(value)))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
 impl Session {
     /// Connects to the server.
-    pub(super) async fn connect(&self) -> Result<Channel, Failure> {
+    pub(super) async fn connect(&self) -> Result<Connection, Failure> {
+        let bearer = Bearer::new(self.token.as_deref())?;
         let wrong = |reason: &str| {
             Failure::usage(format!("--server: {reason}, found {:?}", self.server))
                 .with_hint("a server is named like http://127.0.0.1:7700")
@@ -56,7 +106,9 @@ impl Session {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .http2_keep_alive_interval(PROBE_INTERVAL)
             .keep_alive_timeout(PROBE_TIMEOUT);
-        endpoint.connect().await.map_err(|error| Failure::unreachable(&self.server, &innermost(&error)))
+        let channel = endpoint.connect().await;
+        let channel = channel.map_err(|error| Failure::unreachable(&self.server, &innermost(&error)))?;
+        Ok(InterceptedService::new(channel, bearer))
     }
 
     /// A failed call as a failure of the command.
@@ -84,7 +136,7 @@ fn print(line: &str) -> Result<(), Failure> {
 
 /// One value as one line. JSON escapes the control characters of ASCII by itself; the others and those that turn the
 /// direction of writing are escaped here. They can only stand inside strings.
-fn json_line<T: Serialize>(value: &T) -> Result<String, Failure> {
+pub(super) fn json_line<T: Serialize>(value: &T) -> Result<String, Failure> {
     let text = serde_json::to_string(value).map_err(|error| Failure::internal(format!("JSON: {error}")))?;
     if text.is_ascii() && !text.contains('\u{7F}') {
         return Ok(text);

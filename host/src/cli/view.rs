@@ -6,10 +6,12 @@
 use crate::domain::{AlertCode, Eui64, Millis};
 
 pub(super) mod alert;
+pub(super) mod audit;
 pub(super) mod count;
 pub(super) mod device;
 pub(super) mod plugin;
 pub(super) mod rule;
+pub(super) mod token;
 pub(super) mod trial;
 
 /// Whether a terminal would obey a character rather than show it.

@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use super::{Config, GroupLimits, IntakeLimits, PluginLimits, StoreLimits};
+use super::{AccessLimits, Config, GroupLimits, IntakeLimits, PluginLimits, StoreLimits};
 
 /// Supply outages restored (all phases), supply interrupted, and tamper.
 const PROTECTED_CODES: [&str; 19] = [
@@ -19,10 +19,13 @@ impl Default for Config {
             data_dir: PathBuf::from("weir-data"),
             protected_codes: PROTECTED_CODES.map(str::to_owned).to_vec(),
             without_plugins: false,
+            authenticate: false,
+            insecure_listen: false,
             intake: IntakeLimits::default(),
             group: GroupLimits::default(),
             plugins: PluginLimits::default(),
             store: StoreLimits::default(),
+            access: AccessLimits::default(),
         }
     }
 }
@@ -93,5 +96,11 @@ impl Default for StoreLimits {
             log_bytes_max: 64 << 30,
             free_bytes_min: 256 << 20,
         }
+    }
+}
+
+impl Default for AccessLimits {
+    fn default() -> Self {
+        Self { tokens_max: 1_000, denials_per_minute_max: 60, operator_plugins_max: 32, operator_rules_max: 8 }
     }
 }

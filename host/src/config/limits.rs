@@ -4,7 +4,7 @@
 
 use std::{fmt, ops::RangeInclusive};
 
-use super::{Config, GroupLimits, IntakeLimits, PluginLimits, StoreLimits};
+use super::{AccessLimits, Config, GroupLimits, IntakeLimits, PluginLimits, StoreLimits};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -41,9 +41,21 @@ impl fmt::Display for Limit {
 /// All numbers of a configuration, in the order of its fields.
 pub fn limits(config: &Config) -> Vec<Limit> {
     // Taken apart completely, so that a new number without bounds does not compile.
-    let Config { listen: _, data_dir: _, protected_codes: _, without_plugins: _, intake, group, plugins, store } =
-        config;
-    [intake_limits(intake), group_limits(group), plugin_limits(plugins), store_limits(store)].concat()
+    let Config {
+        listen: _,
+        data_dir: _,
+        protected_codes: _,
+        without_plugins: _,
+        authenticate: _,
+        insecure_listen: _,
+        intake,
+        group,
+        plugins,
+        store,
+        access,
+    } = config;
+    [intake_limits(intake), group_limits(group), plugin_limits(plugins), store_limits(store), access_limits(access)]
+        .concat()
 }
 
 fn limit(name: &'static str, value: u64, allowed: RangeInclusive<u64>, unit: &'static str) -> Limit {
@@ -156,5 +168,15 @@ fn store_limits(limits: &StoreLimits) -> Vec<Limit> {
         limit("store.retention_days_max", retention_days_max.into(), 1..=36_500, "days"),
         limit("store.log_bytes_max", log_bytes_max, MIB..=1_024 * TIB, "bytes"),
         limit("store.free_bytes_min", free_bytes_min, 0..=TIB, "bytes"),
+    ]
+}
+
+fn access_limits(limits: &AccessLimits) -> Vec<Limit> {
+    let AccessLimits { tokens_max, denials_per_minute_max, operator_plugins_max, operator_rules_max } = limits.clone();
+    vec![
+        limit("access.tokens_max", tokens_max as u64, 1..=100_000, "tokens"),
+        limit("access.denials_per_minute_max", denials_per_minute_max.into(), 1..=10_000, "calls"),
+        limit("access.operator_plugins_max", operator_plugins_max as u64, 1..=10_000, "plugins"),
+        limit("access.operator_rules_max", operator_rules_max as u64, 1..=1_000, "rules"),
     ]
 }

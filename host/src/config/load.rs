@@ -23,8 +23,17 @@ use super::{Config, Limit};
 const PREFIX: &str = "WEIR_";
 
 /// Variables of the same prefix that are for something else: the client, the logs, building and testing.
-const NOT_SETTINGS: [&str; 7] =
-    ["WEIR_SERVER", "WEIR_BIN", "WEIR_RTDS", "WEIR_LOG", "WEIR_SEED", "WEIR_CODE_TABLE", "WEIR_OPERATOR_TABLE"];
+const NOT_SETTINGS: [&str; 9] = [
+    "WEIR_TOKEN",
+    "WEIR_UPLOADS",
+    "WEIR_SERVER",
+    "WEIR_BIN",
+    "WEIR_RTDS",
+    "WEIR_LOG",
+    "WEIR_SEED",
+    "WEIR_CODE_TABLE",
+    "WEIR_OPERATOR_TABLE",
+];
 
 /// As [`NOT_SETTINGS`], for all variables that begin with it.
 const NOT_SETTINGS_PREFIX: &str = "WEIR_GUEST_";
@@ -41,6 +50,10 @@ pub struct Overrides {
     pub listen: Option<SocketAddr>,
     /// Load no plugin, whatever the settings say.
     pub without_plugins: bool,
+    /// Ask for tokens, whatever the settings say.
+    pub authenticate: bool,
+    /// Listen beyond this machine, whatever the settings say.
+    pub insecure_listen: bool,
 }
 
 /// Why settings are not taken.
@@ -98,10 +111,12 @@ impl Config {
         }
 
         let mut config: Self = figment.extract().map_err(|error| refused(&figment, error))?;
-        let Overrides { data_dir, listen, without_plugins } = overrides;
+        let Overrides { data_dir, listen, without_plugins, authenticate, insecure_listen } = overrides;
         config.data_dir = data_dir.unwrap_or(config.data_dir);
         config.listen = listen.unwrap_or(config.listen);
         config.without_plugins |= without_plugins;
+        config.authenticate |= authenticate;
+        config.insecure_listen |= insecure_listen;
         config.validate()?;
         Ok(config)
     }

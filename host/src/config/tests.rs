@@ -99,6 +99,7 @@ fn variables_win_over_the_file_and_flags_over_both() {
         data_dir: Some("elsewhere".into()),
         listen: Some(([127, 0, 0, 1], 3).into()),
         without_plugins: true,
+        ..Overrides::default()
     };
     let config = Config::load_with(None, variables, flags).unwrap();
     assert_eq!((config.listen.port(), config.data_dir.as_path()), (3, Path::new("elsewhere")));

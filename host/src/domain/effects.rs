@@ -4,8 +4,8 @@
 //! It must not know who asked. Invariant: applying the same effects to equal stores makes equal stores.
 
 use super::{
-    AlertCode, Cell, End, Eui64, FaultKind, Generation, HourPage, Millis, ModelId, Mpxn, OperatorId, PluginInfo,
-    Position, Reject, RejectReason, Revision, Rows, RuleRevision,
+    AlertCode, AuditEntry, Cell, End, Eui64, FaultKind, Generation, HourPage, Millis, ModelId, Mpxn, OperatorId,
+    PluginInfo, Position, Reject, RejectReason, Revision, Rows, RuleRevision, Token,
 };
 
 /// What became of an admitted alert, and by which rule.
@@ -300,6 +300,10 @@ pub struct Effects {
     pub plugin: Option<(PluginInfo, Vec<u8>)>,
     /// Changes to the rules.
     pub revisions: Vec<RuleRevision>,
+    /// Tokens that are new or changed.
+    pub tokens: Vec<Token>,
+    /// Entries of the audit log.
+    pub audit: Vec<AuditEntry>,
     /// What producers were told.
     pub producers: Vec<ProducerMark>,
     /// A slice of the devices' state.

@@ -43,6 +43,15 @@ pub struct PluginInfo {
     pub size_bytes: u64,
     /// When it was uploaded.
     pub uploaded_ms: Millis,
+    /// Operators that uploaded it; the unknown one stands for the host: then it is for everybody.
+    pub owners: Vec<OperatorId>,
+}
+
+impl PluginInfo {
+    /// Whether an operator may see and use it.
+    pub fn is_for(&self, operator: OperatorId) -> bool {
+        self.owners.iter().any(|owner| [operator, OperatorId::UNKNOWN].contains(owner))
+    }
 }
 
 /// A column that a rule is shown only where its plugin asks for it. The numbers are on disk: never reuse one.

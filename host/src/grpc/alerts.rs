@@ -8,6 +8,7 @@ use weir_proto::v1::{self, alert_service_server::AlertService};
 
 use super::{
     convert::{alert, listing},
+    gate::Door,
     status::{blocking, status},
     stream,
 };
@@ -19,15 +20,15 @@ use crate::{
 
 /// The service.
 pub struct Alerts {
-    handle: Handle,
+    door: Door,
     limits: IntakeLimits,
     stopping: watch::Receiver<bool>,
 }
 
 impl Alerts {
     /// Streams stop being read when `stopping` turns true.
-    pub fn new(handle: Handle, limits: IntakeLimits, stopping: watch::Receiver<bool>) -> Self {
-        Self { handle, limits, stopping }
+    pub fn new(door: Door, limits: IntakeLimits, stopping: watch::Receiver<bool>) -> Self {
+        Self { door, limits, stopping }
     }
 }
 
@@ -45,7 +46,7 @@ impl AlertService for Alerts {
         &self,
         request: Request<Streaming<v1::StreamAlertsRequest>>,
     ) -> Result<Response<Self::StreamAlertsStream>, Status> {
-        let (handle, limits) = (self.handle.clone(), self.limits.clone());
+        let (handle, limits) = (self.door.open(&request)?, self.limits.clone());
         let in_flight_max = limits.batches_in_flight_max;
         let submit = move |request| {
             let batch = alert::batch(request, &limits);
@@ -60,8 +61,9 @@ impl AlertService for Alerts {
         &self,
         request: Request<v1::SubmitAlertsRequest>,
     ) -> Result<Response<v1::SubmitAlertsResponse>, Status> {
+        let handle = self.door.open(&request)?;
         let batch = alert::single_batch(request.into_inner(), &self.limits).map_err(status)?;
-        let answer = submit(self.handle.clone(), batch).await.map_err(status)?;
+        let answer = submit(handle, batch).await.map_err(status)?;
         let ack = answer.await.map_err(status)?;
         Ok(Response::new(v1::SubmitAlertsResponse { ack: Some(alert::ack(ack)) }))
     }
@@ -70,9 +72,10 @@ impl AlertService for Alerts {
         &self,
         request: Request<v1::GetProducerRequest>,
     ) -> Result<Response<v1::GetProducerResponse>, Status> {
+        let handle = self.door.open(&request)?;
         let v1::GetProducerRequest { producer_id } = request.into_inner();
         let producer = alert::producer(producer_id).map_err(status)?;
-        let last_sequence = self.handle.producer(&producer).await.map_err(status)?;
+        let last_sequence = handle.producer(&producer).await.map_err(status)?;
         Ok(Response::new(v1::GetProducerResponse { last_sequence }))
     }
 
@@ -80,8 +83,8 @@ impl AlertService for Alerts {
         &self,
         request: Request<v1::ListAlertsRequest>,
     ) -> Result<Response<v1::ListAlertsResponse>, Status> {
+        let (handle, bytes_max) = (self.door.open(&request)?, self.limits.message_bytes_max);
         let query = listing::query(request.into_inner(), &self.limits).map_err(status)?;
-        let (handle, bytes_max) = (self.handle.clone(), self.limits.message_bytes_max);
         let page = blocking(move || handle.alerts(&query).map(|page| listing::page(page, bytes_max))).await?;
         Ok(Response::new(page))
     }

@@ -12,6 +12,7 @@ use crate::{
     pipeline::Refusal,
 };
 
+pub mod access;
 pub mod alert;
 pub mod count;
 pub mod device;

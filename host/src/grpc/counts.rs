@@ -7,20 +7,20 @@ use weir_proto::v1::{self, count_service_server::CountService};
 
 use super::{
     convert::count,
+    gate::Door,
     status::{blocking, status},
 };
-use crate::pipeline::Handle;
 
 /// The service.
 pub struct Counts {
-    handle: Handle,
+    door: Door,
     message_bytes_max: usize,
 }
 
 impl Counts {
     /// Gives answers of at most `message_bytes_max` bytes.
-    pub fn new(handle: Handle, message_bytes_max: usize) -> Self {
-        Self { handle, message_bytes_max }
+    pub fn new(door: Door, message_bytes_max: usize) -> Self {
+        Self { door, message_bytes_max }
     }
 }
 
@@ -30,8 +30,8 @@ impl CountService for Counts {
         &self,
         request: Request<v1::QueryCountsRequest>,
     ) -> Result<Response<v1::QueryCountsResponse>, Status> {
+        let (handle, bytes_max) = (self.door.open(&request)?, self.message_bytes_max);
         let query = count::query(request.into_inner()).map_err(status)?;
-        let (handle, bytes_max) = (self.handle.clone(), self.message_bytes_max);
         let table = blocking(move || count::table(handle.counts(&query)?, bytes_max)).await?;
         Ok(Response::new(table))
     }

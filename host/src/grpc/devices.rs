@@ -6,19 +6,19 @@
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::{self, device_service_server::DeviceService};
 
-use super::{convert::device, status::status};
-use crate::pipeline::{DevicesPut, Handle};
+use super::{convert::device, gate::Door, status::status};
+use crate::pipeline::DevicesPut;
 
 /// The service.
 pub struct Devices {
-    handle: Handle,
+    door: Door,
     put_devices_max: usize,
 }
 
 impl Devices {
     /// Takes at most `put_devices_max` devices a message.
-    pub fn new(handle: Handle, put_devices_max: usize) -> Self {
-        Self { handle, put_devices_max }
+    pub fn new(door: Door, put_devices_max: usize) -> Self {
+        Self { door, put_devices_max }
     }
 }
 
@@ -28,11 +28,12 @@ impl DeviceService for Devices {
         &self,
         request: Request<Streaming<v1::PutDevicesRequest>>,
     ) -> Result<Response<v1::PutDevicesResponse>, Status> {
+        let handle = self.door.open(&request)?;
         let mut messages = request.into_inner();
         let mut total = DevicesPut::default();
         while let Some(message) = messages.message().await? {
             let devices = device::devices(message, self.put_devices_max).map_err(status)?;
-            let DevicesPut { added, changed, unchanged } = self.handle.put_devices(devices).await.map_err(status)?;
+            let DevicesPut { added, changed, unchanged } = handle.put_devices(devices).await.map_err(status)?;
             total.added += added;
             total.changed += changed;
             total.unchanged += unchanged;
@@ -44,8 +45,9 @@ impl DeviceService for Devices {
         &self,
         request: Request<v1::GetDeviceRequest>,
     ) -> Result<Response<v1::GetDeviceResponse>, Status> {
+        let handle = self.door.open(&request)?;
         let eui = device::wanted(request.into_inner()).map_err(status)?;
-        let view = self.handle.device(eui).await.map_err(status)?;
+        let view = handle.device(eui).await.map_err(status)?;
         Ok(Response::new(device::view(view)))
     }
 }

@@ -6,22 +6,29 @@ use tokio::sync::watch;
 use tonic::server::NamedService;
 use tonic_health::{ServingStatus, server::HealthReporter};
 use weir_proto::v1::{
-    alert_service_server::AlertServiceServer, count_service_server::CountServiceServer,
-    device_service_server::DeviceServiceServer, plugin_service_server::PluginServiceServer,
-    rule_service_server::RuleServiceServer,
+    alert_service_server::AlertServiceServer, audit_service_server::AuditServiceServer,
+    count_service_server::CountServiceServer, device_service_server::DeviceServiceServer,
+    plugin_service_server::PluginServiceServer, rule_service_server::RuleServiceServer,
+    token_service_server::TokenServiceServer, trial_service_server::TrialServiceServer,
 };
 
-use super::{alerts::Alerts, counts::Counts, devices::Devices, plugins::Plugins, rules::Rules};
+use super::{
+    alerts::Alerts, audit::Audit, counts::Counts, devices::Devices, plugins::Plugins, rules::Rules, tokens::Tokens,
+    trials::Trials,
+};
 use crate::pipeline::Status;
 
 /// The services by name; the empty name is the server as a whole.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 9] = [
     "",
     AlertServiceServer::<Alerts>::NAME,
     PluginServiceServer::<Plugins>::NAME,
     RuleServiceServer::<Rules>::NAME,
     DeviceServiceServer::<Devices>::NAME,
     CountServiceServer::<Counts>::NAME,
+    TrialServiceServer::<Trials>::NAME,
+    TokenServiceServer::<Tokens>::NAME,
+    AuditServiceServer::<Audit>::NAME,
 ];
 
 /// Reports what the pipeline says of itself, as long as it is polled. It does not return.

@@ -6,19 +6,18 @@
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::{self, plugin_service_server::PluginService};
 
-use super::{convert::plugin, status::status};
-use crate::pipeline::Handle;
+use super::{convert::plugin, gate::Door, status::status};
 
 /// The service.
 pub struct Plugins {
-    handle: Handle,
+    door: Door,
     upload_bytes_max: usize,
 }
 
 impl Plugins {
     /// Takes components of at most `upload_bytes_max` bytes.
-    pub fn new(handle: Handle, upload_bytes_max: usize) -> Self {
-        Self { handle, upload_bytes_max }
+    pub fn new(door: Door, upload_bytes_max: usize) -> Self {
+        Self { door, upload_bytes_max }
     }
 }
 
@@ -28,16 +27,17 @@ impl PluginService for Plugins {
         &self,
         request: Request<Streaming<v1::UploadPluginRequest>>,
     ) -> Result<Response<v1::UploadPluginResponse>, Status> {
+        let handle = self.door.open(&request)?;
         let mut pieces = request.into_inner();
         let mut upload = plugin::Upload::new(self.upload_bytes_max);
         while let Some(piece) = pieces.message().await? {
             upload.take(piece).map_err(status)?;
         }
         let bytes = upload.finish().map_err(status)?;
-        let kept = self.handle.add_plugin(bytes).await.map_err(status)?;
+        let kept = handle.add_plugin(bytes).await.map_err(status)?;
         // An upload of known bytes may be of a plugin that rules use already.
-        let rules = self.handle.plugin(&kept.0.digest.to_string()).map(|(_, rules)| rules).map_err(status)?;
-        let report = self.handle.plugin_report(&kept.0.digest).await.map_err(status)?;
+        let rules = handle.plugin(&kept.0.digest.to_string()).map(|(_, rules)| rules).map_err(status)?;
+        let report = handle.plugin_report(&kept.0.digest).await.map_err(status)?;
         Ok(Response::new(plugin::uploaded(kept, rules, report)))
     }
 
@@ -45,8 +45,9 @@ impl PluginService for Plugins {
         &self,
         request: Request<v1::ListPluginsRequest>,
     ) -> Result<Response<v1::ListPluginsResponse>, Status> {
+        let handle = self.door.open(&request)?;
         let v1::ListPluginsRequest {} = request.into_inner();
-        let plugins = self.handle.plugins().into_iter().map(plugin::plugin).collect();
+        let plugins = handle.plugins().into_iter().map(plugin::plugin).collect();
         Ok(Response::new(v1::ListPluginsResponse { plugins }))
     }
 
@@ -54,9 +55,10 @@ impl PluginService for Plugins {
         &self,
         request: Request<v1::GetPluginRequest>,
     ) -> Result<Response<v1::GetPluginResponse>, Status> {
+        let handle = self.door.open(&request)?;
         let v1::GetPluginRequest { plugin: wanted } = request.into_inner();
-        let found = self.handle.plugin(&wanted).map_err(status)?;
-        let report = self.handle.plugin_report(&found.0.digest).await.map_err(status)?.map(plugin::report);
+        let found = handle.plugin(&wanted).map_err(status)?;
+        let report = handle.plugin_report(&found.0.digest).await.map_err(status)?.map(plugin::report);
         Ok(Response::new(v1::GetPluginResponse { plugin: Some(plugin::plugin(found)), report }))
     }
 }

@@ -5,26 +5,27 @@
 use tonic::{Request, Response, Status};
 use weir_proto::v1::{self, rule_service_server::RuleService};
 
-use super::{convert::rule, status::status};
-use crate::{domain::Revision, pipeline::Handle};
+use super::{convert::rule, gate::Door, status::status};
+use crate::domain::Revision;
 
 /// The service.
 pub struct Rules {
-    handle: Handle,
+    door: Door,
 }
 
 impl Rules {
     /// Over a pipeline.
-    pub fn new(handle: Handle) -> Self {
-        Self { handle }
+    pub fn new(door: Door) -> Self {
+        Self { door }
     }
 }
 
 #[tonic::async_trait]
 impl RuleService for Rules {
     async fn set_rule(&self, request: Request<v1::SetRuleRequest>) -> Result<Response<v1::SetRuleResponse>, Status> {
+        let handle = self.door.open(&request)?;
         let wanted = rule::request(request.into_inner()).map_err(status)?;
-        let view = self.handle.set_rule(wanted).await.map_err(status)?;
+        let view = handle.set_rule(wanted).await.map_err(status)?;
         Ok(Response::new(v1::SetRuleResponse { rule: Some(rule::view(view)) }))
     }
 
@@ -32,8 +33,9 @@ impl RuleService for Rules {
         &self,
         request: Request<v1::ListRulesRequest>,
     ) -> Result<Response<v1::ListRulesResponse>, Status> {
+        let handle = self.door.open(&request)?;
         let v1::ListRulesRequest {} = request.into_inner();
-        let rules = self.handle.rules().into_iter().map(rule::view).collect();
+        let rules = handle.rules().into_iter().map(rule::view).collect();
         Ok(Response::new(v1::ListRulesResponse { rules }))
     }
 
@@ -41,8 +43,9 @@ impl RuleService for Rules {
         &self,
         request: Request<v1::RemoveRuleRequest>,
     ) -> Result<Response<v1::RemoveRuleResponse>, Status> {
+        let handle = self.door.open(&request)?;
         let v1::RemoveRuleRequest { name, why } = request.into_inner();
-        let revision = self.handle.remove_rule(&name, why).await.map_err(status)?;
+        let revision = handle.remove_rule(&name, why).await.map_err(status)?;
         Ok(Response::new(v1::RemoveRuleResponse { revision: revision.0 }))
     }
 
@@ -50,8 +53,9 @@ impl RuleService for Rules {
         &self,
         request: Request<v1::ListRuleRevisionsRequest>,
     ) -> Result<Response<v1::ListRuleRevisionsResponse>, Status> {
+        let handle = self.door.open(&request)?;
         let (name, before, revisions_max) = rule::history(request.into_inner()).map_err(status)?;
-        let page = self.handle.history(&name, before, revisions_max).map_err(status)?;
+        let page = handle.history(&name, before, revisions_max).map_err(status)?;
         Ok(Response::new(rule::revisions(page, revisions_max)))
     }
 
@@ -59,8 +63,9 @@ impl RuleService for Rules {
         &self,
         request: Request<v1::RestoreRuleRequest>,
     ) -> Result<Response<v1::RestoreRuleResponse>, Status> {
+        let handle = self.door.open(&request)?;
         let v1::RestoreRuleRequest { name, revision, why } = request.into_inner();
-        let view = self.handle.restore_rule(&name, Revision(revision), &why).await.map_err(status)?;
+        let view = handle.restore_rule(&name, Revision(revision), &why).await.map_err(status)?;
         Ok(Response::new(v1::RestoreRuleResponse { rule: Some(rule::view(view)) }))
     }
 
@@ -68,8 +73,9 @@ impl RuleService for Rules {
         &self,
         request: Request<v1::ReleaseRuleRequest>,
     ) -> Result<Response<v1::ReleaseRuleResponse>, Status> {
+        let handle = self.door.open(&request)?;
         let v1::ReleaseRuleRequest { name, why } = request.into_inner();
-        let view = self.handle.release_rule(&name, why).await.map_err(status)?;
+        let view = handle.release_rule(&name, why).await.map_err(status)?;
         Ok(Response::new(v1::ReleaseRuleResponse { rule: Some(rule::view(view)) }))
     }
 }

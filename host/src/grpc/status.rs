@@ -17,6 +17,7 @@ pub fn status(refusal: Refusal) -> Status {
         message.chars().take(MESSAGE_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
     match refusal {
         Refusal::Invalid { .. } => Status::invalid_argument(message),
+        Refusal::Denied { .. } => Status::permission_denied(message),
         Refusal::NotFound(_) => Status::not_found(message),
         Refusal::Precondition(_) => Status::failed_precondition(message),
         Refusal::Exhausted(_) => Status::resource_exhausted(message),
@@ -50,6 +51,7 @@ mod tests {
         let text = || "why".to_owned();
         let cases = [
             (Refusal::invalid("codes[1]", "why"), Code::InvalidArgument, "codes[1]: why"),
+            (Refusal::Denied { field: "name".into(), message: text() }, Code::PermissionDenied, "name: why"),
             (Refusal::NotFound(text()), Code::NotFound, "why"),
             (Refusal::Precondition(text()), Code::FailedPrecondition, "why"),
             (Refusal::Exhausted(text()), Code::ResourceExhausted, "why"),

@@ -7,19 +7,19 @@ use weir_proto::v1::{self, trial_service_server::TrialService};
 
 use super::{
     convert::{rule, trial},
+    gate::Door,
     status::{blocking, status},
 };
-use crate::pipeline::Handle;
 
 /// The service.
 pub struct Trials {
-    handle: Handle,
+    door: Door,
 }
 
 impl Trials {
     /// Over a pipeline.
-    pub fn new(handle: Handle) -> Self {
-        Self { handle }
+    pub fn new(door: Door) -> Self {
+        Self { door }
     }
 }
 
@@ -29,8 +29,8 @@ impl TrialService for Trials {
         &self,
         request: Request<v1::CompareRuleRequest>,
     ) -> Result<Response<v1::CompareRuleResponse>, Status> {
+        let handle = self.door.open(&request)?;
         let query = trial::query(request.into_inner()).map_err(status)?;
-        let handle = self.handle.clone();
         let (comparison, samples) = blocking(move || {
             let comparison = handle.compare(&query)?;
             let samples = handle.differences(&query.rule, &comparison.samples)?;
@@ -44,7 +44,8 @@ impl TrialService for Trials {
         &self,
         request: Request<v1::PromoteRuleRequest>,
     ) -> Result<Response<v1::PromoteRuleResponse>, Status> {
-        let view = self.handle.promote_rule(trial::promotion(request.into_inner())).await.map_err(status)?;
+        let handle = self.door.open(&request)?;
+        let view = handle.promote_rule(trial::promotion(request.into_inner())).await.map_err(status)?;
         Ok(Response::new(v1::PromoteRuleResponse { rule: Some(rule::view(view)) }))
     }
 }

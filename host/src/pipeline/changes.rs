@@ -4,14 +4,17 @@
 
 use crate::{
     admit::Change,
-    domain::{AlertCode, Balance, Device, Effects, Eui64, ModelId, Rule, RuleRevision, StateKey},
+    domain::{
+        AlertCode, AuditEvent, Balance, Device, Effects, Eui64, Identity, ModelId, OperatorId, Rule, RuleRevision,
+        StateKey, owner_of_rule,
+    },
     pipeline::{
         DeviceRequest, DeviceView, DevicesPut, RuleRequest,
         collect::{Command, Reply},
         engine::{Engine, Work},
-        handle::{Refusal, WITHOUT_PLUGINS},
+        handle::{Refusal, WITHOUT_PLUGINS, no_such_device},
     },
-    registry::{RuleView, Source},
+    registry::{Registry, RuleView, Source},
 };
 
 /// Step between the places of rules that were given none, so that others fit between.
@@ -22,11 +25,17 @@ impl Engine {
     pub fn change(&mut self, command: Command) -> Result<Work, Option<Reply<()>>> {
         Ok(match command {
             Command::Batch(batch, reply) => self.group(vec![(batch, reply)], 0),
-            Command::AddPlugin(source, bytes, reply) => settle(reply, self.add_plugin(*source, bytes)),
-            Command::SetRule(request, reply) => self.set_rule(*request, reply),
-            Command::PromoteRule(promotion, reply) => self.promote_rule(promotion, reply),
-            Command::ReleaseRule(name, why, reply) => self.release_rule(&name, why, reply),
-            Command::RemoveRule(name, why, reply) => settle(reply, self.remove_rule(&name, why)),
+            Command::AddPlugin(source, bytes, who, reply) => settle(reply, self.add_plugin(*source, bytes, &who)),
+            Command::SetRule(request, who, reply) => self.set_rule(*request, &who, reply),
+            Command::PromoteRule(promotion, who, reply) => self.promote_rule(promotion, &who, reply),
+            Command::ReleaseRule(name, why, who, reply) => self.release_rule(&name, why, &who, reply),
+            Command::RemoveRule(name, why, who, reply) => settle(reply, self.remove_rule(&name, why, &who)),
+            Command::CreateToken(token, reply) => settle(reply, self.create_token(*token)),
+            Command::RevokeToken(name, who, reply) => settle(reply, self.revoke_token(&name, &who)),
+            Command::Note(event) => {
+                self.note(event);
+                Work { effects: Some(self.effects()), ..Work::default() }
+            }
             Command::PutDevices(devices, reply) => settle(reply, self.put_devices(&devices)),
             Command::Device(eui, reply) => settle(reply, self.device(eui).map(|view| (view, Work::default()))),
             Command::Producer(id, reply) => settle(reply, Ok((self.producers.last(&id), Work::default()))),
@@ -35,16 +44,31 @@ impl Engine {
         })
     }
 
-    fn add_plugin(&mut self, source: Source, bytes: Vec<u8>) -> Result<(crate::domain::PluginInfo, Work), Refusal> {
-        let info = source.info().clone();
-        if let Some(known) = self.registry.plugin(&info.digest) {
-            return Ok((known.clone(), Work::default()));
+    fn add_plugin(
+        &mut self,
+        source: Source,
+        bytes: Vec<u8>,
+        who: &Identity,
+    ) -> Result<(crate::domain::PluginInfo, Work), Refusal> {
+        let owner = who.operator().unwrap_or(OperatorId::UNKNOWN);
+        let known = self.registry.plugin(&source.info().digest);
+        let mut info = known.unwrap_or(source.info()).clone();
+        if info.owners.contains(&owner) {
+            return Ok((info, Work::default()));
         }
         let max = self.config.plugins.plugins_max;
-        if self.registry.plugins().len() >= max {
+        if known.is_none() && self.registry.plugins().len() >= max {
             return Err(Refusal::Exhausted(format!("plugins_max ({max}) is reached")));
         }
+        let max = self.config.access.operator_plugins_max;
+        let own = self.registry.plugins().iter().filter(|info| info.owners.contains(&owner)).count();
+        if owner != OperatorId::UNKNOWN && own >= max {
+            return Err(Refusal::Exhausted(format!("access.operator_plugins_max ({max}) is reached")));
+        }
+        info.owners.push(owner);
         self.registry.add_plugin(info.clone());
+        let detail = format!("{} {}, {} bytes", info.name, info.version, info.size_bytes);
+        self.note(AuditEvent::new(&who.name, "plugin.upload", &info.digest.to_string(), &detail));
         let effects = Effects { plugin: Some((info.clone(), bytes)), ..self.effects() };
         let mut work = Work { effects: Some(effects), ..Work::default() };
         let registry = self.registry.clone();
@@ -56,19 +80,25 @@ impl Engine {
         Ok((info, work))
     }
 
-    fn set_rule(&mut self, request: RuleRequest, reply: Reply<RuleView>) -> Work {
+    fn set_rule(&mut self, request: RuleRequest, who: &Identity, reply: Reply<RuleView>) -> Work {
         match self.place(request) {
-            Ok((name, rule, why)) => self.change_rule(name, rule, why, reply),
+            Ok((name, rule, why)) => self.change_rule(name, rule, (who, why), reply),
             Err(refusal) => settle::<RuleView>(reply, Err(refusal)),
         }
     }
 
     /// Changes a rule for somebody, who is shown it once the change is durable.
-    pub fn change_rule(&mut self, name: String, rule: Rule, why: String, reply: Reply<RuleView>) -> Work {
+    pub fn change_rule(
+        &mut self,
+        name: String,
+        rule: Rule,
+        (who, why): (&Identity, String),
+        reply: Reply<RuleView>,
+    ) -> Work {
         if self.config.without_plugins && rule.mode.is_called() {
             return settle::<RuleView>(reply, Err(Refusal::Precondition(WITHOUT_PLUGINS.to_owned())));
         }
-        let entry = self.revise(name.clone(), Some(rule), "", why);
+        let entry = self.revise(name.clone(), Some(rule), &who.name, why);
         let mut work = self.changed(entry);
         work.acts.push(Box::new(move |shared| {
             let registry = shared.registry.read();
@@ -82,12 +112,18 @@ impl Engine {
     /// The rule that a request, which was checked, asks for: its name, itself, and why.
     fn place(&mut self, request: RuleRequest) -> Result<(String, Rule, String), Refusal> {
         let RuleRequest { name, plugin, parameters, scope, mode, order, why } = request;
-        let plugin = self.registry.resolve(&plugin).map_err(|why| Refusal::invalid("plugin", why))?.clone();
+        let plugin = self.registry.resolve(&plugin, |_| true).map_err(|why| Refusal::invalid("plugin", why))?.clone();
         let rules = self.registry.rules();
         let known = rules.iter().find(|standing| standing.revision.name == name);
         let max = self.config.plugins.rules_max;
         if known.is_none() && rules.len() >= max {
             return Err(Refusal::Exhausted(format!("rules_max ({max}) is reached")));
+        }
+        let max = self.config.access.operator_rules_max;
+        let owner = owner_of_rule(&name);
+        let own = rules.iter().filter(|standing| owner_of_rule(&standing.revision.name) == owner).count();
+        if known.is_none() && owner.is_some() && own >= max {
+            return Err(Refusal::Exhausted(format!("access.operator_rules_max ({max}) is reached")));
         }
         let last = rules.last().map_or(0, |standing| standing.rule.order);
         let order = order.or(known.map(|standing| standing.rule.order)).unwrap_or(last.saturating_add(ORDER_STEP));
@@ -97,20 +133,22 @@ impl Engine {
         Ok((name, rule, why))
     }
 
-    fn remove_rule(&mut self, name: &str, why: String) -> Result<(crate::domain::Revision, Work), Refusal> {
+    fn remove_rule(
+        &mut self,
+        name: &str,
+        why: String,
+        who: &Identity,
+    ) -> Result<(crate::domain::Revision, Work), Refusal> {
         if self.registry.rule(name).is_none() {
             return Err(self.no_such_rule(name));
         }
-        let entry = self.revise(name.to_owned(), None, "", why);
+        let entry = self.revise(name.to_owned(), None, &who.name, why);
         Ok((entry.revision, self.changed(entry)))
     }
 
-    /// Why a rule that is named is not there.
+    /// Why a rule that is named is not there: the names that are, as far as they have the same owner.
     pub fn no_such_rule(&self, name: &str) -> Refusal {
-        let names: Vec<String> = self.registry.rules().iter().map(|s| s.revision.name.clone()).collect();
-        let others =
-            if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", names.join(", ")) };
-        Refusal::NotFound(format!("no rule is named {name:?}; {others}"))
+        no_such_rule(&self.registry, name, owner_of_rule(name))
     }
 
     /// Has a change written and walks the rules as they now are.
@@ -181,9 +219,7 @@ impl Engine {
     }
 
     fn device(&self, eui: Eui64) -> Result<DeviceView, Refusal> {
-        let no = self.inventory.number(eui).ok_or_else(|| {
-            Refusal::NotFound(format!("device {eui} is not in the inventory, and no alert has named it"))
-        })?;
+        let no = self.inventory.number(eui).ok_or_else(|| no_such_device(eui))?;
         let device = *self.inventory.get(no);
         let tally = self.state.tally(no);
         let rules = self.registry.rules();
@@ -206,6 +242,30 @@ impl Engine {
             position: self.position,
         })
     }
+}
+
+/// Why a rule that is named is not there, told to somebody who may know of the rules of one owner, or of all.
+pub fn no_such_rule(registry: &Registry, name: &str, owner: Option<OperatorId>) -> Refusal {
+    let rules = registry.rules();
+    let told = rules.iter().map(|standing| standing.revision.name.as_str());
+    let names: Vec<&str> = told.filter(|name| owner.is_none() || owner_of_rule(name) == owner).collect();
+    let others = if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", names.join(", ")) };
+    Refusal::NotFound(format!("no rule is named {name:?}; {others}"))
+}
+
+/// What the audit log says of a change to a rule.
+pub fn event_of(entry: &RuleRevision) -> AuditEvent {
+    let number = entry.revision.0;
+    let (action, detail) = match &entry.rule {
+        Some(rule) => {
+            let plugin = rule.plugin.to_string();
+            let plugin = plugin.get(..12).unwrap_or_default();
+            ("rule.set", format!("revision {number}: {}, plugin {plugin}, parameters {}", rule.mode, rule.parameters))
+        }
+        None => ("rule.remove", format!("revision {number}")),
+    };
+    let detail = if entry.why.is_empty() { detail } else { format!("{detail}; {}", entry.why) };
+    AuditEvent::new(&entry.who, action, &entry.name, &detail)
 }
 
 /// Work that answers once what came before it is durable.

@@ -3,13 +3,16 @@
 //! It must not know what a group does. Invariant: commands keep their order; the first batch is always taken, so the
 //! queue moves whatever the limits are.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     config::GroupLimits,
-    domain::{Ack, Eui64, PluginInfo, Revision},
+    domain::{Ack, AuditEvent, Eui64, Identity, PluginInfo, Revision, Token},
     pipeline::{Batch, DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest, handle::Refusal},
     registry::{RuleView, Source},
 };
@@ -22,15 +25,21 @@ pub enum Command {
     /// Judge alerts.
     Batch(Batch, Reply<Ack>),
     /// Keep a plugin that was checked and compiled.
-    AddPlugin(Box<Source>, Vec<u8>, Reply<PluginInfo>),
+    AddPlugin(Box<Source>, Vec<u8>, Arc<Identity>, Reply<PluginInfo>),
     /// Set a rule whose parameters the plugin has checked.
-    SetRule(Box<RuleRequest>, Reply<RuleView>),
+    SetRule(Box<RuleRequest>, Arc<Identity>, Reply<RuleView>),
     /// Make a shadow rule active, under a guard.
-    PromoteRule(Promotion, Reply<RuleView>),
+    PromoteRule(Promotion, Arc<Identity>, Reply<RuleView>),
     /// Let a rule judge again that the host stopped, by name, and why.
-    ReleaseRule(String, String, Reply<RuleView>),
+    ReleaseRule(String, String, Arc<Identity>, Reply<RuleView>),
     /// Remove a rule by name, and why.
-    RemoveRule(String, String, Reply<Revision>),
+    RemoveRule(String, String, Arc<Identity>, Reply<Revision>),
+    /// Keep a token.
+    CreateToken(Box<Token>, Reply<Token>),
+    /// Revoke a token by name.
+    RevokeToken(String, Arc<Identity>, Reply<Token>),
+    /// Note something in the audit log.
+    Note(AuditEvent),
     /// Add or replace devices.
     PutDevices(Vec<DeviceRequest>, Reply<DevicesPut>),
     /// Show a device.
@@ -132,15 +141,16 @@ impl Command {
         match self {
             Self::Batch(_, reply) => drop(reply.send(Err(refusal))),
             Self::AddPlugin(.., reply) => drop(reply.send(Err(refusal))),
-            Self::SetRule(_, reply) => drop(reply.send(Err(refusal))),
-            Self::PromoteRule(_, reply) => drop(reply.send(Err(refusal))),
+            Self::SetRule(.., reply) => drop(reply.send(Err(refusal))),
+            Self::PromoteRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::ReleaseRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::RemoveRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::PutDevices(_, reply) => drop(reply.send(Err(refusal))),
             Self::Device(_, reply) => drop(reply.send(Err(refusal))),
             Self::Producer(_, reply) => drop(reply.send(Err(refusal))),
+            Self::CreateToken(_, reply) | Self::RevokeToken(.., reply) => drop(reply.send(Err(refusal))),
             Self::Shutdown(reply) => drop(reply.send(Err(refusal))),
-            Self::Wake => {}
+            Self::Note(_) | Self::Wake => {}
         }
     }
 }

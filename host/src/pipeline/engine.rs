@@ -10,20 +10,22 @@ use std::{
 
 use crate::{
     admit::{Admitted, Bounds, Inventory},
+    audit,
     config::Config,
     domain::{
-        Ack, Balance, DeviceNo, Effects, End, Group, Metering, Millis, Position, ProducerMark, Reject, RejectReason,
-        Rule, RuleRevision,
+        Ack, AuditEntry, AuditEvent, Balance, DeviceNo, Effects, End, Group, Metering, Millis, Position, ProducerMark,
+        Reject, RejectReason, Rule, RuleRevision,
     },
     evaluate::{Chain, Judged, Judgement, State, count_devices, judge},
     pipeline::{
-        Batch,
+        Batch, changes,
         collect::{Collector, Next, Reply},
         faults::name_poison,
         guards::Guards,
         producers::{Expected, Producers},
         quarantine::Quarantine,
         shared::{Clock, Shared},
+        tokens::Tokens,
     },
     registry::Registry,
 };
@@ -76,6 +78,12 @@ pub struct Engine {
     pub trial_at_ms: Millis,
     /// Rules that were promoted, and how they do.
     pub guards: Guards,
+    /// Who may ask.
+    pub tokens: Tokens,
+    /// The end of the audit log.
+    pub chain_of_audit: audit::Chain,
+    /// Entries of it that the next effects carry.
+    pub audit_pending: Vec<AuditEntry>,
     /// What is published.
     pub shared: Arc<Shared>,
 }
@@ -186,6 +194,7 @@ impl Engine {
         revisions.extend(self.note_faults(&group, &called, work));
         revisions.extend(self.keep_guards(&called, now_ms, work));
         effects.revisions = revisions;
+        effects.audit = std::mem::take(&mut self.audit_pending);
         self.answer(spans, &group, &mut effects, work);
         effects.pages = self.state.slice(group.rows.len(), self.config.store.recovery_rows_max, self.position);
         effects.replay_from = self.state.oldest_dirty(self.position);
@@ -224,6 +233,7 @@ impl Engine {
         };
         tracing::info!(rule = entry.name, revision = entry.revision.0, since = entry.since.0, "rule changed");
         self.registry.append(entry.clone());
+        self.note(changes::event_of(&entry));
         entry
     }
 
@@ -256,9 +266,20 @@ impl Engine {
         }
     }
 
-    /// Effects that only carry a change; the caller fills it in.
-    pub fn effects(&self) -> Effects {
-        Effects { position: self.position, replay_from: self.state.oldest_dirty(self.position), ..Effects::default() }
+    /// Notes something in the audit log: the next effects carry it.
+    pub fn note(&mut self, event: AuditEvent) {
+        let entry = self.chain_of_audit.append(event, (self.clock)());
+        self.audit_pending.push(entry);
+    }
+
+    /// Effects that only carry a change, and what was noted; the caller fills in the rest.
+    pub fn effects(&mut self) -> Effects {
+        Effects {
+            position: self.position,
+            replay_from: self.state.oldest_dirty(self.position),
+            audit: std::mem::take(&mut self.audit_pending),
+            ..Effects::default()
+        }
     }
 
     /// Writes every page and tells whoever asked to stop.

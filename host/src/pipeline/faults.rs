@@ -4,7 +4,7 @@
 //! any other change: folding the log again meets them where they were.
 
 use crate::{
-    domain::{End, Fault, FaultKind, Group, Millis, Mode, Poison, Revision, Rule, RuleRevision},
+    domain::{End, Fault, FaultKind, Group, Identity, Millis, Mode, Poison, Revision, Rule, RuleRevision},
     evaluate::Called,
     pipeline::{
         collect::Reply,
@@ -88,7 +88,7 @@ impl Engine {
     }
 
     /// Makes a rule go on that the host stopped, as it did before.
-    pub fn release_rule(&mut self, name: &str, why: String, reply: Reply<RuleView>) -> Work {
+    pub fn release_rule(&mut self, name: &str, why: String, who: &Identity, reply: Reply<RuleView>) -> Work {
         let stopped = self.stopped(name);
         let (name, rule) = match stopped {
             Ok(rule) => (name.to_owned(), Rule { mode: self.registry.mode_before_stop(name), ..rule }),
@@ -97,7 +97,7 @@ impl Engine {
                 return Work { acts: vec![Box::new(refuse)], ..Work::default() };
             }
         };
-        self.change_rule(name, rule, why, reply)
+        self.change_rule(name, rule, (who, why), reply)
     }
 
     fn stopped(&self, name: &str) -> Result<Rule, Refusal> {

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    domain::{Guard, Millis, Mode, Revision, Rule, RuleRevision},
+    domain::{Guard, Identity, Millis, Mode, Revision, Rule, RuleRevision},
     evaluate::Called,
     pipeline::{
         Promotion,
@@ -113,9 +113,9 @@ impl Engine {
     }
 
     /// Makes a shadow rule active, under a guard.
-    pub fn promote_rule(&mut self, promotion: Promotion, reply: Reply<RuleView>) -> Work {
+    pub fn promote_rule(&mut self, promotion: Promotion, who: &Identity, reply: Reply<RuleView>) -> Work {
         match self.promoted(&promotion) {
-            Ok(rule) => self.change_rule(promotion.name, rule, promotion.why, reply),
+            Ok(rule) => self.change_rule(promotion.name, rule, (who, promotion.why), reply),
             Err(refusal) => {
                 let refuse = move |_: &_| drop(reply.send(Err(refusal)));
                 Work { acts: vec![Box::new(refuse)], ..Work::default() }

@@ -14,8 +14,8 @@ use crate::{
     books::{self, CountQuery, CountTable, Names},
     config::PluginLimits,
     domain::{
-        Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Millis, Mode, Mpxn, OperatorId, PluginInfo,
-        Position, Reject, Revision, Scope,
+        Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Identity, Millis, Mode, Mpxn, OperatorId,
+        PluginInfo, Position, Reject, Revision, Scope, owner_of_rule,
     },
     evaluate::CodeSet,
     listing::{AlertPage, AlertQuery, Listing},
@@ -29,7 +29,13 @@ use crate::{
     store,
 };
 
+mod access;
+mod caller;
+mod denials;
 mod trial;
+
+pub use access::NewToken;
+use denials::Denials;
 
 /// Why the pipeline did not do what it was asked. Each becomes one gRPC status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +46,14 @@ pub enum Refusal {
         /// The field, as the protocol names it.
         field: String,
         /// Its value, and what is allowed.
+        message: String,
+    },
+    /// The caller may not ask for that.
+    #[error("{field}: {message}")]
+    Denied {
+        /// The field, as the protocol names it.
+        field: String,
+        /// What the caller may ask for.
         message: String,
     },
     /// What is named does not exist.
@@ -175,6 +189,8 @@ pub struct Handle {
     limits: PluginLimits,
     protected: Arc<CodeSet>,
     without_plugins: bool,
+    who: Arc<Identity>,
+    denials: Arc<Denials>,
 }
 
 impl Handle {
@@ -188,6 +204,8 @@ impl Handle {
             // Where one cannot be read the host does not start.
             protected: Arc::new(parts.config.protected_codes().unwrap_or_default().into_iter().collect()),
             without_plugins: parts.config.without_plugins,
+            who: Arc::new(Identity::local()),
+            denials: Arc::new(Denials::new(parts.config.access.denials_per_minute_max)),
         }
     }
 
@@ -215,8 +233,10 @@ impl Handle {
             return Err(Refusal::Precondition(WITHOUT_PLUGINS.to_owned()));
         }
         let digest = Digest(Sha256::digest(&bytes).into());
-        if let Some(known) = self.shared.registry.read().plugin(&digest) {
-            return Ok((known.clone(), Duration::ZERO));
+        let owner = self.who.operator().unwrap_or(OperatorId::UNKNOWN);
+        let known = self.shared.registry.read().plugin(&digest).cloned();
+        if let Some(known) = known.filter(|known| known.owners.contains(&owner)) {
+            return Ok((self.shown_plugin(&self.shared.registry.read(), &known).0, Duration::ZERO));
         }
         let (sandbox, now_ms) = (self.sandbox.clone(), (self.clock)());
         let started = Instant::now();
@@ -225,21 +245,22 @@ impl Handle {
         let plugin = loaded.map_err(refused_upload)?;
         let took = started.elapsed();
         let source = Box::new(Source::Component(plugin));
-        let info = self.ask(|reply| Command::AddPlugin(source, bytes, reply)).await?;
-        Ok((info, took))
+        let info = self.ask(|reply| Command::AddPlugin(source, bytes, self.who.clone(), reply)).await?;
+        Ok((self.shown_plugin(&self.shared.registry.read(), &info).0, took))
     }
 
     /// All plugins, newest first, each with the names of the rules that use it now.
     pub fn plugins(&self) -> Vec<(PluginInfo, Vec<String>)> {
         let registry = self.shared.registry.read();
-        registry.plugins().into_iter().map(|info| (info.clone(), registry.users_of(&info.digest))).collect()
+        let plugins = registry.plugins().into_iter().filter(|info| self.may_use(info));
+        plugins.map(|info| self.shown_plugin(&registry, info)).collect()
     }
 
     /// One plugin by digest, its beginning (8 digits or more), or name (the newest).
     pub fn plugin(&self, wanted: &str) -> Result<(PluginInfo, Vec<String>), Refusal> {
         let registry = self.shared.registry.read();
-        let info = registry.resolve(wanted).map_err(Refusal::NotFound)?;
-        Ok((info.clone(), registry.users_of(&info.digest)))
+        let info = self.resolve(&registry, wanted).map_err(Refusal::NotFound)?;
+        Ok(self.shown_plugin(&registry, info))
     }
 
     /// What a plugin's golden run took; `None` for native code.
@@ -252,11 +273,13 @@ impl Handle {
     }
 
     /// Sets a rule, if its plugin accepts the parameters.
-    pub async fn set_rule(&self, request: RuleRequest) -> Result<RuleView, Refusal> {
+    pub async fn set_rule(&self, mut request: RuleRequest) -> Result<RuleView, Refusal> {
         check_rule(&request, &self.limits)?;
+        self.check_place(&request.name, &request.scope)?;
         let source = {
             let registry = self.shared.registry.read();
-            let info = registry.resolve(&request.plugin).map_err(|why| Refusal::invalid("plugin", why))?;
+            let info = self.resolve(&registry, &request.plugin).map_err(|why| Refusal::invalid("plugin", why))?;
+            request.plugin = info.digest.to_string();
             self.shared.sources.read().get(&info.digest).cloned()
         };
         if let Some(Source::Component(plugin)) = source {
@@ -264,11 +287,12 @@ impl Handle {
             let checked = blocking(move || plugin.check(&parameters)).await?;
             checked.map_err(|why| Refusal::invalid("parameters", why.to_string()))?;
         }
-        self.ask(|reply| Command::SetRule(Box::new(request), reply)).await
+        self.ask(|reply| Command::SetRule(Box::new(request), self.who.clone(), reply)).await
     }
 
     /// Sets a rule again as it was in one of its revisions, if its plugin still accepts the parameters.
     pub async fn restore_rule(&self, name: &str, revision: Revision, why: &str) -> Result<RuleView, Refusal> {
+        self.check_own(name)?;
         let request = restored(&self.shared.registry.read(), name, revision, why)?;
         self.set_rule(request).await
     }
@@ -276,17 +300,20 @@ impl Handle {
     /// Makes a rule active again that the host quarantined or set aside.
     pub async fn release_rule(&self, name: &str, why: String) -> Result<RuleView, Refusal> {
         check_why(&why)?;
-        self.ask(|reply| Command::ReleaseRule(name.to_owned(), why, reply)).await
+        self.check_own(name)?;
+        self.ask(|reply| Command::ReleaseRule(name.to_owned(), why, self.who.clone(), reply)).await
     }
 
     /// Removes a rule; gives the revision that did it.
     pub async fn remove_rule(&self, name: &str, why: String) -> Result<Revision, Refusal> {
         check_why(&why)?;
-        self.ask(|reply| Command::RemoveRule(name.to_owned(), why, reply)).await
+        self.check_own(name)?;
+        self.ask(|reply| Command::RemoveRule(name.to_owned(), why, self.who.clone(), reply)).await
     }
 
     /// Changes of a rule before a revision, newest first, at most so many. A rule that was removed has a history too.
     pub fn history(&self, name: &str, before: Revision, changes_max: usize) -> Result<Vec<RevisionView>, Refusal> {
+        self.check_own(name)?;
         let registry = self.shared.registry.read();
         if registry.history(name, Revision(u32::MAX)).next().is_none() {
             return Err(Refusal::NotFound(format!("no rule was ever named {name:?}")));
@@ -298,7 +325,8 @@ impl Handle {
     /// The rules in the order they judge.
     pub fn rules(&self) -> Vec<RuleView> {
         let registry = self.shared.registry.read();
-        registry.rules().into_iter().filter_map(|standing| self.shared.view(&registry, standing)).collect()
+        let rules = registry.rules().into_iter().filter(|standing| self.sees(*standing));
+        rules.filter_map(|standing| self.shared.view(&registry, standing)).collect()
     }
 
     /// Adds or replaces devices: all of them, or none and why.
@@ -308,11 +336,18 @@ impl Handle {
 
     /// Shows a device.
     pub async fn device(&self, eui: Eui64) -> Result<DeviceView, Refusal> {
-        self.ask(|reply| Command::Device(eui, reply)).await
+        let view = self.ask(|reply| Command::Device(eui, reply)).await?;
+        if self.who.operator().is_some_and(|own| view.device.operator != own) {
+            return Err(no_such_device(eui));
+        }
+        Ok(view)
     }
 
     /// Reads the books. Blocks on the disk for cold hours: call it from a blocking task.
     pub fn counts(&self, query: &CountQuery) -> Result<CountTable, Refusal> {
+        let mut query = query.clone();
+        self.limit_operators(&mut query.operators)?;
+        let query = &query;
         let hours = books::check(query).map_err(|error| Refusal::invalid(error.field, error.message))?;
         let reader = self.shared.reader()?;
         loop {
@@ -343,6 +378,9 @@ impl Handle {
 
     /// Reads the log. Blocks on the disk: call it from a blocking task.
     pub fn alerts(&self, query: &AlertQuery) -> Result<AlertPage, Refusal> {
+        let mut query = query.clone();
+        self.limit_operators(&mut query.operators)?;
+        let query = &query;
         let reader = self.shared.reader()?;
         let registry = self.shared.registry.read().clone();
         let models = self.shared.models.read().clone();
@@ -357,7 +395,13 @@ impl Handle {
                 break;
             }
         }
-        Ok(listing.finish())
+        let mut page = listing.finish();
+        // A call that failed is on record for its whole group, whoever's alerts are in it.
+        let own = self.who.operator();
+        for alert in page.alerts.iter_mut().filter(|_| own.is_some()) {
+            alert.faults.retain(|(rule, ..)| [own, None].contains(&owner_of_rule(rule)));
+        }
+        Ok(page)
     }
 
     /// Whether the host takes alerts; changes are seen by whoever waits.
@@ -449,16 +493,27 @@ fn restored(registry: &Registry, name: &str, revision: Revision, why: &str) -> R
     })
 }
 
-/// Checks what needs no plugin.
-fn check_rule(request: &RuleRequest, limits: &PluginLimits) -> Result<(), Refusal> {
-    let RuleRequest { name, plugin: _, parameters, scope, mode: _, order, why } = request;
-    check_why(why)?;
+/// Why a device that is named is not there.
+pub(super) fn no_such_device(eui: Eui64) -> Refusal {
+    Refusal::NotFound(format!("device {eui} is not in the inventory, and no alert has named it"))
+}
+
+/// Checks the name of something.
+fn check_name(name: &str) -> Result<(), Refusal> {
     let shaped = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if name.is_empty() || name.len() > 64 || !shaped {
         let cut: String = name.chars().take(64).collect();
         let message = format!("{cut:?} is not 1 to 64 lower-case letters, digits and hyphens");
         return Err(Refusal::invalid("name", message));
     }
+    Ok(())
+}
+
+/// Checks what needs no plugin.
+fn check_rule(request: &RuleRequest, limits: &PluginLimits) -> Result<(), Refusal> {
+    let RuleRequest { name, plugin: _, parameters, scope, mode: _, order, why } = request;
+    check_why(why)?;
+    check_name(name)?;
     if parameters.len() > limits.parameters_bytes_max {
         let max = limits.parameters_bytes_max;
         let message = format!("{} bytes are more than parameters_bytes_max ({max})", parameters.len());

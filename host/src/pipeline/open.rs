@@ -5,6 +5,9 @@
 
 use std::{
     collections::BTreeSet,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -12,19 +15,23 @@ use std::{
 
 use crate::{
     admit::Inventory,
+    audit,
     books::Ledger,
     config::{Config, ConfigError},
     domain::{
-        Digest, Effects, FaultKind, Judge, Millis, Mode, PluginInfo, Position, Revision, Rule, RuleFault, RuleRevision,
+        AuditEntry, AuditEvent, Digest, Effects, FaultKind, Judge, Millis, Mode, PluginInfo, Position, Revision, Role,
+        Rule, RuleFault, RuleRevision, Token,
     },
     evaluate::{Chain, CodeSet, Divergence, Replay, State},
     pipeline::{
+        changes::event_of,
         commit::Committer,
         engine::Engine,
         guards::Guards,
         producers::Producers,
         quarantine::Quarantine,
         shared::{Clock, Shared},
+        tokens::{self, Tokens},
     },
     plugin::{self, Sandbox, SandboxError},
     registry::{MissingPlugin, Registry, Source, Sources},
@@ -36,6 +43,11 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// Where compiled plugins are kept, in the data folder.
 const COMPILED_FOLDER: &str = "compiled";
+
+/// The first admin's token: its holder, its file in the data folder, and how long it is good.
+const FIRST_ADMIN: &str = "first-admin";
+const FIRST_ADMIN_FILE: &str = "first-admin-token";
+const FIRST_ADMIN_MS: Millis = 30 * 86_400_000;
 
 /// How to open the store; called again after it ran out of room.
 pub type Opener = Box<dyn Fn() -> Result<Store, store::Error> + Send>;
@@ -108,6 +120,9 @@ pub enum StartError {
     /// A code of `protected_codes` cannot be read.
     #[error(transparent)]
     ProtectedCodes(#[from] ConfigError),
+    /// The first admin's token could not be written.
+    #[error("first-admin-token: {0}")]
+    Token(io::Error),
     /// The pipeline's thread could not be started.
     #[error("pipeline: {0}")]
     Thread(std::io::Error),
@@ -162,10 +177,25 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     if without {
         stopped.extend(turn_off(&mut registry, position, now_ms));
     }
-    if !stopped.is_empty() {
-        let replay_from = snapshot.replay_from;
-        store.commit(&Effects { revisions: stopped, position, replay_from, ..Effects::default() })?;
+    let mut chain_of_audit = snapshot.audit_last.as_ref().map(audit::Chain::after).unwrap_or_default();
+    let mut tokens = std::mem::take(&mut snapshot.tokens);
+    let mut noted: Vec<AuditEntry> =
+        stopped.iter().map(|entry| chain_of_audit.append(event_of(entry), now_ms)).collect();
+    let first = first_admin(parts, &tokens, now_ms)?;
+    for token in &first {
+        let event = AuditEvent::new(RuleRevision::HOST, "token.create", &token.name, "admin, because no admin had one");
+        noted.push(chain_of_audit.append(event, now_ms));
     }
+    tokens.retain(|token| first.iter().all(|made| made.name != token.name));
+    tokens.extend(first.iter().cloned());
+    if !noted.is_empty() {
+        let replay_from = snapshot.replay_from;
+        let effects =
+            Effects { revisions: stopped, tokens: first, audit: noted, position, replay_from, ..Effects::default() };
+        store.commit(&effects)?;
+    }
+    let tokens = Tokens::load(tokens);
+    *shared.tokens.write() = tokens.clone();
     let chain = registry.chain_at(position, &sources, &protected, config.plugins.state_codes_per_device_max)?;
     let inventory = Inventory::load(std::mem::take(&mut snapshot.devices), std::mem::take(&mut snapshot.models));
     let producers = Producers::load(
@@ -195,6 +225,9 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         quarantine: Quarantine::new(&config.plugins),
         trial_at_ms: Millis::MAX,
         guards: Guards::default(),
+        tokens,
+        chain_of_audit,
+        audit_pending: Vec::new(),
         shared: Arc::clone(shared),
     };
     engine.fit_state();
@@ -309,6 +342,38 @@ impl Recovery<'_> {
         }
         Ok(state)
     }
+}
+
+/// A token for an admin, where one is asked for and no admin has one; its text goes into a file of the data folder.
+fn first_admin(parts: &Parts, tokens: &[Token], now_ms: Millis) -> Result<Vec<Token>, StartError> {
+    let has_admin = tokens.iter().any(|token| token.role == Role::Admin && token.is_live(now_ms));
+    let Some(folder) = parts.folder.as_ref().filter(|_| parts.config.authenticate && !has_admin) else {
+        return Ok(Vec::new());
+    };
+    let (secret, hash) = tokens::make().map_err(|why| StartError::Token(io::Error::other(why.to_string())))?;
+    let path = folder.join(FIRST_ADMIN_FILE);
+    write_secret(&path, &secret).map_err(StartError::Token)?;
+    tracing::warn!(file = %path.display(), "no admin had a token: one is in this file; make others with it, then delete it");
+    Ok(vec![Token {
+        name: FIRST_ADMIN.to_owned(),
+        role: Role::Admin,
+        hash,
+        made_by: RuleRevision::HOST.to_owned(),
+        made_ms: now_ms,
+        expires_ms: now_ms.saturating_add(FIRST_ADMIN_MS),
+        revoked_ms: None,
+    }])
+}
+
+/// Writes a file that nobody else can read.
+fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{secret}")?;
+    file.sync_all()
 }
 
 /// Turns every rule off that judges or is to be tried. What their state has missed cannot be told: it starts anew.

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::{
     books::Ledger,
     domain::{Millis, Mode, ModelId, Revision, RuleRevision},
-    pipeline::{Status, handle::Refusal},
+    pipeline::{Status, handle::Refusal, tokens::Tokens},
     registry::{Registry, RevisionView, RuleView, Sources, Standing},
     store::Reader,
 };
@@ -51,6 +51,8 @@ pub struct Shared {
     pub registry: Published<Registry>,
     /// Plugins ready to be called.
     pub sources: Published<Sources>,
+    /// Who may ask.
+    pub tokens: Published<Tokens>,
     /// Names of models.
     pub models: Published<HashMap<ModelId, String>>,
     /// Counts.
@@ -69,6 +71,7 @@ impl Shared {
         Self {
             registry: Published::default(),
             sources: Published::default(),
+            tokens: Published::default(),
             models: Published::default(),
             ledger: Published::default(),
             faults: Published::default(),

@@ -15,7 +15,7 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// The format this program writes. It goes up when a table or a value changes in a way that an older program would
 /// misread.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// How far the store has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -8,11 +8,12 @@ use super::{
     codec::{Reader, Writer},
     error::{Defect, Error},
 };
-use crate::domain::{ColumnSet, Digest, PluginInfo, StateKey};
+use crate::domain::{ColumnSet, Digest, OperatorId, PluginInfo, StateKey};
 
 const PLUGIN: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("plugin");
 const COMPONENT: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("component");
-const VERSION: u8 = 2;
+/// Version 2 had no owners.
+const VERSION: u8 = 3;
 
 /// Makes sure that the tables exist.
 pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
@@ -62,6 +63,8 @@ fn encode(info: &PluginInfo) -> Writer {
     out.u8(info.reads.bits());
     out.u64(info.size_bytes);
     out.i64(info.uploaded_ms);
+    out.count(info.owners.len());
+    info.owners.iter().for_each(|owner| out.u8(owner.get()));
     out
 }
 
@@ -84,6 +87,8 @@ fn decode(digest: Digest, bytes: &[u8]) -> Result<PluginInfo, Defect> {
         reads: ColumnSet::from_bits(input.u8()?).ok_or(Defect("it reads a column that is not known"))?,
         size_bytes: input.u64()?,
         uploaded_ms: input.i64()?,
+        owners: input
+            .list(1, |input| OperatorId::new(u32::from(input.u8()?)).ok_or(Defect("an owner of it is not known")))?,
     };
     input.finish()?;
     Ok(info)

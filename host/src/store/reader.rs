@@ -5,13 +5,13 @@
 use std::{fmt, ops::Range, sync::Arc};
 
 use super::{
-    Shared,
+    Shared, audit,
     error::Error,
     hour,
     log::{Groups, Heads},
     page, plugin,
 };
-use crate::domain::{DevicePage, Digest, HourPage, Position};
+use crate::domain::{AuditEntry, DevicePage, Digest, HourPage, Position};
 
 /// A cheap handle to read with: clone it for every task. Once the store is closed it answers [`Error::Closed`].
 ///
@@ -49,6 +49,11 @@ impl Reader {
     /// The counts of one hour.
     pub fn hour(&self, hour: u32) -> Result<Option<HourPage>, Error> {
         hour::read_one(&self.0.begin_read()?, hour)
+    }
+
+    /// Entries of the audit log from a number on, at most so many.
+    pub fn audit(&self, from: u64, entries_max: usize) -> Result<Vec<AuditEntry>, Error> {
+        audit::read(&self.0.begin_read()?, from, entries_max)
     }
 
     /// The bytes of a plugin.

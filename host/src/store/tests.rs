@@ -81,6 +81,11 @@ fn everything_is_there_after_reopening() {
     assert_eq!(snapshot.models, ["A", "B"]);
     assert_eq!(snapshot.plugins, [some_plugin()]);
     assert_eq!(snapshot.revisions, effects.revisions);
+    assert_eq!(snapshot.tokens, [&effects.tokens[1..], &effects.tokens[..1]].concat());
+    assert_eq!(
+        (snapshot.audit_last.as_ref(), store.reader().audit(1, 9).unwrap()),
+        (effects.audit.last(), effects.audit.clone())
+    );
     assert_eq!(snapshot.producers, [some_mark("a", 9), some_mark("head-end", 1), some_mark("head-end", 2)]);
     let reader = store.reader();
     let pages: Vec<_> = reader.pages().unwrap().map(Result::unwrap).collect();
@@ -366,7 +371,7 @@ fn another_format_is_refused_by_its_number() {
     txn.commit().unwrap();
     drop(database);
     let error = Store::open(&path, &limits(), ACKS_KEPT).unwrap_err();
-    assert!(matches!(error, Error::Format { found: 77, wanted: 1 }), "{error}");
+    assert!(matches!(error, Error::Format { found: 77, wanted: 2 }), "{error}");
 }
 
 #[test]
@@ -408,6 +413,8 @@ fn the_published_encodings_stay() {
         ("revision", fingerprint::<u32>(&txn, "revision")),
         ("plugin", fingerprint::<[u8; 32]>(&txn, "plugin")),
         ("producer", fingerprint::<(&str, u64)>(&txn, "producer")),
+        ("token", fingerprint::<&str>(&txn, "token")),
+        ("audit", fingerprint::<u64>(&txn, "audit")),
     ];
     let published = [
         ("log", (248, 0x3433_D24D_EDCE_DB41)),
@@ -416,8 +423,10 @@ fn the_published_encodings_stay() {
         ("page", (334, 0xBFAB_92F9_716A_EDD3)),
         ("hour", (238, 0xA913_9762_3952_2C11)),
         ("revision", (260, 0xA26A_B785_48EB_CFEF)),
-        ("plugin", (115, 0xF592_8340_8E79_53AD)),
+        ("plugin", (121, 0x1037_A4B7_FAC8_CC94)),
         ("producer", (231, 0xB64C_39CE_F26A_4CB5)),
+        ("token", (138, 0x64B9_0816_6205_DA6D)),
+        ("audit", (172, 0xE8E6_B277_054E_DF59)),
     ];
     assert_eq!(found, published);
 }

@@ -4,15 +4,14 @@
 
 use std::str::FromStr;
 
-use tonic::transport::Channel;
 use weir_proto::v1::{self, trial_service_client::TrialServiceClient};
 
 use super::{Why, show};
 use crate::cli::{
     Failure, Session,
-    arguments::{NameFiles, Period},
+    arguments::{NameFiles, Period, length},
     count::By,
-    session::MESSAGE_BYTES_MAX,
+    session::{Connection, MESSAGE_BYTES_MAX},
     view::trial::{self, Comparison},
 };
 
@@ -84,13 +83,9 @@ impl FromStr for Share {
     }
 }
 
-/// A length of time in milliseconds.
+/// How long a guard may last.
 fn window(text: &str) -> Result<i64, String> {
-    let wrong = || "expected a length of time like 30m, 1h or 2d, at most 30d".to_owned();
-    let span: jiff::Span = text.parse().map_err(|_| wrong())?;
-    let time = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
-    let ms = i64::try_from(time.as_millis()).map_err(|_| wrong())?;
-    if (1..=30 * 86_400_000).contains(&ms) { Ok(ms) } else { Err(wrong()) }
+    length(text, 30)
 }
 
 /// Shows a comparison.
@@ -129,7 +124,7 @@ pub(super) async fn promote(session: &Session, args: PromoteArgs) -> Result<(), 
     show(session, rule)
 }
 
-async fn client(session: &Session) -> Result<TrialServiceClient<Channel>, Failure> {
+async fn client(session: &Session) -> Result<TrialServiceClient<Connection>, Failure> {
     Ok(TrialServiceClient::new(session.connect().await?).max_decoding_message_size(MESSAGE_BYTES_MAX))
 }
 

@@ -24,6 +24,8 @@ pub(in crate::cli) struct Plugin {
     pub uploaded_at_ms: i64,
     pub rules: Vec<String>,
     pub reads: Vec<&'static str>,
+    /// Distributor ids; 0 for the host.
+    pub owners: Vec<u32>,
 }
 
 impl From<v1::Plugin> for Plugin {
@@ -42,6 +44,7 @@ impl From<v1::Plugin> for Plugin {
             uploaded_at_ms,
             rules,
             reads,
+            owners,
         } = message;
         let state_key = match v1::StateKey::try_from(state_key) {
             Ok(v1::StateKey::Device) => "device",
@@ -62,6 +65,7 @@ impl From<v1::Plugin> for Plugin {
             uploaded_at_ms,
             rules,
             reads: reads.into_iter().map(column).collect(),
+            owners,
         }
     }
 }
@@ -154,9 +158,18 @@ pub(in crate::cli) fn facts(Shown { plugin, report }: &Shown) -> Table {
         ("reasons", Value::text(plugin.reasons.join(", "))),
         ("bytes", Value::Number(plugin.size_bytes)),
         ("uploaded", Value::text(time(plugin.uploaded_at_ms))),
+        ("for", Value::text(owners(&plugin.owners))),
         ("rules", Value::text(plugin.rules.join(", "))),
         ("trial", Value::text(report.as_ref().map_or_else(String::new, trial))),
     ])
+}
+
+/// Who may use it.
+fn owners(owners: &[u32]) -> String {
+    if owners.contains(&0) {
+        return "everybody".to_owned();
+    }
+    owners.iter().map(|id| format!("operator {id}")).collect::<Vec<_>>().join(", ")
 }
 
 /// The names of a schema's parameters: a whole schema does not fit into a line, and --json has it.
@@ -203,6 +216,7 @@ mod tests {
             size_bytes: 28_001,
             uploaded_at_ms: 0,
             rules: vec!["a".to_owned()],
+            owners: vec![12],
             reads: vec![v1::PluginColumn::Occurred.into(), v1::PluginColumn::Model.into()],
         });
         let text = table(std::slice::from_ref(&plugin)).to_string();

@@ -85,6 +85,7 @@ pub fn plugin((info, rules): (PluginInfo, Vec<String>)) -> v1::Plugin {
         reads,
         size_bytes,
         uploaded_ms,
+        owners,
     } = info;
     let state_key = match state_key {
         _ if state_words == 0 => v1::StateKey::Unspecified,
@@ -104,6 +105,7 @@ pub fn plugin((info, rules): (PluginInfo, Vec<String>)) -> v1::Plugin {
         size_bytes,
         uploaded_at_ms: uploaded_ms,
         rules,
+        owners: owners.into_iter().map(|owner| owner.get().into()).collect(),
         reads: Column::ALL.into_iter().filter(|one| reads.contains(*one)).map(|one| column(one).into()).collect(),
     }
 }

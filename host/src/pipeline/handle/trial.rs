@@ -19,6 +19,7 @@ const ALL_BASIS_POINTS: u32 = 10_000;
 impl Handle {
     /// Compares what a rule said as a shadow with what happened. Blocks on the disk: call it from a blocking task.
     pub fn compare(&self, query: &ComparisonQuery) -> Result<Comparison, Refusal> {
+        self.check_own(&query.rule)?;
         let reader = self.shared.reader()?;
         let trial = self.trial(&query.rule)?;
         let names = self.names();
@@ -78,8 +79,9 @@ impl Handle {
 
     /// Makes a shadow rule active, under a guard.
     pub async fn promote_rule(&self, promotion: Promotion) -> Result<RuleView, Refusal> {
-        let Promotion { name: _, suppressed_max_basis_points: share, alerts_min: _, window_ms, why } = &promotion;
+        let Promotion { name, suppressed_max_basis_points: share, alerts_min: _, window_ms, why } = &promotion;
         check_why(why)?;
+        self.check_own(name)?;
         if *share > ALL_BASIS_POINTS {
             let message = format!("{share} is more than {ALL_BASIS_POINTS}, which is all alerts");
             return Err(Refusal::invalid("suppressed_max_basis_points", message));
@@ -88,6 +90,6 @@ impl Handle {
             let message = format!("{window_ms} is not 1 to {GUARD_MS_MAX} milliseconds (30 days)");
             return Err(Refusal::invalid("window_ms", message));
         }
-        self.ask(|reply| Command::PromoteRule(promotion, reply)).await
+        self.ask(|reply| Command::PromoteRule(promotion, self.who.clone(), reply)).await
     }
 }

@@ -2,10 +2,10 @@
 
 use super::arbitrary;
 use crate::domain::{
-    Ack, Alert, AlertCode, Balance, Cell, Column, Device, DeviceNo, DevicePage, DeviceTally, Digest, Effects, End,
-    Eui64, Fault, FaultKind, Generation, Group, Guard, HourPage, Mark, Mode, ModelId, Mpxn, NamespacePage, OperatorId,
-    PayloadKind, PluginInfo, Position, ProducerMark, RejectReason, Rejected, Revision, Rows, Rule, RuleRevision, Scope,
-    Shadow, StateKey, Tally, Window,
+    Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, Cell, Column, Device, DeviceNo, DevicePage, DeviceTally,
+    Digest, Effects, End, Eui64, Fault, FaultKind, Generation, Group, Guard, HourPage, Mark, Mode, ModelId, Mpxn,
+    NamespacePage, OperatorId, PayloadKind, PluginInfo, Position, ProducerMark, RejectReason, Rejected, Revision, Role,
+    Rows, Rule, RuleRevision, Scope, Shadow, StateKey, Tally, Token, Window,
 };
 
 /// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
@@ -152,7 +152,25 @@ pub(in crate::store) fn some_plugin() -> PluginInfo {
         reads: [Column::Device, Column::Model].into_iter().collect(),
         size_bytes: 5,
         uploaded_ms: 1_795_000_000_000,
+        owners: vec![OperatorId::new(12).unwrap(), OperatorId::UNKNOWN],
     }
+}
+
+pub(in crate::store) fn some_token(name: &str, role: Role) -> Token {
+    Token {
+        name: name.to_owned(),
+        role,
+        hash: [9; 32],
+        made_by: "admin".to_owned(),
+        made_ms: 5,
+        expires_ms: 1_795_000_000_000,
+        revoked_ms: (role == Role::Admin).then_some(7),
+    }
+}
+
+pub(in crate::store) fn some_entry(number: u64) -> AuditEntry {
+    let event = AuditEvent::new("admin", "token.create", "a", "operator 12");
+    AuditEntry { number, at_ms: 5, event, hash: [number as u8; 32] }
 }
 
 /// Effects that write to every table.
@@ -163,6 +181,8 @@ pub(in crate::store) fn one_of_everything() -> Effects {
         models: vec!["B".to_owned(), "A".to_owned(), "B".to_owned()],
         plugin: Some((some_plugin(), b"bytes".to_vec())),
         revisions: vec![some_revision(1), RuleRevision { rule: None, who: String::new(), ..some_revision(2) }],
+        tokens: vec![some_token("b", Role::Admin), some_token("a", Role::Operator(OperatorId::new(12).unwrap()))],
+        audit: vec![some_entry(1), some_entry(2)],
         producers: vec![some_mark("head-end", 2), some_mark("a", 9), some_mark("head-end", 1)],
         pages: vec![some_page(0, 2), some_page(1, 3)],
         hours: vec![some_hour(498_611, 2), some_hour(498_613, 3)],

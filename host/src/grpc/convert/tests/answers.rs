@@ -25,6 +25,7 @@ fn plugin_info() -> PluginInfo {
         reads: [Column::Measurement, Column::Operator].into_iter().collect(),
         size_bytes: 99,
         uploaded_ms: 12,
+        owners: vec![OperatorId::new(12).unwrap()],
     }
 }
 
@@ -175,6 +176,7 @@ fn a_plugin_goes_out_whole() {
         size_bytes: 99,
         uploaded_at_ms: 12,
         rules: vec!["high".into()],
+        owners: vec![12],
         reads: vec![v1::PluginColumn::Measurement.into(), v1::PluginColumn::Operator.into()],
     };
     assert_eq!((response.plugin, response.compile_us), (Some(expected), 1_500));

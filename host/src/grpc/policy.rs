@@ -1,0 +1,134 @@
+//! Who may call what: one line for every call of the protocol. What is not here is denied.
+//!
+//! It must not know who calls. Invariant: the table has a line for each call of the descriptors, and none more.
+//!
+//! The role of an operator may call what it may call for what is its own: [`Handle`](crate::pipeline::Handle) sees to
+//! that, for it is told who asks.
+
+use crate::domain::Role;
+
+/// Roles, as bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles(u8);
+
+const INGEST: u8 = 1;
+const READER: u8 = 2;
+const OPERATOR: u8 = 4;
+const AUDITOR: u8 = 8;
+const ADMIN: u8 = 16;
+
+/// Whoever may look.
+const LOOK: Roles = Roles(READER | OPERATOR | AUDITOR | ADMIN);
+/// Whoever may change rules and plugins.
+const CHANGE: Roles = Roles(OPERATOR | ADMIN);
+/// Whoever sends alerts.
+const SEND: Roles = Roles(INGEST | ADMIN);
+
+/// Calls that need nobody's name: whether the host is well.
+const PUBLIC: &str = "/grpc.health.v1.Health/";
+
+/// What the protocol is, for whoever has a name.
+const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/";
+
+const POLICY: [(&str, Roles); 23] = [
+    ("/weir.v1.AlertService/StreamAlerts", SEND),
+    ("/weir.v1.AlertService/SubmitAlerts", SEND),
+    ("/weir.v1.AlertService/GetProducer", SEND),
+    ("/weir.v1.AlertService/ListAlerts", LOOK),
+    ("/weir.v1.CountService/QueryCounts", LOOK),
+    ("/weir.v1.DeviceService/PutDevices", SEND),
+    ("/weir.v1.DeviceService/GetDevice", LOOK),
+    ("/weir.v1.PluginService/UploadPlugin", CHANGE),
+    ("/weir.v1.PluginService/ListPlugins", LOOK),
+    ("/weir.v1.PluginService/GetPlugin", LOOK),
+    ("/weir.v1.RuleService/SetRule", CHANGE),
+    ("/weir.v1.RuleService/ListRules", LOOK),
+    ("/weir.v1.RuleService/RemoveRule", CHANGE),
+    ("/weir.v1.RuleService/ListRuleRevisions", LOOK),
+    ("/weir.v1.RuleService/RestoreRule", CHANGE),
+    ("/weir.v1.RuleService/ReleaseRule", CHANGE),
+    ("/weir.v1.TrialService/CompareRule", LOOK),
+    ("/weir.v1.TrialService/PromoteRule", CHANGE),
+    ("/weir.v1.TokenService/CreateToken", Roles(ADMIN)),
+    ("/weir.v1.TokenService/ListTokens", Roles(AUDITOR | ADMIN)),
+    ("/weir.v1.TokenService/RevokeToken", Roles(ADMIN)),
+    ("/weir.v1.AuditService/ListAuditEntries", Roles(AUDITOR | ADMIN)),
+    ("/weir.v1.AuditService/VerifyAudit", Roles(AUDITOR | ADMIN)),
+];
+
+/// Whether a call needs nobody's name.
+pub fn is_public(path: &str) -> bool {
+    path.starts_with(PUBLIC)
+}
+
+/// Whether a role may call. The error names the roles that may; none for a call that does not exist.
+pub fn check(path: &str, role: Role) -> Result<(), Roles> {
+    if path.starts_with(REFLECTION) {
+        return Ok(());
+    }
+    let roles = POLICY.iter().find(|(call, _)| *call == path).map_or(Roles(0), |(_, roles)| *roles);
+    let bit = match role {
+        Role::Ingest => INGEST,
+        Role::Reader => READER,
+        Role::Operator(_) => OPERATOR,
+        Role::Auditor => AUDITOR,
+        Role::Admin => ADMIN,
+    };
+    if roles.0 & bit != 0 { Ok(()) } else { Err(roles) }
+}
+
+impl Roles {
+    /// Their names.
+    pub fn names(self) -> Vec<&'static str> {
+        let all =
+            [(INGEST, "ingest"), (READER, "reader"), (OPERATOR, "operator"), (AUDITOR, "auditor"), (ADMIN, "admin")];
+        all.into_iter().filter(|(bit, _)| self.0 & bit != 0).map(|(_, name)| name).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+    use crate::domain::OperatorId;
+
+    #[test]
+    fn every_call_of_the_protocol_has_a_line_and_no_line_is_of_another() {
+        let set = FileDescriptorSet::decode(weir_proto::v1::FILE_DESCRIPTOR_SET).unwrap();
+        let ours = set.file.iter().filter(|file| file.package() == "weir.v1");
+        let calls: BTreeSet<String> = ours
+            .flat_map(|file| &file.service)
+            .flat_map(|service| {
+                service.method.iter().map(move |call| format!("/weir.v1.{}/{}", service.name(), call.name()))
+            })
+            .collect();
+        let lines: BTreeSet<String> = POLICY.iter().map(|(call, _)| (*call).to_owned()).collect();
+        assert_eq!(lines, calls);
+        assert_eq!(lines.len(), POLICY.len(), "each once");
+    }
+
+    #[test]
+    fn what_is_not_in_the_table_is_denied_to_everybody() {
+        let operator = Role::Operator(OperatorId::new(12).unwrap());
+        for role in [Role::Ingest, Role::Reader, operator, Role::Auditor, Role::Admin] {
+            for path in ["/weir.v1.RuleService/DropEverything", "", "/", "/weir.v1.RuleService/SetRule/"] {
+                assert_eq!(check(path, role), Err(Roles(0)), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn roles_that_only_look_change_nothing() {
+        for (path, roles) in POLICY {
+            let call = path.rsplit('/').next().unwrap();
+            let looks = ["List", "Get", "Query", "Compare", "Verify"].iter().any(|verb| call.starts_with(verb));
+            let changers = roles.0 & (READER | AUDITOR) == 0;
+            assert!(looks || changers, "{path} is open to {:?}", roles.names());
+            assert!(roles.0 & ADMIN != 0, "{path} is closed to admin");
+        }
+    }
+}

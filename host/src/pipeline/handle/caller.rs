@@ -1,0 +1,106 @@
+//! What a caller may see and change: everything, or what belongs to one operator.
+//!
+//! It must not know how callers prove who they are. Invariant: to an operator, what belongs to another one is as if it
+//! were not there: the same words, whether it exists or not.
+//!
+//! An operator's rules have names that begin with its distributor id, `12-volts`, and a scope of that operator alone:
+//! so no two operators can want the same name, and a rule of one is never shown another's alerts. Plugins that the
+//! host's administrators uploaded are for everybody.
+
+use std::sync::Arc;
+
+use super::{Handle, Refusal};
+use crate::{
+    domain::{AuditEvent, Identity, OperatorId, PluginInfo, Scope, owner_of_rule},
+    pipeline::{changes::no_such_rule, collect::Command},
+    registry::{Registry, Standing},
+};
+
+impl Handle {
+    /// The same pipeline, as somebody may use it.
+    #[must_use]
+    pub fn for_caller(&self, who: Arc<Identity>) -> Self {
+        Self { who, ..self.clone() }
+    }
+
+    /// Whose a token is, if it is good.
+    pub fn identify(&self, token: &str) -> Result<Identity, &'static str> {
+        self.shared.tokens.read().identify(token, (self.clock)())
+    }
+
+    /// Notes a call that was denied in the audit log, unless there were too many of late.
+    pub fn note_denied(&self, who: &str, call: &str, why: &str) {
+        tracing::warn!(who, call, why, "call denied");
+        let Some(left_out) = self.denials.note((self.clock)()) else { return };
+        let more = if left_out > 0 { format!(" ({left_out} before it were not noted)") } else { String::new() };
+        let event = AuditEvent::new(who, "call.denied", call, &format!("{why}{more}"));
+        // A queue that is full has alerts in it; the trace above says what the entry would have said.
+        let _ = self.queue.try_send(Command::Note(event));
+    }
+
+    /// Whether the caller is told of a rule.
+    pub(super) fn sees(&self, standing: Standing<'_>) -> bool {
+        let judges_all = standing.rule.scope.operators.is_empty();
+        self.owns(&standing.revision.name) || (judges_all && owner_of_rule(&standing.revision.name).is_none())
+    }
+
+    /// Whether a rule is the caller's to change.
+    fn owns(&self, name: &str) -> bool {
+        self.who.operator().is_none_or(|own| owner_of_rule(name) == Some(own))
+    }
+
+    /// Refuses to know of a rule that is not the caller's.
+    pub(super) fn check_own(&self, name: &str) -> Result<(), Refusal> {
+        if self.owns(name) {
+            return Ok(());
+        }
+        Err(no_such_rule(&self.shared.registry.read(), name, self.who.operator()))
+    }
+
+    /// Checks that a rule which is to be set is named after whom it is for, and is for nobody else.
+    pub(super) fn check_place(&self, name: &str, scope: &Scope) -> Result<(), Refusal> {
+        if let Some(own) = self.who.operator().filter(|own| owner_of_rule(name) != Some(*own)) {
+            let message = format!("{name:?}: the rules of operator {own} are named {own}-..., like {own}-{name}");
+            return Err(Refusal::Denied { field: "name".to_owned(), message });
+        }
+        match owner_of_rule(name) {
+            Some(owner) if scope.operators != [owner] => {
+                let message =
+                    format!("a rule named {name} is one of operator {owner}: its scope is that operator alone");
+                Err(Refusal::invalid("scope.operators", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A plugin that the caller may use, by digest or name.
+    pub(super) fn resolve<'a>(&self, registry: &'a Registry, wanted: &str) -> Result<&'a PluginInfo, String> {
+        registry.resolve(wanted, |info| self.may_use(info))
+    }
+
+    /// Whether the caller may see and use a plugin.
+    pub(super) fn may_use(&self, info: &PluginInfo) -> bool {
+        self.who.operator().is_none_or(|own| info.is_for(own))
+    }
+
+    /// A plugin as the caller sees it, with the rules that use it.
+    pub(super) fn shown_plugin(&self, registry: &Registry, info: &PluginInfo) -> (PluginInfo, Vec<String>) {
+        let mut shown = info.clone();
+        let own = self.who.operator();
+        shown.owners.retain(|owner| own.is_none_or(|own| [own, OperatorId::UNKNOWN].contains(owner)));
+        let rules = registry.rules().into_iter().filter(|standing| standing.rule.plugin == info.digest);
+        let names = rules.filter(|standing| self.sees(*standing)).map(|standing| standing.revision.name.clone());
+        (shown, names.collect())
+    }
+
+    /// The operators a question is about: those asked for, as far as the caller may ask.
+    pub(super) fn limit_operators(&self, asked: &mut Vec<OperatorId>) -> Result<(), Refusal> {
+        let Some(own) = self.who.operator() else { return Ok(()) };
+        if let Some(other) = asked.iter().find(|operator| **operator != own) {
+            let message = format!("{other}: this caller may ask for operator {own} alone");
+            return Err(Refusal::Denied { field: "operators".to_owned(), message });
+        }
+        *asked = vec![own];
+        Ok(())
+    }
+}

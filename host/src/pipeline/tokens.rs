@@ -1,0 +1,152 @@
+//! Tokens: given out, looked up by their hash, revoked.
+//!
+//! It must not know how a token reaches the host. Invariant: a token is good for somebody only after the commit that
+//! holds it, and no longer good after the one that revokes it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    domain::{AuditEvent, Effects, Identity, Millis, Role, Token, TokenHash},
+    pipeline::{
+        engine::{Engine, Work},
+        handle::Refusal,
+    },
+};
+
+/// How a token begins: whoever finds one knows what it is.
+const PREFIX: &str = "weir_";
+
+/// Random bytes of a token.
+const SECRET_BYTES: usize = 32;
+
+/// Makes a token: its text, which is shown once, and its hash.
+pub fn make() -> Result<(String, TokenHash), Refusal> {
+    let mut secret = [0_u8; SECRET_BYTES];
+    getrandom::fill(&mut secret).map_err(|error| Refusal::Internal(format!("no randomness: {error}")))?;
+    let digits: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = format!("{PREFIX}{digits}");
+    let hash = hash(&text);
+    Ok((text, hash))
+}
+
+fn hash(text: &str) -> TokenHash {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// Every token, and the names by hash.
+#[derive(Debug, Clone, Default)]
+pub struct Tokens {
+    by_name: BTreeMap<String, Token>,
+    names: HashMap<TokenHash, String>,
+}
+
+impl Tokens {
+    /// From what a store kept.
+    pub fn load(tokens: Vec<Token>) -> Self {
+        let mut loaded = Self::default();
+        tokens.into_iter().for_each(|token| loaded.put(token));
+        loaded
+    }
+
+    fn put(&mut self, token: Token) {
+        self.names.insert(token.hash, token.name.clone());
+        if let Some(before) = self.by_name.insert(token.name.clone(), token.clone())
+            && before.hash != token.hash
+        {
+            self.names.remove(&before.hash);
+        }
+    }
+
+    /// Whose a token is, if it is good.
+    pub fn identify(&self, text: &str, now_ms: Millis) -> Result<Identity, &'static str> {
+        let token = self.names.get(&hash(text)).and_then(|name| self.by_name.get(name));
+        match token {
+            None => Err("the token is not one of this host"),
+            Some(token) if token.revoked_ms.is_some() => Err("the token was revoked"),
+            Some(token) if !token.is_live(now_ms) => Err("the token has expired"),
+            Some(token) => Ok(Identity { name: token.name.clone(), role: token.role }),
+        }
+    }
+
+    /// All of them, in order of names.
+    pub fn list(&self) -> impl Iterator<Item = &Token> {
+        self.by_name.values()
+    }
+}
+
+impl Engine {
+    /// Keeps a token. The name of one that is no longer good may be given again.
+    pub fn create_token(&mut self, token: Token) -> Result<(Token, Work), Refusal> {
+        let max = self.config.access.tokens_max;
+        let known = self.tokens.by_name.get(&token.name);
+        if known.is_some_and(|known| known.is_live(token.made_ms)) {
+            let message = format!("{:?} has a token that is good: revoke it first, or choose another name", token.name);
+            return Err(Refusal::Precondition(message));
+        }
+        if known.is_none() && self.tokens.by_name.len() >= max {
+            return Err(Refusal::Exhausted(format!("access.tokens_max ({max}) is reached")));
+        }
+        let operator = match token.role {
+            Role::Operator(operator) => format!(" {operator}"),
+            Role::Ingest | Role::Reader | Role::Auditor | Role::Admin => String::new(),
+        };
+        let detail = format!("{}{operator}, good until {} ms", token.role.name(), token.expires_ms);
+        let event = AuditEvent::new(&token.made_by, "token.create", &token.name, &detail);
+        let work = self.keep_token(token.clone(), event);
+        Ok((token, work))
+    }
+
+    /// Revokes a token by name.
+    pub fn revoke_token(&mut self, name: &str, who: &Identity) -> Result<(Token, Work), Refusal> {
+        let now_ms = (self.clock)();
+        let known = self.tokens.by_name.get(name).filter(|token| token.is_live(now_ms)).cloned();
+        let token =
+            known.ok_or_else(|| Refusal::NotFound(format!("nobody named {name:?} has a token that is good")))?;
+        let token = Token { revoked_ms: Some(now_ms), ..token };
+        let event = AuditEvent::new(&who.name, "token.revoke", name, token.role.name());
+        let work = self.keep_token(token.clone(), event);
+        Ok((token, work))
+    }
+
+    fn keep_token(&mut self, token: Token, event: AuditEvent) -> Work {
+        self.note(event);
+        self.tokens.put(token.clone());
+        let effects = Effects { tokens: vec![token], ..self.effects() };
+        let tokens = self.tokens.clone();
+        let mut work = Work { effects: Some(effects), ..Work::default() };
+        work.acts.push(Box::new(move |shared| *shared.tokens.write() = tokens));
+        work
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_names_its_holder_until_another_takes_the_name() {
+        let (text, hash) = make().unwrap();
+        assert!(text.len() == 69 && text.starts_with("weir_") && make().unwrap().0 != text);
+        let token = |hash| Token {
+            name: "grid".into(),
+            role: Role::Reader,
+            hash,
+            made_by: String::new(),
+            made_ms: 0,
+            expires_ms: 100,
+            revoked_ms: None,
+        };
+        let mut tokens = Tokens::load(vec![token(hash)]);
+        assert_eq!(tokens.identify(&text, 99), Ok(Identity { name: "grid".into(), role: Role::Reader }));
+        assert_eq!(tokens.identify(&text, 100), Err("the token has expired"));
+        assert_eq!(tokens.identify(&text[..68], 0), Err("the token is not one of this host"));
+        tokens.put(Token { revoked_ms: Some(5), ..token(hash) });
+        assert_eq!(tokens.identify(&text, 99), Err("the token was revoked"));
+        let (again, other) = make().unwrap();
+        tokens.put(token(other));
+        assert!(tokens.identify(&again, 99).is_ok());
+        assert_eq!(tokens.identify(&text, 99), Err("the token is not one of this host"));
+    }
+}

@@ -1,0 +1,89 @@
+//! Tokens by name: who has one, and its hash.
+//!
+//! It must not know a token. Invariant: each name is there once.
+
+use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+
+use super::{
+    codec::{Reader, Writer},
+    error::{Defect, Error},
+};
+use crate::domain::{OperatorId, Role, Token};
+
+const TOKEN: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("token");
+const VERSION: u8 = 1;
+
+/// Makes sure that the table exists.
+pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
+    txn.open_table(TOKEN)?;
+    Ok(())
+}
+
+/// Adds or replaces tokens.
+pub(super) fn write(txn: &WriteTransaction, tokens: &[Token]) -> Result<(), Error> {
+    if tokens.is_empty() {
+        return Ok(());
+    }
+    let mut table = txn.open_table(TOKEN)?;
+    for token in tokens {
+        table.insert(token.name.as_str(), encode(token).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Every token, in order of names.
+pub(super) fn read(txn: &ReadTransaction) -> Result<Vec<Token>, Error> {
+    let table = txn.open_table(TOKEN)?;
+    let tokens = table.iter()?.map(|entry| {
+        let (name, value) = entry?;
+        decode(name.value(), value.value()).map_err(|defect| Error::corrupt("token", name.value(), defect))
+    });
+    tokens.collect()
+}
+
+fn encode(token: &Token) -> Writer {
+    let Token { name: _, role, hash, made_by, made_ms, expires_ms, revoked_ms } = token;
+    let (number, operator) = match role {
+        Role::Ingest => (1, 0),
+        Role::Reader => (2, 0),
+        Role::Operator(operator) => (3, operator.get()),
+        Role::Auditor => (4, 0),
+        Role::Admin => (5, 0),
+    };
+    let mut out = Writer::new(VERSION);
+    out.u8(number);
+    out.u8(operator);
+    out.raw(hash);
+    out.text(made_by);
+    out.i64(*made_ms);
+    out.i64(*expires_ms);
+    out.u8(u8::from(revoked_ms.is_some()));
+    out.i64(revoked_ms.unwrap_or(0));
+    out
+}
+
+fn decode(name: &str, bytes: &[u8]) -> Result<Token, Defect> {
+    let mut input = Reader::new(bytes, VERSION)?;
+    let (number, operator) = (input.u8()?, input.u8()?);
+    let operator = OperatorId::new(u32::from(operator)).ok_or(Defect("its operator is not known"))?;
+    let role = match (number, operator) {
+        (1, OperatorId::UNKNOWN) => Role::Ingest,
+        (2, OperatorId::UNKNOWN) => Role::Reader,
+        (3, operator) if operator != OperatorId::UNKNOWN => Role::Operator(operator),
+        (4, OperatorId::UNKNOWN) => Role::Auditor,
+        (5, OperatorId::UNKNOWN) => Role::Admin,
+        _ => return Err(Defect("its role is not known")),
+    };
+    let token = Token {
+        name: name.to_owned(),
+        role,
+        hash: input.array()?,
+        made_by: input.text()?,
+        made_ms: input.i64()?,
+        expires_ms: input.i64()?,
+        revoked_ms: Some(input.flag()?).filter(|revoked| *revoked).map(|_| 0),
+    };
+    let revoked_ms = input.i64()?;
+    input.finish()?;
+    Ok(Token { revoked_ms: token.revoked_ms.map(|_| revoked_ms), ..token })
+}
