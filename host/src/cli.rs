@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 mod alert;
 mod arguments;
 mod audit;
+mod cert;
 mod count;
 mod device;
 mod failure;
@@ -44,6 +45,9 @@ pub struct Cli {
 enum Command {
     /// Run the host: take alerts, judge them, keep the books.
     Serve(serve::Args),
+    /// Make certificates to try things with.
+    #[command(subcommand)]
+    Cert(cert::Command),
     #[command(flatten)]
     Client(Client),
     /// Compile a component from stdin to stdout: what a host starts for each upload.
@@ -84,6 +88,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     let Cli { session, command } = cli;
     match command {
         Command::Serve(args) => serve::run(args),
+        Command::Cert(command) => cert::run(command),
         Command::CompileWorker => crate::plugin::compile_stdin().map_err(|error| Failure::internal(error.to_string())),
         Command::Client(command) => run_client(&session, command),
     }

@@ -34,6 +34,12 @@ pub struct Config {
     pub authenticate: bool,
     /// Listen beyond this machine though nothing protects the port. Default: false.
     pub insecure_listen: bool,
+    /// The server's certificate and those that lead to its root, PEM. Default: none, and then nothing is encrypted.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its key, PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Certificates of whoever certifies clients, PEM. Default: none, and then clients have tokens alone.
+    pub tls_client_ca: Option<PathBuf>,
     /// What clients may open and send.
     pub intake: IntakeLimits,
     /// How alerts are grouped.
@@ -58,6 +64,17 @@ pub struct AccessLimits {
     pub operator_plugins_max: usize,
     /// Rules of one operator. Default: 8; 1 to 1,000.
     pub operator_rules_max: usize,
+}
+
+/// The files of TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate and those that lead to its root.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// Certificates of whoever certifies clients.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// What clients may open and send.
@@ -187,6 +204,21 @@ impl Config {
         self.protected_codes.iter().enumerate().map(code).collect()
     }
 
+    /// The files of TLS, if it is to be spoken.
+    pub fn tls_files(&self) -> Result<Option<TlsFiles>, ConfigError> {
+        let needs = |field: &str, message: &str| {
+            Err(ConfigError::Value { field: field.to_owned(), message: message.to_owned() })
+        };
+        match (&self.tls_certificate, &self.tls_key, &self.tls_client_ca) {
+            (Some(certificate), Some(key), client_ca) => {
+                Ok(Some(TlsFiles { certificate: certificate.clone(), key: key.clone(), client_ca: client_ca.clone() }))
+            }
+            (None, None, None) => Ok(None),
+            (Some(_), None, _) => needs("tls_key", "is missing; tls_certificate needs it"),
+            (None, ..) => needs("tls_certificate", "is missing; tls_key and tls_client_ca need it"),
+        }
+    }
+
     /// Checks every bound and every relation between two settings; the first one that does not hold is the error.
     pub fn validate(&self) -> Result<(), ConfigError> {
         if let Some(limit) = limits(self).into_iter().find(|limit| !limit.holds()) {
@@ -202,10 +234,11 @@ impl Config {
                 ),
             });
         }
-        if !self.listen.ip().is_loopback() && !self.insecure_listen {
+        let protected = self.tls_files()?.is_some() && self.authenticate;
+        if !self.listen.ip().is_loopback() && !protected && !self.insecure_listen {
             let message = format!(
-                "{} can be reached from other machines, and nothing would protect what is said there: listen on \
-                 127.0.0.1 behind something that speaks TLS, or set insecure_listen (--insecure-listen)",
+                "{} can be reached from other machines, and nothing would protect what is said there: set \
+                 authenticate, tls_certificate and tls_key, or insecure_listen (--insecure-listen)",
                 self.listen
             );
             return Err(ConfigError::Value { field: "listen".to_owned(), message });

@@ -3,7 +3,7 @@
 //! It is the only place of the server that names tonic and prost, and it must not know how anything is judged or kept.
 //! Invariant: nothing from the wire goes further unless `convert` has made a word of the domain of it.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch};
 use tonic::transport::server::{Router, Server};
@@ -28,6 +28,7 @@ mod protocol_style;
 mod rules;
 mod status;
 mod stream;
+mod tls;
 mod tokens;
 mod trials;
 
@@ -43,6 +44,8 @@ const KEEPALIVE_WITHIN: Duration = Duration::from_secs(20);
 /// Headers of one request. Ours are a few hundred bytes.
 const HEADER_BYTES_MAX: u32 = 16 << 10;
 
+pub use tls::{Tls, TlsError};
+
 /// Why a server stopped or could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -54,18 +57,19 @@ pub enum Error {
     Transport(#[from] tonic::transport::Error),
 }
 
-/// Serves on `listener` until `shutdown` resolves. Then health says so, no more is accepted or read, what was read is
+/// Serves on `listener`, with TLS where there is one, until `shutdown` resolves. Then health says so, no more is accepted or read, what was read is
 /// still answered, and connections that stay open longer than `intake.drain_ms_max` are left behind.
 pub async fn serve(
     handle: Handle,
     config: &Config,
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let (stop, stopping) = watch::channel(false);
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let router = router(&handle, config, &stopping)?.add_service(health_service);
-    let incoming = connection::incoming(listener, config.intake.connections_max);
+    let incoming = connection::incoming(listener, config.intake.connections_max, tls);
     let server = router.serve_with_incoming_shutdown(incoming, stopped(stopping));
 
     let drained = async {

@@ -8,6 +8,7 @@ use std::{
     io::{self, IsTerminal, Write},
     net::SocketAddr,
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,7 +22,7 @@ use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::Sub
 use super::Failure;
 use crate::{
     config::{Config, Overrides},
-    grpc,
+    grpc::{self, Tls},
     pipeline::{self, Handle, Runner, StartError, Status},
     plugin::SandboxError,
 };
@@ -39,7 +40,7 @@ const LEFT_BEHIND_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Settings come from the file, then from variables like WEIR_STORE__CACHE_BYTES_MAX, then from \
                         flags; later ones win.\nWEIR_LOG says what is logged to stderr: error, warn, info (default), \
-                        debug, or levels by module.\n\nExample:\n  weir serve --data /var/lib/weir --authenticate")]
+                        debug, or levels by module.\nSIGHUP reads certificates again.\n\nExample:\n  weir serve --data /var/lib/weir --authenticate")]
 pub struct Args {
     /// File of settings, TOML
     #[arg(long, value_name = "FILE")]
@@ -94,18 +95,42 @@ fn start_logging() -> Result<(), Failure> {
 }
 
 async fn host(config: Config) -> Result<(), Failure> {
+    let tls = read_tls(&config)?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| not_bound(config.listen, &error))?;
     let address = listener.local_addr().map_err(|error| not_bound(config.listen, &error))?;
     let stop = StopSignals::new()?;
+    let hangup = listen_for(SignalKind::hangup())?;
     // It recovers, which may take a while. Nothing else runs yet, and a signal is kept until somebody waits for it.
     let (handle, runner) = pipeline::start(config.clone()).map_err(|error| not_started(&config, &error))?;
     say_hello(&config, &handle, address);
+    tokio::spawn(reload_on_hangup(hangup, tls.clone()));
 
     let stopped = until_stopped(stop, handle.status());
-    let served = grpc::serve(handle.clone(), &config, listener, stopped).await;
+    let served = grpc::serve(handle.clone(), &config, listener, tls, stopped).await;
     let closed = close(&handle, runner).await;
     served.map_err(|error| Failure::internal(error.to_string()))?;
     closed
+}
+
+fn read_tls(config: &Config) -> Result<Option<Arc<Tls>>, Failure> {
+    let files = config.tls_files().map_err(|error| Failure::usage(error.to_string()))?;
+    let tls = files.map(Tls::load).transpose().map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(tls.map(Arc::new))
+}
+
+/// Reads the certificates again whenever it is asked to. Tokens need no reading: they are good at once.
+async fn reload_on_hangup(mut hangup: Signal, tls: Option<Arc<Tls>>) {
+    while hangup.recv().await.is_some() {
+        match tls.as_ref().map(|tls| tls.reload()) {
+            None => tracing::info!("SIGHUP: there are no certificates to read again"),
+            Some(Ok(())) => tracing::info!("SIGHUP: certificates read again; open connections keep theirs"),
+            Some(Err(error)) => tracing::error!(%error, "SIGHUP: certificates stay as they were"),
+        }
+    }
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::internal(format!("signals: {error}")))
 }
 
 fn not_bound(listen: SocketAddr, error: &io::Error) -> Failure {
@@ -132,7 +157,8 @@ fn say_hello(config: &Config, handle: &Handle, address: SocketAddr) {
     let (plugins, rules, position) = (handle.plugins().len(), handle.rules().len(), handle.position());
     let hello = format!(
         "weir {version}\nstore in {folder}: {plugins} plugins, {rules} rules, log position {position}\n\
-         listening on http://{address}\n",
+         listening on {scheme}://{address}\n",
+        scheme = if config.tls_certificate.is_some() { "https" } else { "http" },
         version = env!("CARGO_PKG_VERSION"),
         folder = config.data_dir.display(),
     );
@@ -149,8 +175,7 @@ struct StopSignals {
 
 impl StopSignals {
     fn new() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::internal(format!("signals: {error}")));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Self { terminate: listen_for(SignalKind::terminate())?, interrupt: listen_for(SignalKind::interrupt())? })
     }
 }
 

@@ -5,6 +5,7 @@
 use std::{
     fmt,
     io::{self, Write},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -12,16 +13,18 @@ use serde::Serialize;
 use tonic::{
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
-use super::{Failure, table::Table};
+use super::{Failure, input::read_whole, table::Table};
 
 /// Bytes of one answer.
 pub(super) const MESSAGE_BYTES_MAX: usize = 64 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of a file of certificates.
+const PEM_BYTES_MAX: u64 = 4 << 20;
 /// How often a silent connection is probed, and how long the answer may take.
 const PROBE_INTERVAL: Duration = Duration::from_secs(20);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -49,6 +52,29 @@ pub(super) struct Session {
         hide_env_values = true
     )]
     pub(super) token: Option<String>,
+    /// Certificates that vouch for the server, PEM: for https.
+    #[arg(long, global = true, help_heading = "Options of every command", value_name = "FILE", env = "WEIR_CA")]
+    pub(super) ca: Option<PathBuf>,
+    /// Certificate that says who asks, PEM: for a server that takes one in place of a token.
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Options of every command",
+        value_name = "FILE",
+        env = "WEIR_CERTIFICATE",
+        requires = "key"
+    )]
+    pub(super) certificate: Option<PathBuf>,
+    /// Its key, PEM.
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Options of every command",
+        value_name = "FILE",
+        env = "WEIR_KEY",
+        requires = "certificate"
+    )]
+    pub(super) key: Option<PathBuf>,
     /// Print JSON: one object a line for lists, one object otherwise.
     #[arg(long, global = true, help_heading = "Options of every command")]
     pub(super) json: bool,
@@ -96,8 +122,9 @@ impl Session {
             Failure::usage(format!("--server: {reason}, found {:?}", self.server))
                 .with_hint("a server is named like http://127.0.0.1:7700")
         };
-        if !self.server.starts_with("http://") {
-            return Err(wrong("expected a URL that begins with http://"));
+        let secure = self.server.starts_with("https://");
+        if !secure && !self.server.starts_with("http://") {
+            return Err(wrong("expected a URL that begins with http:// or https://"));
         }
         let endpoint = Endpoint::from_shared(self.server.clone())
             .map_err(|_| wrong("expected a URL"))?
@@ -106,9 +133,29 @@ impl Session {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .http2_keep_alive_interval(PROBE_INTERVAL)
             .keep_alive_timeout(PROBE_TIMEOUT);
+        let endpoint = match self.tls()?.filter(|_| secure) {
+            Some(tls) => endpoint.tls_config(tls).map_err(|error| wrong(&innermost(&error)))?,
+            None if secure => {
+                return Err(Failure::usage("--ca: is missing; https needs the certificates that vouch for the server")
+                    .with_hint(
+                        "those of public authorities are in /etc/ssl/certs/ca-certificates.crt on many systems",
+                    ));
+            }
+            None => endpoint,
+        };
         let channel = endpoint.connect().await;
         let channel = channel.map_err(|error| Failure::unreachable(&self.server, &innermost(&error)))?;
         Ok(InterceptedService::new(channel, bearer))
+    }
+
+    fn tls(&self) -> Result<Option<ClientTlsConfig>, Failure> {
+        let Some(ca) = &self.ca else { return Ok(None) };
+        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read_whole(ca, PEM_BYTES_MAX)?));
+        if let (Some(certificate), Some(key)) = (&self.certificate, &self.key) {
+            let pem = (read_whole(certificate, PEM_BYTES_MAX)?, read_whole(key, PEM_BYTES_MAX)?);
+            tls = tls.identity(Identity::from_pem(pem.0, pem.1));
+        }
+        Ok(Some(tls))
     }
 
     /// A failed call as a failure of the command.

@@ -81,9 +81,10 @@ fn values_out_of_range_are_refused_by_name() {
 }
 
 #[test]
-fn a_server_without_plain_http_is_refused_before_anything_is_sent() {
+fn a_server_that_cannot_be_spoken_to_is_refused_before_anything_is_sent() {
     let run = |server: &str| run(parse(&format!("weir count --server {server}")).unwrap()).unwrap_err();
-    assert_eq!(run("https://127.0.0.1:1").exit, Failure::USAGE);
+    assert_eq!(run("https://127.0.0.1:1").exit, Failure::USAGE, "without --ca");
+    assert_eq!(run("ftp://127.0.0.1:1").exit, Failure::USAGE);
     assert_eq!(run("http://").exit, Failure::USAGE);
 }
 

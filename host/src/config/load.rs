@@ -23,8 +23,11 @@ use super::{Config, Limit};
 const PREFIX: &str = "WEIR_";
 
 /// Variables of the same prefix that are for something else: the client, the logs, building and testing.
-const NOT_SETTINGS: [&str; 9] = [
+const NOT_SETTINGS: [&str; 12] = [
     "WEIR_TOKEN",
+    "WEIR_CA",
+    "WEIR_CERTIFICATE",
+    "WEIR_KEY",
     "WEIR_UPLOADS",
     "WEIR_SERVER",
     "WEIR_BIN",

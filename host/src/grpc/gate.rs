@@ -13,7 +13,7 @@ use std::{
 
 use tonic::{Request, Status, body::Body, codegen::http};
 
-use super::policy;
+use super::{connection::Peer, policy};
 use crate::{domain::Identity, pipeline::Handle};
 
 /// A header is not looked at beyond this.
@@ -32,11 +32,16 @@ impl Layer {
         Self { handle, authenticate }
     }
 
-    fn identify(&self, headers: &http::HeaderMap) -> Result<Identity, Status> {
+    /// By the certificate of the connection, or else by a token.
+    fn identify<B>(&self, request: &http::Request<B>) -> Result<Identity, Status> {
         if !self.authenticate {
             return Ok(Identity::local());
         }
-        let header = headers.get(http::header::AUTHORIZATION);
+        let header = request.headers().get(http::header::AUTHORIZATION);
+        let certified = request.extensions().get::<Peer>().and_then(|peer| peer.name.as_ref());
+        if let (None, Some(name)) = (header, certified) {
+            return self.handle.identify_holder(name).map_err(Status::unauthenticated);
+        }
         let Some(header) = header else {
             return Err(Status::unauthenticated("this host asks for a token: send one in the header authorization"));
         };
@@ -53,7 +58,7 @@ impl Layer {
         if policy::is_public(path) {
             return Ok(());
         }
-        let identity = self.identify(request.headers()).inspect_err(|status| {
+        let identity = self.identify(request).inspect_err(|status| {
             self.handle.note_denied("", path, status.message());
         })?;
         policy::check(path, identity.role).map_err(|roles| {

@@ -62,17 +62,26 @@ impl Tokens {
     /// Whose a token is, if it is good.
     pub fn identify(&self, text: &str, now_ms: Millis) -> Result<Identity, &'static str> {
         let token = self.names.get(&hash(text)).and_then(|name| self.by_name.get(name));
-        match token {
-            None => Err("the token is not one of this host"),
-            Some(token) if token.revoked_ms.is_some() => Err("the token was revoked"),
-            Some(token) if !token.is_live(now_ms) => Err("the token has expired"),
-            Some(token) => Ok(Identity { name: token.name.clone(), role: token.role }),
-        }
+        good(token.ok_or("the token is not one of this host")?, now_ms)
+    }
+
+    /// Who the holder of a certificate is: whoever has a token of that name, if it is good.
+    pub fn identify_holder(&self, name: &str, now_ms: Millis) -> Result<Identity, &'static str> {
+        let token = self.by_name.get(name);
+        good(token.ok_or("the certificate names somebody that this host has made no token for")?, now_ms)
     }
 
     /// All of them, in order of names.
     pub fn list(&self) -> impl Iterator<Item = &Token> {
         self.by_name.values()
+    }
+}
+
+fn good(token: &Token, now_ms: Millis) -> Result<Identity, &'static str> {
+    match token {
+        token if token.revoked_ms.is_some() => Err("the token was revoked"),
+        token if !token.is_live(now_ms) => Err("the token has expired"),
+        token => Ok(Identity { name: token.name.clone(), role: token.role }),
     }
 }
 

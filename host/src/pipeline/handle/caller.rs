@@ -28,6 +28,11 @@ impl Handle {
         self.shared.tokens.read().identify(token, (self.clock)())
     }
 
+    /// Who the holder of a certificate is: whoever has a token of that name, if it is good.
+    pub fn identify_holder(&self, name: &str) -> Result<Identity, &'static str> {
+        self.shared.tokens.read().identify_holder(name, (self.clock)())
+    }
+
     /// Notes a call that was denied in the audit log, unless there were too many of late.
     pub fn note_denied(&self, who: &str, call: &str, why: &str) {
         tracing::warn!(who, call, why, "call denied");

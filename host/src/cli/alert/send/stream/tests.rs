@@ -121,7 +121,14 @@ fn deliver(
     reconnect: Duration,
 ) -> std::thread::JoinHandle<Result<Delivered, Failure>> {
     std::thread::spawn(move || {
-        let session = Session { server: format!("http://{address}"), token: None, json: false };
+        let session = Session {
+            server: format!("http://{address}"),
+            token: None,
+            ca: None,
+            certificate: None,
+            key: None,
+            json: false,
+        };
         let (sender, batches) = mpsc::channel(BATCHES as usize);
         for number in 0..BATCHES {
             let alerts = vec![v1::Alert { device_id: 1, code: 0x8F40, ..v1::Alert::default() }; ALERTS as usize];
