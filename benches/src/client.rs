@@ -68,8 +68,10 @@ impl Client {
         let mut pushed = Vec::new();
         for (name, path) in STOCK_PLUGINS {
             let component = fs::read(path).with_context(|| format!("cannot read {path}"))?;
-            let chunks: Vec<_> =
-                component.chunks(CHUNK_BYTES).map(|chunk| UploadPluginRequest { chunk: chunk.to_vec() }).collect();
+            let chunks: Vec<_> = component
+                .chunks(CHUNK_BYTES)
+                .map(|chunk| UploadPluginRequest { chunk: chunk.to_vec(), signature: Vec::new() })
+                .collect();
             let mut plugins = PluginServiceClient::new(self.channel.clone());
             let uploaded = plugins.upload_plugin(tokio_stream::iter(chunks)).await;
             let answer = uploaded.with_context(|| format!("plugin {name} was refused"))?.into_inner();

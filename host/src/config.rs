@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::AlertCode;
+use crate::domain::{AlertCode, Digest, OperatorId};
 
 mod defaults;
 mod limits;
@@ -34,6 +34,13 @@ pub struct Config {
     pub authenticate: bool,
     /// Listen beyond this machine though nothing protects the port. Default: false.
     pub insecure_listen: bool,
+    /// Take plugins only with a signature of one of `signing_keys`. Default: false.
+    pub signatures_required: bool,
+    /// Keys that plugins may be signed with. Default: none.
+    pub signing_keys: Vec<SigningKey>,
+    /// Plugins that this host never runs, by digest, whatever rules say: those rules are turned off at start. Default:
+    /// none.
+    pub denied_plugins: Vec<String>,
     /// The server's certificate and those that lead to its root, PEM. Default: none, and then nothing is encrypted.
     pub tls_certificate: Option<PathBuf>,
     /// Its key, PEM.
@@ -64,6 +71,17 @@ pub struct AccessLimits {
     pub operator_plugins_max: usize,
     /// Rules of one operator. Default: 8; 1 to 1,000.
     pub operator_rules_max: usize,
+}
+
+/// A key that plugins may be signed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SigningKey {
+    /// Whose: a distributor id. Left out: the host's administrators'.
+    #[serde(default)]
+    pub operator: u32,
+    /// The ed25519 public key, 64 hex digits.
+    pub key: String,
 }
 
 /// The files of TLS.
@@ -204,6 +222,34 @@ impl Config {
         self.protected_codes.iter().enumerate().map(code).collect()
     }
 
+    /// The keys that plugins may be signed with, each of an operator.
+    pub fn signer_keys(&self) -> Result<Vec<(OperatorId, [u8; 32])>, ConfigError> {
+        let refuse = |index: usize, part: &str, message: String| ConfigError::Value {
+            field: format!("signing_keys[{index}].{part}"),
+            message,
+        };
+        let mut keys = Vec::with_capacity(self.signing_keys.len());
+        for (index, SigningKey { operator, key }) in self.signing_keys.iter().enumerate() {
+            let owner = OperatorId::new(*operator)
+                .ok_or_else(|| refuse(index, "operator", format!("{operator} is no distributor id (10 to 99)")))?;
+            let Digest(bytes) = Digest::from_hex(key)
+                .ok_or_else(|| refuse(index, "key", "is no ed25519 public key: 64 hex digits".to_owned()))?;
+            keys.push((owner, bytes));
+        }
+        Ok(keys)
+    }
+
+    /// The plugins that are never run.
+    pub fn denied_digests(&self) -> Result<BTreeSet<Digest>, ConfigError> {
+        let digest = |(index, text): (usize, &String)| {
+            Digest::from_hex(text).ok_or_else(|| ConfigError::Value {
+                field: format!("denied_plugins[{index}]"),
+                message: "is no digest of a plugin: 64 hex digits, as `weir plugin list --json` shows them".to_owned(),
+            })
+        };
+        self.denied_plugins.iter().enumerate().map(digest).collect()
+    }
+
     /// The files of TLS, if it is to be spoken.
     pub fn tls_files(&self) -> Result<Option<TlsFiles>, ConfigError> {
         let needs = |field: &str, message: &str| {
@@ -247,6 +293,12 @@ impl Config {
             let message = "is empty; name the folder of the store".to_owned();
             return Err(ConfigError::Value { field: "data_dir".to_owned(), message });
         }
+        if self.signatures_required && self.signing_keys.is_empty() {
+            let message = "is empty, and signatures_required: no plugin could be taken".to_owned();
+            return Err(ConfigError::Value { field: "signing_keys".to_owned(), message });
+        }
+        self.signer_keys()?;
+        self.denied_digests()?;
         self.protected_codes().map(drop)
     }
 }

@@ -23,6 +23,7 @@ mod load;
 mod meter;
 mod refusal;
 mod schema;
+mod signature;
 mod text;
 mod worker;
 
@@ -34,4 +35,5 @@ pub use golden::Report;
 pub use instance::{Instance, Plugin};
 pub use refusal::{CheckError, Refusal};
 pub use schema::Mismatch;
+pub use signature::{SIGNATURE_BYTES, Signers};
 pub use worker::compile_stdin;

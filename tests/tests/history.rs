@@ -107,6 +107,46 @@ fn a_host_without_plugins_forwards_everything_and_says_so() {
 }
 
 #[test]
+fn a_plugin_that_is_denied_is_not_run_and_the_others_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let file = folder.path().join("alerts.csv");
+    let send = |host: &Host, counter: u32| {
+        let row = |code: &str| format!("00-0D-6F-00-00-00-00-01,{code},{counter}{},2550\n", &code[3..]);
+        fs::write(&file, format!("device,code,counter,measurement_dv\n{}{}", row("8F40"), row("8014"))).unwrap();
+        host.json(["alert", "send", file.to_str().unwrap(), "--format", "csv", "--json"]);
+    };
+    let host = Host::start(BINARY, &data);
+    let digest = host.json(["plugin", "push", env!("WEIR_GUEST_THRESHOLD"), "--json"])[0]["plugin"]["digest"].clone();
+    host.json(["plugin", "push", env!("WEIR_GUEST_MATCH"), "--json"]);
+    set(&host, 2580, "");
+    let other = ["rule", "set", "codes", "--plugin", "match", "--parameters", r#"{"codes":["8014"]}"#, "--json"];
+    host.json(other);
+    send(&host, 1);
+    host.kill();
+
+    let denied = format!("[{digest}]");
+    let host = Host::start_with(BINARY, &data, &[("WEIR_DENIED_PLUGINS", &denied)]);
+    send(&host, 2);
+    assert_eq!(changes(&history(&host))[0], (3, "its plugin is in denied_plugins"));
+    for arguments in
+        [&["plugin", "push", env!("WEIR_GUEST_THRESHOLD")][..], &["rule", "restore", "volts", "--revision", "1"]]
+    {
+        let said = refusal(&host, arguments);
+        assert!(said.contains("this host never runs it: it is in the setting denied_plugins"), "{arguments:?}: {said}");
+    }
+    host.kill();
+
+    let host = Host::start(BINARY, &data);
+    host.json(["rule", "restore", "volts", "--revision", "1", "--json"]);
+    send(&host, 3);
+    let listed = host.json(["alert", "list", "--json"]);
+    let ends: Vec<&Value> = listed.iter().map(|alert| &alert["outcome"]).collect();
+    assert_eq!(ends, ["suppressed", "suppressed", "forwarded", "suppressed", "suppressed", "suppressed"]);
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
 fn what_cannot_be_gone_back_to_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start(BINARY, folder.path());

@@ -52,7 +52,7 @@ fn batch() -> Batch {
 
 async fn neighbours(handle: &Handle) {
     for path in [THRESHOLD, STORM] {
-        handle.add_plugin(fs::read(path).unwrap()).await.unwrap();
+        handle.add_plugin(fs::read(path).unwrap(), &[]).await.unwrap();
     }
     handle.set_rule(rule("threshold", r#"{"codes":["8F40"],"below_dv":2580}"#, 1)).await.unwrap();
     let storm = r#"{"more_than":3,"window_s":60,"period_s":60,"exclude_codes":[]}"#;
@@ -105,7 +105,7 @@ fn each_misdeed_has_its_fault_and_the_neighbours_decide_as_without_it() {
         runtime().block_on(async {
             let (handle, runner) = engine::start(&Disk::default(), config()).unwrap();
             neighbours(&handle).await;
-            handle.add_plugin(fs::read(HOSTILE).unwrap()).await.unwrap();
+            handle.add_plugin(fs::read(HOSTILE).unwrap(), &[]).await.unwrap();
             handle.set_rule(rule("hostile", &format!("{{\"do\":\"{deed}\"}}"), 5)).await.unwrap();
             let alerts = judge(&handle).await;
             assert_eq!(verdicts(&alerts), expected, "{deed}");
@@ -129,7 +129,7 @@ fn a_loop_longer_than_the_backstop_is_a_deadline() {
     config.plugins.deadline_ms = 50;
     runtime().block_on(async {
         let (handle, runner) = engine::start(&Disk::default(), config).unwrap();
-        handle.add_plugin(fs::read(HOSTILE).unwrap()).await.unwrap();
+        handle.add_plugin(fs::read(HOSTILE).unwrap(), &[]).await.unwrap();
         handle.set_rule(rule("hostile", r#"{"do":"loop"}"#, 5)).await.unwrap();
         let alerts = judge(&handle).await;
         assert_eq!(alerts[0].faults[0].2, FaultKind::Deadline);
@@ -156,7 +156,7 @@ fn what_is_no_rule_is_refused_by_name_at_upload() {
     runtime().block_on(async {
         let (handle, runner) = engine::start(&Disk::default(), config).unwrap();
         for (what, bytes, text) in cases {
-            match handle.add_plugin(bytes).await {
+            match handle.add_plugin(bytes, &[]).await {
                 Err(Refusal::Invalid { message, .. }) => assert!(message.contains(text), "{what}: {message}"),
                 other => panic!("{what}: {other:?}"),
             }

@@ -1,6 +1,9 @@
 //! What an uploader is told: the report of a plugin's golden run, and where parameters do not fit. Through the real
 //! binary.
 
+use std::fs;
+
+use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::Value;
 use weir_tests::host::Host;
 
@@ -64,5 +67,36 @@ fn parameters_that_do_not_fit_are_told_by_their_json_path() {
         assert!(said.contains(expected), "{parameters}: {said}");
     }
     assert_eq!(host.json(["rule", "list", "--json"]), [] as [Value; 0], "nothing was changed");
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn a_host_that_asks_for_signatures_takes_no_plugin_without_whoever_uploads() {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let key: String = pair.public_key().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let keys = format!(r#"[{{key = "{key}"}}]"#);
+    let settings = [("WEIR_SIGNATURES_REQUIRED", "true"), ("WEIR_SIGNING_KEYS", keys.as_str())];
+    let host = Host::start_with(BINARY, &folder.path().join("data"), &settings);
+    let file = folder.path().join("signature");
+    let push = |signature: Option<&[u8]>| {
+        fs::write(&file, signature.unwrap_or_default()).unwrap();
+        let flag = signature.map(|_| ["--signature", file.to_str().unwrap()]);
+        let output =
+            host.weir(["plugin", "push", env!("WEIR_GUEST_THRESHOLD")].into_iter().chain(flag.into_iter().flatten()));
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let component = fs::read(env!("WEIR_GUEST_THRESHOLD")).unwrap();
+    let other = fs::read(env!("WEIR_GUEST_STORM")).unwrap();
+    for (signature, words) in [
+        (None, "signature: 0 bytes, where an ed25519 signature of the component has 64; this host takes signed"),
+        (Some(pair.sign(&other).as_ref()), "signature: it is not one of this component"),
+        (Some(&[1; 63][..]), "signature: 63 bytes; an ed25519 signature has 64"),
+    ] {
+        let (code, said) = push(signature);
+        assert!(code == Some(64) && said.contains(words), "{said}");
+    }
+    assert_eq!(host.json(["plugin", "list", "--json"]), [] as [Value; 0]);
+    assert_eq!(push(Some(pair.sign(&component).as_ref())).0, Some(0));
     assert_eq!(host.stop(), Some(0));
 }

@@ -121,7 +121,10 @@ fn mutate(bytes: &mut Vec<u8>, reach: u64, random: &mut Random) {
 }
 
 async fn push(channel: &Channel, bytes: Vec<u8>) -> Result<(), Status> {
-    let pieces: Vec<_> = bytes.chunks(1 << 20).map(|chunk| UploadPluginRequest { chunk: chunk.to_vec() }).collect();
+    let pieces: Vec<_> = bytes
+        .chunks(1 << 20)
+        .map(|chunk| UploadPluginRequest { chunk: chunk.to_vec(), ..UploadPluginRequest::default() })
+        .collect();
     let answer = PluginServiceClient::new(channel.clone()).upload_plugin(tokio_stream::iter(pieces)).await;
     answer.map(drop)
 }

@@ -106,7 +106,7 @@ fn lists_of_devices_and_uploads_have_their_limit() {
         assert_status(&put.unwrap_err(), Code::InvalidArgument, &["devices: ", "put_devices_max (10)"]);
 
         let mut plugins = PluginServiceClient::new(channel);
-        let piece = || UploadPluginRequest { chunk: vec![0; 1000] };
+        let piece = || UploadPluginRequest { chunk: vec![0; 1000], ..UploadPluginRequest::default() };
         let upload = plugins.upload_plugin(tokio_stream::iter((0..5).map(move |_| piece()))).await;
         assert_status(&upload.unwrap_err(), Code::ResourceExhausted, &["component", "upload_bytes_max (4096)"]);
         let whole = plugins.upload_plugin(tokio_stream::iter((0..4).map(move |_| piece()))).await;

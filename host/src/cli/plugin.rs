@@ -16,14 +16,23 @@ use super::{
 /// Bytes of a file that are worth sending; the server's own limit is lower or the same.
 const FILE_BYTES_MAX: u64 = 256 << 20;
 const CHUNK_BYTES: usize = 256 << 10;
+/// Bytes of a signature that are worth sending; the server says what is wrong with one of another size.
+const SIGNATURE_BYTES_MAX: u64 = 4 << 10;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Upload a component. It is checked and compiled before it is kept; the same bytes again change nothing.
-    #[command(after_help = "Example:\n  weir plugin push threshold.wasm")]
+    #[command(after_help = "Examples:
+  weir plugin push threshold.wasm
+  weir plugin push threshold.wasm --signature threshold.sig
+
+A signature is made of the file itself, as by: openssl pkeyutl -sign -rawin -inkey key.pem -in FILE -out FILE.sig")]
     Push {
         /// The component.
         file: PathBuf,
+        /// File of its ed25519 signature, 64 bytes: for a host that takes signed plugins only.
+        #[arg(long, value_name = "FILE")]
+        signature: Option<PathBuf>,
     },
     /// List the plugins, newest first.
     #[command(after_help = "Example:\n  weir plugin list --json")]
@@ -39,21 +48,22 @@ pub(super) enum Command {
 
 pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Push { file } => push(session, &file).await,
+        Command::Push { file, signature } => push(session, &file, signature.as_deref()).await,
         Command::List => list(session).await,
         Command::Show { plugin } => show(session, plugin).await,
     }
 }
 
-async fn push(session: &Session, path: &Path) -> Result<(), Failure> {
+async fn push(session: &Session, path: &Path, signature: Option<&Path>) -> Result<(), Failure> {
     let bytes = input::read_whole(path, FILE_BYTES_MAX)?;
+    let signature = signature.map(|path| input::read_whole(path, SIGNATURE_BYTES_MAX)).transpose()?.unwrap_or_default();
     let mut client = client(session).await?;
     let progress = ProgressBar::new(bytes.len() as u64);
     let chunks: Vec<Vec<u8>> = bytes.chunks(CHUNK_BYTES).map(<[u8]>::to_vec).collect();
     let following = progress.clone();
     let requests = tokio_stream::iter(chunks.into_iter().map(move |chunk| {
         following.inc(chunk.len() as u64);
-        v1::UploadPluginRequest { chunk }
+        v1::UploadPluginRequest { chunk, signature: signature.clone() }
     }));
     let answer = client.upload_plugin(requests).await;
     progress.finish_and_clear();

@@ -12,7 +12,7 @@ use crate::{
         DeviceRequest, DeviceView, DevicesPut, RuleRequest,
         collect::{Command, Reply},
         engine::{Engine, Work},
-        handle::{Refusal, WITHOUT_PLUGINS, no_such_device},
+        handle::{DENIED, Refusal, WITHOUT_PLUGINS, no_such_device},
     },
     registry::{Registry, RuleView, Source},
 };
@@ -97,6 +97,9 @@ impl Engine {
     ) -> Work {
         if self.config.without_plugins && rule.mode.is_called() {
             return settle::<RuleView>(reply, Err(Refusal::Precondition(WITHOUT_PLUGINS.to_owned())));
+        }
+        if self.config.denied_digests().unwrap_or_default().contains(&rule.plugin) && rule.mode.is_called() {
+            return settle::<RuleView>(reply, Err(Refusal::Precondition(format!("plugin {}: {DENIED}", rule.plugin))));
         }
         let entry = self.revise(name.clone(), Some(rule), &who.name, why);
         let mut work = self.changed(entry);

@@ -3,6 +3,7 @@
 //! It must not know gRPC. Invariant: an answer that says something was done is given only after its commit.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -24,7 +25,7 @@ use crate::{
         open::Parts,
         shared::{Clock, Shared},
     },
-    plugin::{self, Sandbox},
+    plugin::{self, Sandbox, Signers},
     registry::{Registry, RevisionView, RuleView, Source},
     store,
 };
@@ -188,6 +189,10 @@ pub struct Handle {
     clock: Clock,
     limits: PluginLimits,
     protected: Arc<CodeSet>,
+    /// Keys that uploads must be signed with, where they must.
+    signers: Option<Signers>,
+    /// Plugins that are never run.
+    denied: Arc<BTreeSet<Digest>>,
     without_plugins: bool,
     who: Arc<Identity>,
     denials: Arc<Denials>,
@@ -203,6 +208,11 @@ impl Handle {
             limits: parts.config.plugins.clone(),
             // Where one cannot be read the host does not start.
             protected: Arc::new(parts.config.protected_codes().unwrap_or_default().into_iter().collect()),
+            signers: parts
+                .config
+                .signatures_required
+                .then(|| Signers::new(parts.config.signer_keys().unwrap_or_default())),
+            denied: Arc::new(parts.config.denied_digests().unwrap_or_default()),
             without_plugins: parts.config.without_plugins,
             who: Arc::new(Identity::local()),
             denials: Arc::new(Denials::new(parts.config.access.denials_per_minute_max)),
@@ -227,16 +237,24 @@ impl Handle {
         self.ask(|reply| Command::Producer(id.to_owned(), reply)).await
     }
 
-    /// Checks, compiles and keeps a component. The duration is that of the check; zero where it was there already.
-    pub async fn add_plugin(&self, bytes: Vec<u8>) -> Result<(PluginInfo, Duration), Refusal> {
+    /// Checks, compiles and keeps a component, if it is signed as the host asks for. The duration is that of the check; zero where it was there already.
+    pub async fn add_plugin(&self, bytes: Vec<u8>, signature: &[u8]) -> Result<(PluginInfo, Duration), Refusal> {
         if self.without_plugins {
             return Err(Refusal::Precondition(WITHOUT_PLUGINS.to_owned()));
         }
         let digest = Digest(Sha256::digest(&bytes).into());
+        if self.denied.contains(&digest) {
+            return Err(Refusal::Precondition(format!("plugin {digest}: {DENIED}")));
+        }
         let owner = self.who.operator().unwrap_or(OperatorId::UNKNOWN);
         let known = self.shared.registry.read().plugin(&digest).cloned();
         if let Some(known) = known.filter(|known| known.owners.contains(&owner)) {
             return Ok((self.shown_plugin(&self.shared.registry.read(), &known).0, Duration::ZERO));
+        }
+        if let Some(signers) = &self.signers {
+            let checked = signers.check(owner, &bytes, signature);
+            checked
+                .map_err(|why| Refusal::invalid("signature", format!("{why}; this host takes signed plugins only")))?;
         }
         let (sandbox, now_ms) = (self.sandbox.clone(), (self.clock)());
         let started = Instant::now();
@@ -448,6 +466,9 @@ fn internal(error: store::Error) -> Refusal {
 /// Why no plugin is run.
 pub(super) const WITHOUT_PLUGINS: &str =
     "this host was started without plugins, and runs none: start it without --no-plugins";
+
+/// Why a plugin is not run.
+pub(super) const DENIED: &str = "this host never runs it: it is in the setting denied_plugins";
 
 /// Places that a rule may be given.
 const ORDERS: std::ops::RangeInclusive<u32> = 1..=1_000_000;

@@ -157,6 +157,9 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     parts.natives.iter().for_each(|native| registry.add_plugin(native.info().clone()));
     let sources = load_sources(parts, &registry, &store.reader())?;
     let without = config.without_plugins;
+    let denied = config.denied_digests()?;
+    let idle = |rule: &Rule| without || denied.contains(&rule.plugin);
+    let is_idle = |entry: &RuleRevision| entry.rule.as_ref().is_none_or(&idle);
     let recovery = Recovery {
         reader: store.reader(),
         snapshot: &snapshot,
@@ -165,7 +168,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         protected: config.protected_codes()?.into_iter().collect(),
         codes_per_device_max: config.plugins.state_codes_per_device_max,
         // What is not called is not verified: the log is taken for every rule.
-        obeyed: if without { registry.revisions().iter().map(|entry| entry.revision).collect() } else { Vec::new() },
+        obeyed: registry.revisions().iter().filter(|entry| is_idle(entry)).map(|entry| entry.revision).collect(),
     };
     let (state, ledger, diverged) = recovery.run()?;
     let protected = recovery.protected.clone();
@@ -174,9 +177,8 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let now_ms = (parts.clock)();
     let mut stopped: Vec<RuleRevision> =
         diverged.iter().filter_map(|divergence| set_aside(&mut registry, divergence, position, now_ms)).collect();
-    if without {
-        stopped.extend(turn_off(&mut registry, position, now_ms));
-    }
+    let why = if without { "the host was started without plugins" } else { "its plugin is in denied_plugins" };
+    stopped.extend(turn_off(&mut registry, position, now_ms, (&idle, why)));
     let mut chain_of_audit = snapshot.audit_last.as_ref().map(audit::Chain::after).unwrap_or_default();
     let mut tokens = std::mem::take(&mut snapshot.tokens);
     let mut noted: Vec<AuditEntry> =
@@ -272,9 +274,11 @@ fn load_sources(parts: &Parts, registry: &Registry, reader: &Reader) -> Result<S
         return Ok(stand_ins(registry));
     }
     let mut sources = natives(parts);
+    let denied = parts.config.denied_digests()?;
+    sources.extend(stand_ins(registry).into_iter().filter(|(digest, _)| denied.contains(digest)));
     let named: BTreeSet<Digest> =
         registry.revisions().iter().filter_map(|entry| entry.rule.as_ref()).map(|rule| rule.plugin).collect();
-    for info in registry.plugins() {
+    for info in registry.plugins().into_iter().filter(|info| !denied.contains(&info.digest)) {
         let Some(bytes) = reader.plugin(&info.digest)? else { continue };
         match parts.sandbox.load(&bytes, info.uploaded_ms) {
             Ok(plugin) => drop(sources.insert(info.digest, Source::Component(plugin))),
@@ -376,22 +380,27 @@ fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Turns every rule off that judges or is to be tried. What their state has missed cannot be told: it starts anew.
-fn turn_off(registry: &mut Registry, since: Position, made_ms: Millis) -> Vec<RuleRevision> {
+/// Turns those rules off whose plugin is not run, if they judge or are to be tried. What their state has missed cannot be told: it starts anew.
+fn turn_off(
+    registry: &mut Registry,
+    since: Position,
+    made_ms: Millis,
+    (idle, because): (&dyn Fn(&Rule) -> bool, &str),
+) -> Vec<RuleRevision> {
     let judging = |mode: Mode| mode.is_called() || mode == Mode::Quarantined;
     let rules: Vec<(String, Rule)> = registry
         .rules()
         .into_iter()
-        .filter(|standing| judging(standing.rule.mode))
+        .filter(|standing| judging(standing.rule.mode) && idle(standing.rule))
         .map(|standing| (standing.revision.name.clone(), standing.rule.clone()))
         .collect();
     let mut off = Vec::new();
     for (name, rule) in rules {
         let revision = registry.next_revision();
         let rule = Some(Rule { mode: Mode::Off, namespace: revision, ..rule });
-        let (who, why) = (RuleRevision::HOST.to_owned(), "the host was started without plugins".to_owned());
+        let (who, why) = (RuleRevision::HOST.to_owned(), because.to_owned());
         let entry = RuleRevision { revision, since, made_ms, name, rule, who, why };
-        tracing::warn!(rule = entry.name, "turned off: the host was started without plugins");
+        tracing::warn!(rule = entry.name, because, "rule turned off");
         registry.append(entry.clone());
         off.push(entry);
     }

@@ -9,7 +9,7 @@ use weir_proto::v1;
 use crate::{
     domain::{Column, PluginInfo, StateKey},
     pipeline::Refusal,
-    plugin::Report,
+    plugin::{Report, SIGNATURE_BYTES},
 };
 
 /// Largest piece of an upload, as the protocol has it.
@@ -20,17 +20,25 @@ const CHUNK_BYTES_MAX: usize = 1 << 20;
 pub struct Upload {
     bytes: Vec<u8>,
     bytes_max: usize,
+    signature: Vec<u8>,
 }
 
 impl Upload {
     /// Nothing yet, and at most `bytes_max` bytes.
     pub fn new(bytes_max: usize) -> Self {
-        Self { bytes: Vec::new(), bytes_max }
+        Self { bytes: Vec::new(), bytes_max, signature: Vec::new() }
     }
 
     /// Takes the next piece.
     pub fn take(&mut self, request: v1::UploadPluginRequest) -> Result<(), Refusal> {
-        let v1::UploadPluginRequest { chunk } = request;
+        let v1::UploadPluginRequest { chunk, signature } = request;
+        if !signature.is_empty() {
+            if signature.len() != SIGNATURE_BYTES {
+                let why = format!("{} bytes; an ed25519 signature has {SIGNATURE_BYTES}", signature.len());
+                return Err(Refusal::invalid("signature", why));
+            }
+            self.signature = signature;
+        }
         if chunk.len() > CHUNK_BYTES_MAX {
             let why = format!("{} bytes in one piece; at most {CHUNK_BYTES_MAX} are allowed", chunk.len());
             return Err(Refusal::invalid("chunk", why));
@@ -43,12 +51,12 @@ impl Upload {
         Ok(())
     }
 
-    /// All of it.
-    pub fn finish(self) -> Result<Vec<u8>, Refusal> {
+    /// All of it, and its signature, empty where there is none.
+    pub fn finish(self) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
         if self.bytes.is_empty() {
             return Err(Refusal::invalid("chunk", "not one byte was sent; a component is expected"));
         }
-        Ok(self.bytes)
+        Ok((self.bytes, self.signature))
     }
 }
 

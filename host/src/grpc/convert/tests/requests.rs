@@ -257,7 +257,7 @@ fn a_rule_is_asked_for() {
 
 #[test]
 fn an_upload_is_gathered_up_to_its_limit() {
-    let piece = |size| v1::UploadPluginRequest { chunk: vec![7; size] };
+    let piece = |size| v1::UploadPluginRequest { chunk: vec![7; size], signature: vec![1; 64] };
     let mut upload = plugin::Upload::new(3 << 20);
     for _ in 0..3 {
         upload.take(piece(1 << 20)).unwrap();
@@ -267,6 +267,7 @@ fn an_upload_is_gathered_up_to_its_limit() {
     );
     let Err(Refusal::Exhausted(message)) = upload.take(piece(1)) else { panic!("a byte too many was taken") };
     assert_eq!(message, "the component has more than upload_bytes_max (3145728) bytes");
-    assert_eq!(upload.finish().unwrap().len(), 3 << 20);
+    let (bytes, signature) = upload.finish().unwrap();
+    assert_eq!((bytes.len(), signature), (3 << 20, vec![1; 64]));
     assert!(refusal(plugin::Upload::new(9).finish()).starts_with("chunk: not one byte was sent"));
 }
