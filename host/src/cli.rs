@@ -1,6 +1,7 @@
 //! The commands of `weir`, one file each: clients of the gRPC protocol like anybody else, and the host itself.
 //!
-//! It must not know the engine: all but `serve` and the compiler it starts speak only to a server. Invariants: results
+//! It must not know the engine: all but `serve`, the compiler it starts and what a rule's author does without a server
+//! (`plugin new`, `build` and `test`) speak only to a server. Invariants: results
 //! go to stdout, everything else to stderr; text from a server or a file is freed of control characters before a
 //! terminal sees it.
 

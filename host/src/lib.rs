@@ -12,9 +12,9 @@
 //! The log is the truth; device state and the books are a fold of it, written a slice at a time. After a crash the
 //! tail of the log is folded again over what was written last.
 //!
-//! Floors, upper ones know lower ones and never the reverse: `cli grpc` > `pipeline` > `evaluate registry books
-//! listing comparison` > `plugin store intake admit audit` > `domain config`. One module owns each foreign technology: `plugin`
-//! wasmtime, `store` redb, `grpc` and `cli` tonic.
+//! Floors, upper ones know lower ones and never the reverse: `cli grpc` > `pipeline rehearsal` > `evaluate registry
+//! books listing comparison` > `plugin store intake admit audit` > `domain config`. One module owns each foreign
+//! technology: `plugin` wasmtime, `store` redb, `grpc` and `cli` tonic.
 
 pub mod admit;
 pub mod audit;
@@ -30,4 +30,5 @@ pub mod listing;
 pub mod pipeline;
 pub mod plugin;
 pub mod registry;
+pub mod rehearsal;
 pub mod store;

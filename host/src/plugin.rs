@@ -36,4 +36,4 @@ pub use instance::{Instance, Plugin};
 pub use refusal::{CheckError, Refusal};
 pub use schema::Mismatch;
 pub use signature::{SIGNATURE_BYTES, Signers};
-pub use worker::compile_stdin;
+pub use worker::{OWN_PROGRAM, compile_stdin};

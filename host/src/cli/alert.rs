@@ -13,6 +13,8 @@ mod list;
 mod reader;
 mod send;
 
+pub(super) use send::open;
+
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Send the alerts of a file and say what became of them.

@@ -1,6 +1,6 @@
-//! `weir plugin`: upload plugins and look at them.
+//! `weir plugin`: write, build and try plugins without a server; upload them and look at them.
 //!
-//! It must not know what is in a component: the server checks it.
+//! It must not know what is in a component: the host's own checks do.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,11 @@ use super::{
     view::plugin,
 };
 
+mod build;
+mod new;
+mod template;
+mod test;
+
 /// Bytes of a file that are worth sending; the server's own limit is lower or the same.
 const FILE_BYTES_MAX: u64 = 256 << 20;
 const CHUNK_BYTES: usize = 256 << 10;
@@ -21,6 +26,25 @@ const SIGNATURE_BYTES_MAX: u64 = 4 << 10;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
+    /// Make a package to write a rule in: a small rule that works, its unit tests, a sample, and the SDK.
+    ///
+    /// It needs no server. The package depends on crates.io and on nothing else; its README.md says how to go on.
+    #[command(after_help = "Example:\n  weir plugin new my-rule")]
+    New(new::Args),
+    /// Build a rule's package into a component, NAME.wasm in its folder.
+    ///
+    /// It needs no server, but cargo and a Rust that can compile for wasm32-unknown-unknown: the one in use, to which
+    /// rustup is asked to add the target, or Debian's (packages rustc-web, cargo-web, rust-web-src and lld).
+    /// WEIR_GUEST_TOOLCHAIN=rustup or =debian forces either; only debian lets apt install anything.
+    #[command(after_help = "Examples:\n  weir plugin build\n  weir plugin build my-rule")]
+    Build(build::Args),
+    /// Try a component on a sample of alerts: verdicts, reasons, fuel, memory and state.
+    ///
+    /// It needs no server: the component is checked and compiled as an upload is, then judges the sample in the
+    /// sandbox, as the only rule of a host that has seen nothing. It must judge the same when the alerts come one by
+    /// one. Exit code 64 where it fails or does not, or where an alert cannot be read.
+    #[command(after_help = test::HELP)]
+    Test(test::Args),
     /// Upload a component. It is checked and compiled before it is kept; the same bytes again change nothing.
     #[command(after_help = "Examples:
   weir plugin push threshold.wasm
@@ -48,6 +72,9 @@ A signature is made of the file itself, as by: openssl pkeyutl -sign -rawin -ink
 
 pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
     match command {
+        Command::New(args) => new::run(session, args),
+        Command::Build(args) => build::run(session, args),
+        Command::Test(args) => test::run(session, args),
         Command::Push { file, signature } => push(session, &file, signature.as_deref()).await,
         Command::List => list(session).await,
         Command::Show { plugin } => show(session, plugin).await,

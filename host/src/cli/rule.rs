@@ -187,14 +187,15 @@ fn request(args: SetArgs) -> Result<v1::SetRuleRequest, Failure> {
 }
 
 /// Parameters as they are sent: the text as given, once it is known to be a JSON object.
-fn read_parameters(argument: String) -> Result<String, Failure> {
+pub(super) fn read_parameters(argument: String) -> Result<String, Failure> {
     let text = match argument.strip_prefix('@') {
         Some(path) => String::from_utf8(input::read_whole(Path::new(path), PARAMETERS_BYTES_MAX)?)
             .map_err(|_| Failure::usage(format!("parameters: {path} is not UTF-8")))?,
         None => argument,
     };
     match serde_json::from_str::<serde_json::Value>(&text) {
-        Ok(serde_json::Value::Object(_)) => Ok(text),
+        // A file ends with a line feed, which would be kept with every revision.
+        Ok(serde_json::Value::Object(_)) => Ok(text.trim().to_owned()),
         Ok(_) => Err(Failure::usage("parameters: expected a JSON object, like {\"below_dv\":2580}")),
         Err(error) => Err(Failure::usage(format!("parameters: not JSON: {error}"))
             .with_hint("quote it for the shell, '{\"below_dv\":2580}', or put it into a file and give @FILE")),
@@ -246,7 +247,7 @@ mod tests {
     #[test]
     fn parameters_are_a_json_object_given_or_in_a_file() {
         let read = |text: &str| read_parameters(text.to_owned()).map_err(|failure| failure.message);
-        assert_eq!(read("{\"below_dv\": 2580}"), Ok("{\"below_dv\": 2580}".to_owned()));
+        assert_eq!(read("{\"below_dv\": 2580}\n"), Ok("{\"below_dv\": 2580}".to_owned()));
         assert_eq!(read("[1]"), Err("parameters: expected a JSON object, like {\"below_dv\":2580}".to_owned()));
         assert!(read("{below_dv:2580}").unwrap_err().starts_with("parameters: not JSON: "));
         assert!(read("@/nowhere/at-all.json").unwrap_err().starts_with("/nowhere/at-all.json: "));

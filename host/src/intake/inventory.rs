@@ -40,6 +40,16 @@ pub struct Row {
     pub operator: OperatorId,
 }
 
+impl Row {
+    /// The operator that the row states, or else the one that its MPAN begins with.
+    pub fn settled_operator(&self) -> OperatorId {
+        match self.operator {
+            OperatorId::UNKNOWN => self.mpxn.distributor().unwrap_or_default(),
+            stated => stated,
+        }
+    }
+}
+
 /// The rows of an inventory.
 pub struct Rows<R> {
     records: Records<R>,

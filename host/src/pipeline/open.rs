@@ -33,13 +33,10 @@ use crate::{
         shared::{Clock, Shared},
         tokens::{self, Tokens},
     },
-    plugin::{self, Sandbox, SandboxError},
+    plugin::{self, OWN_PROGRAM, Sandbox, SandboxError},
     registry::{MissingPlugin, Registry, Source, Sources},
     store::{self, Reader, Snapshot, Store},
 };
-
-/// This very program, even where its file has been replaced since it was started.
-const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// Where compiled plugins are kept, in the data folder.
 const COMPILED_FOLDER: &str = "compiled";

@@ -29,15 +29,15 @@ pub(super) enum Compiler {
     Elsewhere {
         /// Starts them.
         worker: Box<Worker>,
-        /// What they made.
-        artefacts: Artefacts,
+        /// What they made; `None` where nothing is kept.
+        artefacts: Option<Artefacts>,
     },
 }
 
 impl Compiler {
-    /// Compiles with processes of `program`, and keeps what they make in `folder`.
-    pub(super) fn elsewhere(program: &Path, folder: &Path, limits: &PluginLimits) -> io::Result<Self> {
-        let artefacts = Artefacts::open(folder, limits.compiled_bytes_max)?;
+    /// Compiles with processes of `program`, and keeps what they make in `folder`, if one is given.
+    pub(super) fn elsewhere(program: &Path, folder: Option<&Path>, limits: &PluginLimits) -> io::Result<Self> {
+        let artefacts = folder.map(|folder| Artefacts::open(folder, limits.compiled_bytes_max)).transpose()?;
         Ok(Self::Elsewhere { worker: Box::new(Worker::new(program, limits)), artefacts })
     }
 
@@ -47,16 +47,16 @@ impl Compiler {
             Self::Here => return guarded(|| Component::from_binary(engine, bytes)),
             Self::Elsewhere { worker, artefacts } => (worker, artefacts),
         };
-        let name = artefacts.name(engine, digest);
-        let kept = artefacts.read(&name).and_then(|code| load(engine, &code).ok());
-        if let Some(component) = kept {
+        let kept = artefacts.as_ref().map(|artefacts| (artefacts, artefacts.name(engine, digest)));
+        let read = kept.as_ref().and_then(|(artefacts, name)| artefacts.read(name));
+        if let Some(component) = read.and_then(|code| load(engine, &code).ok()) {
             return Ok(component);
         }
         let code = worker.compile(bytes)?;
         // The worker has no pool of memories to ask: that a component wants more than the pool gives is found here.
         let component = guarded(|| load(engine, &code))?;
         // Without it the next start compiles again; that is all.
-        if let Err(error) = artefacts.write(&name, &code) {
+        if let Some(Err(error)) = kept.map(|(artefacts, name)| artefacts.write(&name, &code)) {
             tracing::warn!(%error, "a compiled plugin could not be kept");
         }
         Ok(component)
@@ -64,7 +64,7 @@ impl Compiler {
 
     /// Removes what was made for plugins, settings or engines that are not asked for any more.
     pub(super) fn sweep(&self) {
-        if let Self::Elsewhere { artefacts, .. } = self {
+        if let Self::Elsewhere { artefacts: Some(artefacts), .. } = self {
             artefacts.sweep();
         }
     }

@@ -112,7 +112,17 @@ impl Sandbox {
             folder: folder.display().to_string(),
             error: error.to_string(),
         };
-        let compiler = Compiler::elsewhere(program, folder, limits).map_err(failed)?;
+        let compiler = Compiler::elsewhere(program, Some(folder), limits).map_err(failed)?;
+        Self::with(limits, compiler)
+    }
+
+    /// The same, but nothing is kept: for a process that ends soon.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn confined_once(limits: &PluginLimits, program: &Path) -> Result<Self, SandboxError> {
+        let compiler =
+            Compiler::elsewhere(program, None, limits).map_err(|error| SandboxError::Engine(error.to_string()))?;
         Self::with(limits, compiler)
     }
 

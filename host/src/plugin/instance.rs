@@ -151,12 +151,12 @@ impl Instance {
     }
 
     /// Fuel that the last call used.
-    pub(super) fn fuel_used(&self) -> u64 {
+    pub fn fuel_used(&self) -> u64 {
         self.granted.saturating_sub(self.store.get_fuel().unwrap_or(0))
     }
 
     /// Bytes of its linear memories.
-    pub(super) fn memory_bytes(&self) -> u64 {
+    pub fn memory_bytes(&self) -> u64 {
         self.store.data().memory_bytes as u64
     }
 

@@ -31,8 +31,9 @@ pub enum Refusal {
     },
     /// A core module where a component belongs.
     #[error(
-        "this is a core WebAssembly module, not a component: wrap it with wit-component, on the command line \
-             `wasm-tools component new plugin.wasm -o plugin.component.wasm`, and upload the result"
+        "this is a core WebAssembly module, not a component: build a rule's package with `weir plugin build`, or wrap \
+             the module with wit-component, on the command line `wasm-tools component new plugin.wasm -o \
+             plugin.component.wasm`, and take the result"
     )]
     CoreModule,
     /// Invalid, or it uses a feature that is off, or asks for more than any instance may have.

@@ -26,6 +26,9 @@ mod confined;
 
 pub use confined::compile_stdin;
 
+/// This very program, even where its file has been replaced since it was started.
+pub const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// The command that makes a `weir` such a process.
 const WORKER: &str = "compile-worker";
 

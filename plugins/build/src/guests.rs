@@ -6,6 +6,7 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -77,20 +78,30 @@ fn guest_name(package: &str) -> &str {
 }
 
 /// Compiles one package to a core module and reads it.
-///
-/// One at a time and as `cdylib` alone: rustc optimises across crates (lto) only where no rlib is asked for beside it.
 fn compile(toolchain: &Toolchain, package: &str) -> Result<Vec<u8>> {
-    let mut cargo = toolchain.cargo("rustc");
-    cargo.args(["--quiet", "--package", package, "--lib", "--crate-type", "cdylib"]);
+    let target_dir = toolchain.target_dir();
+    let mut cargo = toolchain.compile(&workspace(), "guest", &target_dir);
+    cargo.args(["--locked", "--quiet", "--package", package]);
+    run(cargo, package)?;
+    read_core(&target_dir, "guest", package)
+}
+
+/// Lets cargo compile.
+pub(crate) fn run(mut cargo: Command, package: &str) -> Result<()> {
     let status = bounded(&mut cargo, BUILD_LIMIT).with_context(|| format!("{cargo:?}"))?;
     ensure!(status.success(), "{package} does not compile: see above");
-    let file = package.replace('-', "_") + ".wasm";
-    let path = toolchain.target_dir().join(toolchain::TARGET).join("guest").join(file);
+    Ok(())
+}
+
+/// The core module that cargo made of a library.
+pub(crate) fn read_core(target_dir: &Path, profile: &str, library: &str) -> Result<Vec<u8>> {
+    let file = library.replace('-', "_") + ".wasm";
+    let path = target_dir.join(toolchain::TARGET).join(profile).join(file);
     fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Makes a component of a core module, and checks that it is a rule.
-fn wrap(core: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn wrap(core: &[u8]) -> Result<Vec<u8>> {
     let component = ComponentEncoder::default().validate(true).module(core)?.encode()?;
     let (resolve, world) = match wit_component::decode(&component)? {
         DecodedWasm::Component(resolve, world) => (resolve, world),
@@ -129,7 +140,7 @@ pub fn imported_interfaces(component: &[u8]) -> Result<Vec<String>> {
 }
 
 /// A new file is put in place in one step, so a reader sees the old one or the new one.
-fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|there| there == bytes) {
         return Ok(());
     }

@@ -41,6 +41,8 @@ const APT_LIMIT: Duration = Duration::from_secs(1200);
 pub enum Way {
     /// All, in order.
     Any,
+    /// What is there, and rustup's help; nothing is installed on the system unasked.
+    AsIs,
     /// The Rust in use, with rustup's help.
     Rustup,
     /// Debian's packages.
@@ -74,6 +76,12 @@ impl Way {
             other => bail!("WEIR_GUEST_TOOLCHAIN: expected rustup, debian or nothing, found {other:?}"),
         }
     }
+
+    /// The same, but apt is asked only where `debian` was.
+    pub fn from_environment_as_is() -> Result<Self> {
+        let way = Self::from_environment()?;
+        Ok(if way == Self::Any { Self::AsIs } else { way })
+    }
 }
 
 impl Toolchain {
@@ -86,7 +94,7 @@ impl Toolchain {
             return Ok(in_use);
         }
         // What apt installed earlier is there at once; rustup would be asked, and waited for, at every build.
-        if way == Way::Any
+        if matches!(way, Way::Any | Way::AsIs)
             && let Some(debian) = Self::debian_if_installed()
         {
             return Ok(debian);
@@ -97,7 +105,7 @@ impl Toolchain {
                 Err(error) => tried.push(error),
             }
         }
-        if way != Way::Rustup {
+        if matches!(way, Way::Any | Way::Debian) {
             match Self::debian() {
                 Ok(toolchain) => return Ok(toolchain),
                 Err(error) => tried.push(error),
@@ -108,7 +116,7 @@ impl Toolchain {
             "found no way to compile guests for {TARGET}:\n{}\n\
              Install it by one of:\n  \
              rustup target add {TARGET}\n  \
-             apt-get install {}   (Debian, as root)",
+             apt-get install {} lld   (Debian 12 or later, as root)",
             tried.join("\n"),
             DEBIAN_PACKAGES.join(" ")
         )
@@ -122,24 +130,39 @@ impl Toolchain {
 
     /// Where it keeps what it compiled, under the workspace's target directory.
     pub fn target_dir(&self) -> PathBuf {
-        workspace().join("target").join(match self {
+        self.target_dir_in(&workspace().join("target"))
+    }
+
+    /// Where it keeps what it compiled, under a target directory.
+    pub(crate) fn target_dir_in(&self, target: &Path) -> PathBuf {
+        target.join(match self {
             Self::Rustup { .. } => "guests-rustup",
             Self::Debian { .. } => "guests-debian",
         })
     }
 
-    /// Its cargo with a command, ready for more arguments.
-    pub(crate) fn cargo(&self, subcommand: &str) -> Command {
+    /// Its cargo in a folder, compiling a library with a profile to a core module. More arguments may follow.
+    pub(crate) fn compile(&self, folder: &Path, profile: &str, target_dir: &Path) -> Command {
+        let mut command = self.cargo(folder);
+        // As `cdylib` alone: rustc optimises across crates (lto) only where no rlib is asked for beside it.
+        command.args(["rustc", "--lib", "--crate-type", "cdylib", "--profile", profile, "--target", TARGET]);
+        command.arg("--target-dir").arg(target_dir);
+        if let Self::Debian { .. } = self {
+            command.args(["-Z", "build-std=std,panic_abort"]);
+        }
+        command
+    }
+
+    /// Its cargo in a folder.
+    pub(crate) fn cargo(&self, folder: &Path) -> Command {
         let mut command = match self {
             Self::Rustup { cargo, .. } => isolated(cargo),
             Self::Debian { .. } => isolated(DEBIAN_CARGO),
         };
-        command.current_dir(workspace()).arg(subcommand);
-        command.args(["--locked", "--profile", "guest", "--target", TARGET, "--target-dir"]).arg(self.target_dir());
+        command.current_dir(folder);
         match self {
             Self::Rustup { rustc, .. } => command.env("RUSTC", rustc),
             Self::Debian { linker } => command
-                .args(["-Z", "build-std=std,panic_abort"])
                 .env("RUSTC", DEBIAN_RUSTC)
                 // Compiling the standard library along is not stable; it is the very compiler the library belongs to.
                 .env("RUSTC_BOOTSTRAP", "1")
@@ -185,7 +208,7 @@ impl Toolchain {
 }
 
 /// What a program prints, or why it does not.
-fn output_of(command: &mut Command) -> Result<String> {
+pub(crate) fn output_of(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("{:?} cannot be run", command.get_program()))?;
     let failure = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{:?} failed: {}", command.get_program(), failure.trim());

@@ -44,8 +44,9 @@
 //! assert_eq!(weir::testing::run(&Low, &[alert]), [Verdict::Suppress(Reason::Low)]);
 //! ```
 //!
-//! The crate is a `cdylib` (add `rlib` to unit-test it as above); `cargo xtask plugins` makes the component. A rule
-//! sees no clock, no random number, no file: what it decides follows from the alerts, the parameters and the state.
+//! The crate is a `cdylib` (add `rlib` to unit-test it as above); `weir plugin new` makes such a crate, and
+//! `weir plugin build` makes the component of it. A rule sees no clock, no random number, no file: what it decides
+//! follows from the alerts, the parameters and the state.
 //!
 //! This crate must not know any particular rule, nor the host. Invariant: the native path and the sandboxed one run
 //! the same [`evaluate_columns`]; only how the columns arrive differs.

@@ -3,11 +3,13 @@
 //! It must not know how files are read or calls are made, only how the two are brought together.
 
 use std::{
+    io::BufRead,
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use clap::ValueEnum;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use weir_proto::v1;
 
@@ -53,8 +55,12 @@ pub(in crate::cli) struct Args {
     reconnect_s: u64,
 }
 
+/// The alerts of a file as it is read.
+pub(in crate::cli) type AlertFile = Alerts<Box<dyn BufRead + Send>>;
+
+/// How alerts are written in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(in crate::cli) enum Format {
     /// Rows of a CSV file.
     Csv,
     /// GBCS messages in hex, one a line.
@@ -73,13 +79,8 @@ struct Sent {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let format = format(&args)?;
-    let Input { reader: bytes, progress } = input::open(&args.file)?;
+    let (alerts, progress) = open(&args.file, args.format)?;
     let bad_file = |error| Failure::usage(format!("{}: {error}", args.file.display()));
-    let alerts = match format {
-        Format::Csv => Alerts::Csv(csv::Alerts::new(bytes).map_err(bad_file)?),
-        Format::GbcsHex => Alerts::GbcsHex(gbcs_hex::Alerts::new(bytes)),
-    };
     let (producer_id, last_sequence) = producer(session, args.producer).await?;
     let (batches, reading) = reader::start(alerts, args.batch.into(), progress.clone());
     let rejections = Notices::new("alerts that were rejected", progress.clone());
@@ -114,9 +115,21 @@ fn verdict(path: &Path, unreadable: u64, rejected: u64) -> Result<(), Failure> {
     .with_hint("everything else was taken; `weir count --by rejection` has them by reason"))
 }
 
-fn format(args: &Args) -> Result<Format, Failure> {
-    let extension = args.file.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
-    match (args.format, extension.as_deref()) {
+/// A file of alerts, and how far it has been read.
+pub(in crate::cli) fn open(file: &Path, format: Option<Format>) -> Result<(AlertFile, ProgressBar), Failure> {
+    let format = settle(file, format)?;
+    let Input { reader: bytes, progress } = input::open(file)?;
+    let bad_file = |error| Failure::usage(format!("{}: {error}", file.display()));
+    let alerts = match format {
+        Format::Csv => Alerts::Csv(csv::Alerts::new(bytes).map_err(bad_file)?),
+        Format::GbcsHex => Alerts::GbcsHex(gbcs_hex::Alerts::new(bytes)),
+    };
+    Ok((alerts, progress))
+}
+
+fn settle(file: &Path, format: Option<Format>) -> Result<Format, Failure> {
+    let extension = file.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    match (format, extension.as_deref()) {
         (Some(format), _) => Ok(format),
         (None, Some("csv")) => Ok(Format::Csv),
         (None, Some("hex")) => Ok(Format::GbcsHex),
