@@ -7,10 +7,10 @@ use std::{collections::BTreeMap, fs, time::Duration};
 use anyhow::{Context, Result, ensure};
 use tonic::transport::{Channel, Endpoint};
 use weir_proto::v1::{
-    CountRow, Device, Grouping, PutDevicesRequest, PutDevicesResponse, QueryCountsRequest, SetRuleRequest,
-    UploadPluginRequest, alert_service_client::AlertServiceClient, count_service_client::CountServiceClient,
-    device_service_client::DeviceServiceClient, plugin_service_client::PluginServiceClient,
-    rule_service_client::RuleServiceClient,
+    CountRow, Device, Grouping, ListRulesRequest, PutDevicesRequest, PutDevicesResponse, QueryCountsRequest, Rule,
+    SetRuleRequest, UploadPluginRequest, UploadPluginResponse, alert_service_client::AlertServiceClient,
+    count_service_client::CountServiceClient, device_service_client::DeviceServiceClient,
+    plugin_service_client::PluginServiceClient, rule_service_client::RuleServiceClient,
 };
 
 use crate::{
@@ -68,18 +68,35 @@ impl Client {
         let mut pushed = Vec::new();
         for (name, path) in STOCK_PLUGINS {
             let component = fs::read(path).with_context(|| format!("cannot read {path}"))?;
-            let chunks: Vec<_> = component
-                .chunks(CHUNK_BYTES)
-                .map(|chunk| UploadPluginRequest { chunk: chunk.to_vec(), signature: Vec::new() })
-                .collect();
-            let mut plugins = PluginServiceClient::new(self.channel.clone());
-            let uploaded = plugins.upload_plugin(tokio_stream::iter(chunks)).await;
-            let answer = uploaded.with_context(|| format!("plugin {name} was refused"))?.into_inner();
+            let answer = self.upload(&component).await.with_context(|| format!("plugin {name} was refused"))?;
             let plugin = answer.plugin.with_context(|| format!("the answer to plugin {name} names none"))?;
             let (digest, size_bytes) = (plugin.digest, plugin.size_bytes);
             pushed.push(Pushed { name, digest, size_bytes, compile: Duration::from_micros(answer.compile_us) });
         }
         Ok(pushed)
+    }
+
+    /// Uploads a component.
+    pub async fn upload(&self, component: &[u8]) -> Result<UploadPluginResponse> {
+        let chunks: Vec<_> = component
+            .chunks(CHUNK_BYTES)
+            .map(|chunk| UploadPluginRequest { chunk: chunk.to_vec(), signature: Vec::new() })
+            .collect();
+        let mut plugins = PluginServiceClient::new(self.channel.clone());
+        Ok(plugins.upload_plugin(tokio_stream::iter(chunks)).await?.into_inner())
+    }
+
+    /// Sets a rule.
+    pub async fn set_rule(&self, request: SetRuleRequest) -> Result<()> {
+        let name = request.name.clone();
+        let set = RuleServiceClient::new(self.channel.clone()).set_rule(request).await;
+        set.map(drop).with_context(|| format!("rule {name} was refused"))
+    }
+
+    /// The rules as they stand.
+    pub async fn rules(&self) -> Result<Vec<Rule>> {
+        let answer = RuleServiceClient::new(self.channel.clone()).list_rules(ListRulesRequest {}).await;
+        Ok(answer.context("cannot list the rules")?.into_inner().rules)
     }
 
     /// Sets rules, in the order they are to judge, to the very plugins that were pushed.
@@ -94,8 +111,7 @@ impl Client {
                 position,
                 ..SetRuleRequest::default()
             };
-            let set = RuleServiceClient::new(self.channel.clone()).set_rule(request).await;
-            set.with_context(|| format!("rule {} was refused", rule.name))?;
+            self.set_rule(request).await?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod attack;
 pub mod books;
 pub mod client;
 pub mod generator;

@@ -74,6 +74,11 @@ impl Sent {
     }
 }
 
+/// An empty histogram of latencies, in microseconds.
+pub fn latencies() -> Result<Histogram<u64>> {
+    Histogram::new_with_bounds(1, LATENCY_US_MAX, LATENCY_DIGITS).context("no histogram")
+}
+
 /// Sends the rest of a day and hands the day back with its expectation. `on_ack` is told of every batch's alerts.
 pub async fn send(client: &Client, day: Day, sending: &Sending, mut on_ack: impl FnMut(u64)) -> Result<(Day, Sent)> {
     ensure!(sending.batch_alerts > 0, "batch: a batch needs an alert");
@@ -89,12 +94,7 @@ pub async fn send(client: &Client, day: Day, sending: &Sending, mut on_ack: impl
     let started = Instant::now();
     let feeder = task::spawn(feed(batches, request, stamp, sending.clone(), started));
 
-    let mut sent = Sent {
-        alerts: 0,
-        elapsed: Duration::ZERO,
-        latency_us: Histogram::new_with_bounds(1, LATENCY_US_MAX, LATENCY_DIGITS).context("no histogram")?,
-        ends: [0; 4],
-    };
+    let mut sent = Sent { alerts: 0, elapsed: Duration::ZERO, latency_us: latencies()?, ends: [0; 4] };
     let answers = client.alerts().stream_alerts(ReceiverStream::new(requests)).await;
     let mut answers = answers.context("the stream of alerts was refused")?.into_inner();
     while let Some(answer) = answers.message().await.context("the stream of alerts broke")? {

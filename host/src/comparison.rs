@@ -197,7 +197,7 @@ impl<'a> Comparing<'a> {
     fn not_shown(&mut self, faults: &[&Fault], row: u32) {
         let fault = faults.iter().find(|f| row >= f.first_row && row - f.first_row < f.row_count);
         *match fault.map(|fault| fault.kind) {
-            Some(FaultKind::Shed) => &mut self.found.shed,
+            Some(FaultKind::Shed | FaultKind::OverShare) => &mut self.found.shed,
             Some(_) => &mut self.found.failed,
             None => &mut self.found.held_before,
         } += 1;

@@ -12,11 +12,13 @@ use crate::domain::{AlertCode, Digest, OperatorId};
 mod defaults;
 mod limits;
 mod load;
+mod operator;
 #[cfg(test)]
 mod tests;
 
 pub use limits::{Limit, limits};
 pub use load::{ConfigError, Overrides};
+pub use operator::OperatorLimits;
 
 /// Everything a host is told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,10 +69,6 @@ pub struct AccessLimits {
     pub tokens_max: usize,
     /// Denied calls that are noted in the audit log in one minute; more are counted. Default: 60; 1 to 10,000.
     pub denials_per_minute_max: u32,
-    /// Plugins of one operator. Default: 32; 1 to 10,000.
-    pub operator_plugins_max: usize,
-    /// Rules of one operator. Default: 8; 1 to 1,000.
-    pub operator_rules_max: usize,
 }
 
 /// A key that plugins may be signed with.
@@ -192,6 +190,8 @@ pub struct PluginLimits {
     pub quarantine_ms_max: u64,
     /// Shadow rules are not called while more batches than these wait to be judged. Default: 16; 0 to 4,096.
     pub shadow_batches_waiting_max: usize,
+    /// What each operator may take up of that.
+    pub operator: OperatorLimits,
 }
 
 /// What the store may take up.

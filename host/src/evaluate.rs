@@ -8,12 +8,14 @@ mod chain;
 mod judge;
 mod poison;
 mod replay;
+mod shares;
 mod slots;
 mod state;
 
 pub use chain::{Chain, ChainRule, CodeSet, Filter};
 pub use judge::{Called, Judged, Judgement, judge};
 pub use replay::{Divergence, Replay, count_devices};
+pub use shares::{Shares, Times};
 pub use slots::Slots;
 pub use state::{PAGE_DEVICES, State};
 

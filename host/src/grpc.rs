@@ -103,7 +103,7 @@ fn router(handle: &Handle, config: &Config, stopping: &watch::Receiver<bool>) ->
     let bytes_max = config.intake.message_bytes_max;
     let door = gate::Door::new(handle.clone());
     let alerts = alerts::Alerts::new(door.clone(), config.intake.clone(), stopping.clone());
-    let plugins = plugins::Plugins::new(door.clone(), config.plugins.upload_bytes_max);
+    let plugins = plugins::Plugins::new(door.clone());
     let rules = rules::Rules::new(door.clone());
     let devices = devices::Devices::new(door.clone(), config.intake.put_devices_max);
     let counts = counts::Counts::new(door.clone(), bytes_max);

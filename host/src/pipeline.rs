@@ -22,8 +22,9 @@ mod supervise;
 mod tokens;
 
 pub use handle::{
-    Batch, DeviceRequest, DeviceView, DevicesPut, Handle, NewToken, Promotion, Refusal, RuleRequest, Status,
+    Allowed, Batch, DeviceRequest, DeviceView, DevicesPut, Handle, NewToken, PluginView, Promotion, Refusal,
+    RuleRequest, Status,
 };
-pub use open::{Opener, Parts, StartError, acks_kept};
+pub use open::{Opener, Parts, StartError, acks_kept, system_times};
 pub use shared::Clock;
 pub use supervise::{Runner, start, start_with};

@@ -32,7 +32,7 @@ mod tests;
 
 pub use engine::{Sandbox, SandboxError};
 pub use golden::Report;
-pub use instance::{Instance, Plugin};
+pub use instance::{Instance, Needs, Plugin};
 pub use refusal::{CheckError, Refusal};
 pub use schema::Mismatch;
 pub use signature::{SIGNATURE_BYTES, Signers};

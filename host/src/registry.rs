@@ -12,6 +12,7 @@ use std::{
 use crate::{
     domain::{
         Digest, Guard, Judge, Millis, Mode, OperatorId, PluginInfo, Position, Revision, Rule, RuleRevision, Scope,
+        owner_of_rule,
     },
     evaluate::{Chain, ChainRule, CodeSet, Filter},
     plugin::Plugin,
@@ -42,6 +43,8 @@ pub struct RuleView {
     pub fault_count: u64,
     /// The last failure.
     pub last_fault: String,
+    /// Alerts that passed it since the host started because there was no time to call it.
+    pub passed_over: u64,
 }
 
 /// A change to a rule, as its users see it.
@@ -87,9 +90,9 @@ impl Source {
         }
     }
 
-    fn judge(&self, parameters: &str) -> Judge {
+    fn judge(&self, parameters: &str, owner: OperatorId) -> Judge {
         match self {
-            Self::Component(plugin) => plugin.judge(parameters),
+            Self::Component(plugin) => plugin.judge(parameters, owner),
             Self::Native(_, make) => make(parameters),
         }
     }
@@ -272,13 +275,15 @@ fn chain_rule(standing: Standing<'_>, sources: &Sources) -> Result<ChainRule, Mi
     let source =
         sources.get(&rule.plugin).ok_or_else(|| MissingPlugin { rule: revision.name.clone(), digest: rule.plugin })?;
     let info = source.info();
+    let owner = owner_of_rule(&revision.name).unwrap_or(OperatorId::UNKNOWN);
     Ok(ChainRule {
         revision: revision.revision,
-        judge: source.judge(&rule.parameters),
+        judge: source.judge(&rule.parameters, owner),
         reasons: u8::try_from(info.reasons.len()).unwrap_or(u8::MAX),
         filter: Filter::new(&rule.scope),
         reads: info.reads,
         shadow: rule.mode == Mode::Shadow,
+        owner,
         namespace: (info.state_words > 0).then_some((rule.namespace, info.state_key, info.state_words)),
     })
 }

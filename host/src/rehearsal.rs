@@ -256,6 +256,7 @@ impl Pass {
             obeyed: None,
             search: &|_| true,
             sheds: false,
+            shares: None,
         };
         let judged = judge(&mut self.state, chain, judgement);
         let calls = meter.take();

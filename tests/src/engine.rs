@@ -14,6 +14,7 @@ use weir_host::{
     listing::AlertQuery,
     pipeline::{
         Batch, Clock, DeviceRequest, Handle, Parts, Refusal, RuleRequest, Runner, StartError, acks_kept, start_with,
+        system_times,
     },
     plugin::Sandbox,
     registry::Source,
@@ -45,6 +46,7 @@ pub fn start_at(disk: &Disk, config: Config, clock: Clock) -> Result<(Handle, Ru
     let (limits, kept) = (config.store.clone(), acks_kept(&config));
     start_with(Parts {
         clock,
+        times: system_times(),
         open: Box::new(move || Store::with_backend(disk.clone(), &limits, kept)),
         folder: None,
         sandbox: Sandbox::new(&config.plugins)?,

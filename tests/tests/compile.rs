@@ -5,6 +5,7 @@ use std::{fmt::Write, fs, path::Path, thread, time::Duration};
 
 use weir_host::{
     config::PluginLimits,
+    domain::OperatorId,
     plugin::{Refusal, Sandbox},
 };
 use weir_tests::host::Host;
@@ -44,8 +45,8 @@ fn a_worker_makes_what_this_process_would() {
     let there = confined(&limits, BINARY, folder.path()).load(&threshold(), 7).unwrap();
     assert_eq!(there.info(), here.info());
     let parameters = r#"{"codes":["8F40"],"below_dv":2580}"#;
-    assert_eq!(there.check(parameters), Ok(()));
-    assert_eq!(there.check("{}"), here.check("{}"));
+    assert_eq!(there.check(parameters, OperatorId::UNKNOWN), Ok(()));
+    assert_eq!(there.check("{}", OperatorId::UNKNOWN), here.check("{}", OperatorId::UNKNOWN));
 }
 
 #[test]

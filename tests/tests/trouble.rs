@@ -10,7 +10,7 @@ use std::{
 
 use weir_host::{
     domain::{Columns, Eui64, Judge, Metering, Mode, Outcome, Revision},
-    pipeline::{Batch, Handle, Parts, Refusal, Status, acks_kept, start_with},
+    pipeline::{Batch, Handle, Parts, Refusal, Status, acks_kept, start_with, system_times},
     plugin::Sandbox,
     registry::Source,
     store::Store,
@@ -242,6 +242,7 @@ fn a_rule_that_does_not_do_again_what_it_did_is_named_and_set_aside_at_start() {
         natives[1] = Source::Native(info, Arc::new(move |_| impure(Arc::clone(&calls))));
         start_with(Parts {
             clock: Arc::new(|| NOW_MS),
+            times: system_times(),
             open: Box::new(move || Store::with_backend(disk.clone(), &limits, kept)),
             folder: None,
             sandbox: Sandbox::new(&config.plugins)?,

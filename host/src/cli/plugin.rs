@@ -111,7 +111,12 @@ async fn show(session: &Session, plugin: String) -> Result<(), Failure> {
     let answer = client(session).await?.get_plugin(v1::GetPluginRequest { plugin }).await;
     let v1::GetPluginResponse { plugin, report } = answer.map_err(|status| session.failed(&status))?.into_inner();
     let shown = plugin::Shown { plugin: present(plugin)?, report: report.map(plugin::Report::from) };
-    session.show(&shown, plugin::facts)
+    session.show(&shown, plugin::facts)?;
+    match &shown.report {
+        // In JSON they are part of what was shown.
+        Some(report) if !session.json => session.list(&report.limits, plugin::limits),
+        _ => Ok(()),
+    }
 }
 
 fn present(plugin: Option<v1::Plugin>) -> Result<plugin::Plugin, Failure> {

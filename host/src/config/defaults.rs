@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use super::{AccessLimits, Config, GroupLimits, IntakeLimits, PluginLimits, StoreLimits};
+use super::{AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, StoreLimits};
 
 /// Supply outages restored (all phases), supply interrupted, and tamper.
 const PROTECTED_CODES: [&str; 19] = [
@@ -89,6 +89,7 @@ impl Default for PluginLimits {
             quarantine_ms_min: 60_000,
             quarantine_ms_max: 86_400_000,
             shadow_batches_waiting_max: 16,
+            operator: OperatorLimits::default(),
         }
     }
 }
@@ -107,6 +108,6 @@ impl Default for StoreLimits {
 
 impl Default for AccessLimits {
     fn default() -> Self {
-        Self { tokens_max: 1_000, denials_per_minute_max: 60, operator_plugins_max: 32, operator_rules_max: 8 }
+        Self { tokens_max: 1_000, denials_per_minute_max: 60 }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{fmt, ops::RangeInclusive};
 
-use super::{AccessLimits, Config, GroupLimits, IntakeLimits, PluginLimits, StoreLimits};
+use super::{AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, StoreLimits};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -60,8 +60,15 @@ pub fn limits(config: &Config) -> Vec<Limit> {
         store,
         access,
     } = config;
-    [intake_limits(intake), group_limits(group), plugin_limits(plugins), store_limits(store), access_limits(access)]
-        .concat()
+    [
+        intake_limits(intake),
+        group_limits(group),
+        plugin_limits(plugins),
+        operator_limits(&plugins.operator),
+        store_limits(store),
+        access_limits(access),
+    ]
+    .concat()
 }
 
 fn limit(name: &'static str, value: u64, allowed: RangeInclusive<u64>, unit: &'static str) -> Limit {
@@ -137,6 +144,7 @@ fn plugin_limits(limits: &PluginLimits) -> Vec<Limit> {
         quarantine_ms_min,
         quarantine_ms_max,
         shadow_batches_waiting_max,
+        operator: _,
     } = limits.clone();
     vec![
         limit("plugins.upload_bytes_max", upload_bytes_max as u64, KIB..=256 * MIB, "bytes"),
@@ -165,6 +173,37 @@ fn plugin_limits(limits: &PluginLimits) -> Vec<Limit> {
     ]
 }
 
+fn operator_limits(limits: &OperatorLimits) -> Vec<Limit> {
+    let OperatorLimits {
+        plugins_max,
+        rules_max,
+        upload_bytes_max,
+        memory_bytes_max,
+        table_entries_max,
+        fuel_per_call,
+        fuel_per_alert,
+        deadline_ms,
+        call_us_max,
+        time_percent_max,
+        parameters_bytes_max,
+        state_words_max,
+    } = limits.clone();
+    vec![
+        limit("plugins.operator.plugins_max", plugins_max as u64, 1..=10_000, "plugins"),
+        limit("plugins.operator.rules_max", rules_max as u64, 1..=1_000, "rules"),
+        limit("plugins.operator.upload_bytes_max", upload_bytes_max as u64, KIB..=256 * MIB, "bytes"),
+        limit("plugins.operator.memory_bytes_max", memory_bytes_max as u64, MIB..=GIB, "bytes"),
+        limit("plugins.operator.table_entries_max", table_entries_max as u64, 1..=10_000_000, "entries"),
+        limit("plugins.operator.fuel_per_call", fuel_per_call, 1..=1_000_000_000_000, "units of fuel"),
+        limit("plugins.operator.fuel_per_alert", fuel_per_alert, 1..=1_000_000_000, "units of fuel"),
+        limit("plugins.operator.deadline_ms", deadline_ms, 10..=60_000, "milliseconds"),
+        limit("plugins.operator.call_us_max", call_us_max, 100..=60_000_000, "microseconds"),
+        limit("plugins.operator.time_percent_max", time_percent_max.into(), 1..=100, "percent"),
+        limit("plugins.operator.parameters_bytes_max", parameters_bytes_max as u64, 2..=MIB, "bytes"),
+        limit("plugins.operator.state_words_max", state_words_max.into(), 0..=256, "64-bit words"),
+    ]
+}
+
 fn store_limits(limits: &StoreLimits) -> Vec<Limit> {
     let StoreLimits { cache_bytes_max, recovery_rows_max, retention_days_max, log_bytes_max, free_bytes_min } =
         limits.clone();
@@ -178,11 +217,9 @@ fn store_limits(limits: &StoreLimits) -> Vec<Limit> {
 }
 
 fn access_limits(limits: &AccessLimits) -> Vec<Limit> {
-    let AccessLimits { tokens_max, denials_per_minute_max, operator_plugins_max, operator_rules_max } = limits.clone();
+    let AccessLimits { tokens_max, denials_per_minute_max } = limits.clone();
     vec![
         limit("access.tokens_max", tokens_max as u64, 1..=100_000, "tokens"),
         limit("access.denials_per_minute_max", denials_per_minute_max.into(), 1..=10_000, "calls"),
-        limit("access.operator_plugins_max", operator_plugins_max as u64, 1..=10_000, "plugins"),
-        limit("access.operator_rules_max", operator_rules_max as u64, 1..=1_000, "rules"),
     ]
 }

@@ -18,12 +18,17 @@ fn refusal(toml: &str, variables: &[(&str, &str)]) -> String {
 
 /// The key and value of every number in a configuration, as its file would have them.
 fn numbers(config: &Config) -> Vec<(String, u64)> {
-    let serde_json::Value::Object(tree) = serde_json::to_value(config).unwrap() else { panic!("no object") };
-    let sections = tree.iter().filter_map(|(section, value)| Some((section, value.as_object()?)));
-    sections
-        .flat_map(|(section, keys)| keys.iter().map(move |(key, value)| (format!("{section}.{key}"), value)))
-        .map(|(key, value)| (key, value.as_u64().unwrap()))
-        .collect()
+    let mut numbers = Vec::new();
+    collect(&serde_json::to_value(config).unwrap(), "", &mut numbers);
+    numbers
+}
+
+fn collect(value: &serde_json::Value, path: &str, numbers: &mut Vec<(String, u64)>) {
+    for (key, value) in value.as_object().into_iter().flatten() {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        numbers.extend(value.as_u64().map(|number| (path.clone(), number)));
+        collect(value, &path, numbers);
+    }
 }
 
 /// The default configuration with one number changed, unvalidated.

@@ -336,11 +336,13 @@ pub enum FaultKind {
     StateFull = 7,
     /// A shadow rule was not called: more alerts waited than it may hold up. No fault of the rule.
     Shed = 8,
+    /// It was not called: its operator's rules have used up their share of the time.
+    OverShare = 9,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Trap,
         Self::OutOfFuel,
         Self::Deadline,
@@ -349,11 +351,17 @@ impl FaultKind {
         Self::Refused,
         Self::StateFull,
         Self::Shed,
+        Self::OverShare,
     ];
 
     /// Whether a call of the rule failed, and not the host decided that it has no place for it.
     pub fn is_of_a_call(self) -> bool {
-        !matches!(self, Self::StateFull | Self::Shed)
+        !matches!(self, Self::StateFull | Self::Shed | Self::OverShare)
+    }
+
+    /// Whether the rule was not called because there was no time for it.
+    pub fn is_for_want_of_time(self) -> bool {
+        matches!(self, Self::Shed | Self::OverShare)
     }
 
     /// From its number on disk.
@@ -372,6 +380,7 @@ impl FaultKind {
             Self::Refused => "refused",
             Self::StateFull => "state-full",
             Self::Shed => "shed",
+            Self::OverShare => "over-share",
         }
     }
 }

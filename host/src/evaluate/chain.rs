@@ -2,7 +2,7 @@
 //!
 //! It must not know names, parameters or plugins. Invariant: rules stand in the order they judge.
 
-use crate::domain::{AlertCode, ColumnSet, Flags, Judge, ModelId, Revision, Rows, Scope, StateKey};
+use crate::domain::{AlertCode, ColumnSet, Flags, Judge, ModelId, OperatorId, Revision, Rows, Scope, StateKey};
 
 /// A set of alert codes, tested with one look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,8 @@ pub struct ChainRule {
     pub reads: ColumnSet,
     /// Whether what it says is only written down.
     pub shadow: bool,
+    /// The operator whose rule it is; the unknown one for the host's own.
+    pub owner: OperatorId,
     /// Whose state it goes on with, what an entry belongs to and its words; `None` for a rule without state.
     pub namespace: Option<(Revision, StateKey, u32)>,
 }

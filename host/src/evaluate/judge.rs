@@ -7,10 +7,10 @@ use std::{borrow::Cow, ops::Range};
 
 use crate::{
     domain::{
-        Column, ColumnSet, Columns, DeviceNo, End, Fault, FaultKind, Group, Mark, Metering, Outcome, Poison, Revision,
-        Rows, RuleFault, Shadow, StateKey,
+        Column, ColumnSet, Columns, DeviceNo, End, Fault, FaultKind, Group, Mark, Metering, OperatorId, Outcome,
+        Poison, Revision, Rows, RuleFault, Shadow, StateKey,
     },
-    evaluate::{Chain, ChainRule, Slots, State, poison},
+    evaluate::{Chain, ChainRule, Shares, Slots, State, poison, shares::TURN_ALERTS},
 };
 
 /// What was decided of a group.
@@ -24,7 +24,7 @@ pub struct Judged {
     pub withheld: Vec<u32>,
     /// What rules failed on, by rule and row.
     pub faults: Vec<Fault>,
-    /// Rules that were called, and how it went.
+    /// Rules that were called or had to be, and how it went.
     pub called: Vec<Called>,
     /// What shadow rules said.
     pub shadows: Vec<Shadow>,
@@ -45,6 +45,14 @@ pub struct Called {
     pub suppressed: u32,
     /// Of those, what it would have suppressed if their code were not protected.
     pub overruled: u32,
+    /// Alerts that it was not shown because there was no time to call it.
+    pub passed_over: u32,
+}
+
+impl Called {
+    fn new(rule: Revision) -> Self {
+        Self { rule, failed: false, shown: 0, suppressed: 0, overruled: 0, passed_over: 0 }
+    }
 }
 
 /// What to judge, and how.
@@ -66,6 +74,8 @@ pub struct Judgement<'a> {
     pub sheds: bool,
     /// Whether to search, should a rule fail, for the alert that does it.
     pub search: &'a dyn Fn(Revision) -> bool,
+    /// How long the rules of operators may judge. `None` where nobody waits: then they have all the time they want.
+    pub shares: Option<&'a Shares>,
 }
 
 /// Judges a group and folds it into the state of the rules.
@@ -135,12 +145,56 @@ impl<'a> Work<'a> {
         if shed {
             let rows = 0..self.judgement.rows.len() as u32;
             self.fault(rule.revision, FaultKind::Shed, rows, String::new());
+            let passed_over = self.visible(rule).len() as u32;
+            self.called.push(Called { passed_over, ..Called::new(rule.revision) });
         }
         shed
     }
 
+    /// Calls a rule for what it may see: the host's own once, an operator's in turns.
     fn apply(&mut self, rule: &ChainRule, chain: &Chain, mut slots: Option<&mut Slots>) {
-        let mut seen = self.visible(rule);
+        let seen = self.visible(rule);
+        let mut called = Called::new(rule.revision);
+        let mut left = seen.len();
+        let turn_alerts = if self.shares_of(rule).is_some() { TURN_ALERTS } else { usize::MAX };
+        for (at, turn) in seen.chunks(turn_alerts).enumerate() {
+            let has_time = self.shares_of(rule).is_none_or(|shares| shares.has_left((rule.owner, rule.shadow)));
+            let passed = match has_time {
+                true => self.turn(rule, chain, turn.to_vec(), slots.as_deref_mut(), &mut called),
+                false => Err(RuleFault::new(FaultKind::OverShare, "")),
+            };
+            if let Err(RuleFault { kind, detail }) = passed {
+                called.passed_over = if has_time { 0 } else { left as u32 };
+                // What it failed on passes, and what comes after.
+                let first = if at == 0 { 0 } else { turn[0] };
+                self.fault(rule.revision, kind, first..self.judgement.rows.len() as u32, detail);
+                break;
+            }
+            left -= turn.len();
+        }
+        if called.shown > 0 || called.passed_over > 0 {
+            self.called.push(called);
+        }
+        if called.suppressed > 0 {
+            let decided = &self.decided;
+            self.open.retain(|row| decided[*row as usize].end != End::Suppressed);
+        }
+    }
+
+    /// What a rule has to share the time by, if it has to.
+    fn shares_of(&self, rule: &ChainRule) -> Option<&'a Shares> {
+        self.judgement.shares.filter(|_| rule.owner != OperatorId::UNKNOWN)
+    }
+
+    /// One call of a rule, and what comes of it.
+    fn turn(
+        &mut self,
+        rule: &ChainRule,
+        chain: &Chain,
+        mut seen: Vec<u32>,
+        mut slots: Option<&mut Slots>,
+        called: &mut Called,
+    ) -> Result<(), RuleFault> {
         let mut locals = Vec::new();
         let mut table = Vec::new();
         if let (Some(slots), Some((_, key, _))) = (slots.as_deref_mut(), rule.namespace) {
@@ -148,8 +202,9 @@ impl<'a> Work<'a> {
             slots.gather(&mut table);
         }
         if seen.is_empty() {
-            return;
+            return Ok(());
         }
+        called.shown += seen.len() as u32;
         match self.call(rule, &seen, &locals, &table) {
             Ok(outcome) => {
                 if let Some(slots) = slots {
@@ -158,25 +213,25 @@ impl<'a> Work<'a> {
                 if rule.shadow {
                     self.write_down(rule, &seen, &outcome);
                 } else {
-                    self.decide(rule, chain, &seen, &outcome);
+                    self.decide(rule, chain, &seen, &outcome, called);
                 }
+                Ok(())
             }
             Err(fault) => {
-                let shown = seen.len() as u32;
-                self.called.push(Called { rule: rule.revision, failed: true, shown, suppressed: 0, overruled: 0 });
+                called.failed = true;
                 self.search(rule, fault.kind, &seen, &locals, &table);
                 if let Some(slots) = slots {
                     slots.roll_back();
                 }
-                let rows = 0..self.judgement.rows.len() as u32;
-                self.fault(rule.revision, fault.kind, rows, fault.detail);
+                Err(fault)
             }
         }
     }
 
     /// Names the alert that alone makes a rule fail. Not after a deadline: each call could take as long again.
     fn search(&mut self, rule: &ChainRule, kind: FaultKind, seen: &[u32], locals: &[u32], table: &[u64]) {
-        if kind == FaultKind::Deadline || !(self.judgement.search)(rule.revision) {
+        let has_time = || self.shares_of(rule).is_none_or(|shares| shares.may_search((rule.owner, rule.shadow)));
+        if kind == FaultKind::Deadline || !(self.judgement.search)(rule.revision) || !has_time() {
             return;
         }
         let locals = |part: &Range<usize>| locals.get(part.clone()).unwrap_or_default();
@@ -255,25 +310,28 @@ impl<'a> Work<'a> {
             operator: &view.asked(Column::Operator, &rows.operator),
             model: &view.asked(Column::Model, &rows.model),
         };
-        let outcome = (rule.judge)(&columns, table, self.judgement.metering)?;
-        outcome.checked(seen.len(), table.len(), usize::from(rule.reasons))
+        let call = || (rule.judge)(&columns, table, self.judgement.metering);
+        let outcome = match self.shares_of(rule) {
+            Some(shares) => shares.charge((rule.owner, rule.shadow), call),
+            None => call(),
+        };
+        outcome?.checked(seen.len(), table.len(), usize::from(rule.reasons))
     }
 
     /// Writes down what a shadow rule said of the rows it saw; nothing comes of it.
     fn write_down(&mut self, rule: &ChainRule, seen: &[u32], outcome: &Outcome) {
-        let mut shadow = Shadow::new(rule.revision, self.judgement.rows.len());
-        for (row, verdict) in seen.iter().zip(&outcome.verdict) {
-            shadow.note(*row as usize, *verdict);
+        if self.shadows.last().is_none_or(|shadow| shadow.rule != rule.revision) {
+            self.shadows.push(Shadow::new(rule.revision, self.judgement.rows.len()));
         }
-        self.shadows.push(shadow);
-        let shown = seen.len() as u32;
-        self.called.push(Called { rule: rule.revision, failed: false, shown, suppressed: 0, overruled: 0 });
+        if let Some(shadow) = self.shadows.last_mut() {
+            for (row, verdict) in seen.iter().zip(&outcome.verdict) {
+                shadow.note(*row as usize, *verdict);
+            }
+        }
     }
 
     /// Makes what a rule said of the rows it saw what becomes of them.
-    fn decide(&mut self, rule: &ChainRule, chain: &Chain, seen: &[u32], outcome: &Outcome) {
-        let shown = seen.len() as u32;
-        let mut called = Called { rule: rule.revision, failed: false, shown, suppressed: 0, overruled: 0 };
+    fn decide(&mut self, rule: &ChainRule, chain: &Chain, seen: &[u32], outcome: &Outcome, called: &mut Called) {
         for (row, reason) in seen.iter().zip(&outcome.verdict).filter(|(_, verdict)| **verdict != 0) {
             let row = *row as usize;
             let protected = chain.protected.contains(self.judgement.rows.code[row]);
@@ -290,11 +348,6 @@ impl<'a> Work<'a> {
                 let sum = &mut self.withheld[*row as usize];
                 *sum = sum.saturating_add(*withheld);
             }
-        }
-        self.called.push(called);
-        if called.suppressed > 0 {
-            let decided = &self.decided;
-            self.open.retain(|row| decided[*row as usize].end != End::Suppressed);
         }
     }
 

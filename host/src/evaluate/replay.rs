@@ -57,6 +57,7 @@ impl Replay {
             obeyed: (!self.obeyed.is_empty()).then_some((&self.obeyed, group)),
             sheds: false,
             search: &|_| false,
+            shares: None,
         };
         let judged = judge(&mut self.state, chain, judgement);
         self.check_shadows(group, &judged.shadows, wanted())?;

@@ -1,9 +1,16 @@
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use super::*;
+use crate::config::OperatorLimits;
 use crate::domain::{
-    AlertCode, Column, ColumnSet, Columns, End, Fault, FaultKind, Generation, Group, Judge, Mark, Metering, Outcome,
-    Position, Revision, Rows, RuleFault, Scope, StateKey,
+    AlertCode, Column, ColumnSet, Columns, End, Fault, FaultKind, Generation, Group, Judge, Mark, Metering, OperatorId,
+    Outcome, Poison, Position, Revision, Rows, RuleFault, Scope, StateKey,
 };
 
 /// Suppresses a code, whatever it carries.
@@ -42,6 +49,7 @@ fn rule(revision: u32, judge: Judge) -> ChainRule {
         filter,
         reads: ColumnSet::ALL,
         shadow: false,
+        owner: OperatorId::UNKNOWN,
         namespace: None,
     }
 }
@@ -74,6 +82,10 @@ fn rows(alerts: &[(u32, u16)]) -> Rows {
 }
 
 fn run(state: &mut State, chain: &Chain, rows: &Rows, recorded: &[Fault]) -> Judged {
+    run_within(state, chain, rows, recorded, None)
+}
+
+fn run_within(state: &mut State, chain: &Chain, rows: &Rows, recorded: &[Fault], shares: Option<&Shares>) -> Judged {
     for rule in &chain.rules {
         if let Some((namespace, key, words)) = rule.namespace {
             state.slots_mut(namespace, key, words);
@@ -89,6 +101,7 @@ fn run(state: &mut State, chain: &Chain, rows: &Rows, recorded: &[Fault]) -> Jud
         obeyed: None,
         sheds: false,
         search: &|_| true,
+        shares,
     };
     judge(state, chain, judgement)
 }
@@ -331,4 +344,84 @@ fn each_page_has_its_turn_within_the_rows_allowed() {
     let written: usize = (0..100).map(|_| state.slice(100, 10_000, Position(1)).len()).sum();
     assert_eq!(written, 10);
     assert_eq!(state.oldest_dirty(Position(77)), Position(77));
+}
+
+/// Shares of 5 % with clocks that advance by so many microseconds whenever they are read.
+fn shares(passed_us: u64, worked_us: u64) -> Shares {
+    let clock = |step_us: u64| {
+        let reads = AtomicU64::new(0);
+        Arc::new(move || Duration::from_micros(reads.fetch_add(step_us, Ordering::SeqCst)))
+    };
+    let limits = OperatorLimits { time_percent_max: 5, call_us_max: 1_000_000, ..OperatorLimits::default() };
+    Shares::new(&limits, Times { passed: clock(passed_us), worked: clock(worked_us) })
+}
+
+/// A rule of operator 12.
+fn owned(rule: ChainRule) -> ChainRule {
+    ChainRule { owner: OperatorId::new(12).unwrap(), ..rule }
+}
+
+#[test]
+fn an_operators_rule_is_called_in_turns_and_decides_as_in_one_call() {
+    let alerts: Vec<(u32, u16)> = (0..5_000_u32).map(|i| (i * 7919 % 1500, (i * 31 % 5) as u16)).collect();
+    let alerts = rows(&alerts);
+    let one = chain(vec![rule(1, hold(3)), stateful(2, every(3), StateKey::DeviceAndCode)]);
+    let turns = chain(one.rules.iter().cloned().map(owned).collect());
+    let (mut state, mut expected_state) = (State::default(), State::default());
+    let expected = run(&mut expected_state, &one, &alerts, &[]);
+    let judged = run_within(&mut state, &turns, &alerts, &[], Some(&shares(1_000, 0)));
+    assert_eq!((judged.marks, judged.mark, judged.withheld), (expected.marks, expected.mark, expected.withheld));
+    assert_eq!((&judged.called, &judged.faults), (&expected.called, &expected.faults));
+    let end = Position(5_000);
+    assert_eq!(state.all_pages(end), expected_state.all_pages(end));
+}
+
+#[test]
+fn a_rule_whose_operator_has_used_up_its_share_is_passed_over_and_replay_obeys_that() {
+    let alerts: Vec<(u32, u16)> = (0..5_000_u32).map(|i| (i % 10, 3)).collect();
+    let alerts = rows(&alerts);
+    let hosts = || stateful(2, every(2), StateKey::Device);
+    let chain = chain(vec![owned(stateful(1, every(4), StateKey::Device)), hosts()]);
+    let mut state = State::default();
+    // A full bucket holds 5 ms: two calls of 4 ms overdraw it.
+    let judged = run_within(&mut state, &chain, &alerts, &[], Some(&shares(1, 4_000)));
+    let fault = &judged.faults[0];
+    assert_eq!((fault.rule, fault.kind), (Revision(1), FaultKind::OverShare));
+    assert_eq!((fault.first_row, fault.row_count), (2_048, 5_000 - 2_048));
+    let first = judged.called[0];
+    assert_eq!((first.rule, first.failed, first.shown, first.passed_over), (Revision(1), false, 2_048, 5_000 - 2_048));
+    assert_eq!(judged.called[1].shown, 5_000 - first.suppressed, "the host's own rule sees all that came through");
+
+    let group = Group {
+        first: Position(0),
+        judged_ms: 0,
+        rows: alerts,
+        marks: judged.marks,
+        mark: judged.mark,
+        withheld: judged.withheld,
+        rejected: Vec::new(),
+        faults: judged.faults,
+        shadows: judged.shadows,
+    };
+    count_devices(&mut state, &group);
+    let mut replay = Replay::default();
+    replay.fold(&chain, &group).unwrap();
+    assert_eq!(replay.state.all_pages(group.end()), state.all_pages(group.end()));
+}
+
+#[test]
+fn a_turn_that_fails_passes_with_those_after_it_and_the_turns_before_stand() {
+    let alerts: Vec<(u32, u16)> = (0..4_000_u32).map(|i| (i, if i == 1_500 { 9 } else { 3 })).collect();
+    let alerts = rows(&alerts);
+    let fails_on_nine: Judge = Arc::new(|columns, state, metering| match columns.code.contains(&9) {
+        true => Err(RuleFault::new(FaultKind::Trap, "nine")),
+        false => hold(3)(columns, state, metering),
+    });
+    let chain = chain(vec![owned(rule(1, fails_on_nine))]);
+    let judged = run_within(&mut State::default(), &chain, &alerts, &[], Some(&shares(1_000_000, 0)));
+    let fault = &judged.faults[0];
+    assert_eq!((fault.kind, fault.first_row, fault.row_count), (FaultKind::Trap, 1_024, 4_000 - 1_024));
+    assert_eq!(judged.poison, [Poison { rule: Revision(1), row: 1_500 }]);
+    let suppressed = ends(&judged).iter().filter(|(end, _)| *end == End::Suppressed).count();
+    assert_eq!((suppressed, judged.called[0].failed), (1_024, true));
 }

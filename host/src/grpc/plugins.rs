@@ -11,13 +11,12 @@ use super::{convert::plugin, gate::Door, status::status};
 /// The service.
 pub struct Plugins {
     door: Door,
-    upload_bytes_max: usize,
 }
 
 impl Plugins {
-    /// Takes components of at most `upload_bytes_max` bytes.
-    pub fn new(door: Door, upload_bytes_max: usize) -> Self {
-        Self { door, upload_bytes_max }
+    /// Over a pipeline.
+    pub fn new(door: Door) -> Self {
+        Self { door }
     }
 }
 
@@ -29,7 +28,7 @@ impl PluginService for Plugins {
     ) -> Result<Response<v1::UploadPluginResponse>, Status> {
         let handle = self.door.open(&request)?;
         let mut pieces = request.into_inner();
-        let mut upload = plugin::Upload::new(self.upload_bytes_max);
+        let mut upload = plugin::Upload::new(handle.upload_bytes_max());
         while let Some(piece) = pieces.message().await? {
             upload.take(piece).map_err(status)?;
         }
@@ -37,8 +36,8 @@ impl PluginService for Plugins {
         let kept = handle.add_plugin(bytes, &signature).await.map_err(status)?;
         // An upload of known bytes may be of a plugin that rules use already.
         let rules = handle.plugin(&kept.0.digest.to_string()).map(|(_, rules)| rules).map_err(status)?;
-        let report = handle.plugin_report(&kept.0.digest).await.map_err(status)?;
-        Ok(Response::new(plugin::uploaded(kept, rules, report)))
+        let view = handle.plugin_view(&kept.0.digest).await.map_err(status)?;
+        Ok(Response::new(plugin::uploaded(kept, rules, view)))
     }
 
     async fn list_plugins(
@@ -58,7 +57,7 @@ impl PluginService for Plugins {
         let handle = self.door.open(&request)?;
         let v1::GetPluginRequest { plugin: wanted } = request.into_inner();
         let found = handle.plugin(&wanted).map_err(status)?;
-        let report = handle.plugin_report(&found.0.digest).await.map_err(status)?.map(plugin::report);
+        let report = handle.plugin_view(&found.0.digest).await.map_err(status)?.map(plugin::report);
         Ok(Response::new(v1::GetPluginResponse { plugin: Some(plugin::plugin(found)), report }))
     }
 }

@@ -60,10 +60,10 @@ impl Engine {
         if known.is_none() && self.registry.plugins().len() >= max {
             return Err(Refusal::Exhausted(format!("plugins_max ({max}) is reached")));
         }
-        let max = self.config.access.operator_plugins_max;
+        let max = self.config.plugins.operator.plugins_max;
         let own = self.registry.plugins().iter().filter(|info| info.owners.contains(&owner)).count();
         if owner != OperatorId::UNKNOWN && own >= max {
-            return Err(Refusal::Exhausted(format!("access.operator_plugins_max ({max}) is reached")));
+            return Err(Refusal::Exhausted(format!("plugins.operator.plugins_max ({max}) is reached")));
         }
         info.owners.push(owner);
         self.registry.add_plugin(info.clone());
@@ -122,11 +122,11 @@ impl Engine {
         if known.is_none() && rules.len() >= max {
             return Err(Refusal::Exhausted(format!("rules_max ({max}) is reached")));
         }
-        let max = self.config.access.operator_rules_max;
+        let max = self.config.plugins.operator.rules_max;
         let owner = owner_of_rule(&name);
         let own = rules.iter().filter(|standing| owner_of_rule(&standing.revision.name) == owner).count();
         if known.is_none() && owner.is_some() && own >= max {
-            return Err(Refusal::Exhausted(format!("access.operator_rules_max ({max}) is reached")));
+            return Err(Refusal::Exhausted(format!("plugins.operator.rules_max ({max}) is reached")));
         }
         let last = rules.last().map_or(0, |standing| standing.rule.order);
         let order = order.or(known.map(|standing| standing.rule.order)).unwrap_or(last.saturating_add(ORDER_STEP));

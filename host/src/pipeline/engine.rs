@@ -16,11 +16,11 @@ use crate::{
         Ack, AuditEntry, AuditEvent, Balance, DeviceNo, Effects, End, Group, Metering, Millis, Position, ProducerMark,
         Reject, RejectReason, Rule, RuleRevision,
     },
-    evaluate::{Chain, Judged, Judgement, State, count_devices, judge},
+    evaluate::{Chain, Judged, Judgement, Shares, State, count_devices, judge},
     pipeline::{
         Batch, changes,
         collect::{Collector, Next, Reply},
-        faults::name_poison,
+        faults::{PassedOver, name_poison},
         guards::Guards,
         producers::{Expected, Producers},
         quarantine::Quarantine,
@@ -72,8 +72,12 @@ pub struct Engine {
     pub producers: Producers,
     /// Where the next group begins.
     pub position: Position,
+    /// How long the rules of operators may judge.
+    pub shares: Shares,
     /// Rules that failed of late.
     pub quarantine: Quarantine,
+    /// Rules that there was no time for.
+    pub passed_over: PassedOver,
     /// When the next quarantine is over.
     pub trial_at_ms: Millis,
     /// Rules that were promoted, and how they do.
@@ -171,6 +175,7 @@ impl Engine {
             obeyed: None,
             sheds,
             search: &search,
+            shares: Some(&self.shares),
         };
         let judged = judge(&mut self.state, &self.chain, judgement);
         let Judged { marks, mark, withheld, faults, called, shadows, poison } = judged;
@@ -251,7 +256,9 @@ impl Engine {
         }
         self.fit_state();
         self.plan_trials();
-        self.guards.watch(&self.registry.rules());
+        let rules = self.registry.rules();
+        self.guards.watch(&rules);
+        self.passed_over.retain(|rule| rules.iter().any(|standing| standing.revision.revision == rule));
         let registry = self.registry.clone();
         work.acts.push(Box::new(move |shared| *shared.registry.write() = registry));
     }

@@ -3,8 +3,10 @@
 //! It must not know how a call failed. Invariant: a rule is quarantined and tried by revisions, at log positions, like
 //! any other change: folding the log again meets them where they were.
 
+use std::collections::HashMap;
+
 use crate::{
-    domain::{End, Fault, FaultKind, Group, Identity, Millis, Mode, Poison, Revision, Rule, RuleRevision},
+    domain::{AuditEvent, End, Fault, Group, Identity, Millis, Mode, Poison, Revision, Rule, RuleRevision},
     evaluate::Called,
     pipeline::{
         collect::Reply,
@@ -13,6 +15,34 @@ use crate::{
     },
     registry::RuleView,
 };
+
+/// How often it is said that a rule is passed over, in milliseconds.
+const SAY_EVERY_MS: Millis = 60_000;
+
+/// Alerts that passed rules for want of time, and that was not said of yet.
+#[derive(Debug, Default)]
+pub struct PassedOver {
+    /// By revision: how many, and when it was said.
+    unsaid: HashMap<Revision, (u64, Millis)>,
+}
+
+impl PassedOver {
+    /// Adds to what a revision was passed over with; gives the sum where it is time to say so.
+    fn note(&mut self, rule: Revision, alerts: u32, now_ms: Millis) -> Option<u64> {
+        let (sum, said_ms) = self.unsaid.entry(rule).or_insert((0, Millis::MIN));
+        *sum += u64::from(alerts);
+        if now_ms.saturating_sub(*said_ms) < SAY_EVERY_MS {
+            return None;
+        }
+        *said_ms = now_ms;
+        Some(std::mem::take(sum))
+    }
+
+    /// Forgets revisions that do not stand any more.
+    pub fn retain(&mut self, stands: impl Fn(Revision) -> bool) {
+        self.unsaid.retain(|rule, _| stands(*rule));
+    }
+}
 
 impl Engine {
     /// Lets those rules go on whose quarantine is over, from the group on that comes now.
@@ -56,9 +86,15 @@ impl Engine {
 
     /// Publishes and counts a group's failed calls; gives revisions that quarantine rules that failed too often.
     pub fn note_faults(&mut self, group: &Group, called: &[Called], work: &mut Work) -> Vec<RuleRevision> {
-        // What was shed is in the log, and no fault.
-        for fault in group.faults.iter().filter(|fault| fault.kind != FaultKind::Shed) {
+        self.note_passed_over(called, group.judged_ms, work);
+        // What there was no time for is in the log, and no fault.
+        for fault in group.faults.iter().filter(|fault| !fault.kind.is_for_want_of_time()) {
             let (rule, detail) = (fault.rule, said(fault));
+            // There cannot be many before the rule is quarantined.
+            if let Some(entry) = self.registry.revision(rule).filter(|_| fault.kind.is_of_a_call()) {
+                let event = AuditEvent::new(RuleRevision::HOST, "rule.fault", &entry.name, &detail);
+                self.note(event);
+            }
             work.acts.push(Box::new(move |shared| {
                 tracing::warn!(revision = rule.0, fault = detail, "a rule failed; its alerts passed");
                 shared.count_fault(rule, &detail);
@@ -70,6 +106,20 @@ impl Engine {
             self.rules_changed(work);
         }
         quarantines
+    }
+
+    /// Counts alerts that there was no time to show to a rule; says so now and then.
+    fn note_passed_over(&mut self, called: &[Called], now_ms: Millis, work: &mut Work) {
+        for Called { rule, passed_over, .. } in called.iter().filter(|called| called.passed_over > 0).copied() {
+            work.acts.push(Box::new(move |shared| shared.count_passed_over(rule, passed_over)));
+            let Some(alerts) = self.passed_over.note(rule, passed_over, now_ms) else { continue };
+            let Some(entry) = self.registry.revision(rule) else { continue };
+            let why =
+                format!("{alerts} alerts passed: its share of the time was used up, or it had to wait as a shadow");
+            tracing::warn!(rule = entry.name, why, "a rule was passed over");
+            let event = AuditEvent::new(RuleRevision::HOST, "rule.passed-over", &entry.name, &why);
+            self.note(event);
+        }
     }
 
     /// Quarantines a rule that failed once more, if that was once too often.

@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn call(shown: u32, suppressed: u32, overruled: u32) -> Called {
-        Called { rule: Revision(2), failed: false, shown, suppressed, overruled }
+        Called { rule: Revision(2), failed: false, shown, suppressed, overruled, passed_over: 0 }
     }
 
     #[test]

@@ -2,13 +2,8 @@
 //!
 //! It must not know gRPC. Invariant: an answer that says something was done is given only after its commit.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
@@ -16,7 +11,7 @@ use crate::{
     config::PluginLimits,
     domain::{
         Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Identity, Millis, Mode, Mpxn, OperatorId,
-        PluginInfo, Position, Reject, Revision, Scope, owner_of_rule,
+        Position, Reject, Revision, Scope, owner_of_rule,
     },
     evaluate::CodeSet,
     listing::{AlertPage, AlertQuery, Listing},
@@ -25,7 +20,7 @@ use crate::{
         open::Parts,
         shared::{Clock, Shared},
     },
-    plugin::{self, Sandbox, Signers},
+    plugin::{Sandbox, Signers},
     registry::{Registry, RevisionView, RuleView, Source},
     store,
 };
@@ -33,10 +28,13 @@ use crate::{
 mod access;
 mod caller;
 mod denials;
+mod plugins;
 mod trial;
 
 pub use access::NewToken;
 use denials::Denials;
+use plugins::Uploading;
+pub use plugins::{Allowed, PluginView};
 
 /// Why the pipeline did not do what it was asked. Each becomes one gRPC status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -194,6 +192,7 @@ pub struct Handle {
     /// Plugins that are never run.
     denied: Arc<BTreeSet<Digest>>,
     without_plugins: bool,
+    uploading: Arc<Uploading>,
     who: Arc<Identity>,
     denials: Arc<Denials>,
 }
@@ -214,6 +213,7 @@ impl Handle {
                 .then(|| Signers::new(parts.config.signer_keys().unwrap_or_default())),
             denied: Arc::new(parts.config.denied_digests().unwrap_or_default()),
             without_plugins: parts.config.without_plugins,
+            uploading: Arc::default(),
             who: Arc::new(Identity::local()),
             denials: Arc::new(Denials::new(parts.config.access.denials_per_minute_max)),
         }
@@ -237,72 +237,22 @@ impl Handle {
         self.ask(|reply| Command::Producer(id.to_owned(), reply)).await
     }
 
-    /// Checks, compiles and keeps a component, if it is signed as the host asks for. The duration is that of the check; zero where it was there already.
-    pub async fn add_plugin(&self, bytes: Vec<u8>, signature: &[u8]) -> Result<(PluginInfo, Duration), Refusal> {
-        if self.without_plugins {
-            return Err(Refusal::Precondition(WITHOUT_PLUGINS.to_owned()));
-        }
-        let digest = Digest(Sha256::digest(&bytes).into());
-        if self.denied.contains(&digest) {
-            return Err(Refusal::Precondition(format!("plugin {digest}: {DENIED}")));
-        }
-        let owner = self.who.operator().unwrap_or(OperatorId::UNKNOWN);
-        let known = self.shared.registry.read().plugin(&digest).cloned();
-        if let Some(known) = known.filter(|known| known.owners.contains(&owner)) {
-            return Ok((self.shown_plugin(&self.shared.registry.read(), &known).0, Duration::ZERO));
-        }
-        if let Some(signers) = &self.signers {
-            let checked = signers.check(owner, &bytes, signature);
-            checked
-                .map_err(|why| Refusal::invalid("signature", format!("{why}; this host takes signed plugins only")))?;
-        }
-        let (sandbox, now_ms) = (self.sandbox.clone(), (self.clock)());
-        let started = Instant::now();
-        let load = move || (sandbox.load(&bytes, now_ms), bytes);
-        let (loaded, bytes) = blocking(load).await?;
-        let plugin = loaded.map_err(refused_upload)?;
-        let took = started.elapsed();
-        let source = Box::new(Source::Component(plugin));
-        let info = self.ask(|reply| Command::AddPlugin(source, bytes, self.who.clone(), reply)).await?;
-        Ok((self.shown_plugin(&self.shared.registry.read(), &info).0, took))
-    }
-
-    /// All plugins, newest first, each with the names of the rules that use it now.
-    pub fn plugins(&self) -> Vec<(PluginInfo, Vec<String>)> {
-        let registry = self.shared.registry.read();
-        let plugins = registry.plugins().into_iter().filter(|info| self.may_use(info));
-        plugins.map(|info| self.shown_plugin(&registry, info)).collect()
-    }
-
-    /// One plugin by digest, its beginning (8 digits or more), or name (the newest).
-    pub fn plugin(&self, wanted: &str) -> Result<(PluginInfo, Vec<String>), Refusal> {
-        let registry = self.shared.registry.read();
-        let info = self.resolve(&registry, wanted).map_err(Refusal::NotFound)?;
-        Ok(self.shown_plugin(&registry, info))
-    }
-
-    /// What a plugin's golden run took; `None` for native code.
-    pub async fn plugin_report(&self, digest: &Digest) -> Result<Option<plugin::Report>, Refusal> {
-        let source = self.shared.sources.read().get(digest).cloned();
-        match source {
-            Some(Source::Component(plugin)) => blocking(move || Some(plugin.report().clone())).await,
-            Some(Source::Native(..)) | None => Ok(None),
-        }
-    }
-
     /// Sets a rule, if its plugin accepts the parameters.
     pub async fn set_rule(&self, mut request: RuleRequest) -> Result<RuleView, Refusal> {
-        check_rule(&request, &self.limits)?;
+        let owner = owner_of_rule(&request.name).unwrap_or(OperatorId::UNKNOWN);
+        let limits = self.limits_of(owner);
+        check_rule(&request, &limits)?;
         self.check_place(&request.name, &request.scope)?;
         let source = {
             let registry = self.shared.registry.read();
             let info = self.resolve(&registry, &request.plugin).map_err(|why| Refusal::invalid("plugin", why))?;
+            plugins::check_state(info, &limits)?;
             request.plugin = info.digest.to_string();
             self.shared.sources.read().get(&info.digest).cloned()
         };
         if let Some(Source::Component(plugin)) = source {
             let parameters = request.parameters.clone();
-            let checked = blocking(move || plugin.check(&parameters)).await?;
+            let checked = blocking(move || plugin.check(&parameters, owner)).await?;
             checked.map_err(|why| Refusal::invalid("parameters", why.to_string()))?;
         }
         self.ask(|reply| Command::SetRule(Box::new(request), self.who.clone(), reply)).await
@@ -446,14 +396,6 @@ impl Handle {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
     tokio::task::spawn_blocking(work).await.map_err(|why| Refusal::Internal(format!("a blocking task failed: {why}")))
-}
-
-fn refused_upload(why: plugin::Refusal) -> Refusal {
-    match why {
-        plugin::Refusal::Busy { .. } => Refusal::Exhausted(why.to_string()),
-        plugin::Refusal::Worker { .. } => Refusal::Internal(why.to_string()),
-        _ => Refusal::invalid("chunk", why.to_string()),
-    }
 }
 
 fn internal(error: store::Error) -> Refusal {

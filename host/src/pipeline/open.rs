@@ -10,8 +10,10 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
     admit::Inventory,
@@ -22,11 +24,12 @@ use crate::{
         AuditEntry, AuditEvent, Digest, Effects, FaultKind, Judge, Millis, Mode, PluginInfo, Position, Revision, Role,
         Rule, RuleFault, RuleRevision, Token,
     },
-    evaluate::{Chain, CodeSet, Divergence, Replay, State},
+    evaluate::{Chain, CodeSet, Divergence, Replay, Shares, State, Times},
     pipeline::{
         changes::event_of,
         commit::Committer,
         engine::Engine,
+        faults::PassedOver,
         guards::Guards,
         producers::Producers,
         quarantine::Quarantine,
@@ -55,6 +58,8 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// The time.
     pub clock: Clock,
+    /// The time that rules of operators share.
+    pub times: Times,
     /// The store.
     pub open: Opener,
     /// Folder whose free space is watched; `None` for a store that is no file.
@@ -77,6 +82,7 @@ impl Parts {
             open: Box::new(move || Store::open(&path, &limits, acks_kept)),
             config: Arc::new(config),
             clock: Arc::new(system_clock),
+            times: system_times(),
             sandbox,
             natives: Vec::new(),
         })
@@ -91,6 +97,17 @@ pub fn acks_kept(config: &Config) -> u64 {
 fn system_clock() -> Millis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+}
+
+/// The time that passes, and that which the thread that asks has worked.
+pub fn system_times() -> Times {
+    let begun = Instant::now();
+    let worked = || {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        // Neither is negative; the second is less than a second.
+        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+    };
+    Times { passed: Arc::new(move || begun.elapsed()), worked: Arc::new(worked) }
 }
 
 /// Why a host did not start.
@@ -221,7 +238,9 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         chain,
         producers,
         position,
+        shares: Shares::new(&config.plugins.operator, parts.times.clone()),
         quarantine: Quarantine::new(&config.plugins),
+        passed_over: PassedOver::default(),
         trial_at_ms: Millis::MAX,
         guards: Guards::default(),
         tokens,

@@ -20,13 +20,15 @@ use crate::{
 /// A host's clock: milliseconds since 1970-01-01T00:00:00Z.
 pub type Clock = Arc<dyn Fn() -> Millis + Send + Sync>;
 
-/// Failed calls of one rule since the host started.
+/// Failed calls of one rule since the host started, and what it was not called for.
 #[derive(Debug, Clone, Default)]
 pub struct FaultCount {
     /// How many.
     pub count: u64,
     /// The last one.
     pub last: String,
+    /// Alerts that it was not shown because there was no time for it.
+    pub passed_over: u64,
 }
 
 /// A value that one thread writes and many read. A panic of a reader does not make it unreadable for others.
@@ -112,6 +114,7 @@ impl Shared {
             since: revision.since,
             guard: rule.guard,
             fault_count: faults.count,
+            passed_over: faults.passed_over,
             // Since the host was started nothing has failed; what made it set the rule aside is of before.
             last_fault: match rule.mode {
                 Mode::SetAside | Mode::Quarantined if faults.last.is_empty() => revision.why.clone(),
@@ -136,12 +139,21 @@ impl Shared {
 
     /// Counts a failed call.
     pub fn count_fault(&self, revision: Revision, detail: &str) {
-        let name = self.registry.read().revision(revision).map(|entry| entry.name.clone());
-        if let Some(name) = name {
-            let mut faults = self.faults.write();
-            let fault = faults.entry(name).or_default();
+        self.count_of(revision, |fault| {
             fault.count += 1;
             fault.last = detail.to_owned();
+        });
+    }
+
+    /// Counts alerts that a rule was not shown.
+    pub fn count_passed_over(&self, revision: Revision, alerts: u32) {
+        self.count_of(revision, |fault| fault.passed_over += u64::from(alerts));
+    }
+
+    fn count_of(&self, revision: Revision, count: impl FnOnce(&mut FaultCount)) {
+        let name = self.registry.read().revision(revision).map(|entry| entry.name.clone());
+        if let Some(name) = name {
+            count(self.faults.write().entry(name).or_default());
         }
     }
 }

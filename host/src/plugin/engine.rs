@@ -16,7 +16,7 @@ use wasmtime::{
 };
 
 use super::{compile::Compiler, meter::TICK_MS, text::clean};
-use crate::config::PluginLimits;
+use crate::{config::PluginLimits, domain::OperatorId};
 
 /// Instances that live at once; whoever wants one more waits. A handful is enough: a call takes microseconds to
 /// milliseconds, and every instance beyond the number of cores only waits for one.
@@ -87,6 +87,7 @@ pub enum SandboxError {
 pub(super) struct Host {
     pub(super) engine: Engine,
     pub(super) limits: PluginLimits,
+    of_operators: PluginLimits,
     pub(super) slots: Arc<Slots>,
     pub(super) compiler: Compiler,
     _ticker: Ticker,
@@ -148,7 +149,15 @@ impl Sandbox {
         let engine = Engine::new(&config).map_err(failed)?;
         let ticker = Ticker::start(engine.clone()).map_err(|error| SandboxError::Engine(error.to_string()))?;
         let slots = Arc::new(Slots { free: Mutex::new(INSTANCES_MAX), freed: Condvar::new() });
-        Ok(Self(Arc::new(Host { engine, limits: limits.clone(), slots, compiler, _ticker: ticker })))
+        let (limits, of_operators) = (limits.clone(), limits.of_operators());
+        Ok(Self(Arc::new(Host { engine, limits, of_operators, slots, compiler, _ticker: ticker })))
+    }
+}
+
+impl Host {
+    /// What holds for a plugin that is uploaded or used by an operator; the unknown one is the host itself.
+    pub(super) fn limits_of(&self, owner: OperatorId) -> &PluginLimits {
+        if owner == OperatorId::UNKNOWN { &self.limits } else { &self.of_operators }
     }
 }
 

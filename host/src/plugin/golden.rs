@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::instance::Plugin;
-use crate::domain::{Column, ColumnSet, Columns, Generation, Metering, ModelId, RuleFault, StateKey};
+use crate::domain::{Column, ColumnSet, Columns, Generation, Metering, ModelId, OperatorId, RuleFault, StateKey};
 
 /// Alerts of the batch.
 const ALERTS: usize = 1_024;
@@ -69,7 +69,7 @@ fn parameters(plugin: &Plugin) -> Option<String> {
     const EXAMPLES_MAX: usize = 4;
     let schema: Value = serde_json::from_str(&plugin.info().parameters_schema).unwrap_or_default();
     let examples = schema["examples"].as_array().into_iter().flatten().take(EXAMPLES_MAX).map(Value::to_string);
-    examples.chain(["{}".to_owned()]).find(|parameters| plugin.check(parameters).is_ok())
+    examples.chain(["{}".to_owned()]).find(|parameters| plugin.check(parameters, OperatorId::UNKNOWN).is_ok())
 }
 
 /// The alerts as columns, one entry each.

@@ -26,7 +26,7 @@ use super::{
     schema::Schema,
     text::clean,
 };
-use crate::domain::{Columns, FaultKind, Judge, Metering, Outcome, PluginInfo, RuleFault};
+use crate::domain::{Columns, FaultKind, Judge, Metering, OperatorId, Outcome, PluginInfo, RuleFault};
 
 /// A plugin, compiled and described. A handle: cheap to clone.
 #[derive(Clone)]
@@ -35,6 +35,15 @@ pub struct Plugin {
     info: Arc<PluginInfo>,
     schema: Arc<Schema>,
     report: Arc<OnceLock<Report>>,
+}
+
+/// What an instance of a plugin takes from the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    /// Linear memory, in bytes: the largest of its memories.
+    pub memory_bytes: u64,
+    /// Entries of its largest table.
+    pub table_entries: u64,
 }
 
 /// A component ready to be instantiated.
@@ -56,6 +65,7 @@ pub struct Instance {
     component: component::Instance,
     compiled: Arc<Compiled>,
     metering: Metering,
+    owner: OperatorId,
     reasons: usize,
     /// Fuel that the last call was given.
     granted: u64,
@@ -72,12 +82,12 @@ impl Plugin {
         &self.info
     }
 
-    /// Asks its schema and then itself whether it takes these parameters (a JSON object).
+    /// Asks its schema and then itself whether it takes these parameters (a JSON object), for a rule of `owner`.
     ///
     /// # Errors
     /// Too large, not as the schema has it, refused in the plugin's own words, or a fault of the plugin.
-    pub fn check(&self, parameters: &str) -> Result<(), CheckError> {
-        let limits = &self.compiled.host.limits;
+    pub fn check(&self, parameters: &str, owner: OperatorId) -> Result<(), CheckError> {
+        let limits = self.compiled.host.limits_of(owner);
         if parameters.len() > limits.parameters_bytes_max {
             return Err(CheckError::TooLarge { bytes: parameters.len(), bytes_max: limits.parameters_bytes_max });
         }
@@ -85,11 +95,20 @@ impl Plugin {
         if !mismatches.is_empty() {
             return Err(CheckError::Mismatch(mismatches));
         }
-        let answer = self.instantiate(Metering::Live)?.check(parameters)?;
+        let answer = self.instance(Metering::Live, owner)?.check(parameters)?;
         answer.map_err(|words| match clean(words.trim(), limits.text_bytes_max) {
             words if words.is_empty() => CheckError::Refused("the plugin gives no reason".to_owned()),
             words => CheckError::Refused(words),
         })
+    }
+
+    /// What an instance takes from the start.
+    pub fn needs(&self) -> Needs {
+        let required = self.compiled.component.component().resources_required();
+        Needs {
+            memory_bytes: required.as_ref().and_then(|it| it.max_initial_memory_size).unwrap_or(0),
+            table_entries: required.as_ref().and_then(|it| it.max_initial_table_size).unwrap_or(0),
+        }
     }
 
     /// What the golden run took. The first call makes the run, so do not call it where alerts wait.
@@ -97,20 +116,24 @@ impl Plugin {
         self.report.get_or_init(|| golden::run(self))
     }
 
-    /// A rule made of this plugin and these parameters. Each call runs in a fresh instance, so nothing is carried
-    /// from one call to the next.
-    pub fn judge(&self, parameters: &str) -> Judge {
+    /// A rule of `owner` made of this plugin and these parameters. Each call runs in a fresh instance, so nothing is
+    /// carried from one call to the next.
+    pub fn judge(&self, parameters: &str, owner: OperatorId) -> Judge {
         let plugin = self.clone();
         let parameters = parameters.to_owned();
-        Arc::new(move |columns, state, metering| plugin.instantiate(metering)?.call(&parameters, columns, state))
+        Arc::new(move |columns, state, metering| plugin.instance(metering, owner)?.call(&parameters, columns, state))
     }
 
-    /// A fresh instance whose calls are bounded as `metering` says. Waits while too many are alive.
+    /// A fresh instance for the host itself, whose calls are bounded as `metering` says. Waits while too many are alive.
     ///
     /// # Errors
     /// A fault of the guest's start functions, or memory it may not or cannot have.
     pub fn instantiate(&self, metering: Metering) -> Result<Instance, RuleFault> {
-        Instance::new(&self.compiled, metering, self.info.reasons.len())
+        self.instance(metering, OperatorId::UNKNOWN)
+    }
+
+    fn instance(&self, metering: Metering, owner: OperatorId) -> Result<Instance, RuleFault> {
+        Instance::new(&self.compiled, (metering, owner), self.info.reasons.len())
     }
 }
 
@@ -121,8 +144,13 @@ impl fmt::Debug for Plugin {
 }
 
 impl Instance {
-    pub(super) fn new(compiled: &Arc<Compiled>, metering: Metering, reasons: usize) -> Result<Self, RuleFault> {
-        let Host { engine, limits, slots, .. } = &*compiled.host;
+    pub(super) fn new(
+        compiled: &Arc<Compiled>,
+        (metering, owner): (Metering, OperatorId),
+        reasons: usize,
+    ) -> Result<Self, RuleFault> {
+        let Host { engine, slots, .. } = &*compiled.host;
+        let limits = compiled.host.limits_of(owner);
         let slot = slots.take();
         let mut store = Store::new(engine, Growth::new(limits));
         store.limiter(|growth| growth);
@@ -133,7 +161,7 @@ impl Instance {
         match component {
             Ok(component) => {
                 let compiled = Arc::clone(compiled);
-                Ok(Self { store, component, compiled, metering, reasons, granted: allowance.fuel, _slot: slot })
+                Ok(Self { store, component, compiled, metering, owner, reasons, granted: allowance.fuel, _slot: slot })
             }
             Err(error) => Err(fault::of_instantiation(&error, &store, allowance)),
         }
@@ -191,8 +219,8 @@ impl Instance {
         Params: ComponentNamedList + Lower,
         Results: ComponentNamedList + Lift,
     {
-        let Self { store, component, compiled, metering, granted, .. } = self;
-        let allowance = Allowance::new(&compiled.host.limits, alerts, *metering);
+        let Self { store, component, compiled, metering, owner, granted, .. } = self;
+        let allowance = Allowance::new(compiled.host.limits_of(*owner), alerts, *metering);
         *granted = allowance.fuel;
         let answer = grant(store, allowance)
             .and_then(|()| component.get_typed_func::<Params, Results>(&mut *store, export(compiled)))

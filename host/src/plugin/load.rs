@@ -19,7 +19,7 @@ use super::{
     refusal::Refusal,
     text::clean,
 };
-use crate::domain::{Digest, Metering, Millis};
+use crate::domain::{Digest, Metering, Millis, OperatorId};
 
 /// How every WebAssembly binary begins, and what follows in a core module and in a component.
 const MAGIC: &[u8] = b"\0asm";
@@ -38,8 +38,16 @@ impl Sandbox {
     /// # Errors
     /// The first defect that is found.
     pub fn load(&self, bytes: &[u8], uploaded_ms: Millis) -> Result<Plugin, Refusal> {
+        self.load_for(bytes, uploaded_ms, OperatorId::UNKNOWN)
+    }
+
+    /// The same, within what the one who uploads it may take up.
+    ///
+    /// # Errors
+    /// The first defect that is found.
+    pub fn load_for(&self, bytes: &[u8], uploaded_ms: Millis, owner: OperatorId) -> Result<Plugin, Refusal> {
         let host = Arc::clone(&self.0);
-        check_form(bytes, host.limits.upload_bytes_max)?;
+        check_form(bytes, host.limits_of(owner).upload_bytes_max)?;
         let digest = Digest(Sha256::digest(bytes).into());
         let component = host.compiler.component(&host.engine, &digest, bytes)?;
         check_imports(&host.engine, &component)?;
@@ -49,12 +57,12 @@ impl Sandbox {
         let component = Linker::new(&host.engine).instantiate_pre(&component).map_err(|error| malformed(&error))?;
         let compiled = Arc::new(Compiled { host, component, describe, check, evaluate });
 
-        let mut instance = Instance::new(&compiled, Metering::Live, 0)?;
+        let mut instance = Instance::new(&compiled, (Metering::Live, owner), 0)?;
         if let Some((name, error)) = instance.mismatch() {
             return Err(Refusal::WrongExport { name, what: clean(&error.root_cause().to_string(), DETAIL_BYTES_MAX) });
         }
         let origin = Origin { digest, size_bytes: bytes.len() as u64, uploaded_ms };
-        let (info, schema) = describe::info(instance.describe()?, origin, &compiled.host.limits)?;
+        let (info, schema) = describe::info(instance.describe()?, origin, compiled.host.limits_of(owner))?;
         Ok(Plugin::new(compiled, info, schema))
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         view::rehearsal::{self, Sampled},
     },
     config::{Config, Overrides},
-    domain::Alert,
+    domain::{Alert, OperatorId},
     intake::inventory::{Row, Rows},
     plugin::{OWN_PROGRAM, Plugin, Refusal, Sandbox},
     rehearsal::{Rehearsal, Rehearsed},
@@ -56,7 +56,7 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         Config::load(config.as_deref(), Overrides::default()).map_err(|error| Failure::usage(error.to_string()))?;
     let parameters = read_parameters(parameters)?;
     let plugin = load(&file, &config)?;
-    plugin.check(&parameters).map_err(|why| Failure::usage(format!("parameters: {why}")))?;
+    plugin.check(&parameters, OperatorId::UNKNOWN).map_err(|why| Failure::usage(format!("parameters: {why}")))?;
     let devices = match devices {
         Some(path) => read_devices(&path)?,
         None => Vec::new(),

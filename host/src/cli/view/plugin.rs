@@ -91,13 +91,32 @@ pub(in crate::cli) struct Report {
     pub fuel_per_alert: u64,
     pub memory_bytes: u64,
     pub fault: String,
+    pub limits: Vec<Limit>,
+}
+
+/// One limit of a plugin, in the unit that its name ends with.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct Limit {
+    pub name: String,
+    pub host: u64,
+    pub operator: u64,
+    pub asked: Option<u64>,
+    pub effective: u64,
+}
+
+impl From<v1::PluginLimit> for Limit {
+    fn from(message: v1::PluginLimit) -> Self {
+        let v1::PluginLimit { name, host, operator, asked, effective } = message;
+        Self { name, host, operator, asked, effective }
+    }
 }
 
 impl From<v1::PluginReport> for Report {
     fn from(message: v1::PluginReport) -> Self {
-        let v1::PluginReport { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault } =
+        let v1::PluginReport { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault, limits } =
             message;
-        Self { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault }
+        let limits = limits.into_iter().map(Limit::from).collect();
+        Self { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault, limits }
     }
 }
 
@@ -164,6 +183,21 @@ pub(in crate::cli) fn facts(Shown { plugin, report }: &Shown) -> Table {
     ])
 }
 
+/// Its limits, a row each.
+pub(in crate::cli) fn limits(rows: &[Limit]) -> Table {
+    let mut table = Table::new(&["limit", "of the host", "of an operator", "it asks for", "in an operator's rule"]);
+    for Limit { name, host, operator, asked, effective } in rows {
+        table.row([
+            Value::text(name),
+            Value::Number(*host),
+            Value::Number(*operator),
+            asked.map_or(Value::text(""), Value::Number),
+            Value::Number(*effective),
+        ]);
+    }
+    table
+}
+
 /// Who may use it.
 fn owners(owners: &[u32]) -> String {
     if owners.contains(&0) {
@@ -184,7 +218,7 @@ fn parameters(schema: &str) -> String {
 
 /// The golden run in words.
 fn trial(report: &Report) -> String {
-    let Report { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault } = report;
+    let Report { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault, limits: _ } = report;
     if *alert_count == 0 {
         return "not run: it accepts none of the first examples of its schema, nor {}".to_owned();
     }
@@ -230,6 +264,13 @@ mod tests {
             fuel_per_alert: 77,
             memory_bytes: 1_114_112,
             fault: String::new(),
+            limits: vec![Limit {
+                name: "fuel_per_alert".to_owned(),
+                host: 20,
+                operator: 10,
+                asked: None,
+                effective: 10,
+            }],
         };
         let mut shown = Shown { plugin, report: Some(report) };
         let text = facts(&shown).to_string();
@@ -244,6 +285,9 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
+        let row = "| fuel_per_alert            20               10                                    10 |";
+        let text = limits(&shown.report.as_ref().unwrap().limits).to_string();
+        assert_eq!(text.lines().nth(3), Some(row), "{text}");
         let report = shown.report.as_mut().unwrap();
         report.fault = "trap: unreachable".to_owned();
         assert!(facts(&shown).to_string().contains("failed on 1024 made-up alerts: trap: unreachable; 77 units"));

@@ -43,6 +43,7 @@ pub(in crate::cli) struct Rule {
     pub since_position: u64,
     pub fault_count: u64,
     pub last_fault: String,
+    pub passed_over_count: u64,
     /// Absent where it was not promoted.
     pub guard: Option<Guard>,
 }
@@ -92,6 +93,7 @@ impl From<v1::Rule> for Rule {
             since_position,
             fault_count,
             last_fault,
+            passed_over_count,
             guard,
         } = message;
         let mode = match v1::RuleMode::try_from(mode) {
@@ -114,6 +116,7 @@ impl From<v1::Rule> for Rule {
             since_position,
             fault_count,
             last_fault,
+            passed_over_count,
             guard: guard.map(Guard::from),
         }
     }
@@ -147,8 +150,9 @@ pub(in crate::cli) struct Removal {
 
 /// Rules, a row each, in the order they judge.
 pub(in crate::cli) fn table(rows: &[Rule]) -> Table {
-    let mut table =
-        Table::new(&["place", "name", "revision", "mode", "plugin", "parameters", "sees", "faults", "last fault"]);
+    let header =
+        ["place", "name", "revision", "mode", "plugin", "parameters", "sees", "faults", "passed over", "last fault"];
+    let mut table = Table::new(&header);
     for row in rows {
         table.row([
             Value::Number(row.position.into()),
@@ -159,6 +163,7 @@ pub(in crate::cli) fn table(rows: &[Rule]) -> Table {
             Value::text(&row.parameters),
             Value::text(sees(&row.scope)),
             Value::Number(row.fault_count),
+            Value::Number(row.passed_over_count),
             Value::text(&row.last_fault),
         ]);
     }
@@ -205,6 +210,7 @@ pub(in crate::cli) fn facts(rule: &Rule) -> Table {
         ("since position", Value::Number(rule.since_position)),
         ("faults", Value::Number(rule.fault_count)),
         ("last fault", Value::text(or(&rule.last_fault, "none"))),
+        ("passed over", Value::Number(rule.passed_over_count)),
         ("guard", Value::text(rule.guard.as_ref().map_or("none".to_owned(), Guard::words))),
     ])
 }
@@ -256,6 +262,7 @@ mod tests {
             since_position: 1_000_000,
             fault_count: 3,
             last_fault: "trap".to_owned(),
+            passed_over_count: 4_321,
             guard: Some(v1::RuleGuard {
                 suppressed_max_basis_points: 3_050,
                 alerts_min: 1_000,
@@ -270,7 +277,7 @@ mod tests {
         }
         let text = facts(&rule).to_string();
         let guard = "until 2026-11-23T00:00:00Z: back to revision 3 above 30.50 % suppressed (after 1,000 alerts)";
-        for part in ["set-aside", "1,000,000", guard, r#"{"below_dv":2580}"#, &rule.plugin_digest] {
+        for part in ["set-aside", "1,000,000", "4,321", guard, r#"{"below_dv":2580}"#, &rule.plugin_digest] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         let json = serde_json::to_value(&rule).unwrap();

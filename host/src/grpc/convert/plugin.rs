@@ -8,7 +8,7 @@ use weir_proto::v1;
 
 use crate::{
     domain::{Column, PluginInfo, StateKey},
-    pipeline::Refusal,
+    pipeline::{Allowed, PluginView, Refusal},
     plugin::{Report, SIGNATURE_BYTES},
 };
 
@@ -64,18 +64,25 @@ impl Upload {
 pub fn uploaded(
     (info, check): (PluginInfo, Duration),
     rules: Vec<String>,
-    golden: Option<Report>,
+    view: Option<PluginView>,
 ) -> v1::UploadPluginResponse {
     let compile_us = u64::try_from(check.as_micros()).unwrap_or(u64::MAX);
-    v1::UploadPluginResponse { plugin: Some(plugin((info, rules))), compile_us, report: golden.map(report) }
+    v1::UploadPluginResponse { plugin: Some(plugin((info, rules))), compile_us, report: view.map(report) }
 }
 
-/// What judging took.
-pub fn report(golden: Report) -> v1::PluginReport {
+/// What judging took, and what may be taken.
+pub fn report(PluginView { report: golden, allowed }: PluginView) -> v1::PluginReport {
     let (fuel_per_alert, fault) = (golden.fuel_per_alert(), golden.fault_text());
     let Report { parameters, alerts, suppressed, fuel: _, memory_bytes, fault: _ } = golden;
     let (alert_count, suppressed_count) = (alerts, suppressed);
-    v1::PluginReport { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault }
+    let limits = allowed.into_iter().map(limit).collect();
+    v1::PluginReport { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault, limits }
+}
+
+fn limit(allowed: Allowed) -> v1::PluginLimit {
+    let effective = allowed.effective();
+    let Allowed { name, host, operator, asked } = allowed;
+    v1::PluginLimit { name: name.to_owned(), host, operator, asked, effective }
 }
 
 /// A plugin, and the rules that use it.

@@ -98,8 +98,20 @@ fn sorted<T: Ord>(mut entries: Vec<T>) -> Vec<T> {
 
 /// A rule as it stands.
 pub fn view(view: RuleView) -> v1::Rule {
-    let RuleView { name, revision, plugin, parameters, scope, mode, order, since, guard, fault_count, last_fault } =
-        view;
+    let RuleView {
+        name,
+        revision,
+        plugin,
+        parameters,
+        scope,
+        mode,
+        order,
+        since,
+        guard,
+        fault_count,
+        last_fault,
+        passed_over,
+    } = view;
     let mode = match mode {
         Mode::Active => v1::RuleMode::Active,
         Mode::Off => v1::RuleMode::Off,
@@ -119,6 +131,7 @@ pub fn view(view: RuleView) -> v1::Rule {
         since_position: since.0,
         fault_count,
         last_fault,
+        passed_over_count: passed_over,
         guard: guard.map(wire_guard),
     }
 }

@@ -8,12 +8,12 @@ use std::{
 use super::{ALERTS, plugin, plugin_under};
 use crate::{
     config::PluginLimits,
-    domain::{Column, Columns, FaultKind, Metering, Outcome, RuleFault, StateKey},
+    domain::{Column, Columns, FaultKind, Metering, OperatorId, Outcome, RuleFault, StateKey},
     plugin::{CheckError, Plugin},
 };
 
 fn judge(plugin: &Plugin, parameters: &str) -> Result<Outcome, RuleFault> {
-    plugin.judge(parameters)(&ALERTS, &[5, 6], Metering::Live)
+    plugin.judge(parameters, OperatorId::UNKNOWN)(&ALERTS, &[5, 6], Metering::Live)
 }
 
 #[track_caller]
@@ -60,7 +60,7 @@ fn empty_and_full_groups_are_judged() {
         operator: &[],
         model: &[],
     };
-    assert_eq!(plugin().judge("")(&none, &[], Metering::Live), Ok(Outcome::default()));
+    assert_eq!(plugin().judge("", OperatorId::UNKNOWN)(&none, &[], Metering::Live), Ok(Outcome::default()));
 
     const N: usize = 65_535;
     let full = Columns {
@@ -75,7 +75,7 @@ fn empty_and_full_groups_are_judged() {
         model: &[0; N],
     };
     let state: Vec<u64> = (0..2 * N as u64).collect();
-    let outcome = plugin().judge("v")(&full, &state, Metering::Live).unwrap();
+    let outcome = plugin().judge("v", OperatorId::UNKNOWN)(&full, &state, Metering::Live).unwrap();
     assert_eq!((outcome.verdict.len(), outcome.withheld.len()), (N, N));
     assert_eq!(outcome.state, state);
 }
@@ -103,7 +103,7 @@ fn a_replayed_call_has_more_fuel_and_more_time() {
     let plugin = plugin_under(&limits);
     assert_eq!(judge(&plugin, "loop").unwrap_err().kind, FaultKind::OutOfFuel);
     let begun = Instant::now();
-    let fault = plugin.judge("loop")(&ALERTS, &[5, 6], Metering::Replay).unwrap_err();
+    let fault = plugin.judge("loop", OperatorId::UNKNOWN)(&ALERTS, &[5, 6], Metering::Replay).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Deadline);
     assert!(begun.elapsed() >= Duration::from_millis(600));
 }
@@ -155,7 +155,7 @@ fn an_error_is_a_refusal_in_bounded_clean_words() {
 
 #[test]
 fn nothing_is_left_of_a_call_for_the_next() {
-    let judge = plugin().judge("impure");
+    let judge = plugin().judge("impure", OperatorId::UNKNOWN);
     for _ in 0..3 {
         assert_eq!(judge(&ALERTS, &[], Metering::Live).unwrap().verdict, [0, 0, 0]);
     }
@@ -176,11 +176,14 @@ fn more_callers_than_instances_wait_for_each_other() {
 
 #[test]
 fn parameters_are_checked_by_the_plugin() {
-    assert_eq!(plugin().check("{}"), Ok(()));
-    let refused = plugin().check("refuse").unwrap_err();
+    assert_eq!(plugin().check("{}", OperatorId::UNKNOWN), Ok(()));
+    let refused = plugin().check("refuse", OperatorId::UNKNOWN).unwrap_err();
     assert_eq!(refused, CheckError::Refused("no, \u{FFFD}[31mnever".to_owned()));
-    let fault = plugin().check("loop").unwrap_err();
+    let fault = plugin().check("loop", OperatorId::UNKNOWN).unwrap_err();
     assert!(matches!(&fault, CheckError::Fault { kind: FaultKind::OutOfFuel, .. }), "{fault}");
     let large = " ".repeat((64 << 10) + 1);
-    assert_eq!(plugin().check(&large), Err(CheckError::TooLarge { bytes: 65_537, bytes_max: 65_536 }));
+    assert_eq!(
+        plugin().check(&large, OperatorId::UNKNOWN),
+        Err(CheckError::TooLarge { bytes: 65_537, bytes_max: 65_536 })
+    );
 }

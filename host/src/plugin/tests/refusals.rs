@@ -3,7 +3,7 @@
 use super::{ALERTS, probe, refusal, sandbox};
 use crate::{
     config::PluginLimits,
-    domain::{FaultKind, Metering},
+    domain::{FaultKind, Metering, OperatorId},
     plugin::{Refusal, Sandbox, SandboxError},
 };
 
@@ -58,7 +58,7 @@ fn damaged_components_are_refused_or_run_under_limits() {
             bytes[at] = random(256) as u8;
         }
         match sandbox().load(&bytes, 0) {
-            Ok(plugin) => drop(plugin.judge("v")(&ALERTS, &[1, 2], Metering::Live)),
+            Ok(plugin) => drop(plugin.judge("v", OperatorId::UNKNOWN)(&ALERTS, &[1, 2], Metering::Live)),
             Err(Refusal::CompilerPanic { detail }) => panic!("seed {SEED:#x}, round {round}: {detail}"),
             Err(_) => refused += 1,
         }

@@ -5,7 +5,7 @@
 use std::io::{self, BufRead, Read, Write};
 
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope};
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 use wasmtime::Engine;
 
 use super::{CODE, PANICKED, REFUSED};
@@ -17,6 +17,9 @@ use crate::{
 /// Bytes of the line that brings the limits.
 const HEADER_BYTES_MAX: u64 = 64 << 10;
 
+/// How far it stands back for others, as far as a process can.
+const LAST_IN_LINE: i32 = 19;
+
 /// The newest kernel interface that is asked for; an older kernel enforces what it knows of it.
 const LANDLOCK: ABI = ABI::V6;
 
@@ -25,6 +28,8 @@ const LANDLOCK: ABI = ABI::V6;
 /// # Errors
 /// Pipes that are closed, or limits that this system does not let a process set for itself.
 pub fn compile_stdin() -> io::Result<()> {
+    // Alerts go before uploads: it gets what processor time the host leaves.
+    nice(LAST_IN_LINE)?;
     // Whatever happens to the host, nobody waits for this answer then.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let mut stdin = io::stdin().lock();

@@ -49,9 +49,13 @@ enum Deed {
     Impure,
     /// Refuses its parameters.
     Refuse,
+    /// Computes for `rounds` rounds an alert, and forwards all.
+    Burn,
+    /// Waits for memory `rounds` times an alert, and forwards all.
+    Chase,
 }
 
-const DEEDS: [(&str, Deed); 14] = [
+const DEEDS: [(&str, Deed); 16] = [
     ("none", Deed::None),
     ("suppress", Deed::Suppress),
     ("loop", Deed::Loop),
@@ -66,6 +70,8 @@ const DEEDS: [(&str, Deed); 14] = [
     ("escape", Deed::Escape),
     ("impure", Deed::Impure),
     ("refuse", Deed::Refuse),
+    ("burn", Deed::Burn),
+    ("chase", Deed::Chase),
 ];
 
 /// Outlives a call, which no rule's memory should.
@@ -119,6 +125,8 @@ impl Guest for Hostile {
             Deed::Escape => return Err("\u{1b}[2J\u{7}\0\r\nall is well".to_owned()),
             Deed::Impure => outcome.verdict.fill((calls > 0) as u8),
             Deed::Refuse => return Err("do: refused, as asked".to_owned()),
+            Deed::Burn => burn(rounds(&parameters) * count as u64),
+            Deed::Chase => chase(rounds(&parameters) * count as u64),
         }
         Ok(outcome)
     }
@@ -142,6 +150,29 @@ fn deed(parameters: &str) -> Deed {
 fn field<'a>(parameters: &'a str, name: &str) -> Option<&'a str> {
     let (_, after) = parameters.split_once(&format!("\"{name}\""))?;
     after.split('"').nth(1)
+}
+
+fn rounds(parameters: &str) -> u64 {
+    field(parameters, "rounds").and_then(|rounds| rounds.parse().ok()).unwrap_or(1)
+}
+
+fn burn(rounds: u64) {
+    let mut sum = 1_u64;
+    for round in 0..rounds {
+        sum = black_box(sum.wrapping_mul(31) ^ round);
+    }
+}
+
+/// Each step goes to a place that the one before names, far from it: no cache helps, and little is computed.
+fn chase(rounds: u64) {
+    const PLACES: usize = 2 << 20;
+    const STEP: usize = 1_000_003;
+    let places: Vec<u32> = (0..PLACES).map(|place| ((place + STEP) % PLACES) as u32).collect();
+    let mut place = 0;
+    for _ in 0..rounds {
+        place = places[black_box(place) as usize];
+    }
+    black_box(place);
 }
 
 /// Reserves memory without touching it, which would cost fuel first. The allocator traps when it is refused.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     domain::{Guard, RuleFault},
+    pipeline::{Allowed, PluginView},
     plugin::Report,
 };
 
@@ -153,7 +154,12 @@ fn a_plugin_goes_out_whole() {
         memory_bytes: 65_536,
         fault: Some(RuleFault::new(FaultKind::Trap, "unreachable")),
     };
-    let response = plugin::uploaded((plugin_info(), Duration::from_micros(1_500)), rules, Some(golden));
+    let allowed = vec![Allowed { name: "memory_bytes_max", host: 9, operator: 7, asked: Some(5) }];
+    let response = plugin::uploaded(
+        (plugin_info(), Duration::from_micros(1_500)),
+        rules,
+        Some(PluginView { report: golden, allowed }),
+    );
     let report = v1::PluginReport {
         parameters: "{}".into(),
         alert_count: 1_024,
@@ -161,6 +167,13 @@ fn a_plugin_goes_out_whole() {
         fuel_per_alert: 2,
         memory_bytes: 65_536,
         fault: "trap: unreachable".into(),
+        limits: vec![v1::PluginLimit {
+            name: "memory_bytes_max".into(),
+            host: 9,
+            operator: 7,
+            asked: Some(5),
+            effective: 7,
+        }],
     };
     assert_eq!(response.report, Some(report));
     let expected = v1::Plugin {
@@ -207,6 +220,7 @@ fn a_rule_goes_out_whole() {
         guard: Some(Guard { suppressed_max_basis_points: 30, alerts_min: 40, until_ms: 50, fallback: Revision(2) }),
         fault_count: 3,
         last_fault: "trap".into(),
+        passed_over: 8,
     };
     let expected = v1::Rule {
         name: "high".into(),
@@ -225,6 +239,7 @@ fn a_rule_goes_out_whole() {
         since_position: 7,
         fault_count: 3,
         last_fault: "trap".into(),
+        passed_over_count: 8,
         guard: Some(v1::RuleGuard {
             suppressed_max_basis_points: 30,
             alerts_min: 40,

@@ -1,0 +1,182 @@
+//! Plugins: uploads, and what is known of them.
+//!
+//! It must not look into a component. Invariant: a plugin is kept only after its check, within what the one who uploads
+//! it may take up.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{DENIED, Handle, Refusal, WITHOUT_PLUGINS, blocking};
+use crate::{
+    config::PluginLimits,
+    domain::{Digest, OperatorId, PluginInfo},
+    pipeline::collect::Command,
+    plugin::{self, Needs, Plugin},
+    registry::Source,
+};
+
+/// What a plugin takes and may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginView {
+    /// Its golden run.
+    pub report: plugin::Report,
+    /// Its limits.
+    pub allowed: Vec<Allowed>,
+}
+
+/// One limit of a plugin, in the unit of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowed {
+    /// Its name in the settings, below `plugins` and `plugins.operator`.
+    pub name: &'static str,
+    /// The host's ceiling.
+    pub host: u64,
+    /// The quota of an operator's rules.
+    pub operator: u64,
+    /// What the plugin asks for at least, where it asks.
+    pub asked: Option<u64>,
+}
+
+impl Allowed {
+    /// What holds for an operator's rule.
+    pub fn effective(&self) -> u64 {
+        self.host.min(self.operator)
+    }
+}
+
+impl Handle {
+    /// Checks, compiles and keeps a component, if it is signed as the host asks for. The duration is that of the check; zero where it was there already.
+    pub async fn add_plugin(&self, bytes: Vec<u8>, signature: &[u8]) -> Result<(PluginInfo, Duration), Refusal> {
+        if self.without_plugins {
+            return Err(Refusal::Precondition(WITHOUT_PLUGINS.to_owned()));
+        }
+        let digest = Digest(Sha256::digest(&bytes).into());
+        if self.denied.contains(&digest) {
+            return Err(Refusal::Precondition(format!("plugin {digest}: {DENIED}")));
+        }
+        let owner = self.who.operator().unwrap_or(OperatorId::UNKNOWN);
+        let known = self.shared.registry.read().plugin(&digest).cloned();
+        if let Some(known) = known.filter(|known| known.owners.contains(&owner)) {
+            return Ok((self.shown_plugin(&self.shared.registry.read(), &known).0, Duration::ZERO));
+        }
+        if let Some(signers) = &self.signers {
+            let checked = signers.check(owner, &bytes, signature);
+            checked
+                .map_err(|why| Refusal::invalid("signature", format!("{why}; this host takes signed plugins only")))?;
+        }
+        let _turn = self.uploading.begin(owner)?;
+        let (sandbox, now_ms) = (self.sandbox.clone(), (self.clock)());
+        let started = Instant::now();
+        let load = move || (sandbox.load_for(&bytes, now_ms, owner), bytes);
+        let (loaded, bytes) = blocking(load).await?;
+        let plugin = loaded.map_err(refused_upload)?;
+        let took = started.elapsed();
+        let source = Box::new(Source::Component(plugin));
+        let info = self.ask(|reply| Command::AddPlugin(source, bytes, self.who.clone(), reply)).await?;
+        Ok((self.shown_plugin(&self.shared.registry.read(), &info).0, took))
+    }
+
+    /// All plugins, newest first, each with the names of the rules that use it now.
+    pub fn plugins(&self) -> Vec<(PluginInfo, Vec<String>)> {
+        let registry = self.shared.registry.read();
+        let plugins = registry.plugins().into_iter().filter(|info| self.may_use(info));
+        plugins.map(|info| self.shown_plugin(&registry, info)).collect()
+    }
+
+    /// One plugin by digest, its beginning (8 digits or more), or name (the newest).
+    pub fn plugin(&self, wanted: &str) -> Result<(PluginInfo, Vec<String>), Refusal> {
+        let registry = self.shared.registry.read();
+        let info = self.resolve(&registry, wanted).map_err(Refusal::NotFound)?;
+        Ok(self.shown_plugin(&registry, info))
+    }
+
+    /// What a plugin takes and may take; `None` for native code.
+    pub async fn plugin_view(&self, digest: &Digest) -> Result<Option<PluginView>, Refusal> {
+        let source = self.shared.sources.read().get(digest).cloned();
+        let Some(Source::Component(plugin)) = source else { return Ok(None) };
+        let allowed = allowed(&plugin, &self.limits);
+        blocking(move || Some(PluginView { report: plugin.report().clone(), allowed })).await
+    }
+
+    /// Bytes that the caller may upload.
+    pub fn upload_bytes_max(&self) -> usize {
+        self.limits_of(self.who.operator().unwrap_or(OperatorId::UNKNOWN)).upload_bytes_max
+    }
+
+    /// What holds for the plugins and rules of somebody; the unknown operator is the host itself.
+    pub(super) fn limits_of(&self, owner: OperatorId) -> PluginLimits {
+        if owner == OperatorId::UNKNOWN { self.limits.clone() } else { self.limits.of_operators() }
+    }
+}
+
+/// Refuses a plugin that keeps more for each device than whoever uses it may.
+pub(super) fn check_state(info: &PluginInfo, limits: &PluginLimits) -> Result<(), Refusal> {
+    let (words, max) = (info.state_words, limits.state_words_max);
+    if words <= max {
+        return Ok(());
+    }
+    let message = format!("{} keeps {words} words a state entry, and rules of an operator may keep {max}", info.name);
+    Err(Refusal::invalid("plugin", format!("{message} (plugins.operator.state_words_max)")))
+}
+
+/// Each limit as the host, as operators and as the plugin have it.
+fn allowed(plugin: &Plugin, limits: &PluginLimits) -> Vec<Allowed> {
+    let PluginInfo { size_bytes, state_words, .. } = plugin.info();
+    let Needs { memory_bytes, table_entries } = plugin.needs();
+    let quota = &limits.operator;
+    let of = |name, host: u64, operator: u64, asked| Allowed { name, host, operator, asked };
+    vec![
+        of("upload_bytes_max", limits.upload_bytes_max as u64, quota.upload_bytes_max as u64, Some(*size_bytes)),
+        of("memory_bytes_max", limits.memory_bytes_max as u64, quota.memory_bytes_max as u64, Some(memory_bytes)),
+        of("table_entries_max", limits.table_entries_max as u64, quota.table_entries_max as u64, Some(table_entries)),
+        of("state_words_max", limits.state_words_max.into(), quota.state_words_max.into(), Some((*state_words).into())),
+        of("fuel_per_call", limits.fuel_per_call, quota.fuel_per_call, None),
+        of("fuel_per_alert", limits.fuel_per_alert, quota.fuel_per_alert, None),
+        of("deadline_ms", limits.deadline_ms, quota.deadline_ms, None),
+        of("parameters_bytes_max", limits.parameters_bytes_max as u64, quota.parameters_bytes_max as u64, None),
+    ]
+}
+
+/// Operators whose upload is being compiled: one each, so that none takes the turns of the others.
+#[derive(Debug, Default)]
+pub(super) struct Uploading(Mutex<BTreeSet<OperatorId>>);
+
+impl Uploading {
+    fn begin(self: &Arc<Self>, owner: OperatorId) -> Result<Turn, Refusal> {
+        if owner != OperatorId::UNKNOWN && !self.lock().insert(owner) {
+            let message = format!("an upload of operator {owner} is being compiled already: try again when it is done");
+            return Err(Refusal::Exhausted(message));
+        }
+        Ok(Turn { uploading: Arc::clone(self), owner })
+    }
+
+    // A set is what it is, whoever panicked while holding it.
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<OperatorId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An upload on its way.
+struct Turn {
+    uploading: Arc<Uploading>,
+    owner: OperatorId,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.uploading.lock().remove(&self.owner);
+    }
+}
+
+fn refused_upload(why: plugin::Refusal) -> Refusal {
+    match why {
+        plugin::Refusal::Busy { .. } => Refusal::Exhausted(why.to_string()),
+        plugin::Refusal::Worker { .. } => Refusal::Internal(why.to_string()),
+        _ => Refusal::invalid("chunk", why.to_string()),
+    }
+}
