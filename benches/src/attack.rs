@@ -41,31 +41,35 @@ const AGAIN_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Attack(Vec<JoinHandle<Result<()>>>);
 
+/// What an attack consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// Its rules judge; they are set once.
+    Rules,
+    /// They are set again and again, too.
+    Changes,
+    /// Components that are much work to compile.
+    Uploads,
+    /// All of that.
+    All,
+}
+
 impl Attack {
     /// Uploads the guest, sets its rules and goes on.
-    pub async fn begin(client: &Client) -> Result<Self> {
-        let guest = std::fs::read(HOSTILE).with_context(|| format!("cannot read {HOSTILE}"))?;
-        client.upload(&guest).await.context("the hostile guest was refused")?;
-        set_rules(client).await?;
-        let (rules, bombs) = (client.clone(), client.clone());
-        Ok(Self(vec![
-            tokio::spawn(async move {
-                loop {
-                    tokio::time::sleep(AGAIN_EVERY).await;
-                    set_rules(&rules).await?;
-                }
-            }),
-            tokio::spawn(async move {
-                let begun = Instant::now();
-                for number in 0.. {
-                    // What comes of it is the host's affair: it may be refused, or told to wait.
-                    let _ = bombs.upload(&bomb(number)?).await;
-                    let early = Duration::from_secs(number + 1).saturating_sub(begun.elapsed());
-                    tokio::time::sleep(early).await;
-                }
-                Ok(())
-            }),
-        ]))
+    pub async fn begin(client: &Client, kind: Kind) -> Result<Self> {
+        let mut tasks = Vec::new();
+        if kind != Kind::Uploads {
+            let guest = std::fs::read(HOSTILE).with_context(|| format!("cannot read {HOSTILE}"))?;
+            client.upload(&guest).await.context("the hostile guest was refused")?;
+            set_rules(client).await?;
+        }
+        if matches!(kind, Kind::Changes | Kind::All) {
+            tasks.push(tokio::spawn(change_rules(client.clone())));
+        }
+        if matches!(kind, Kind::Uploads | Kind::All) {
+            tasks.push(tokio::spawn(upload(client.clone(), bomb()?)));
+        }
+        Ok(Self(tasks))
     }
 
     /// Ends it. An error says that it had ended before.
@@ -79,6 +83,24 @@ impl Attack {
         }
         Ok(())
     }
+}
+
+async fn change_rules(client: Client) -> Result<()> {
+    loop {
+        tokio::time::sleep(AGAIN_EVERY).await;
+        set_rules(&client).await?;
+    }
+}
+
+async fn upload(client: Client, bomb: Vec<u8>) -> Result<()> {
+    let begun = Instant::now();
+    for number in 0.. {
+        // What comes of it is the host's affair: it may be refused, or told to wait.
+        let _ = client.upload(&another(&bomb, number)).await;
+        let early = Duration::from_secs(number + 1).saturating_sub(begun.elapsed());
+        tokio::time::sleep(early).await;
+    }
+    Ok(())
 }
 
 async fn set_rules(client: &Client) -> Result<()> {
@@ -97,15 +119,25 @@ async fn set_rules(client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// A valid module, in a component, of one function with very many values alive at once; each number makes another.
-fn bomb(number: u64) -> Result<Vec<u8>> {
+/// The same component with a number in a section that nobody reads: its digest is another, so it is compiled again.
+fn another(component: &[u8], number: u64) -> Vec<u8> {
+    const CUSTOM_SECTION: u8 = 0;
+    let name = b"number";
+    let mut bytes = component.to_vec();
+    bytes.extend([CUSTOM_SECTION, (1 + name.len() + 8) as u8, name.len() as u8]);
+    bytes.extend(name);
+    bytes.extend(number.to_le_bytes());
+    bytes
+}
+
+/// A valid module, in a component, of one function with very many values alive at once.
+fn bomb() -> Result<Vec<u8>> {
     const VALUES: u64 = 100_000;
     const LOCALS: u64 = 500;
     let mut body = String::new();
     for at in 0..VALUES {
         let (to, a, b) = (at % LOCALS, at * 7 % LOCALS, at * 13 % LOCALS);
-        let factor = at + number;
-        write!(body, "(local.set {to} (i64.add (local.get {a}) (i64.mul (local.get {b}) (i64.const {factor}))))")?;
+        write!(body, "(local.set {to} (i64.add (local.get {a}) (i64.mul (local.get {b}) (i64.const {at}))))")?;
     }
     let locals = "i64 ".repeat(LOCALS as usize);
     let text = format!(

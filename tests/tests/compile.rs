@@ -72,6 +72,16 @@ fn what_was_made_is_kept_and_nothing_else_is_loaded() {
     assert!(matches!(kept(&limits), Err(Refusal::Worker { .. })), "of another host");
 }
 
+/// Whoever may upload could fill the disk with them.
+#[test]
+fn nothing_is_kept_of_a_component_that_is_no_plugin() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = confined(&PluginLimits::default(), BINARY, folder.path());
+    sandbox.load(&small(), 0).expect_err("it is no plugin");
+    let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["key"]);
+}
+
 #[test]
 fn a_component_that_takes_too_long_is_stopped_by_the_clock() {
     let folder = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ use clap::Parser;
 use hdrhistogram::Histogram;
 use serde_json::json;
 use weir_benches::{
-    attack::{Attack, OPERATOR},
+    attack::{Attack, Kind, OPERATOR},
     generator::{Day, Plan},
     host::until_interrupted,
     report::{self, say, thousands},
@@ -42,6 +42,9 @@ struct Args {
     /// What everything random follows from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// What the attack consists of.
+    #[arg(long, value_enum, default_value_t = Kind::All)]
+    attack: Kind,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -87,7 +90,7 @@ async fn turn(args: &Args, pair: u32, attacked: bool, turns: &mut Turns) -> Resu
     let plan = Plan { seed, devices: args.devices, alerts, start_ms: start_of_yesterday_ms()? };
     let scratch = tempfile::tempdir().context("no temporary folder")?;
     let Stage { host, client } = Stage::set(&plan, scratch.path()).await?;
-    let attack = if attacked { Some(Attack::begin(&client).await?) } else { None };
+    let attack = if attacked { Some(Attack::begin(&client, args.attack).await?) } else { None };
     let sending = Sending {
         producer: "paced".to_owned(),
         batch_alerts: (args.rate / BATCHES_PER_S).max(1) as usize,

@@ -12,7 +12,7 @@ use crate::{
         DeviceRequest, DeviceView, DevicesPut, RuleRequest,
         collect::{Command, Reply},
         engine::{Engine, Work},
-        handle::{DENIED, Refusal, WITHOUT_PLUGINS, no_such_device},
+        handle::{DENIED, Refusal, WITHOUT_PLUGINS, no_such_device, plugins_left},
     },
     registry::{Registry, RuleView, Source},
 };
@@ -56,15 +56,7 @@ impl Engine {
         if info.owners.contains(&owner) {
             return Ok((info, Work::default()));
         }
-        let max = self.config.plugins.plugins_max;
-        if known.is_none() && self.registry.plugins().len() >= max {
-            return Err(Refusal::Exhausted(format!("plugins_max ({max}) is reached")));
-        }
-        let max = self.config.plugins.operator.plugins_max;
-        let own = self.registry.plugins().iter().filter(|info| info.owners.contains(&owner)).count();
-        if owner != OperatorId::UNKNOWN && own >= max {
-            return Err(Refusal::Exhausted(format!("plugins.operator.plugins_max ({max}) is reached")));
-        }
+        plugins_left(&self.registry, &info.digest, owner, &self.config.plugins)?;
         info.owners.push(owner);
         self.registry.add_plugin(info.clone());
         let detail = format!("{} {}, {} bytes", info.name, info.version, info.size_bytes);

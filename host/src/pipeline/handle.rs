@@ -34,6 +34,7 @@ mod trial;
 pub use access::NewToken;
 use denials::Denials;
 use plugins::Uploading;
+pub(super) use plugins::plugins_left;
 pub use plugins::{Allowed, PluginView};
 
 /// Why the pipeline did not do what it was asked. Each becomes one gRPC status.

@@ -11,7 +11,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use hmac::{Hmac, Mac, digest::KeyInit};
@@ -32,8 +32,8 @@ pub(super) struct Artefacts {
     folder: PathBuf,
     key: [u8; KEY_BYTES],
     bytes_max: u64,
-    /// Names that were asked for since the start.
-    asked: Mutex<HashSet<String>>,
+    /// Names of those that were read or written since the start.
+    used: Mutex<HashSet<String>>,
 }
 
 impl Artefacts {
@@ -45,7 +45,7 @@ impl Artefacts {
             Some(key) => key,
             None => make_key(&path)?,
         };
-        Ok(Self { folder: folder.to_owned(), key, bytes_max, asked: Mutex::default() })
+        Ok(Self { folder: folder.to_owned(), key, bytes_max, used: Mutex::default() })
     }
 
     /// The name of what an engine makes of a component.
@@ -54,9 +54,7 @@ impl Artefacts {
         component.0.hash(&mut all);
         // The version, the configuration and the processor's features.
         engine.precompile_compatibility_hash().hash(&mut all);
-        let name = Digest(all.0.finalize().into()).to_string();
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
-        name
+        Digest(all.0.finalize().into()).to_string()
     }
 
     /// An artefact; `None` where there is none that this host has written.
@@ -70,22 +68,31 @@ impl Artefacts {
             return None;
         }
         bytes.drain(..MAC_BYTES);
+        self.lock().insert(name.to_owned());
         Some(bytes)
     }
 
-    /// Keeps an artefact: whole, or not at all.
+    /// Keeps an artefact. It is not waited for: one that a power cut leaves in pieces counts as not there, and waiting
+    /// for megabytes would hold up whoever has a commit to make on the same disk.
     pub(super) fn write(&self, name: &str, code: &[u8]) -> io::Result<()> {
         let mac = self.mac(name, code).finalize().into_bytes();
-        put(&self.folder.join(name), &[&mac, code])
+        put(&self.folder.join(name), &[&mac, code])?;
+        self.lock().insert(name.to_owned());
+        Ok(())
     }
 
-    /// Removes every artefact that nobody has asked for since the start. One that cannot be removed stays.
+    // A set is what it is, whoever panicked while holding it.
+    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes every artefact that was neither read nor written since the start. One that cannot be removed stays.
     pub(super) fn sweep(&self) {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = self.lock();
         let Ok(entries) = fs::read_dir(&self.folder) else { return };
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let kept = name.to_str().is_some_and(|name| name == KEY_FILE || asked.contains(name));
+            let kept = name.to_str().is_some_and(|name| name == KEY_FILE || used.contains(name));
             if !kept && let Err(error) = fs::remove_file(entry.path()) {
                 tracing::warn!(file = %entry.path().display(), %error, "a file that is of no use could not be removed");
             }
@@ -120,19 +127,19 @@ fn read_key(path: &Path) -> io::Result<Option<[u8; KEY_BYTES]>> {
 fn make_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
     let mut key = [0; KEY_BYTES];
     getrandom::fill(&mut key).map_err(io::Error::other)?;
-    put(path, &[&key])?;
+    put(path, &[&key])?.sync_all()?;
     Ok(key)
 }
 
 /// Writes a file under another name and gives it its own at the end.
-fn put(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+fn put(path: &Path, parts: &[&[u8]]) -> io::Result<File> {
     let aside = path.with_extension("new");
     // What a start that was cut short has left there.
     let _ = fs::remove_file(&aside);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&aside)?;
     parts.iter().try_for_each(|part| file.write_all(part))?;
-    file.sync_all()?;
-    fs::rename(&aside, path)
+    fs::rename(&aside, path)?;
+    Ok(file)
 }
 
 /// A hasher that loses nothing: what is hashed goes into SHA-256.

@@ -21,6 +21,12 @@ use super::{
 };
 use crate::{config::PluginLimits, domain::Digest};
 
+/// Machine code that was just made, and what it is to be kept as.
+pub(super) struct Fresh {
+    name: String,
+    code: Vec<u8>,
+}
+
 /// Who compiles.
 pub(super) enum Compiler {
     /// This process.
@@ -41,25 +47,35 @@ impl Compiler {
         Ok(Self::Elsewhere { worker: Box::new(Worker::new(program, limits)), artefacts })
     }
 
-    /// A component, whose digest is given with it, ready to be linked.
-    pub(super) fn component(&self, engine: &Engine, digest: &Digest, bytes: &[u8]) -> Result<Component, Refusal> {
+    /// A component, whose digest is given with it, ready to be linked, and what was made for it just now.
+    pub(super) fn component(
+        &self,
+        engine: &Engine,
+        digest: &Digest,
+        bytes: &[u8],
+    ) -> Result<(Component, Option<Fresh>), Refusal> {
         let (worker, artefacts) = match self {
-            Self::Here => return guarded(|| Component::from_binary(engine, bytes)),
+            Self::Here => return guarded(|| Component::from_binary(engine, bytes)).map(|component| (component, None)),
             Self::Elsewhere { worker, artefacts } => (worker, artefacts),
         };
         let kept = artefacts.as_ref().map(|artefacts| (artefacts, artefacts.name(engine, digest)));
         let read = kept.as_ref().and_then(|(artefacts, name)| artefacts.read(name));
         if let Some(component) = read.and_then(|code| load(engine, &code).ok()) {
-            return Ok(component);
+            return Ok((component, None));
         }
         let code = worker.compile(bytes)?;
         // The worker has no pool of memories to ask: that a component wants more than the pool gives is found here.
         let component = guarded(|| load(engine, &code))?;
+        Ok((component, kept.map(|(_, name)| Fresh { name, code })))
+    }
+
+    /// Keeps what was made for a component, once that has proved to be a plugin: others would fill the disk.
+    pub(super) fn keep(&self, Fresh { name, code }: &Fresh) {
+        let Self::Elsewhere { artefacts: Some(artefacts), .. } = self else { return };
         // Without it the next start compiles again; that is all.
-        if let Some(Err(error)) = kept.map(|(artefacts, name)| artefacts.write(&name, &code)) {
+        if let Err(error) = artefacts.write(name, code) {
             tracing::warn!(%error, "a compiled plugin could not be kept");
         }
-        Ok(component)
     }
 
     /// Removes what was made for plugins, settings or engines that are not asked for any more.

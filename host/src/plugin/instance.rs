@@ -28,6 +28,10 @@ use super::{
 };
 use crate::domain::{Columns, FaultKind, Judge, Metering, OperatorId, Outcome, PluginInfo, RuleFault};
 
+/// Names of imports and exports that are told, and bytes of each.
+const NAMES_MAX: usize = 20;
+const NAME_BYTES_MAX: usize = 100;
+
 /// A plugin, compiled and described. A handle: cheap to clone.
 #[derive(Clone)]
 pub struct Plugin {
@@ -38,8 +42,12 @@ pub struct Plugin {
 }
 
 /// What an instance of a plugin takes from the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needs {
+    /// What it imports: types alone. The first few names, cut and cleaned.
+    pub imports: Vec<String>,
+    /// What it exports, likewise.
+    pub exports: Vec<String>,
     /// Linear memory, in bytes: the largest of its memories.
     pub memory_bytes: u64,
     /// Entries of its largest table.
@@ -104,8 +112,15 @@ impl Plugin {
 
     /// What an instance takes from the start.
     pub fn needs(&self) -> Needs {
-        let required = self.compiled.component.component().resources_required();
+        let component = self.compiled.component.component();
+        let (required, ty) = (component.resources_required(), component.component_type());
+        let engine = &self.compiled.host.engine;
+        let few = |names: &mut dyn Iterator<Item = &str>| {
+            names.take(NAMES_MAX).map(|name| clean(name, NAME_BYTES_MAX)).collect()
+        };
         Needs {
+            imports: few(&mut ty.imports(engine).map(|(name, _)| name)),
+            exports: few(&mut ty.exports(engine).map(|(name, _)| name)),
             memory_bytes: required.as_ref().and_then(|it| it.max_initial_memory_size).unwrap_or(0),
             table_entries: required.as_ref().and_then(|it| it.max_initial_table_size).unwrap_or(0),
         }

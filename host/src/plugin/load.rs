@@ -49,7 +49,7 @@ impl Sandbox {
         let host = Arc::clone(&self.0);
         check_form(bytes, host.limits_of(owner).upload_bytes_max)?;
         let digest = Digest(Sha256::digest(bytes).into());
-        let component = host.compiler.component(&host.engine, &digest, bytes)?;
+        let (component, fresh) = host.compiler.component(&host.engine, &digest, bytes)?;
         check_imports(&host.engine, &component)?;
         let exports = [DESCRIBE, CHECK, EVALUATE].map(|name| export(&component, name));
         let [describe, check, evaluate] = exports;
@@ -63,6 +63,9 @@ impl Sandbox {
         }
         let origin = Origin { digest, size_bytes: bytes.len() as u64, uploaded_ms };
         let (info, schema) = describe::info(instance.describe()?, origin, compiled.host.limits_of(owner))?;
+        if let Some(fresh) = fresh {
+            compiled.host.compiler.keep(&fresh);
+        }
         Ok(Plugin::new(compiled, info, schema))
     }
 }

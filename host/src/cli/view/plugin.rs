@@ -92,6 +92,8 @@ pub(in crate::cli) struct Report {
     pub memory_bytes: u64,
     pub fault: String,
     pub limits: Vec<Limit>,
+    pub imports: Vec<String>,
+    pub exports: Vec<String>,
 }
 
 /// One limit of a plugin, in the unit that its name ends with.
@@ -113,10 +115,28 @@ impl From<v1::PluginLimit> for Limit {
 
 impl From<v1::PluginReport> for Report {
     fn from(message: v1::PluginReport) -> Self {
-        let v1::PluginReport { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault, limits } =
-            message;
-        let limits = limits.into_iter().map(Limit::from).collect();
-        Self { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault, limits }
+        let v1::PluginReport {
+            parameters,
+            alert_count,
+            suppressed_count,
+            fuel_per_alert,
+            memory_bytes,
+            fault,
+            limits,
+            imports,
+            exports,
+        } = message;
+        Self {
+            parameters,
+            alert_count,
+            suppressed_count,
+            fuel_per_alert,
+            memory_bytes,
+            fault,
+            limits: limits.into_iter().map(Limit::from).collect(),
+            imports,
+            exports,
+        }
     }
 }
 
@@ -179,6 +199,8 @@ pub(in crate::cli) fn facts(Shown { plugin, report }: &Shown) -> Table {
         ("uploaded", Value::text(time(plugin.uploaded_at_ms))),
         ("for", Value::text(owners(&plugin.owners))),
         ("rules", Value::text(plugin.rules.join(", "))),
+        ("imports", Value::text(names(report, |report| &report.imports, "nothing"))),
+        ("exports", Value::text(names(report, |report| &report.exports, ""))),
         ("trial", Value::text(report.as_ref().map_or_else(String::new, trial))),
     ])
 }
@@ -216,9 +238,14 @@ fn parameters(schema: &str) -> String {
     or(&names.join(", "), "none named by its schema").to_owned()
 }
 
+/// Names of what a component has.
+fn names(report: &Option<Report>, of: impl Fn(&Report) -> &Vec<String>, none: &str) -> String {
+    report.as_ref().map_or_else(String::new, |report| or(&of(report).join(", "), none).to_owned())
+}
+
 /// The golden run in words.
 fn trial(report: &Report) -> String {
-    let Report { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault, limits: _ } = report;
+    let Report { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault, .. } = report;
     if *alert_count == 0 {
         return "not run: it accepts none of the first examples of its schema, nor {}".to_owned();
     }
@@ -271,6 +298,8 @@ mod tests {
                 asked: None,
                 effective: 10,
             }],
+            imports: Vec::new(),
+            exports: vec!["describe".to_owned(), "evaluate".to_owned()],
         };
         let mut shown = Shown { plugin, report: Some(report) };
         let text = facts(&shown).to_string();
@@ -281,6 +310,8 @@ mod tests {
             "28,001",
             "code, generation, occurred, model",
             "12 of 1024 made-up alerts suppressed, 77 units of fuel an alert, 1088 KiB of memory, with {\"more_than\":3}",
+            "| imports      nothing ",
+            "| exports      describe, evaluate ",
             &shown.plugin.digest,
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");

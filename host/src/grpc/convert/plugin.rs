@@ -9,7 +9,7 @@ use weir_proto::v1;
 use crate::{
     domain::{Column, PluginInfo, StateKey},
     pipeline::{Allowed, PluginView, Refusal},
-    plugin::{Report, SIGNATURE_BYTES},
+    plugin::{Needs, Report, SIGNATURE_BYTES},
 };
 
 /// Largest piece of an upload, as the protocol has it.
@@ -71,12 +71,23 @@ pub fn uploaded(
 }
 
 /// What judging took, and what may be taken.
-pub fn report(PluginView { report: golden, allowed }: PluginView) -> v1::PluginReport {
+pub fn report(PluginView { report: golden, needs, allowed }: PluginView) -> v1::PluginReport {
     let (fuel_per_alert, fault) = (golden.fuel_per_alert(), golden.fault_text());
     let Report { parameters, alerts, suppressed, fuel: _, memory_bytes, fault: _ } = golden;
     let (alert_count, suppressed_count) = (alerts, suppressed);
     let limits = allowed.into_iter().map(limit).collect();
-    v1::PluginReport { parameters, alert_count, suppressed_count, fuel_per_alert, memory_bytes, fault, limits }
+    let Needs { imports, exports, memory_bytes: _, table_entries: _ } = needs;
+    v1::PluginReport {
+        parameters,
+        alert_count,
+        suppressed_count,
+        fuel_per_alert,
+        memory_bytes,
+        fault,
+        limits,
+        imports,
+        exports,
+    }
 }
 
 fn limit(allowed: Allowed) -> v1::PluginLimit {

@@ -16,8 +16,8 @@ use crate::{
     config::PluginLimits,
     domain::{Digest, OperatorId, PluginInfo},
     pipeline::collect::Command,
-    plugin::{self, Needs, Plugin},
-    registry::Source,
+    plugin::{self, Needs},
+    registry::{Registry, Source},
 };
 
 /// What a plugin takes and may take.
@@ -25,6 +25,8 @@ use crate::{
 pub struct PluginView {
     /// Its golden run.
     pub report: plugin::Report,
+    /// What it imports and exports, and takes from the start.
+    pub needs: Needs,
     /// Its limits.
     pub allowed: Vec<Allowed>,
 }
@@ -69,6 +71,8 @@ impl Handle {
             checked
                 .map_err(|why| Refusal::invalid("signature", format!("{why}; this host takes signed plugins only")))?;
         }
+        // Before it is compiled, and again when it is kept.
+        plugins_left(&self.shared.registry.read(), &digest, owner, &self.limits)?;
         let _turn = self.uploading.begin(owner)?;
         let (sandbox, now_ms) = (self.sandbox.clone(), (self.clock)());
         let started = Instant::now();
@@ -99,8 +103,9 @@ impl Handle {
     pub async fn plugin_view(&self, digest: &Digest) -> Result<Option<PluginView>, Refusal> {
         let source = self.shared.sources.read().get(digest).cloned();
         let Some(Source::Component(plugin)) = source else { return Ok(None) };
-        let allowed = allowed(&plugin, &self.limits);
-        blocking(move || Some(PluginView { report: plugin.report().clone(), allowed })).await
+        let needs = plugin.needs();
+        let allowed = allowed(plugin.info(), &needs, &self.limits);
+        blocking(move || Some(PluginView { report: plugin.report().clone(), needs, allowed })).await
     }
 
     /// Bytes that the caller may upload.
@@ -114,6 +119,25 @@ impl Handle {
     }
 }
 
+/// Refuses another plugin where the host, or whoever uploads it, has as many as allowed.
+pub fn plugins_left(
+    registry: &Registry,
+    digest: &Digest,
+    owner: OperatorId,
+    limits: &PluginLimits,
+) -> Result<(), Refusal> {
+    let max = limits.plugins_max;
+    if registry.plugin(digest).is_none() && registry.plugins().len() >= max {
+        return Err(Refusal::Exhausted(format!("plugins.plugins_max ({max}) is reached")));
+    }
+    let max = limits.operator.plugins_max;
+    let own = registry.plugins().iter().filter(|info| info.owners.contains(&owner)).count();
+    if owner != OperatorId::UNKNOWN && own >= max {
+        return Err(Refusal::Exhausted(format!("plugins.operator.plugins_max ({max}) is reached")));
+    }
+    Ok(())
+}
+
 /// Refuses a plugin that keeps more for each device than whoever uses it may.
 pub(super) fn check_state(info: &PluginInfo, limits: &PluginLimits) -> Result<(), Refusal> {
     let (words, max) = (info.state_words, limits.state_words_max);
@@ -125,9 +149,9 @@ pub(super) fn check_state(info: &PluginInfo, limits: &PluginLimits) -> Result<()
 }
 
 /// Each limit as the host, as operators and as the plugin have it.
-fn allowed(plugin: &Plugin, limits: &PluginLimits) -> Vec<Allowed> {
-    let PluginInfo { size_bytes, state_words, .. } = plugin.info();
-    let Needs { memory_bytes, table_entries } = plugin.needs();
+fn allowed(info: &PluginInfo, needs: &Needs, limits: &PluginLimits) -> Vec<Allowed> {
+    let PluginInfo { size_bytes, state_words, .. } = info;
+    let Needs { memory_bytes, table_entries, .. } = *needs;
     let quota = &limits.operator;
     let of = |name, host: u64, operator: u64, asked| Allowed { name, host, operator, asked };
     vec![

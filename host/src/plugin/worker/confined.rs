@@ -41,7 +41,12 @@ pub fn compile_stdin() -> io::Result<()> {
 
     let mut component = Vec::new();
     stdin.take(limits.upload_bytes_max as u64 + 1).read_to_end(&mut component)?;
-    let answer = guarded(|| Engine::new(&compiler_config(&limits))?.precompile_component(&component));
+    let answer = guarded(|| {
+        let mut config = compiler_config(&limits);
+        // One processor at most: the others are for alerts.
+        config.parallel_compilation(false);
+        Engine::new(&config)?.precompile_component(&component)
+    });
     let (kind, body) = match answer {
         Ok(code) => (CODE, code),
         Err(Refusal::CompilerPanic { detail }) => (PANICKED, detail.into_bytes()),

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     domain::{Guard, RuleFault},
     pipeline::{Allowed, PluginView},
-    plugin::Report,
+    plugin::{Needs, Report},
 };
 
 const ENDS: Balance = Balance { forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
@@ -154,11 +154,12 @@ fn a_plugin_goes_out_whole() {
         memory_bytes: 65_536,
         fault: Some(RuleFault::new(FaultKind::Trap, "unreachable")),
     };
+    let needs = Needs { imports: vec!["a".into()], exports: vec!["b".into()], memory_bytes: 5, table_entries: 6 };
     let allowed = vec![Allowed { name: "memory_bytes_max", host: 9, operator: 7, asked: Some(5) }];
     let response = plugin::uploaded(
         (plugin_info(), Duration::from_micros(1_500)),
         rules,
-        Some(PluginView { report: golden, allowed }),
+        Some(PluginView { report: golden, needs, allowed }),
     );
     let report = v1::PluginReport {
         parameters: "{}".into(),
@@ -174,6 +175,8 @@ fn a_plugin_goes_out_whole() {
             asked: Some(5),
             effective: 7,
         }],
+        imports: vec!["a".into()],
+        exports: vec!["b".into()],
     };
     assert_eq!(response.report, Some(report));
     let expected = v1::Plugin {
