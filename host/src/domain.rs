@@ -10,6 +10,7 @@ mod counts;
 mod effects;
 mod ids;
 mod rule;
+mod text;
 
 pub use access::{Identity, Role, Token, TokenHash, owner_of_rule};
 pub use alert::{Alert, Flags, PayloadKind, Reject, RejectReason, Rows};
@@ -24,6 +25,7 @@ pub use rule::{
     Column, ColumnSet, Columns, FaultKind, Guard, Judge, Metering, Mode, Outcome, PluginInfo, Rule, RuleFault,
     RuleRevision, Scope, StateKey,
 };
+pub use text::{is_unsafe, shown};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Millis = i64;

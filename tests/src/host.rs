@@ -4,6 +4,7 @@
 
 use std::{
     ffi::OsStr,
+    fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -73,6 +74,16 @@ impl Host {
     /// Its process.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Processes that it has started and not yet waited for.
+    pub fn children(&self) -> Vec<u32> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).expect("a running process has tasks");
+        let of_task = |task: std::io::Result<fs::DirEntry>| {
+            let children = fs::read_to_string(task.ok()?.path().join("children")).ok()?;
+            Some(children.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>())
+        };
+        tasks.filter_map(of_task).flatten().collect()
     }
 
     /// Kills it, as the kernel would.

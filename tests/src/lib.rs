@@ -3,8 +3,10 @@
 //! It must not know how the host works inside: it uses what any caller can use. Invariant: the same seed gives the same
 //! run, and every failure names it.
 
+pub mod binary;
 pub mod disk;
 pub mod engine;
 pub mod host;
+pub mod hostile;
 pub mod model;
 pub mod workload;

@@ -3,7 +3,7 @@
 //!
 //! `WEIR_UPLOADS` says how many, `WEIR_SEED` which.
 
-use std::{collections::BTreeMap, env, fs, time::Duration};
+use std::{collections::BTreeMap, env, fs, ops::Range, time::Duration};
 
 use tokio::time::timeout;
 use tonic::{Code, Status, transport::Channel};
@@ -12,7 +12,7 @@ use weir_proto::v1::{
     Alert, QueryCountsRequest, SubmitAlertsRequest, UploadPluginRequest, alert_service_client::AlertServiceClient,
     count_service_client::CountServiceClient, plugin_service_client::PluginServiceClient,
 };
-use weir_tests::{host::Host, workload::Random};
+use weir_tests::{binary::around, host::Host, hostile::probe, workload::Random};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
 const STOCK: [&str; 3] = [env!("WEIR_GUEST_THRESHOLD"), env!("WEIR_GUEST_STORM"), env!("WEIR_GUEST_MATCH")];
@@ -21,6 +21,8 @@ const STOCK: [&str; 3] = [env!("WEIR_GUEST_THRESHOLD"), env!("WEIR_GUEST_STORM")
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// What a host may have resident more after it all: code of as many plugins as it may keep, and room to work.
 const GROWTH_KIB_MAX: u64 = 512 << 10;
+/// How every binary begins, magic and version.
+const HEADER_BYTES: usize = 8;
 /// Bytes of randomness a generated upload is made of.
 const SEED_BYTES: u64 = 20_000;
 
@@ -31,21 +33,48 @@ fn setting(name: &str, usual: u64) -> u64 {
 }
 
 /// One upload, and what kind it is.
-fn upload(random: &mut Random, stock: &[Vec<u8>]) -> (&'static str, Vec<u8>) {
-    match random.below(8) {
+fn upload(random: &mut Random, stock: &[Vec<u8>], probe: &[u8]) -> (&'static str, Vec<u8>) {
+    match random.below(10) {
         0 => ("module", module(random)),
         1 => ("component", component(random)),
-        2 | 3 => ("module in a component", wrapped(&module(random))),
-        kind => {
+        2 | 3 => ("module in a component", around(&module(random))),
+        kind @ (4 | 5) => {
             let mut bytes = stock[random.below(stock.len() as u64) as usize].clone();
             // Half of them are changed where the component and not the machine code is described.
-            let reach = if kind < 6 { bytes.len() as u64 } else { 3_000 };
+            let reach = if kind == 4 { bytes.len() as u64 } else { 3_000 };
             for _ in 0..=random.below(8) {
                 mutate(&mut bytes, reach, random);
             }
             ("changed plugin", bytes)
         }
+        6 | 7 => ("changed description", described(probe, random)),
+        _ => {
+            let mut bytes = probe.to_vec();
+            replace(&mut bytes, HEADER_BYTES..probe.len(), random);
+            ("changed small plugin", bytes)
+        }
     }
+}
+
+/// A plugin that says something else of itself: its texts, and where they lie.
+fn described(probe: &[u8], random: &mut Random) -> Vec<u8> {
+    const SUMMARY: &[u8] = b"does what it is told";
+    let at = probe.windows(SUMMARY.len()).position(|part| part == SUMMARY).expect("the probe says so");
+    let mut bytes = probe.to_vec();
+    for _ in 0..=random.below(4) {
+        replace(&mut bytes, at - 40..at + 250, random);
+    }
+    bytes
+}
+
+/// Changes one byte, and no length.
+fn replace(bytes: &mut [u8], within: Range<usize>, random: &mut Random) {
+    let at = within.start + random.below(within.len() as u64) as usize;
+    bytes[at] = match random.below(3) {
+        0 => random.below(256) as u8,
+        1 => bytes[at] ^ 1 << random.below(8),
+        _ => [0, 1, 0x1B, 0x7F, 0x80, 0xFF][random.below(6) as usize],
+    };
 }
 
 fn chance(random: &mut Random) -> Vec<u8> {
@@ -73,6 +102,7 @@ fn within_limits() -> Config {
         exceptions_enabled: false,
         gc_enabled: false,
         memory64_enabled: false,
+        reference_types_enabled: false,
         relaxed_simd_enabled: false,
         shared_everything_threads_enabled: false,
         threads_enabled: false,
@@ -85,22 +115,6 @@ fn component(random: &mut Random) -> Vec<u8> {
     let seed = chance(random);
     let mut bytes = arbitrary::Unstructured::new(&seed);
     Component::new(Config::default(), &mut bytes).expect("a component can be made of any bytes").to_bytes()
-}
-
-/// A component whose one section is a core module: what is in it gets compiled.
-fn wrapped(module: &[u8]) -> Vec<u8> {
-    const HEADER: [u8; 8] = [0, b'a', b's', b'm', 0x0D, 0, 1, 0];
-    const CORE_MODULE: u8 = 1;
-    let mut bytes = HEADER.to_vec();
-    bytes.push(CORE_MODULE);
-    let mut length = module.len();
-    while length >= 0x80 {
-        bytes.push(length as u8 | 0x80);
-        length >>= 7;
-    }
-    bytes.push(length as u8);
-    bytes.extend_from_slice(module);
-    bytes
 }
 
 fn mutate(bytes: &mut Vec<u8>, reach: u64, random: &mut Random) {
@@ -129,15 +143,16 @@ async fn push(channel: &Channel, bytes: Vec<u8>) -> Result<(), Status> {
     answer.map(drop)
 }
 
-/// How an answer is counted: by code, and by what the message is about.
+/// How an answer is counted: by code, by what the message is about, and by what the compiler had against it.
 fn kind_of(answer: &Result<(), Status>) -> String {
-    match answer {
-        Ok(()) => "taken".to_owned(),
-        Err(status) => {
-            let words: Vec<&str> = status.message().split_whitespace().take(7).collect();
-            format!("{:?}: {}", status.code(), words.join(" "))
-        }
-    }
+    const WORDS: usize = 9;
+    let Err(status) = answer else { return "taken".to_owned() };
+    let (about, detail) = status.message().split_once("than the limits allow: ").unwrap_or((status.message(), ""));
+    let about = about.split_whitespace().take(if detail.is_empty() { WORDS } else { 5 });
+    // Offsets and other numbers differ with each upload.
+    let last = detail.rsplit(": ").next().unwrap_or_default();
+    let plain = last.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).take(WORDS);
+    format!("{:?}: {}", status.code(), about.chain(plain).collect::<Vec<_>>().join(" "))
 }
 
 fn resident_kib(host: &Host) -> u64 {
@@ -154,6 +169,7 @@ fn whatever_is_uploaded_is_answered_and_the_host_works_on() {
     let host = Host::start_with(BINARY, folder.path(), &settings);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let stock: Vec<Vec<u8>> = STOCK.iter().map(|path| fs::read(path).unwrap()).collect();
+    let probe = probe(&[]);
     let mut kinds: BTreeMap<(&str, String), u64> = BTreeMap::new();
     runtime.block_on(async {
         let channel = Channel::from_shared(host.url.clone()).unwrap().connect().await.unwrap();
@@ -162,7 +178,7 @@ fn whatever_is_uploaded_is_answered_and_the_host_works_on() {
         let before_kib = resident_kib(&host);
         for at in 0..count {
             let mut random = Random::new(seed.wrapping_add(at));
-            let (kind, bytes) = upload(&mut random, &stock);
+            let (kind, bytes) = upload(&mut random, &stock, &probe);
             let answer = timeout(ANSWER_MAX, push(&channel, bytes)).await;
             let answer = answer.unwrap_or_else(|_| panic!("upload of seed {}: no answer", seed.wrapping_add(at)));
             let fault = |status: &Status| !matches!(status.code(), Code::InvalidArgument | Code::ResourceExhausted);

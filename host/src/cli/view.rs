@@ -3,6 +3,7 @@
 //! It must not know where a message came from. Invariants: every field of a message is in its view (a new one does not
 //! compile until it is), identifiers are text as people write them, times in JSON are the protocol's milliseconds.
 
+pub(super) use crate::domain::is_unsafe;
 use crate::domain::{AlertCode, Eui64, Millis};
 
 pub(super) mod alert;
@@ -14,13 +15,6 @@ pub(super) mod rehearsal;
 pub(super) mod rule;
 pub(super) mod token;
 pub(super) mod trial;
-
-/// Whether a terminal would obey a character rather than show it.
-pub(super) fn is_unsafe(character: char) -> bool {
-    let turns_direction =
-        matches!(character, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    character.is_control() || turns_direction || matches!(character, '\u{2028}' | '\u{2029}')
-}
 
 /// Text from elsewhere as a terminal may see it: at most `chars_max` characters, none of them obeyed.
 pub(super) fn clean(text: &str, chars_max: usize) -> String {

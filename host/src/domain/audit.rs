@@ -1,8 +1,8 @@
 //! What the audit log says: who did what to what, when.
 //!
-//! It must not know who reads it. Invariant: every text is bounded and free of control characters.
+//! It must not know who reads it. Invariant: every text is bounded and free of what a terminal would obey.
 
-use super::Millis;
+use super::{Millis, shown};
 
 /// A hash of the chain.
 pub type AuditHash = [u8; 32];
@@ -26,9 +26,7 @@ pub struct AuditEvent {
 impl AuditEvent {
     /// An event, its texts cut and cleaned.
     pub fn new(who: &str, action: &str, subject: &str, detail: &str) -> Self {
-        let clean = |text: &str| -> String {
-            text.chars().take(TEXT_CHARS_MAX).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
-        };
+        let clean = |text: &str| shown(text, TEXT_CHARS_MAX);
         Self { who: clean(who), action: clean(action), subject: clean(subject), detail: clean(detail) }
     }
 }

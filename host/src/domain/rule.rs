@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{AlertCode, Digest, Generation, Millis, ModelId, OperatorId, Position, Revision};
+use super::{AlertCode, Digest, Generation, Millis, ModelId, OperatorId, Position, Revision, shown};
 
 /// What one state entry belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -390,14 +390,13 @@ impl FaultKind {
 pub struct RuleFault {
     /// Its kind.
     pub kind: FaultKind,
-    /// For people; bounded and free of control characters.
+    /// For people; bounded and free of what a terminal would obey.
     pub detail: String,
 }
 
 impl RuleFault {
-    /// A fault with its detail cut to 200 characters, control characters replaced.
+    /// A fault with its detail cut to 200 characters, those that a terminal would obey replaced.
     pub fn new(kind: FaultKind, detail: &str) -> Self {
-        let detail = detail.chars().take(200).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
-        Self { kind, detail }
+        Self { kind, detail: shown(detail, 200) }
     }
 }

@@ -8,7 +8,7 @@
 use weir_proto::v1;
 
 use crate::{
-    domain::{AlertCode, Balance, Eui64, Generation, Millis, OperatorId},
+    domain::{AlertCode, Balance, Eui64, Generation, Millis, OperatorId, is_unsafe},
     pipeline::Refusal,
 };
 
@@ -77,7 +77,7 @@ fn model(name: String) -> Result<String, String> {
     if name.len() > MODEL_BYTES_MAX {
         return Err(format!("{} has {} bytes; at most {MODEL_BYTES_MAX} are allowed", shown(&name), name.len()));
     }
-    if name.chars().any(char::is_control) {
+    if name.chars().any(is_unsafe) {
         return Err(format!("{} has a control character in it", shown(&name)));
     }
     Ok(name)

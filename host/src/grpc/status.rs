@@ -1,11 +1,11 @@
 //! From a refusal to a gRPC status: the one place that chooses codes.
 //!
-//! It must not know who refused. Invariant: a status message is bounded and free of control characters; it travels in a
+//! It must not know who refused. Invariant: a status message is bounded and free of characters that are obeyed; it travels in a
 //! header, and clients drop a connection over a header that is too long.
 
 use tonic::Status;
 
-use crate::pipeline::Refusal;
+use crate::{domain::is_unsafe, pipeline::Refusal};
 
 /// A message is cut to this many characters.
 const MESSAGE_CHARS_MAX: usize = 1_000;
@@ -13,8 +13,7 @@ const MESSAGE_CHARS_MAX: usize = 1_000;
 /// The status of a refusal.
 pub fn status(refusal: Refusal) -> Status {
     let message = refusal.to_string();
-    let message: String =
-        message.chars().take(MESSAGE_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let message: String = message.chars().take(MESSAGE_CHARS_MAX).map(|c| if is_unsafe(c) { ' ' } else { c }).collect();
     match refusal {
         Refusal::Invalid { .. } => Status::invalid_argument(message),
         Refusal::Denied { .. } => Status::permission_denied(message),

@@ -12,7 +12,7 @@ use super::{
     record::{Record, Records},
     shown,
 };
-use crate::domain::{Eui64, Generation, Mpxn, OperatorId};
+use crate::domain::{Eui64, Generation, Mpxn, OperatorId, is_unsafe};
 
 /// Bytes of a model's name.
 pub const MODEL_BYTES_MAX: usize = 64;
@@ -81,7 +81,7 @@ fn row(record: &Record<'_>) -> Result<Row, LineError> {
 }
 
 fn model(text: &str) -> Result<String, String> {
-    if text.len() > MODEL_BYTES_MAX || text.chars().any(char::is_control) {
+    if text.len() > MODEL_BYTES_MAX || text.chars().any(is_unsafe) {
         let found = shown(text);
         return Err(format!("expected at most {MODEL_BYTES_MAX} bytes without control characters, found {found}"));
     }

@@ -10,7 +10,7 @@ use super::{
     record::{Record, Records},
     shown,
 };
-use crate::domain::{AlertCode, OperatorId};
+use crate::domain::{AlertCode, OperatorId, is_unsafe};
 
 const BUILTIN_CODES: &str = include_str!("codes.csv");
 const BUILTIN_OPERATORS: &str = include_str!("operators.csv");
@@ -154,7 +154,7 @@ fn operator_id(record: &Record<'_>) -> Result<OperatorId, LineError> {
 }
 
 fn text(text: &str) -> Result<String, String> {
-    if text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control) {
+    if text.len() > TEXT_BYTES_MAX || text.chars().any(is_unsafe) {
         let found = shown(text);
         return Err(format!("expected at most {TEXT_BYTES_MAX} bytes without control characters, found {found}"));
     }

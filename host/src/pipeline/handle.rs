@@ -11,7 +11,7 @@ use crate::{
     config::PluginLimits,
     domain::{
         Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Identity, Millis, Mode, Mpxn, OperatorId,
-        Position, Reject, Revision, Scope, owner_of_rule,
+        Position, Reject, Revision, Scope, is_unsafe, owner_of_rule,
     },
     evaluate::CodeSet,
     listing::{AlertPage, AlertQuery, Listing},
@@ -427,7 +427,7 @@ fn check_why(why: &str) -> Result<(), Refusal> {
     if chars > WHY_CHARS_MAX {
         return Err(Refusal::invalid("why", format!("{chars} characters are more than {WHY_CHARS_MAX}")));
     }
-    match why.chars().find(|c| c.is_control()) {
+    match why.chars().find(|c| is_unsafe(*c)) {
         Some(control) => Err(Refusal::invalid("why", format!("has the control character {control:?} in it"))),
         None => Ok(()),
     }

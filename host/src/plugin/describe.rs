@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::PluginLimits,
-    domain::{Column, Digest, Millis, PluginInfo, StateKey},
+    domain::{Column, Digest, Millis, PluginInfo, StateKey, is_unsafe},
 };
 
 /// Verdicts are bytes, and 0 is to forward.
@@ -124,7 +124,7 @@ fn check_name(field: &'static str, name: &str, bytes_max: usize) -> Result<(), R
 
 fn check_line(field: &'static str, line: &str, bytes_max: usize) -> Result<(), Refusal> {
     check_size(field, line, bytes_max)?;
-    match line.chars().find(|c| c.is_control()) {
+    match line.chars().find(|c| is_unsafe(*c)) {
         None => Ok(()),
         Some(c) => {
             refuse(field, format!("has the control character {}: it must be one plain line", c.escape_default()))
@@ -135,7 +135,7 @@ fn check_line(field: &'static str, line: &str, bytes_max: usize) -> Result<(), R
 fn check_schema(schema: &str, bytes_max: usize) -> Result<Schema, Refusal> {
     const FIELD: &str = "parameters-schema";
     check_size(FIELD, schema, bytes_max)?;
-    if let Some(c) = schema.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+    if let Some(c) = schema.chars().find(|c| is_unsafe(*c) && !matches!(c, '\n' | '\r' | '\t')) {
         return refuse(FIELD, format!("has the control character {}", c.escape_default()));
     }
     Schema::new(schema).or_else(|defect| refuse(FIELD, defect))

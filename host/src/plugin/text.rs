@@ -1,15 +1,17 @@
 //! Texts that come from a guest or from wasmtime, made fit to be shown and stored.
 //!
-//! It must not know what a text says. Invariant: what it returns has no control character and at most the bytes asked
-//! for.
+//! It must not know what a text says. Invariant: what it returns has no character that a terminal would obey, and at most
+//! the bytes asked for.
 
-/// `text` cut to `bytes_max` bytes at a character boundary. Line breaks and tabs become spaces, other control
-/// characters become U+FFFD; the cut, if any, is marked by three dots within the bound.
+use crate::domain::is_unsafe;
+
+/// `text` cut to `bytes_max` bytes at a character boundary. Line breaks and tabs become spaces, other characters
+/// that a terminal would obey become U+FFFD; the cut, if any, is marked by three dots within the bound.
 pub(super) fn clean(text: &str, bytes_max: usize) -> String {
     const DOTS: &str = "...";
     let shown = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',
-        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c if is_unsafe(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     };
     let mut cleaned = String::new();
@@ -35,6 +37,7 @@ mod tests {
     #[test]
     fn control_characters_are_replaced_and_lines_joined() {
         assert_eq!(clean("a\nb\tc\x1b[31m\0", 100), "a b c\u{FFFD}[31m\u{FFFD}");
+        assert_eq!(clean("gpj.\u{202E}exe\u{2028}", 100), "gpj.\u{FFFD}exe\u{FFFD}");
     }
 
     #[test]
