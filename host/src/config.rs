@@ -69,7 +69,25 @@ pub struct AccessLimits {
     pub tokens_max: usize,
     /// Denied calls that are noted in the audit log in one minute; more are counted. Default: 60; 1 to 10,000.
     pub denials_per_minute_max: u32,
+    /// Connections of one identity. Default: 128; 1 to 65,535.
+    pub identity_connections_max: usize,
+    /// Calls of one identity that are under way at once, streams of alerts included. Default: 512; 1 to 65,535.
+    pub identity_streams_max: usize,
+    /// Calls of one identity in one second, over a longer time. Default: 5,000; 1 to 1,000,000.
+    pub identity_calls_per_second_max: u32,
+    /// Calls of one identity that may come at once after a pause. Default: 10,000; 1 to 10,000,000.
+    pub identity_calls_burst_max: u32,
+    /// Alerts of one identity that were read and are not yet acknowledged, in bytes, each taken for
+    /// [`ALERT_BYTES_MAX`]. Beyond it nothing more is read. Default: 256 MiB; 1 KiB to 1 TiB, and no less than one
+    /// batch.
+    pub identity_bytes_in_flight_max: u64,
+    /// How long a connection may go without a call of somebody who is known, before its first, in milliseconds.
+    /// Default: 30,000; 100 to 3,600,000.
+    pub unidentified_ms_max: u64,
 }
+
+/// What an alert takes on the wire at most, in bytes.
+pub const ALERT_BYTES_MAX: u64 = 69;
 
 /// A key that plugins may be signed with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +146,19 @@ pub struct IntakeLimits {
     pub list_alerts_max: usize,
     /// How long a host that was told to stop waits for open streams, in milliseconds. Default: 10,000; 0 to 600,000.
     pub drain_ms_max: u64,
+    /// How often a silent connection is asked for a sign of life, in milliseconds. Default: 30,000; 100 to 3,600,000.
+    pub keepalive_every_ms: u64,
+    /// How long it may take to give one, in milliseconds. Default: 20,000; 100 to 3,600,000.
+    pub keepalive_ms_max: u64,
+    /// How long a call waits for its first message, in milliseconds; for each further one too, but that a stream of
+    /// alerts may then be silent as long as it likes. Default: 600,000; 100 to 86,400,000.
+    pub message_wait_ms_max: u64,
+    /// How long the host waits for the rest of a message that has begun, in milliseconds. Default: 60,000; 100 to
+    /// 3,600,000.
+    pub partial_message_ms_max: u64,
+    /// How long an answer waits to be read before its stream is ended, in milliseconds; as long again, and the
+    /// connection is closed. Default: 60,000; 100 to 3,600,000.
+    pub unread_answers_ms_max: u64,
 }
 
 /// How alerts are grouped into one call of the rules and one commit.
@@ -277,6 +308,18 @@ impl Config {
                 message: format!(
                     "{} is less than intake.batch_alerts_max, {}; raise the one or lower the other",
                     self.group.alerts_max, self.intake.batch_alerts_max
+                ),
+            });
+        }
+        // Else a batch that the protocol allows could never be read.
+        let batch_bytes_max = self.intake.batch_alerts_max as u64 * ALERT_BYTES_MAX;
+        if self.access.identity_bytes_in_flight_max < batch_bytes_max {
+            return Err(ConfigError::Value {
+                field: "access.identity_bytes_in_flight_max".to_owned(),
+                message: format!(
+                    "{} is less than a batch of intake.batch_alerts_max, {batch_bytes_max}; raise the one or lower \
+                     the other",
+                    self.access.identity_bytes_in_flight_max
                 ),
             });
         }

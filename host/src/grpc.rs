@@ -14,6 +14,7 @@ use crate::{config::Config, pipeline::Handle};
 
 mod alerts;
 mod audit;
+mod bodies;
 mod connection;
 mod convert;
 mod counts;
@@ -21,15 +22,18 @@ mod devices;
 mod gate;
 mod health;
 mod panics;
+mod peer;
 mod plugins;
 mod policy;
 #[cfg(test)]
 mod protocol_style;
+mod quota;
 mod rules;
 mod status;
 mod stream;
 mod tls;
 mod tokens;
+mod traffic;
 mod trials;
 
 /// What a client may send ahead of being read: for a connection, and for one stream of it. The default of 64 KiB caps
@@ -37,14 +41,20 @@ mod trials;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 
-/// A silent client is asked for a sign of life this often, and given this long.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
-const KEEPALIVE_WITHIN: Duration = Duration::from_secs(20);
-
 /// Headers of one request. Ours are a few hundred bytes.
 const HEADER_BYTES_MAX: u32 = 16 << 10;
 
+/// Streams that a client opened and reset before they were taken up; one more ends the connection. Each costs the host
+/// more than the client, and no client of good will has any.
+const RESET_BEFORE_TAKEN_MAX: usize = 20;
+
+/// Streams that the host refused or had to reset for a breach of the protocol; one more ends the connection, for the
+/// same reason. They add up over the life of a connection, and a client that does not know yet how many streams it may
+/// open has some refused, so this is far above what one of good will comes to.
+const RESET_FOR_BREACH_MAX: usize = 1_000;
+
 pub use tls::{Tls, TlsError};
+pub use traffic::{Tables, Traffic};
 
 /// Why a server stopped or could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -64,12 +74,14 @@ pub async fn serve(
     config: &Config,
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
+    traffic: Arc<Traffic>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let (stop, stopping) = watch::channel(false);
     let (reporter, health_service) = tonic_health::server::health_reporter();
-    let router = router(&handle, config, &stopping)?.add_service(health_service);
-    let incoming = connection::incoming(listener, config.intake.connections_max, tls);
+    let router = router(&handle, config, &traffic, &stopping)?.add_service(health_service);
+    let (connections_max, patience) = (config.intake.connections_max, peer::Patience::new(config));
+    let incoming = connection::incoming(listener, connection::Terms { connections_max, tls, patience, traffic });
     let server = router.serve_with_incoming_shutdown(incoming, stopped(stopping));
 
     let drained = async {
@@ -99,7 +111,12 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
 
 type Guarded = Stack<panics::Layer, Stack<gate::Layer, tower::layer::util::Identity>>;
 
-fn router(handle: &Handle, config: &Config, stopping: &watch::Receiver<bool>) -> Result<Router<Guarded>, Error> {
+fn router(
+    handle: &Handle,
+    config: &Config,
+    traffic: &Arc<Traffic>,
+    stopping: &watch::Receiver<bool>,
+) -> Result<Router<Guarded>, Error> {
     let bytes_max = config.intake.message_bytes_max;
     let door = gate::Door::new(handle.clone());
     let alerts = alerts::Alerts::new(door.clone(), config.intake.clone(), stopping.clone());
@@ -119,10 +136,14 @@ fn router(handle: &Handle, config: &Config, stopping: &watch::Receiver<bool>) ->
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .max_concurrent_streams(config.intake.streams_per_connection_max)
-        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
-        .http2_keepalive_timeout(Some(KEEPALIVE_WITHIN))
+        // Also what ends a connection that stops amid a frame, however slowly it goes on: nothing but the rest of the
+        // frame may come then, and so no sign of life.
+        .http2_keepalive_interval(Some(Duration::from_millis(config.intake.keepalive_every_ms)))
+        .http2_keepalive_timeout(Some(Duration::from_millis(config.intake.keepalive_ms_max)))
         .http2_max_header_list_size(HEADER_BYTES_MAX)
-        .layer(gate::Layer::new(handle.clone(), config.authenticate))
+        .http2_max_pending_accept_reset_streams(Some(RESET_BEFORE_TAKEN_MAX))
+        .http2_max_local_error_reset_streams(Some(RESET_FOR_BREACH_MAX))
+        .layer(gate::Layer::new(handle.clone(), config, Arc::clone(traffic)))
         .layer(panics::layer());
     Ok(server
         .add_service(v1::alert_service_server::AlertServiceServer::new(alerts).max_decoding_message_size(bytes_max))

@@ -3,6 +3,7 @@
 //! It must not know how the host works inside: it uses what any caller can use. Invariant: the same seed gives the same
 //! run, and every failure names it.
 
+pub mod attack;
 pub mod binary;
 pub mod disk;
 pub mod engine;

@@ -22,13 +22,16 @@ use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::Sub
 use super::Failure;
 use crate::{
     config::{Config, Overrides},
-    grpc::{self, Tls},
+    grpc::{self, Tls, Traffic},
     pipeline::{self, Handle, Runner, StartError, Status},
     plugin::SandboxError,
 };
 
 /// Says what is logged: a level, or levels by module.
 const LOG_VARIABLE: &str = "WEIR_LOG";
+
+/// What is logged otherwise. One level more of the server: why the protocol's own limits ended a connection.
+const LOG_DEFAULT: &str = "info,tonic::transport::server=debug";
 
 /// Threads for calls that wait for the disk or for a compiler. Further calls wait for one of them.
 const BLOCKING_THREADS_MAX: usize = 16;
@@ -82,7 +85,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 fn start_logging() -> Result<(), Failure> {
     let wanted = env::var(LOG_VARIABLE).unwrap_or_default();
-    let wanted = if wanted.trim().is_empty() { "info" } else { wanted.trim() };
+    let wanted = if wanted.trim().is_empty() { LOG_DEFAULT } else { wanted.trim() };
     let targets: Targets = wanted.parse().map_err(|error| {
         Failure::usage(format!("{LOG_VARIABLE}: {wanted:?} is no filter: {error}"))
             .with_hint("a level like info, or levels by module like info,weir_host::grpc=debug")
@@ -105,8 +108,9 @@ async fn host(config: Config) -> Result<(), Failure> {
     say_hello(&config, &handle, address);
     tokio::spawn(reload_on_hangup(hangup, tls.clone()));
 
+    let traffic = Arc::new(Traffic::default());
     let stopped = until_stopped(stop, handle.status());
-    let served = grpc::serve(handle.clone(), &config, listener, tls, stopped).await;
+    let served = grpc::serve(handle.clone(), &config, listener, tls, traffic, stopped).await;
     let closed = close(&handle, runner).await;
     served.map_err(|error| Failure::internal(error.to_string()))?;
     closed

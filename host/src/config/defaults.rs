@@ -54,6 +54,11 @@ impl Default for IntakeLimits {
             models_max: 10_000,
             list_alerts_max: 10_000,
             drain_ms_max: 10_000,
+            keepalive_every_ms: 30_000,
+            keepalive_ms_max: 20_000,
+            message_wait_ms_max: 600_000,
+            partial_message_ms_max: 60_000,
+            unread_answers_ms_max: 60_000,
         }
     }
 }
@@ -108,6 +113,15 @@ impl Default for StoreLimits {
 
 impl Default for AccessLimits {
     fn default() -> Self {
-        Self { tokens_max: 1_000, denials_per_minute_max: 60 }
+        Self {
+            tokens_max: 1_000,
+            denials_per_minute_max: 60,
+            identity_connections_max: 128,
+            identity_streams_max: 512,
+            identity_calls_per_second_max: 5_000,
+            identity_calls_burst_max: 10_000,
+            identity_bytes_in_flight_max: 256 << 20,
+            unidentified_ms_max: 30_000,
+        }
     }
 }

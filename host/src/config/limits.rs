@@ -92,6 +92,11 @@ fn intake_limits(limits: &IntakeLimits) -> Vec<Limit> {
         models_max,
         list_alerts_max,
         drain_ms_max,
+        keepalive_every_ms,
+        keepalive_ms_max,
+        message_wait_ms_max,
+        partial_message_ms_max,
+        unread_answers_ms_max,
     } = limits.clone();
     vec![
         limit("intake.message_bytes_max", message_bytes_max as u64, KIB..=64 * MIB, "bytes"),
@@ -109,6 +114,11 @@ fn intake_limits(limits: &IntakeLimits) -> Vec<Limit> {
         limit("intake.models_max", models_max as u64, 1..=1_000_000, "models"),
         limit("intake.list_alerts_max", list_alerts_max as u64, 1..=100_000, "alerts"),
         limit("intake.drain_ms_max", drain_ms_max, 0..=600_000, "milliseconds"),
+        limit("intake.keepalive_every_ms", keepalive_every_ms, 100..=3_600_000, "milliseconds"),
+        limit("intake.keepalive_ms_max", keepalive_ms_max, 100..=3_600_000, "milliseconds"),
+        limit("intake.message_wait_ms_max", message_wait_ms_max, 100..=86_400_000, "milliseconds"),
+        limit("intake.partial_message_ms_max", partial_message_ms_max, 100..=3_600_000, "milliseconds"),
+        limit("intake.unread_answers_ms_max", unread_answers_ms_max, 100..=3_600_000, "milliseconds"),
     ]
 }
 
@@ -217,9 +227,24 @@ fn store_limits(limits: &StoreLimits) -> Vec<Limit> {
 }
 
 fn access_limits(limits: &AccessLimits) -> Vec<Limit> {
-    let AccessLimits { tokens_max, denials_per_minute_max } = limits.clone();
+    let AccessLimits {
+        tokens_max,
+        denials_per_minute_max,
+        identity_connections_max,
+        identity_streams_max,
+        identity_calls_per_second_max,
+        identity_calls_burst_max,
+        identity_bytes_in_flight_max,
+        unidentified_ms_max,
+    } = limits.clone();
     vec![
         limit("access.tokens_max", tokens_max as u64, 1..=100_000, "tokens"),
         limit("access.denials_per_minute_max", denials_per_minute_max.into(), 1..=10_000, "calls"),
+        limit("access.identity_connections_max", identity_connections_max as u64, 1..=65_535, "connections"),
+        limit("access.identity_streams_max", identity_streams_max as u64, 1..=65_535, "calls"),
+        limit("access.identity_calls_per_second_max", identity_calls_per_second_max.into(), 1..=1_000_000, "calls"),
+        limit("access.identity_calls_burst_max", identity_calls_burst_max.into(), 1..=10_000_000, "calls"),
+        limit("access.identity_bytes_in_flight_max", identity_bytes_in_flight_max, KIB..=TIB, "bytes"),
+        limit("access.unidentified_ms_max", unidentified_ms_max, 100..=3_600_000, "milliseconds"),
     ]
 }

@@ -82,6 +82,14 @@ fn a_group_holds_the_largest_batch() {
 }
 
 #[test]
+fn an_identity_may_have_a_whole_batch_in_flight() {
+    let message = refusal("access.identity_bytes_in_flight_max = 2048", &[]);
+    let expected = "access.identity_bytes_in_flight_max: 2048 is less than a batch of intake.batch_alerts_max, 1130496";
+    assert!(message.starts_with(expected), "{message}");
+    load("access.identity_bytes_in_flight_max = 2048\nintake.batch_alerts_max = 29", &[]).unwrap();
+}
+
+#[test]
 fn a_protected_code_is_four_hex_digits() {
     let message = refusal("protected_codes = [\"8F40\", \"8F4\"]", &[]);
     assert!(message.starts_with("protected_codes[1]: expected an alert code"), "{message}");

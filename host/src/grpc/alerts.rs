@@ -2,6 +2,8 @@
 //!
 //! It must not judge anything. Invariant: an ack leaves only after the pipeline has given it.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::{self, alert_service_server::AlertService};
@@ -9,6 +11,7 @@ use weir_proto::v1::{self, alert_service_server::AlertService};
 use super::{
     convert::{alert, listing},
     gate::Door,
+    peer::Peer,
     status::{blocking, status},
     stream,
 };
@@ -47,22 +50,28 @@ impl AlertService for Alerts {
         request: Request<Streaming<v1::StreamAlertsRequest>>,
     ) -> Result<Response<Self::StreamAlertsStream>, Status> {
         let (handle, limits) = (self.door.open(&request)?, self.limits.clone());
-        let in_flight_max = limits.batches_in_flight_max;
+        let terms = stream::Terms {
+            in_flight_max: limits.batches_in_flight_max,
+            account: self.door.account(&request)?,
+            unread_max: Duration::from_millis(limits.unread_answers_ms_max),
+            peer: request.extensions().get::<Peer>().cloned(),
+            stopping: self.stopping.clone(),
+        };
         let submit = move |request| {
             let batch = alert::batch(request, &limits);
             let handle = handle.clone();
             async move { submit(handle, batch?).await }
         };
-        let answers = stream::answers(request.into_inner(), in_flight_max, self.stopping.clone(), submit);
-        Ok(Response::new(answers))
+        Ok(Response::new(stream::answers(request.into_inner(), terms, submit)))
     }
 
     async fn submit_alerts(
         &self,
         request: Request<v1::SubmitAlertsRequest>,
     ) -> Result<Response<v1::SubmitAlertsResponse>, Status> {
-        let handle = self.door.open(&request)?;
+        let (handle, account) = (self.door.open(&request)?, self.door.account(&request)?);
         let batch = alert::single_batch(request.into_inner(), &self.limits).map_err(status)?;
+        let _room = account.bytes(stream::bytes_of(batch.alerts.len())).await;
         let answer = submit(handle, batch).await.map_err(status)?;
         let ack = answer.await.map_err(status)?;
         Ok(Response::new(v1::SubmitAlertsResponse { ack: Some(alert::ack(ack)) }))

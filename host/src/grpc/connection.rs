@@ -1,27 +1,34 @@
-//! Connections: how many there may be at once, and how each begins.
+//! Connections: how many there may be at once, how each begins, and how the host closes one.
 //!
 //! It must not know what is said on them. Invariant: no more than the limit are open, those that still shake hands
-//! included; further ones wait in the system's backlog until one closes.
+//! included. One more is taken up where all are open: it waits until one closes, and has the one closed that has been
+//! without a call of anybody known for longest; further ones wait in the system's backlog.
 
 use std::{
+    collections::VecDeque,
+    future::Future,
     io,
-    net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::{Interval, MissedTickBehavior},
 };
 use tokio_rustls::server::TlsStream;
 use tokio_stream::{Stream as Incoming, wrappers::ReceiverStream};
 use tonic::transport::server::Connected;
 
-use super::tls::Tls;
+use super::{
+    peer::{Patience, Peer},
+    tls::Tls,
+    traffic::Traffic,
+};
 
 /// How long to wait after a failed accept. Where the process has run out of file descriptors, the next one would fail
 /// at once as well.
@@ -30,34 +37,76 @@ const AFTER_FAILURE: Duration = Duration::from_millis(50);
 /// Connections that were made and not yet taken up.
 const WAITING_MAX: usize = 16;
 
+/// What connections are opened with.
+#[derive(Clone)]
+pub struct Terms {
+    /// How many may be open at once.
+    pub connections_max: usize,
+    /// With TLS, where there is one.
+    pub tls: Option<Arc<Tls>>,
+    /// How long the host waits for what a client owes it.
+    pub patience: Patience,
+    /// Where they are counted.
+    pub traffic: Arc<Traffic>,
+}
+
 /// Connections as they come, each once there is room for it and its handshake, where there is one, is done.
-pub fn incoming(
-    listener: TcpListener,
-    connections_max: usize,
-    tls: Option<Arc<Tls>>,
-) -> impl Incoming<Item = io::Result<Connection>> {
+pub fn incoming(listener: TcpListener, terms: Terms) -> impl Incoming<Item = io::Result<Connection>> {
     let (ready, incoming) = mpsc::channel(WAITING_MAX);
-    tokio::spawn(accept(listener, Arc::new(Semaphore::new(connections_max)), tls, ready));
+    tokio::spawn(accept(listener, terms, ready));
     ReceiverStream::new(incoming)
 }
 
-async fn accept(
-    listener: TcpListener,
-    room: Arc<Semaphore>,
-    tls: Option<Arc<Tls>>,
-    ready: mpsc::Sender<io::Result<Connection>>,
-) {
-    while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
+async fn accept(listener: TcpListener, terms: Terms, ready: mpsc::Sender<io::Result<Connection>>) {
+    let room = Arc::new(Semaphore::new(terms.connections_max));
+    let mut strangers = Strangers::default();
+    loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = ready.closed() => return,
         };
-        match accepted {
-            // Hands are shaken aside: whoever is slow at it holds up nobody.
-            Ok((stream, peer)) => drop(tokio::spawn(begin(stream, peer, tls.clone(), permit, ready.clone()))),
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(AFTER_FAILURE).await;
+                continue;
+            }
+        };
+        if room.available_permits() == 0 {
+            strangers.make_room();
+        }
+        let permit = tokio::select! {
+            Ok(permit) = Arc::clone(&room).acquire_owned() => permit,
+            () = ready.closed() => return,
+        };
+        let (peer, cut) = Peer::new(address, terms.patience, Arc::clone(&terms.traffic));
+        strangers.note(peer.clone(), terms.connections_max);
+        // Hands are shaken aside: whoever is slow at it holds up nobody.
+        tokio::spawn(begin(stream, (peer, cut), permit, terms.clone(), ready.clone()));
+    }
+}
+
+/// Connections on which nobody known has called yet, in the order they came, and some that have gone since.
+#[derive(Default)]
+struct Strangers(VecDeque<Peer>);
+
+impl Strangers {
+    fn note(&mut self, peer: Peer, connections_max: usize) {
+        if self.0.len() >= 2 * connections_max {
+            self.0.retain(|peer| peer.is_open() && !peer.is_identified());
+        }
+        self.0.push_back(peer);
+    }
+
+    /// Closes the first that is still there. Whoever is known is never closed for another.
+    fn make_room(&mut self) {
+        while let Some(peer) = self.0.pop_front() {
+            if peer.is_open() && !peer.is_identified() {
+                return peer.cut(
+                    "crowded",
+                    "intake.connections_max are open, and nobody who is known had made a call on it for longest",
+                );
             }
         }
     }
@@ -65,30 +114,41 @@ async fn accept(
 
 async fn begin(
     stream: TcpStream,
-    peer: SocketAddr,
-    tls: Option<Arc<Tls>>,
+    (peer, mut cut): (Peer, oneshot::Receiver<()>),
     permit: OwnedSemaphorePermit,
+    terms: Terms,
     ready: mpsc::Sender<io::Result<Connection>>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%peer, %error, "small answers may be late");
+        tracing::debug!(peer = %peer.address(), %error, "small answers may be late");
     }
-    let (stream, name) = match tls {
-        None => (Stream::Plain(stream), None),
-        Some(tls) => match tls.accept(stream).await {
-            Ok((stream, name)) => (Stream::Tls(Box::new(stream)), name),
-            Err(why) => return tracing::warn!(%peer, why, "a connection was given up"),
+    let stream = match &terms.tls {
+        None => Some(Stream::Plain(stream)),
+        Some(tls) => tokio::select! {
+            stream = shake_hands(stream, tls, &peer) => stream,
+            _ = &mut cut => None,
         },
     };
+    let Some(stream) = stream else { return peer.close() };
+    let mut look = tokio::time::interval(terms.patience.look_every());
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    terms.traffic.connections.fetch_add(1, Ordering::Relaxed);
+    let connection = Connection { stream, peer, cut, is_cut: false, look, traffic: terms.traffic, _permit: permit };
     // Where nobody takes it up the server has stopped.
-    let _ = ready.send(Ok(Connection { stream, peer: Peer { name }, _permit: permit })).await;
+    let _ = ready.send(Ok(connection)).await;
 }
 
-/// Whom a connection's certificate names, if it has one. A request carries it as an extension.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// The name.
-    pub name: Option<String>,
+async fn shake_hands(stream: TcpStream, tls: &Tls, peer: &Peer) -> Option<Stream> {
+    match tls.accept(stream).await {
+        Ok((stream, name)) => {
+            name.into_iter().for_each(|name| peer.certify(name));
+            Some(Stream::Tls(Box::new(stream)))
+        }
+        Err(why) => {
+            tracing::warn!(peer = %peer.address(), why, "a connection was given up");
+            None
+        }
+    }
 }
 
 enum Stream {
@@ -100,7 +160,31 @@ enum Stream {
 pub struct Connection {
     stream: Stream,
     peer: Peer,
+    cut: oneshot::Receiver<()>,
+    is_cut: bool,
+    look: Interval,
+    traffic: Arc<Traffic>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Whether it is still wanted. Whoever drives it asks for bytes or gives some, and so comes by here; a deadline
+    /// wakes it.
+    fn go_on(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while self.look.poll_tick(cx).is_ready() {
+            self.peer.look(Instant::now());
+        }
+        // Dropped, the other end cannot cut it any more; it is held by `peer`.
+        self.is_cut = self.is_cut || Pin::new(&mut self.cut).poll(cx).is_ready();
+        if self.is_cut { Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the host closed it")) } else { Ok(()) }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.peer.close();
+        self.traffic.connections.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Connected for Connection {
@@ -113,6 +197,7 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.go_on(cx)?;
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -122,6 +207,7 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.go_on(cx)?;
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
@@ -133,6 +219,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.go_on(cx)?;
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
@@ -147,6 +234,7 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.go_on(cx)?;
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
@@ -163,27 +251,58 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use tokio::{
+        io::AsyncReadExt,
         net::{TcpListener, TcpStream},
         time::timeout,
     };
     use tokio_stream::StreamExt;
 
-    use super::incoming;
+    use super::{Arc, Patience, Terms, Traffic, incoming};
+    use crate::{config::AccessLimits, grpc::quota::Accounts};
+
+    fn terms(connections_max: usize) -> Terms {
+        let patience = Patience::new(&crate::config::Config::default());
+        Terms { connections_max, tls: None, patience, traffic: Arc::new(Traffic::default()) }
+    }
 
     #[tokio::test]
     async fn one_more_than_the_limit_waits_until_one_closes() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut incoming = std::pin::pin!(incoming(listener, 1, None));
+        let mut incoming = std::pin::pin!(incoming(listener, terms(1)));
         let _first = TcpStream::connect(address).await.unwrap();
         let _second = TcpStream::connect(address).await.unwrap();
 
         let first = incoming.next().await.unwrap().unwrap();
+        first.peer.identify(&Accounts::new(AccessLimits::default()).of("a", Instant::now())).unwrap();
         assert!(timeout(Duration::from_millis(50), incoming.next()).await.is_err());
         drop(first);
         timeout(Duration::from_secs(10), incoming.next()).await.unwrap().unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_is_known_stays_and_the_oldest_stranger_makes_room() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut incoming = std::pin::pin!(incoming(listener, terms(3)));
+        let (mut clients, mut served) = (Vec::new(), Vec::new());
+        for at in 0..5 {
+            clients.push(TcpStream::connect(address).await.unwrap());
+            if at >= 3 {
+                // The first was known; of the others the oldest is closed, as whoever drives it would find.
+                let mut oldest = served.remove(1);
+                let end = timeout(Duration::from_secs(10), super::Connection::read_u8(&mut oldest)).await.unwrap();
+                assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionAborted);
+            }
+            let next = timeout(Duration::from_secs(10), incoming.next()).await.unwrap().unwrap().unwrap();
+            if at == 0 {
+                next.peer.identify(&Accounts::new(AccessLimits::default()).of("a", Instant::now())).unwrap();
+            }
+            served.push(next);
+        }
+        assert!(served[0].peer.is_identified() && served[0].peer.is_open());
     }
 }

@@ -1,7 +1,7 @@
-//! The gate that every call passes: who asks, and whether they may.
+//! The gate that every call passes: who asks, whether they may, and whether they ask for too much.
 //!
-//! It must not know what a call does. Invariant: a handler is reached only by a call that the policy allows, and is
-//! told who made it.
+//! It must not know what a call does. Invariant: a handler is reached only by a call that the policy allows and that is
+//! within the limits of whoever makes it, and is told who that is.
 
 use std::{
     convert::Infallible,
@@ -9,36 +9,50 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
-use tonic::{Request, Status, body::Body, codegen::http};
+use tonic::{Code, Request, Status, body::Body, codegen::http};
 
-use super::{connection::Peer, policy};
-use crate::{domain::Identity, pipeline::Handle};
+use super::{
+    bodies::{Arriving, Call, Outcome},
+    peer::{Patience, Peer},
+    policy,
+    quota::{Account, Accounts, Over, Taken},
+    traffic::Traffic,
+};
+use crate::{config::Config, domain::Identity, pipeline::Handle};
 
 /// A header is not looked at beyond this.
 const TOKEN_BYTES_MAX: usize = 200;
+
+/// The one call whose streams may be silent: meters are quiet at night.
+const MAY_REST: &str = "/weir.v1.AlertService/StreamAlerts";
 
 /// Puts a gate before services.
 #[derive(Clone)]
 pub struct Layer {
     handle: Handle,
     authenticate: bool,
+    accounts: Arc<Accounts>,
+    patience: Patience,
+    traffic: Arc<Traffic>,
 }
 
 impl Layer {
-    /// Asks for a token where `authenticate` says so; else everybody is local.
-    pub fn new(handle: Handle, authenticate: bool) -> Self {
-        Self { handle, authenticate }
+    /// Asks for a token where the settings say so; else everybody is local.
+    pub fn new(handle: Handle, config: &Config, traffic: Arc<Traffic>) -> Self {
+        let accounts = Arc::new(Accounts::new(config.access.clone()));
+        Self { handle, authenticate: config.authenticate, accounts, patience: Patience::new(config), traffic }
     }
 
     /// By the certificate of the connection, or else by a token.
-    fn identify<B>(&self, request: &http::Request<B>) -> Result<Identity, Status> {
+    fn identify(&self, request: &http::Request<Body>) -> Result<Identity, Status> {
         if !self.authenticate {
             return Ok(Identity::local());
         }
         let header = request.headers().get(http::header::AUTHORIZATION);
-        let certified = request.extensions().get::<Peer>().and_then(|peer| peer.name.as_ref());
+        let certified = request.extensions().get::<Peer>().and_then(Peer::certified);
         if let (None, Some(name)) = (header, certified) {
             return self.handle.identify_holder(name).map_err(Status::unauthenticated);
         }
@@ -52,15 +66,22 @@ impl Layer {
         self.handle.identify(token).map_err(Status::unauthenticated)
     }
 
-    /// Lets a call through with the name of who makes it, or says why not.
-    fn admit<B>(&self, request: &mut http::Request<B>) -> Result<(), Status> {
+    /// Lets a call through with the name of who makes it and what it takes up of their limits, or says why not.
+    fn admit(&self, request: &mut http::Request<Body>) -> Result<(String, Option<Taken>), Status> {
         let path = request.uri().path();
         if policy::is_public(path) {
-            return Ok(());
+            return Ok((String::new(), None));
         }
-        let identity = self.identify(request).inspect_err(|status| {
-            self.handle.note_denied("", path, status.message());
-        })?;
+        let identity = self.identify(request).inspect_err(|status| self.deny("", path, status.message()))?;
+        let account = self.accounts.of(&identity.name, Instant::now());
+        let over = |over: Over| {
+            self.traffic.refused(over.setting);
+            over.status(&identity.name)
+        };
+        if let Some(peer) = request.extensions().get::<Peer>() {
+            peer.identify(&account).map_err(over)?;
+        }
+        let taken = if policy::is_reflection(path) { None } else { Some(account.call(Instant::now()).map_err(over)?) };
         policy::check(path, identity.role).map_err(|roles| {
             let may = match roles.names() {
                 names if names.is_empty() => "nobody may".to_owned(),
@@ -68,11 +89,18 @@ impl Layer {
             };
             let message =
                 format!("{:?} in the role {} may not call {path}: {may}", identity.name, identity.role.name());
-            self.handle.note_denied(&identity.name, path, &message);
+            self.deny(&identity.name, path, &message);
             Status::permission_denied(message)
         })?;
+        let name = identity.name.clone();
         request.extensions_mut().insert(Arc::new(identity));
-        Ok(())
+        request.extensions_mut().insert(account);
+        Ok((name, taken))
+    }
+
+    fn deny(&self, name: &str, path: &str, message: &str) {
+        self.traffic.denied();
+        self.handle.note_denied(name, path, message);
     }
 }
 
@@ -91,9 +119,9 @@ pub struct Gate<S> {
     layer: Layer,
 }
 
-impl<S, B> tower::Service<http::Request<B>> for Gate<S>
+impl<S> tower::Service<http::Request<Body>> for Gate<S>
 where
-    S: tower::Service<http::Request<B>, Response = http::Response<Body>, Error = Infallible>,
+    S: tower::Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
 {
     type Response = http::Response<Body>;
@@ -104,11 +132,31 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
-        match self.layer.admit(&mut request) {
-            Ok(()) => Box::pin(self.inner.call(request)),
-            Err(status) => Box::pin(std::future::ready(Ok(status.into_http()))),
-        }
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        let Layer { patience, traffic, .. } = &self.layer;
+        let (path, traffic) = (policy::label(request.uri().path()), Arc::clone(traffic));
+        let peer = request.extensions().get::<Peer>().cloned();
+        let (name, taken) = match self.layer.admit(&mut request) {
+            Ok(admitted) => admitted,
+            Err(status) => {
+                traffic.ended(path, status.code());
+                let counts = matches!(status.code(), Code::ResourceExhausted | Code::Unauthenticated);
+                peer.iter().filter(|_| counts).for_each(Peer::refused);
+                return Box::pin(std::future::ready(Ok(status.into_http())));
+            }
+        };
+        // What everybody may call says nothing for whoever calls it.
+        peer.iter().filter(|_| taken.is_some()).for_each(Peer::passed);
+        let call = Arc::new(Call::new(path, name, peer, traffic, taken));
+        let mut outcome = Outcome::new(Arc::clone(&call));
+        let (may_rest, patience) = (path == MAY_REST, *patience);
+        let request = request.map(|body| Body::new(Arriving::new(body, may_rest, patience, call)));
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            outcome.note(response.headers());
+            Ok(response.map(|body| Body::new(outcome.watch(body))))
+        })
     }
 }
 
@@ -120,6 +168,12 @@ impl Door {
     /// Before a pipeline.
     pub fn new(handle: Handle) -> Self {
         Self(handle)
+    }
+
+    /// What whoever makes this call takes up, to count more of it.
+    pub fn account<T>(&self, request: &Request<T>) -> Result<Arc<Account>, Status> {
+        let account = request.extensions().get::<Arc<Account>>();
+        account.map(Arc::clone).ok_or_else(|| Status::permission_denied("nobody knows who makes this call"))
     }
 
     /// The pipeline as whoever makes this call may use it.

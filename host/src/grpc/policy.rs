@@ -61,9 +61,24 @@ pub fn is_public(path: &str) -> bool {
     path.starts_with(PUBLIC)
 }
 
+/// Whether a call tells what the protocol is.
+pub fn is_reflection(path: &str) -> bool {
+    path.starts_with(REFLECTION)
+}
+
+/// The call in a word of this program, for figures: whatever is asked for, there are only so many.
+pub fn label(path: &str) -> &'static str {
+    match POLICY.iter().find(|(call, _)| *call == path) {
+        Some((call, _)) => call,
+        None if is_public(path) => "health",
+        None if is_reflection(path) => "reflection",
+        None => "unknown",
+    }
+}
+
 /// Whether a role may call. The error names the roles that may; none for a call that does not exist.
 pub fn check(path: &str, role: Role) -> Result<(), Roles> {
-    if path.starts_with(REFLECTION) {
+    if is_reflection(path) {
         return Ok(());
     }
     let roles = POLICY.iter().find(|(call, _)| *call == path).map_or(Roles(0), |(_, roles)| *roles);

@@ -14,10 +14,15 @@ use tokio::{
 };
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tonic::{Code, Status};
-use weir_proto::v1::StreamAlertsRequest;
+use weir_proto::v1::{Alert, StreamAlertsRequest};
 
-use super::{Answers, answers};
-use crate::{domain::Ack, pipeline::Refusal};
+use super::{Answers, Terms, answers, bytes_of};
+use crate::{
+    config::AccessLimits,
+    domain::Ack,
+    grpc::quota::{Account, Accounts},
+    pipeline::Refusal,
+};
 
 type Reply = oneshot::Sender<Result<Ack, Refusal>>;
 
@@ -37,8 +42,21 @@ struct Bench {
 const REFUSED: u64 = 1_000;
 const PANICS: u64 = 1_001;
 
+/// How long these streams wait to be read.
+const UNREAD_MAX: Duration = Duration::from_millis(100);
+
+/// Whoever has room for so many alerts.
+fn account(alerts: usize) -> Arc<Account> {
+    let limits = AccessLimits { identity_bytes_in_flight_max: bytes_of(alerts), ..AccessLimits::default() };
+    Accounts::new(limits).of("a", std::time::Instant::now())
+}
+
 impl Bench {
     fn new(in_flight_max: usize) -> Self {
+        Self::with(in_flight_max, account(1_000), Duration::from_secs(60))
+    }
+
+    fn with(in_flight_max: usize, account: Arc<Account>, unread_max: Duration) -> Self {
         let (requests, requested) = mpsc::channel(64);
         let (stop, stopping) = watch::channel(false);
         let submitted = Arc::new(Mutex::new(Vec::new()));
@@ -57,13 +75,18 @@ impl Bench {
                 Ok(async { answer.await.unwrap_or_else(|_| Err(Refusal::Unavailable("gone".into()))) })
             }
         };
-        let answers = answers(ReceiverStream::new(requested), in_flight_max, stopping, submit);
+        let answers = answers(
+            ReceiverStream::new(requested),
+            Terms { in_flight_max, account, unread_max, peer: None, stopping },
+            submit,
+        );
         Self { requests: Some(requests), submitted, read, stop, answers: Some(answers) }
     }
 
     async fn send(&self, sequences: impl IntoIterator<Item = u64>) {
         for sequence in sequences {
-            let request = StreamAlertsRequest { sequence, ..StreamAlertsRequest::default() };
+            let alerts = vec![Alert::default(); 10];
+            let request = StreamAlertsRequest { sequence, alerts, ..StreamAlertsRequest::default() };
             self.requests.as_ref().unwrap().send(Ok(request)).await.unwrap();
         }
     }
@@ -201,4 +224,38 @@ async fn a_panic_is_told_and_not_taken_for_a_good_end() {
     let mut bench = Bench::new(4);
     bench.send([PANICS]).await;
     assert_eq!(bench.next_end().await.code(), Code::Internal);
+}
+
+#[tokio::test]
+async fn streams_of_one_identity_share_its_bytes_and_nobody_loses_any() {
+    let shared = account(25);
+    let mut first = Bench::with(8, Arc::clone(&shared), UNREAD_MAX);
+    let mut second = Bench::with(8, shared, UNREAD_MAX);
+    first.send(1..=2).await;
+    first.settle(2).await;
+    second.send(1..=3).await;
+    second.settle(0).await;
+    first.reply(1, Ok(()));
+    assert_eq!(first.next_ack().await, 1);
+    second.settle(1).await;
+    first.reply(2, Ok(()));
+    second.reply(1, Ok(()));
+    assert_eq!((first.next_ack().await, second.next_ack().await), (2, 1));
+    second.settle(3).await;
+}
+
+#[tokio::test]
+async fn a_stream_whose_answers_are_not_read_lets_go_of_what_it_holds_and_says_why() {
+    let shared = account(30);
+    let mut bench = Bench::with(8, Arc::clone(&shared), UNREAD_MAX);
+    bench.send(1..=3).await;
+    bench.settle(3).await;
+    (1..=3).for_each(|sequence| bench.reply(sequence, Ok(())));
+    let requests = bench.requests.take().unwrap();
+    timeout(Duration::from_secs(10), requests.closed()).await.expect("no more is read");
+    drop(timeout(Duration::from_secs(10), shared.bytes(bytes_of(30))).await.expect("its bytes are free"));
+    assert_eq!(bench.next_ack().await, 1);
+    let end = bench.next_end().await;
+    assert_eq!(end.code(), Code::DeadlineExceeded);
+    assert!(end.message().contains("intake.unread_answers_ms_max (100 ms)"), "{end:?}");
 }

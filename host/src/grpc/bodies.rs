@@ -1,0 +1,272 @@
+//! The bytes of a call on their way in and out, and how long the host waits for them.
+//!
+//! It must not know what a message says: it sees where each begins and ends. Invariant: time that the host itself does
+//! not read is never counted against a client.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper::body::{Bytes, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
+use tonic::{Code, Status, body::Body};
+
+use super::{
+    peer::{Answer, Patience, Peer},
+    quota::Taken,
+    traffic::Traffic,
+};
+
+/// What comes before each message: a flag and its length.
+const PREFIX_BYTES: usize = 5;
+
+/// Where the next byte of a request belongs.
+#[derive(Debug, Default)]
+struct Framing {
+    prefix: [u8; PREFIX_BYTES],
+    prefix_bytes: usize,
+    rest_bytes: usize,
+    /// A message is whole.
+    any: bool,
+}
+
+impl Framing {
+    /// Goes on over what came; says whether a message was completed.
+    fn take(&mut self, mut bytes: &[u8]) -> bool {
+        let mut completed = false;
+        while !bytes.is_empty() {
+            if self.prefix_bytes < PREFIX_BYTES {
+                let count = bytes.len().min(PREFIX_BYTES - self.prefix_bytes);
+                self.prefix[self.prefix_bytes..][..count].copy_from_slice(&bytes[..count]);
+                self.prefix_bytes += count;
+                bytes = &bytes[count..];
+                if self.prefix_bytes < PREFIX_BYTES {
+                    return completed;
+                }
+                let [_, length @ ..] = self.prefix;
+                self.rest_bytes = u32::from_be_bytes(length) as usize;
+            }
+            let count = bytes.len().min(self.rest_bytes);
+            self.rest_bytes -= count;
+            bytes = &bytes[count..];
+            if self.rest_bytes == 0 {
+                self.prefix_bytes = 0;
+                (self.any, completed) = (true, true);
+            }
+        }
+        completed
+    }
+
+    fn is_within_message(&self) -> bool {
+        self.prefix_bytes > 0
+    }
+}
+
+/// A request's messages as they come, each within its time.
+pub struct Arriving {
+    body: Body,
+    framing: Framing,
+    /// The stream may be silent once it has begun.
+    may_rest: bool,
+    patience: Patience,
+    /// What is left of the time for what is waited for, as of when the host began to wait.
+    left: Duration,
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+    call: Arc<Call>,
+}
+
+impl Arriving {
+    /// Of a call; `may_rest` where silence between two messages is as it should be.
+    pub fn new(body: Body, may_rest: bool, patience: Patience, call: Arc<Call>) -> Self {
+        let left = patience.message;
+        Self { body, framing: Framing::default(), may_rest, patience, left, waiting: None, call }
+    }
+
+    /// What came, and the time that is left after it.
+    fn account(&mut self, frame: Option<&[u8]>) {
+        if let Some((since, _)) = self.waiting.take() {
+            self.left = self.left.saturating_sub(since.elapsed());
+        }
+        // Nothing at all is no sign of life.
+        let Some(bytes) = frame.filter(|bytes| !bytes.is_empty()) else { return };
+        let within = self.framing.is_within_message();
+        let completed = self.framing.take(bytes);
+        if completed || !within {
+            self.left = if self.framing.is_within_message() { self.patience.partial } else { self.patience.message };
+        }
+    }
+
+    fn late(&self) -> Status {
+        let (setting, wait, what) = if self.framing.is_within_message() {
+            ("intake.partial_message_ms_max", self.patience.partial, "the rest of a message did not come")
+        } else {
+            ("intake.message_wait_ms_max", self.patience.message, "no message came")
+        };
+        let message = format!("{what} within {setting} ({} ms)", wait.as_millis());
+        self.call.cut(if setting.ends_with("partial_message_ms_max") { "partial" } else { "silent" }, &message);
+        Status::deadline_exceeded(message)
+    }
+}
+
+impl hyper::body::Body for Arriving {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map(|data| &data[..]);
+            self.account(bytes);
+            return Poll::Ready(frame);
+        }
+        if self.may_rest && self.framing.any && !self.framing.is_within_message() {
+            return Poll::Pending;
+        }
+        let left = self.left;
+        let (_, over) = self.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(left))));
+        match over.as_mut().poll(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => Poll::Ready(Some(Err(self.late()))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A call that is under way: counted among its identity's until both its ends let go of it.
+pub struct Call {
+    path: &'static str,
+    name: String,
+    peer: Option<Peer>,
+    traffic: Arc<Traffic>,
+    _taken: Option<Taken>,
+}
+
+impl Call {
+    /// A call that begins.
+    pub fn new(
+        path: &'static str,
+        name: String,
+        peer: Option<Peer>,
+        traffic: Arc<Traffic>,
+        taken: Option<Taken>,
+    ) -> Self {
+        traffic.calls_open.fetch_add(1, Ordering::Relaxed);
+        Self { path, name, peer, traffic, _taken: taken }
+    }
+
+    fn cut(&self, why: &'static str, said: &str) {
+        let peer = self.peer.as_ref().map(Peer::address);
+        tracing::warn!(?peer, identity = self.name, call = self.path, why = said, "a call was given up");
+        self.traffic.cut(why);
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.traffic.calls_open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A call's end: counted once, as cancelled unless somebody says how it ended.
+pub struct Outcome {
+    call: Arc<Call>,
+    code: Code,
+}
+
+impl Outcome {
+    /// Of a call that has not ended.
+    pub fn new(call: Arc<Call>) -> Self {
+        Self { call, code: Code::Cancelled }
+    }
+
+    /// Notes the status, where these headers have one.
+    pub fn note(&mut self, headers: &hyper::HeaderMap) {
+        if let Some(code) = headers.get("grpc-status") {
+            self.code = Code::from_bytes(code.as_bytes());
+        }
+    }
+
+    /// Watches an answer of it be read.
+    pub fn watch(self, body: Body) -> Answering {
+        let answer = self.call.peer.as_ref().map(|peer| peer.answer(self.call.path));
+        Answering { body, answer, outcome: self }
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        self.call.traffic.ended(self.call.path, self.code);
+    }
+}
+
+/// An answer on its way out.
+pub struct Answering {
+    body: Body,
+    answer: Option<Answer>,
+    outcome: Outcome,
+}
+
+impl hyper::body::Body for Answering {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(trailers) = frame.trailers_ref()
+        {
+            self.outcome.note(trailers);
+        }
+        if let Some(answer) = &self.answer {
+            match &polled {
+                Poll::Ready(Some(_)) => answer.offered(),
+                Poll::Ready(None) | Poll::Pending => answer.taken(),
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Framing;
+
+    #[test]
+    fn messages_are_told_apart_wherever_they_are_cut() {
+        let stream: Vec<u8> = [&[0, 0, 0, 0, 3, 1, 2, 3][..], &[0, 0, 0, 0, 0], &[1, 0, 0, 1, 0], &[7; 256]].concat();
+        for piece in 1..stream.len() {
+            let mut framing = Framing::default();
+            let mut ends = Vec::new();
+            let mut at = 0;
+            for bytes in stream.chunks(piece) {
+                at += bytes.len();
+                if framing.take(bytes) {
+                    ends.push(at);
+                }
+            }
+            assert!(!framing.is_within_message(), "pieces of {piece}");
+            assert_eq!(ends.last(), Some(&stream.len()), "pieces of {piece}");
+            assert_eq!(piece == 1, ends == [8, 13, stream.len()], "pieces of {piece}: {ends:?}");
+        }
+        let mut framing = Framing::default();
+        assert!(framing.take(&stream[..9]) && framing.is_within_message());
+    }
+}

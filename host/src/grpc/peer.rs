@@ -1,0 +1,242 @@
+//! One connection as its calls see it: who was identified on it, what it was refused, and how it is cut off.
+//!
+//! It must not know bytes. Invariant: a connection that is cut has a reason, which is logged once, and counted.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    quota::{Account, Over, Taken},
+    traffic::Traffic,
+};
+use crate::config::Config;
+
+/// A connection on which so many calls in a row were refused is cut: answering them is work too.
+const REFUSED_IN_A_ROW_MAX: u64 = 1_000;
+
+/// How long a host waits for what a client owes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For the first call of somebody who is known.
+    pub unidentified: Duration,
+    /// For a message that has not begun.
+    pub message: Duration,
+    /// For the rest of a message.
+    pub partial: Duration,
+    /// For an answer to be read.
+    pub unread: Duration,
+}
+
+impl Patience {
+    /// As the settings have it.
+    pub fn new(config: &Config) -> Self {
+        let intake = &config.intake;
+        Self {
+            unidentified: Duration::from_millis(config.access.unidentified_ms_max),
+            message: Duration::from_millis(intake.message_wait_ms_max),
+            partial: Duration::from_millis(intake.partial_message_ms_max),
+            unread: Duration::from_millis(intake.unread_answers_ms_max),
+        }
+    }
+
+    /// How often a connection is looked at.
+    pub fn look_every(&self) -> Duration {
+        (self.unidentified.min(self.unread) / 4).min(Duration::from_secs(1))
+    }
+}
+
+/// A connection. A request carries it as an extension.
+#[derive(Debug, Clone)]
+pub struct Peer(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    address: SocketAddr,
+    opened: Instant,
+    patience: Patience,
+    traffic: Arc<Traffic>,
+    certified: OnceLock<String>,
+    /// Whoever made a call on it, each counted among their connections.
+    identified: Mutex<Vec<(Arc<Account>, Taken)>>,
+    refused_in_a_row: AtomicU64,
+    cut: Mutex<Option<oneshot::Sender<()>>>,
+    unread: Mutex<Unread>,
+}
+
+/// Answers that are under way.
+#[derive(Debug, Default)]
+struct Unread {
+    next: u64,
+    /// By number: the call, and since when a piece of its answer waits, in milliseconds after the opening, from 1.
+    answers: HashMap<u64, (&'static str, Arc<AtomicU64>)>,
+}
+
+impl Peer {
+    /// A connection that was just made, and what tells its owner that it is cut.
+    pub fn new(address: SocketAddr, patience: Patience, traffic: Arc<Traffic>) -> (Self, oneshot::Receiver<()>) {
+        let (cut, is_cut) = oneshot::channel();
+        let state = State {
+            address,
+            opened: Instant::now(),
+            patience,
+            traffic,
+            certified: OnceLock::new(),
+            identified: Mutex::default(),
+            refused_in_a_row: AtomicU64::new(0),
+            cut: Mutex::new(Some(cut)),
+            unread: Mutex::default(),
+        };
+        (Self(Arc::new(state)), is_cut)
+    }
+
+    /// From where it was made.
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    /// Whom its certificate names, if it has one.
+    pub fn certified(&self) -> Option<&str> {
+        self.0.certified.get().map(String::as_str)
+    }
+
+    /// Notes whom its certificate names.
+    pub fn certify(&self, name: String) {
+        // A connection shakes hands once.
+        let _ = self.0.certified.set(name);
+    }
+
+    /// Whether anybody who is known made a call on it.
+    pub fn is_identified(&self) -> bool {
+        !self.identified().is_empty()
+    }
+
+    /// Notes who made a call on it: it then counts among their connections.
+    pub fn identify(&self, account: &Arc<Account>) -> Result<(), Over> {
+        let mut identified = self.identified();
+        if !identified.iter().any(|(known, _)| known.name == account.name) {
+            let taken = account.connection()?;
+            identified.push((Arc::clone(account), taken));
+        }
+        Ok(())
+    }
+
+    /// Notes that a call was let through.
+    pub fn passed(&self) {
+        self.0.refused_in_a_row.store(0, Ordering::Relaxed);
+    }
+
+    /// Notes that a call was not let through.
+    pub fn refused(&self) {
+        if self.0.refused_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= REFUSED_IN_A_ROW_MAX {
+            self.cut("refused", &format!("{REFUSED_IN_A_ROW_MAX} calls in a row were refused"));
+        }
+    }
+
+    /// Whether it was neither cut nor closed.
+    pub fn is_open(&self) -> bool {
+        self.0.cut.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Notes that it is closed.
+    pub fn close(&self) {
+        drop(self.0.cut.lock().unwrap_or_else(PoisonError::into_inner).take());
+        // What was counted for it is over, whoever still knows it.
+        self.identified().clear();
+    }
+
+    /// Closes it, whatever is under way. `why` is the word it is counted under, `said` what the log has.
+    pub fn cut(&self, why: &'static str, said: &str) {
+        let Some(cut) = self.0.cut.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let names: Vec<String> = self.identified().iter().map(|(account, _)| account.name.clone()).collect();
+        tracing::warn!(peer = %self.0.address, identities = ?names, why = said, "a connection was closed");
+        self.0.traffic.cut(why);
+        // Where nobody receives it the connection is gone already.
+        let _ = cut.send(());
+    }
+
+    /// Ends it where its time is over: nobody known has called, or an answer is not read.
+    pub fn look(&self, now: Instant) {
+        let State { opened, patience, .. } = &*self.0;
+        let unidentified_ms = patience.unidentified.as_millis();
+        if now.duration_since(*opened) >= patience.unidentified && !self.is_identified() {
+            let said = format!(
+                "nobody who is known made a call on it within access.unidentified_ms_max ({unidentified_ms} ms)"
+            );
+            return self.cut("unidentified", &said);
+        }
+        let now_ms = self.since_opening_ms(now);
+        // A stream of alerts ends by itself after half of that, with words.
+        let wait_ms = 2 * patience.unread.as_millis() as u64;
+        let late = self.unread().answers.values().find_map(|(call, since)| {
+            let since = since.load(Ordering::Relaxed);
+            (since > 0 && now_ms.saturating_sub(since) >= wait_ms).then_some(*call)
+        });
+        if let Some(call) = late {
+            self.cut_unread(call);
+        }
+    }
+
+    /// Closes it because an answer is not read.
+    pub fn cut_unread(&self, call: &str) {
+        let unread_ms = self.0.patience.unread.as_millis();
+        let said =
+            format!("an answer of {call} was not read within twice intake.unread_answers_ms_max ({unread_ms} ms)");
+        self.cut("unread", &said);
+    }
+
+    /// An answer that begins, and waits to be read from here on.
+    pub fn answer(&self, call: &'static str) -> Answer {
+        let mut unread = self.unread();
+        let (number, since) = (unread.next, Arc::new(AtomicU64::new(self.since_opening_ms(Instant::now()))));
+        unread.next += 1;
+        unread.answers.insert(number, (call, Arc::clone(&since)));
+        Answer { peer: self.clone(), number, since }
+    }
+
+    fn since_opening_ms(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.0.opened).as_millis() as u64 + 1
+    }
+
+    fn identified(&self) -> MutexGuard<'_, Vec<(Arc<Account>, Taken)>> {
+        self.0.identified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unread(&self) -> MutexGuard<'_, Unread> {
+        self.0.unread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An answer that is under way.
+#[derive(Debug)]
+pub struct Answer {
+    peer: Peer,
+    number: u64,
+    since: Arc<AtomicU64>,
+}
+
+impl Answer {
+    /// A piece of it was handed out, and waits to be read.
+    pub fn offered(&self) {
+        self.since.store(self.peer.since_opening_ms(Instant::now()), Ordering::Relaxed);
+    }
+
+    /// Everything handed out was taken: it is the host that is asked for more.
+    pub fn taken(&self) {
+        self.since.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.peer.unread().answers.remove(&self.number);
+    }
+}

@@ -1,0 +1,97 @@
+//! HTTP/2 by hand: clients that do what no client of good will does.
+//!
+//! It must not know what the host makes of it. Invariant: what is sent is exactly what is asked for, and no more.
+
+use std::{
+    io::{self, Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+/// How a connection begins: the preface, and settings that change nothing.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// Kinds of frames, and the flags of one.
+const HEADERS: u8 = 1;
+const RESET: u8 = 3;
+const END_HEADERS: u8 = 4;
+
+/// A connection on which nothing is sent unless it is asked for, signs of life included.
+pub struct Raw(TcpStream);
+
+impl Raw {
+    /// Connects, and says nothing.
+    pub fn connect(url: &str) -> Self {
+        let address = url.split("//").nth(1).expect("a URL");
+        let stream = TcpStream::connect(address).expect("the host listens");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+        Self(stream)
+    }
+
+    /// Begins to speak HTTP/2.
+    pub fn begin(&mut self) -> io::Result<()> {
+        self.send(PREFACE)
+    }
+
+    /// Sends bytes.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    /// The preface, to be sent in pieces.
+    pub fn preface() -> &'static [u8] {
+        PREFACE
+    }
+
+    /// The frame that opens a call, in a stream with an odd number.
+    pub fn open(stream: u32, path: &str, token: &str) -> Vec<u8> {
+        let bearer = format!("Bearer {token}");
+        let headers = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", path),
+            (":authority", "weir"),
+            ("te", "trailers"),
+            ("content-type", "application/grpc"),
+            ("authorization", &bearer),
+        ];
+        let mut block = Vec::new();
+        for (name, value) in headers {
+            // A literal that no table keeps, its texts as they are: both are shorter than 127 bytes.
+            block.extend([0, name.len() as u8]);
+            block.extend(name.bytes());
+            block.push(value.len() as u8);
+            block.extend(value.bytes());
+        }
+        frame(HEADERS, END_HEADERS, stream, &block)
+    }
+
+    /// The frame that resets a call.
+    pub fn reset(stream: u32) -> Vec<u8> {
+        const CANCEL: [u8; 4] = [0, 0, 0, 8];
+        frame(RESET, 0, stream, &CANCEL)
+    }
+
+    /// The same connection, to read from while it is written to.
+    pub fn split(&self) -> Self {
+        Self(self.0.try_clone().expect("a second handle"))
+    }
+
+    /// Reads until the host closes, and gives how many bytes it sent before. It panics when that takes too long.
+    pub fn until_closed(&mut self) -> usize {
+        let (mut bytes, mut sent) = ([0; 4096], 0);
+        loop {
+            match self.0.read(&mut bytes) {
+                Ok(0) => return sent,
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => panic!("the host did not close it"),
+                Err(_) => return sent,
+            }
+        }
+    }
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let [_, length @ ..] = (payload.len() as u32).to_be_bytes();
+    [&length[..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
