@@ -49,6 +49,8 @@ pub struct Config {
     pub tls_key: Option<PathBuf>,
     /// Certificates of whoever certifies clients, PEM. Default: none, and then clients have tokens alone.
     pub tls_client_ca: Option<PathBuf>,
+    /// Where figures are served to whoever asks, over HTTP at /metrics. Default: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// What clients may open and send.
     pub intake: IntakeLimits,
     /// How alerts are grouped.
@@ -331,6 +333,15 @@ impl Config {
                 self.listen
             );
             return Err(ConfigError::Value { field: "listen".to_owned(), message });
+        }
+        if let Some(metrics) =
+            self.metrics_listen.filter(|metrics| !metrics.ip().is_loopback() && !self.insecure_listen)
+        {
+            let message = format!(
+                "{metrics} can be reached from other machines, and figures are given to whoever asks: listen on \
+                 127.0.0.1, or set insecure_listen (--insecure-listen)"
+            );
+            return Err(ConfigError::Value { field: "metrics_listen".to_owned(), message });
         }
         if self.data_dir.as_os_str().is_empty() {
             let message = "is empty; name the folder of the store".to_owned();

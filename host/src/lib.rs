@@ -12,7 +12,7 @@
 //! The log is the truth; device state and the books are a fold of it, written a slice at a time. After a crash the
 //! tail of the log is folded again over what was written last.
 //!
-//! Floors, upper ones know lower ones and never the reverse: `cli grpc` > `pipeline rehearsal` > `evaluate registry
+//! Floors, upper ones know lower ones and never the reverse: `cli grpc metrics` > `pipeline rehearsal` > `evaluate registry
 //! books listing comparison` > `plugin store intake admit audit` > `domain config`. One module owns each foreign
 //! technology: `plugin` wasmtime, `store` redb, `grpc` and `cli` tonic.
 
@@ -27,6 +27,7 @@ pub mod evaluate;
 pub mod grpc;
 pub mod intake;
 pub mod listing;
+pub mod metrics;
 pub mod pipeline;
 pub mod plugin;
 pub mod registry;

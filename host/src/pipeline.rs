@@ -12,6 +12,7 @@ mod collect;
 mod commit;
 mod engine;
 mod faults;
+mod figures;
 mod guards;
 mod handle;
 mod open;
@@ -21,9 +22,10 @@ mod shared;
 mod supervise;
 mod tokens;
 
+pub use figures::{DURATION_BOUNDS_S, Durations, Figures, RuleFigures};
 pub use handle::{
     Allowed, Batch, DeviceRequest, DeviceView, DevicesPut, Handle, NewToken, PluginView, Promotion, Refusal,
-    RuleRequest, Status,
+    RuleRequest, Status, Watched,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, system_times};
 pub use shared::Clock;

@@ -5,7 +5,8 @@
 use std::{
     ffi::OsStr,
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -18,6 +19,7 @@ pub struct Host {
     child: Child,
     /// Where it listens.
     pub url: String,
+    metrics: Option<String>,
     binary: PathBuf,
 }
 
@@ -42,14 +44,16 @@ impl Host {
             .expect("the binary starts");
         let stdout = child.stdout.take().expect("stdout is piped");
         let mut lines = BufReader::new(stdout).lines();
+        let mut metrics = None;
         let url = lines
             .by_ref()
             .map_while(Result::ok)
+            .inspect(|line| metrics = metrics.take().or(line.strip_prefix("metrics on ").map(str::to_owned)))
             .find_map(|line| line.strip_prefix("listening on ").map(str::to_owned))
             .expect("a host says where it listens");
         // What else it prints is read, so that it never waits for room in the pipe.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { child, url, binary: binary.into() }
+        Self { child, url, metrics, binary: binary.into() }
     }
 
     /// Runs a client command against it.
@@ -69,6 +73,23 @@ impl Host {
         assert!(output.status.success(), "{:?}: {error}", output.status);
         let text = String::from_utf8(output.stdout).expect("JSON is UTF-8");
         text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+
+    /// Asks for something over HTTP where it serves figures, like `GET /metrics`; gives the head of the answer and what
+    /// follows.
+    pub fn http(&self, request: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(self.metrics_address()).expect("it serves figures");
+        write!(stream, "{request} HTTP/1.1\r\nHost: weir\r\n\r\n").expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        (head.to_owned(), body.to_owned())
+    }
+
+    /// The address and port of its figures.
+    pub fn metrics_address(&self) -> &str {
+        let url = self.metrics.as_ref().expect("it was told to serve figures");
+        url.trim_start_matches("http://").trim_end_matches("/metrics")
     }
 
     /// Its process.

@@ -153,11 +153,12 @@ fn p99(mut took: Vec<Duration>) -> Duration {
     took[took.len() * 99 / 100]
 }
 
-/// A host with these settings, one identity that works on it, and what another does meanwhile.
-fn under_attack(name: &str, settings: &[(&str, &str)], attack: impl AsyncFnOnce(Holder, Holder)) {
+/// A host with these settings, one identity that works on it, and what another does meanwhile, which these figures count.
+fn under_attack(name: &str, settings: &[(&str, &str)], counted: &[&str], attack: impl AsyncFnOnce(Holder, Holder)) {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let settings = [&[("WEIR_AUTHENTICATE", "true"), ("WEIR_LOG", "error")], settings].concat();
+    let all = [("WEIR_AUTHENTICATE", "true"), ("WEIR_LOG", "error"), ("WEIR_METRICS_LISTEN", "127.0.0.1:0")];
+    let settings = [&all, settings].concat();
     let host = Host::start_with(BINARY, &data, &settings);
     let admin = fs::read_to_string(data.join("first-admin-token")).unwrap().trim().to_owned();
     let (good, bad) = (Holder::new(&host, &admin, "good"), Holder::new(&host, &admin, "bad"));
@@ -177,71 +178,90 @@ fn under_attack(name: &str, settings: &[(&str, &str)], attack: impl AsyncFnOnce(
         println!("{name}: p99 of an ack {:?} before, {:?} meanwhile ({batches} batches)", p99(calm), p99(attacked));
     });
     drop(runtime);
+    let (_, figures) = host.http("GET /metrics");
+    for sample in counted {
+        assert!(figures.lines().any(|line| line.starts_with(&format!("{sample} "))), "{sample} is not in:\n{figures}");
+    }
     assert_eq!(host.stop(), Some(0));
 }
 
 #[test]
 fn connections_of_one_identity() {
-    under_attack("connections", &[("WEIR_ACCESS__IDENTITY_CONNECTIONS_MAX", "4")], async |good, bad| {
-        let mut open = Vec::new();
-        for _ in 0..4 {
-            let client = bad.connect().await;
-            client.call().await.expect("within the limit");
-            open.push(client);
-        }
-        for _ in 0..20 {
-            let over = bad.connect().await;
-            let words = ["access.identity_connections_max (4)", "bad", "end some"];
-            assert_status(&over.call().await.unwrap_err(), Code::ResourceExhausted, &words);
-        }
-        good.connect().await.call().await.expect("another identity has its own");
-        drop(open.pop());
-        let again = async {
-            while bad.connect().await.call().await.is_err() {
-                sleep(Duration::from_millis(20)).await;
+    under_attack(
+        "connections",
+        &[("WEIR_ACCESS__IDENTITY_CONNECTIONS_MAX", "4")],
+        &["weir_calls_refused_total{setting=\"access.identity_connections_max\"}"],
+        async |good, bad| {
+            let mut open = Vec::new();
+            for _ in 0..4 {
+                let client = bad.connect().await;
+                client.call().await.expect("within the limit");
+                open.push(client);
             }
-        };
-        timeout(SOON, again).await.expect("one was closed");
-    });
+            for _ in 0..20 {
+                let over = bad.connect().await;
+                let words = ["access.identity_connections_max (4)", "bad", "end some"];
+                assert_status(&over.call().await.unwrap_err(), Code::ResourceExhausted, &words);
+            }
+            good.connect().await.call().await.expect("another identity has its own");
+            drop(open.pop());
+            let again = async {
+                while bad.connect().await.call().await.is_err() {
+                    sleep(Duration::from_millis(20)).await;
+                }
+            };
+            timeout(SOON, again).await.expect("one was closed");
+        },
+    );
 }
 
 #[test]
 fn connections_of_nobody() {
     let settings = [("WEIR_INTAKE__CONNECTIONS_MAX", "16"), ("WEIR_ACCESS__UNIDENTIFIED_MS_MAX", "2000")];
-    under_attack("strangers", &settings, async |good, bad| {
-        // More than there is room for. Whoever is known gets in all the same, and what they have open stays.
-        let strangers: Vec<Raw> = (0..64).map(|_| Raw::connect(&bad.url)).collect();
-        let known = good.connect().await;
-        for _ in 0..5 {
-            known.call().await.expect("a call");
-            good.connect().await.call().await.expect("a new connection");
-        }
-        let closed = tokio::task::spawn_blocking(|| {
-            for mut stranger in strangers {
-                stranger.until_closed();
+    under_attack(
+        "strangers",
+        &settings,
+        &["weir_clients_cut_total{why=\"crowded\"}", "weir_clients_cut_total{why=\"unidentified\"}"],
+        async |good, bad| {
+            // More than there is room for. Whoever is known gets in all the same, and what they have open stays.
+            let strangers: Vec<Raw> = (0..64).map(|_| Raw::connect(&bad.url)).collect();
+            let known = good.connect().await;
+            for _ in 0..5 {
+                known.call().await.expect("a call");
+                good.connect().await.call().await.expect("a new connection");
             }
-        });
-        timeout(SOON, closed).await.expect("strangers are closed").unwrap();
-        known.call().await.expect("the connection of somebody who is known stays");
-    });
+            let closed = tokio::task::spawn_blocking(|| {
+                for mut stranger in strangers {
+                    stranger.until_closed();
+                }
+            });
+            timeout(SOON, closed).await.expect("strangers are closed").unwrap();
+            known.call().await.expect("the connection of somebody who is known stays");
+        },
+    );
 }
 
 #[test]
 fn calls_under_way() {
-    under_attack("streams", &[("WEIR_ACCESS__IDENTITY_STREAMS_MAX", "8")], async |_, bad| {
-        let (first, second) = (bad.connect().await, bad.connect().await);
-        let mut open = Vec::new();
-        for client in [&first, &first, &first, &first, &second, &second, &second, &second] {
-            open.push(client.stream().await.expect("within the limit"));
-        }
-        for client in [&first, &second, &first, &second] {
-            let status = client.stream().await.unwrap_err();
-            assert_status(&status, Code::ResourceExhausted, &["access.identity_streams_max (8)", "bad"]);
-            assert_eq!(client.call().await.unwrap_err().code(), Code::ResourceExhausted);
-        }
-        drop(open);
-        timeout(SOON, async { while first.call().await.is_err() {} }).await.expect("streams have ended");
-    });
+    under_attack(
+        "streams",
+        &[("WEIR_ACCESS__IDENTITY_STREAMS_MAX", "8")],
+        &["weir_calls_refused_total{setting=\"access.identity_streams_max\"}"],
+        async |_, bad| {
+            let (first, second) = (bad.connect().await, bad.connect().await);
+            let mut open = Vec::new();
+            for client in [&first, &first, &first, &first, &second, &second, &second, &second] {
+                open.push(client.stream().await.expect("within the limit"));
+            }
+            for client in [&first, &second, &first, &second] {
+                let status = client.stream().await.unwrap_err();
+                assert_status(&status, Code::ResourceExhausted, &["access.identity_streams_max (8)", "bad"]);
+                assert_eq!(client.call().await.unwrap_err().code(), Code::ResourceExhausted);
+            }
+            drop(open);
+            timeout(SOON, async { while first.call().await.is_err() {} }).await.expect("streams have ended");
+        },
+    );
 }
 
 const RATE: [(&str, &str); 2] =
@@ -249,30 +269,35 @@ const RATE: [(&str, &str); 2] =
 
 #[test]
 fn a_flood_of_calls() {
-    under_attack("calls", &RATE, async |_, bad| {
-        let client = bad.connect().await;
-        let mut floods = Vec::new();
-        for _ in 0..8 {
-            let client = client.clone();
-            floods.push(tokio::spawn(async move {
-                loop {
-                    if let Err(status) = client.call().await {
-                        return status;
+    under_attack(
+        "calls",
+        &RATE,
+        &["weir_calls_refused_total{setting=\"access.identity_calls_per_second_max\"}"],
+        async |_, bad| {
+            let client = bad.connect().await;
+            let mut floods = Vec::new();
+            for _ in 0..8 {
+                let client = client.clone();
+                floods.push(tokio::spawn(async move {
+                    loop {
+                        if let Err(status) = client.call().await {
+                            return status;
+                        }
                     }
-                }
-            }));
-        }
-        let mut over = Vec::new();
-        for flood in floods {
-            over.push(timeout(SOON, flood).await.expect("there is a limit").unwrap());
-        }
-        for status in over {
-            let words = ["access.identity_calls_per_second_max (200)", "bad", "retry after"];
-            assert_status(&status, Code::ResourceExhausted, &words);
-            assert!(status.metadata().contains_key("grpc-retry-pushback-ms"), "{status:?}");
-        }
-        timeout(SOON, async { while client.call().await.is_err() {} }).await.expect("more come with time");
-    });
+                }));
+            }
+            let mut over = Vec::new();
+            for flood in floods {
+                over.push(timeout(SOON, flood).await.expect("there is a limit").unwrap());
+            }
+            for status in over {
+                let words = ["access.identity_calls_per_second_max (200)", "bad", "retry after"];
+                assert_status(&status, Code::ResourceExhausted, &words);
+                assert!(status.metadata().contains_key("grpc-retry-pushback-ms"), "{status:?}");
+            }
+            timeout(SOON, async { while client.call().await.is_err() {} }).await.expect("more come with time");
+        },
+    );
 }
 
 /// Opens calls and resets them, so many at a time, until the host closes the connection; gives how many.
@@ -301,7 +326,7 @@ fn reset_until_closed(bad: &Holder, at_a_time: usize, pause: Duration) -> usize 
 
 #[test]
 fn calls_that_are_reset_at_once() {
-    under_attack("resets", &RATE, async |_, bad| {
+    under_attack("resets", &RATE, &[], async |_, bad| {
         let attack = tokio::task::spawn_blocking(move || {
             // Before the host has taken them up, over and over; and after, so that each is work that was begun.
             let (before, after) = (Duration::ZERO, Duration::from_millis(1));
@@ -321,7 +346,7 @@ fn bytes_that_come_one_by_one() {
         ("WEIR_INTAKE__KEEPALIVE_EVERY_MS", "500"),
         ("WEIR_INTAKE__KEEPALIVE_MS_MAX", "500"),
     ];
-    under_attack("slow bytes", &settings, async |_, bad| {
+    under_attack("slow bytes", &settings, &["weir_clients_cut_total{why=\"unidentified\"}"], async |_, bad| {
         // Nobody yet: as the connection begins, and after it did.
         let mut dribbles = Vec::new();
         for begun in [false, true, true] {
@@ -367,37 +392,42 @@ async fn end_of(mut body: h2::RecvStream) -> Status {
 #[test]
 fn messages_that_do_not_come_whole() {
     let settings = [("WEIR_INTAKE__PARTIAL_MESSAGE_MS_MAX", "500"), ("WEIR_INTAKE__MESSAGE_WAIT_MS_MAX", "1000")];
-    under_attack("half messages", &settings, async |good, bad| {
-        let client = good.connect().await;
-        let (idle, mut answers) = client.stream().await.unwrap();
-        idle.send(batch("idle", 1, 1)).await.unwrap();
-        answers.next().await.unwrap().expect("an ack");
+    under_attack(
+        "half messages",
+        &settings,
+        &["weir_clients_cut_total{why=\"partial\"}", "weir_clients_cut_total{why=\"silent\"}"],
+        async |good, bad| {
+            let client = good.connect().await;
+            let (idle, mut answers) = client.stream().await.unwrap();
+            idle.send(batch("idle", 1, 1)).await.unwrap();
+            answers.next().await.unwrap().expect("an ack");
 
-        let (mut by_hand, _open, _driven) = bad.by_hand(65_535).await;
-        let mut ends = Vec::new();
-        let whole = framed(&batch("half", 1, 3));
-        let starts = [whole.slice(..whole.len() - 1), [&whole[..], &whole[..3]].concat().into(), Bytes::new()];
-        for start in starts {
-            let (response, mut body) = by_hand.send_request(bad.request(STREAM), false).unwrap();
-            body.send_data(start, false).unwrap();
-            ends.push((response, body));
-        }
-        let late = [
-            "intake.partial_message_ms_max (500 ms)",
-            "intake.partial_message_ms_max (500 ms)",
-            "intake.message_wait_ms_max (1000 ms)",
-        ];
-        for ((response, body), words) in ends.into_iter().zip(late) {
-            let response = timeout(SOON, response).await.expect("an answer").unwrap();
-            let status = timeout(SOON, end_of(response.into_body())).await.expect("an end");
-            assert_status(&status, Code::DeadlineExceeded, &[words]);
-            drop(body);
-        }
-        // Silence after whole messages is as it should be.
-        sleep(Duration::from_millis(1_200)).await;
-        idle.send(batch("idle", 2, 1)).await.unwrap();
-        answers.next().await.unwrap().expect("a stream that was silent goes on");
-    });
+            let (mut by_hand, _open, _driven) = bad.by_hand(65_535).await;
+            let mut ends = Vec::new();
+            let whole = framed(&batch("half", 1, 3));
+            let starts = [whole.slice(..whole.len() - 1), [&whole[..], &whole[..3]].concat().into(), Bytes::new()];
+            for start in starts {
+                let (response, mut body) = by_hand.send_request(bad.request(STREAM), false).unwrap();
+                body.send_data(start, false).unwrap();
+                ends.push((response, body));
+            }
+            let late = [
+                "intake.partial_message_ms_max (500 ms)",
+                "intake.partial_message_ms_max (500 ms)",
+                "intake.message_wait_ms_max (1000 ms)",
+            ];
+            for ((response, body), words) in ends.into_iter().zip(late) {
+                let response = timeout(SOON, response).await.expect("an answer").unwrap();
+                let status = timeout(SOON, end_of(response.into_body())).await.expect("an end");
+                assert_status(&status, Code::DeadlineExceeded, &[words]);
+                drop(body);
+            }
+            // Silence after whole messages is as it should be.
+            sleep(Duration::from_millis(1_200)).await;
+            idle.send(batch("idle", 2, 1)).await.unwrap();
+            answers.next().await.unwrap().expect("a stream that was silent goes on");
+        },
+    );
 }
 
 #[test]
@@ -408,7 +438,7 @@ fn answers_that_are_not_read() {
         ("WEIR_INTAKE__BATCH_ALERTS_MAX", "200"),
         ("WEIR_ACCESS__IDENTITY_BYTES_IN_FLIGHT_MAX", "13800"),
     ];
-    under_attack("unread answers", &settings, async |_, bad| {
+    under_attack("unread answers", &settings, &["weir_clients_cut_total{why=\"unread\"}"], async |_, bad| {
         let (mut late, open, _driven) = bad.by_hand(0).await;
         let (response, mut requests) = late.send_request(bad.request(STREAM), false).unwrap();
         // Two answers wait where they cost nothing; the batches after them fill up what the identity may have.

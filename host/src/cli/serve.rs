@@ -23,6 +23,7 @@ use super::Failure;
 use crate::{
     config::{Config, Overrides},
     grpc::{self, Tls, Traffic},
+    metrics,
     pipeline::{self, Handle, Runner, StartError, Status},
     plugin::SandboxError,
 };
@@ -65,13 +66,23 @@ pub struct Args {
     /// Listen beyond this machine though nothing protects what is said there
     #[arg(long)]
     insecure_listen: bool,
+    /// Serve figures for Prometheus at http://ADDR/metrics, to whoever asks; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
 }
 
 /// Runs the host until it is told to stop.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let Args { config: file, data, listen, no_plugins, authenticate, insecure_listen } = args;
+    let Args { config: file, data, listen, no_plugins, authenticate, insecure_listen, metrics } = args;
     start_logging()?;
-    let overrides = Overrides { data_dir: data, listen, without_plugins: no_plugins, authenticate, insecure_listen };
+    let overrides = Overrides {
+        data_dir: data,
+        listen,
+        without_plugins: no_plugins,
+        authenticate,
+        insecure_listen,
+        metrics_listen: metrics,
+    };
     let config = Config::load(file.as_deref(), overrides).map_err(|error| Failure::usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -99,16 +110,22 @@ fn start_logging() -> Result<(), Failure> {
 
 async fn host(config: Config) -> Result<(), Failure> {
     let tls = read_tls(&config)?;
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| not_bound(config.listen, &error))?;
-    let address = listener.local_addr().map_err(|error| not_bound(config.listen, &error))?;
+    let (listener, address) = bind("listen", config.listen).await?;
+    let metrics = match config.metrics_listen {
+        Some(wanted) => Some(bind("metrics_listen", wanted).await?),
+        None => None,
+    };
     let stop = StopSignals::new()?;
     let hangup = listen_for(SignalKind::hangup())?;
     // It recovers, which may take a while. Nothing else runs yet, and a signal is kept until somebody waits for it.
     let (handle, runner) = pipeline::start(config.clone()).map_err(|error| not_started(&config, &error))?;
-    say_hello(&config, &handle, address);
+    say_hello(&config, &handle, address, metrics.as_ref().map(|(_, address)| *address));
     tokio::spawn(reload_on_hangup(hangup, tls.clone()));
 
     let traffic = Arc::new(Traffic::default());
+    if let Some((listener, _)) = metrics {
+        tokio::spawn(metrics::serve(listener, handle.clone(), Arc::clone(&traffic)));
+    }
     let stopped = until_stopped(stop, handle.status());
     let served = grpc::serve(handle.clone(), &config, listener, tls, traffic, stopped).await;
     let closed = close(&handle, runner).await;
@@ -137,10 +154,19 @@ fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::internal(format!("signals: {error}")))
 }
 
-fn not_bound(listen: SocketAddr, error: &io::Error) -> Failure {
-    let failure = Failure::usage(format!("listen: {listen}: {error}"));
+/// Binds a port; gives the address that it has then.
+async fn bind(setting: &str, listen: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let listener = TcpListener::bind(listen).await.map_err(|error| not_bound(setting, listen, &error))?;
+    let address = listener.local_addr().map_err(|error| not_bound(setting, listen, &error))?;
+    Ok((listener, address))
+}
+
+fn not_bound(setting: &str, listen: SocketAddr, error: &io::Error) -> Failure {
+    let failure = Failure::usage(format!("{setting}: {listen}: {error}"));
     match error.kind() {
-        io::ErrorKind::AddrInUse => failure.with_hint("another process listens there; choose another port by --listen"),
+        io::ErrorKind::AddrInUse => {
+            failure.with_hint("another process listens there; choose another port by --listen or --metrics")
+        }
         _ => failure,
     }
 }
@@ -157,12 +183,13 @@ fn not_started(config: &Config, error: &StartError) -> Failure {
 }
 
 /// Tells on stdout what is served and where. The last line is for programs: they wait for it and take the address.
-fn say_hello(config: &Config, handle: &Handle, address: SocketAddr) {
+fn say_hello(config: &Config, handle: &Handle, address: SocketAddr, metrics: Option<SocketAddr>) {
     let (plugins, rules, position) = (handle.plugins().len(), handle.rules().len(), handle.position());
     let hello = format!(
         "weir {version}\nstore in {folder}: {plugins} plugins, {rules} rules, log position {position}\n\
-         listening on {scheme}://{address}\n",
+         {metrics}listening on {scheme}://{address}\n",
         scheme = if config.tls_certificate.is_some() { "https" } else { "http" },
+        metrics = metrics.map(|address| format!("metrics on http://{address}/metrics\n")).unwrap_or_default(),
         version = env!("CARGO_PKG_VERSION"),
         folder = config.data_dir.display(),
     );

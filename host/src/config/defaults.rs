@@ -27,6 +27,7 @@ impl Default for Config {
             tls_certificate: None,
             tls_key: None,
             tls_client_ca: None,
+            metrics_listen: None,
             intake: IntakeLimits::default(),
             group: GroupLimits::default(),
             plugins: PluginLimits::default(),

@@ -54,6 +54,7 @@ pub fn limits(config: &Config) -> Vec<Limit> {
         tls_certificate: _,
         tls_key: _,
         tls_client_ca: _,
+        metrics_listen: _,
         intake,
         group,
         plugins,

@@ -57,6 +57,8 @@ pub struct Overrides {
     pub authenticate: bool,
     /// Listen beyond this machine, whatever the settings say.
     pub insecure_listen: bool,
+    /// Where figures are served.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// Why settings are not taken.
@@ -114,12 +116,13 @@ impl Config {
         }
 
         let mut config: Self = figment.extract().map_err(|error| refused(&figment, error))?;
-        let Overrides { data_dir, listen, without_plugins, authenticate, insecure_listen } = overrides;
+        let Overrides { data_dir, listen, without_plugins, authenticate, insecure_listen, metrics_listen } = overrides;
         config.data_dir = data_dir.unwrap_or(config.data_dir);
         config.listen = listen.unwrap_or(config.listen);
         config.without_plugins |= without_plugins;
         config.authenticate |= authenticate;
         config.insecure_listen |= insecure_listen;
+        config.metrics_listen = metrics_listen.or(config.metrics_listen);
         config.validate()?;
         Ok(config)
     }

@@ -82,6 +82,14 @@ fn a_group_holds_the_largest_batch() {
 }
 
 #[test]
+fn figures_are_not_served_beyond_this_machine_unless_that_is_asked_for() {
+    let message = refusal("metrics_listen = \"0.0.0.0:9700\"", &[]);
+    assert!(message.starts_with("metrics_listen: 0.0.0.0:9700 can be reached from other machines"), "{message}");
+    load("metrics_listen = \"0.0.0.0:9700\"\ninsecure_listen = true", &[]).unwrap();
+    load("", &[("WEIR_METRICS_LISTEN", "[::1]:0")]).unwrap();
+}
+
+#[test]
 fn an_identity_may_have_a_whole_batch_in_flight() {
     let message = refusal("access.identity_bytes_in_flight_max = 2048", &[]);
     let expected = "access.identity_bytes_in_flight_max: 2048 is less than a batch of intake.batch_alerts_max, 1130496";

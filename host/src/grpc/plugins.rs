@@ -33,7 +33,7 @@ impl PluginService for Plugins {
             upload.take(piece).map_err(status)?;
         }
         let (bytes, signature) = upload.finish().map_err(status)?;
-        let kept = handle.add_plugin(bytes, &signature).await.map_err(status)?;
+        let kept = handle.upload_plugin(bytes, &signature).await.map_err(status)?;
         // An upload of known bytes may be of a plugin that rules use already.
         let rules = handle.plugin(&kept.0.digest.to_string()).map(|(_, rules)| rules).map_err(status)?;
         let view = handle.plugin_view(&kept.0.digest).await.map_err(status)?;

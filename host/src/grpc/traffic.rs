@@ -15,6 +15,29 @@ use tonic::Code;
 /// Counts under two words.
 pub type Counts<A, B> = BTreeMap<(A, B), u64>;
 
+/// A status as the protocol writes it.
+fn name_of(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
 /// The figures, counted up by whoever serves.
 #[derive(Debug, Default)]
 pub struct Traffic {
@@ -31,7 +54,7 @@ pub struct Traffic {
 #[derive(Debug, Default, Clone)]
 pub struct Tables {
     /// Calls that ended, by the call's path and their status.
-    pub calls: Counts<&'static str, i32>,
+    pub calls: Counts<&'static str, &'static str>,
     /// Calls that were refused, by the setting that a limit has.
     pub refused: BTreeMap<&'static str, u64>,
     /// Connections and streams that the host ended, by why.
@@ -41,7 +64,7 @@ pub struct Tables {
 impl Traffic {
     /// Counts a call that ended.
     pub fn ended(&self, call: &'static str, code: Code) {
-        *self.tables().calls.entry((call, code as i32)).or_default() += 1;
+        *self.tables().calls.entry((call, name_of(code))).or_default() += 1;
     }
 
     /// Counts a call that a limit did not let through.

@@ -4,7 +4,7 @@
 //! before it; after a failed commit nothing is written and nothing is acted on.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
@@ -64,9 +64,12 @@ pub struct Committer {
 impl Committer {
     /// Works until the fold is done.
     pub fn run(mut self, works: mpsc::Receiver<Work>) -> Result<(), CommitError> {
+        self.shared.figures.write().log_bytes = self.store.extent().bytes;
         for work in works {
             if let Some(mut effects) = work.effects {
+                let started = Instant::now();
                 self.commit(&mut effects, work.checkpoint)?;
+                self.count(&effects, work.folded_in, started.elapsed());
             }
             work.acts.into_iter().for_each(|act| act(&self.shared));
         }
@@ -81,6 +84,17 @@ impl Committer {
             self.shared.ledger.write().add(group);
         }
         Ok(())
+    }
+
+    /// Counts what became durable, and how long it took to.
+    fn count(&self, effects: &Effects, folded_in: Duration, took: Duration) {
+        let mut figures = self.shared.figures.write();
+        figures.commits.add(took);
+        if effects.group.is_some() {
+            figures.groups.add(folded_in);
+        }
+        figures.audit_entries += effects.audit.len() as u64;
+        figures.log_bytes = self.store.extent().bytes;
     }
 
     /// Adds a slice of the books, as before this group, and lowers the point that recovery begins at accordingly.
@@ -135,12 +149,16 @@ impl Committer {
     }
 }
 
+/// What is free where a folder is, in bytes, if that can be asked.
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(folder).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
 /// Whether a folder has the room that must stay free.
 pub fn check_room(folder: Option<&PathBuf>, free_bytes_min: u64) -> Result<(), CommitError> {
-    let Some(folder) = folder else { return Ok(()) };
     // What cannot be asked is left to the commit to find out.
-    let Ok(stat) = rustix::fs::statvfs(folder) else { return Ok(()) };
-    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let Some((folder, free)) = folder.and_then(|folder| Some((folder, free_bytes(folder)?))) else { return Ok(()) };
     if free < free_bytes_min {
         let folder = folder.display();
         return Err(CommitError::Full(format!("{folder} has {free} bytes free, free_bytes_min is {free_bytes_min}")));

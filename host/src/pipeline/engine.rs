@@ -6,6 +6,7 @@
 use std::{
     ops::Range,
     sync::{Arc, mpsc},
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
         Batch, changes,
         collect::{Collector, Next, Reply},
         faults::{PassedOver, name_poison},
+        figures::GroupFigures,
         guards::Guards,
         producers::{Expected, Producers},
         quarantine::Quarantine,
@@ -40,6 +42,8 @@ pub struct Work {
     pub effects: Option<Effects>,
     /// Write all of the books too.
     pub checkpoint: bool,
+    /// How long it took to find out what there is to write, for a group of alerts.
+    pub folded_in: Duration,
     /// To do after.
     pub acts: Vec<Act>,
 }
@@ -97,7 +101,11 @@ impl Engine {
     pub fn run(&mut self, collector: &mut Collector, commits: &mpsc::SyncSender<Work>) -> bool {
         loop {
             let work = match collector.next() {
-                Next::Group(batches, waiting) => self.group(batches, waiting),
+                Next::Group(batches, waiting) => {
+                    let started = Instant::now();
+                    let work = self.group(batches, waiting);
+                    Work { folded_in: started.elapsed(), ..work }
+                }
                 Next::Other(command) => match self.change(command) {
                     Ok(work) => work,
                     Err(stopped) => return self.checkpoint(commits, stopped),
@@ -198,31 +206,51 @@ impl Engine {
         // What a producer may ask about once it has its answer is published before it.
         revisions.extend(self.note_faults(&group, &called, work));
         revisions.extend(self.keep_guards(&called, now_ms, work));
+        let faults = group.faults.iter().map(|fault| (fault.rule, fault.kind)).collect();
+        let figures = GroupFigures { called, faults, ..GroupFigures::default() };
         effects.revisions = revisions;
         effects.audit = std::mem::take(&mut self.audit_pending);
-        self.answer(spans, &group, &mut effects, work);
+        self.answer(spans, &group, figures, &mut effects, work);
         effects.pages = self.state.slice(group.rows.len(), self.config.store.recovery_rows_max, self.position);
         effects.replay_from = self.state.oldest_dirty(self.position);
         effects.group = Some(group);
         work.effects = Some(effects);
     }
 
-    /// Settles what each batch is told.
-    fn answer(&mut self, spans: Vec<Span>, group: &Group, effects: &mut Effects, work: &mut Work) {
-        let ends: Vec<End> = group.marks.iter().map(|mark| mark.end).collect();
+    /// Settles what each batch is told, and counts what became of all.
+    fn answer(
+        &mut self,
+        spans: Vec<Span>,
+        group: &Group,
+        mut figures: GroupFigures,
+        effects: &mut Effects,
+        work: &mut Work,
+    ) {
+        let mut replies: Vec<Act> = Vec::with_capacity(spans.len());
         for span in spans {
             let mut balance = Balance { rejected: span.rejected, ..Balance::default() };
-            group.mark[span.rows].iter().for_each(|mark| balance.add(ends[usize::from(*mark)], 1));
+            let mut count = vec![0; group.marks.len()];
+            group.mark[span.rows].iter().for_each(|mark| count[usize::from(*mark)] += 1);
+            for (mark, count) in group.marks.iter().zip(count) {
+                balance.add(mark.end, count);
+                figures.overruled += if mark.is_overruled() { count } else { 0 };
+            }
+            figures.balance.add(End::Rejected, balance.rejected);
+            figures.balance.add(End::Forwarded, balance.forwarded);
+            figures.balance.add(End::Suppressed, balance.suppressed);
+            figures.balance.add(End::Duplicate, balance.duplicate);
             let ack = Ack { sequence: span.sequence, position: self.position, balance, rejections: span.rejections };
             if !span.producer.is_empty() {
                 let mark = ProducerMark { producer: span.producer, ack: ack.clone() };
                 self.producers.settle(&mark);
                 effects.producers.push(mark);
             }
-            work.acts.push(Box::new(move |_| {
+            replies.push(Box::new(move |_| {
                 span.replies.into_iter().for_each(|reply| drop(reply.send(Ok(ack.clone()))));
             }));
         }
+        work.acts.push(Box::new(move |shared| shared.figures.write().add(figures, &shared.registry.read())));
+        work.acts.extend(replies);
     }
 
     /// Changes a rule from here on, in memory; the revision is the caller's to have written.
@@ -260,7 +288,10 @@ impl Engine {
         self.guards.watch(&rules);
         self.passed_over.retain(|rule| rules.iter().any(|standing| standing.revision.revision == rule));
         let registry = self.registry.clone();
-        work.acts.push(Box::new(move |shared| *shared.registry.write() = registry));
+        work.acts.push(Box::new(move |shared| {
+            shared.figures.write().keep(&registry);
+            *shared.registry.write() = registry;
+        }));
     }
 
     /// Forgets the state of rules that are gone and makes room for that of new ones.

@@ -103,6 +103,8 @@ impl Engine {
         let failed = called.iter().filter(|called| called.failed).map(|called| called.rule);
         let quarantines: Vec<RuleRevision> = failed.filter_map(|revision| self.quarantine(revision, group)).collect();
         if !quarantines.is_empty() {
+            let count = quarantines.len() as u64;
+            work.acts.push(Box::new(move |shared| shared.figures.write().quarantines += count));
             self.rules_changed(work);
         }
         quarantines

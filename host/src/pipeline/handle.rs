@@ -2,7 +2,7 @@
 //!
 //! It must not know gRPC. Invariant: an answer that says something was done is given only after its commit.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -28,11 +28,13 @@ use crate::{
 mod access;
 mod caller;
 mod denials;
+mod figures;
 mod plugins;
 mod trial;
 
 pub use access::NewToken;
 use denials::Denials;
+pub use figures::Watched;
 use plugins::Uploading;
 pub(super) use plugins::plugins_left;
 pub use plugins::{Allowed, PluginView};
@@ -196,6 +198,7 @@ pub struct Handle {
     uploading: Arc<Uploading>,
     who: Arc<Identity>,
     denials: Arc<Denials>,
+    folder: Option<PathBuf>,
 }
 
 impl Handle {
@@ -217,6 +220,7 @@ impl Handle {
             uploading: Arc::default(),
             who: Arc::new(Identity::local()),
             denials: Arc::new(Denials::new(parts.config.access.denials_per_minute_max)),
+            folder: parts.folder.clone(),
         }
     }
 

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::{
     books::Ledger,
     domain::{Millis, Mode, ModelId, Revision, RuleRevision},
-    pipeline::{Status, handle::Refusal, tokens::Tokens},
+    pipeline::{Figures, Status, handle::Refusal, tokens::Tokens},
     registry::{Registry, RevisionView, RuleView, Sources, Standing},
     store::Reader,
 };
@@ -61,6 +61,8 @@ pub struct Shared {
     pub ledger: Published<Ledger>,
     /// Failures by rule name.
     pub faults: Published<HashMap<String, FaultCount>>,
+    /// What was done, in figures.
+    pub figures: Published<Figures>,
     /// How to read the store; `None` while it is closed.
     pub reader: Published<Option<Reader>>,
     /// Whether alerts are taken.
@@ -77,6 +79,7 @@ impl Shared {
             models: Published::default(),
             ledger: Published::default(),
             faults: Published::default(),
+            figures: Published::default(),
             reader: Published::default(),
             status: watch::Sender::new(Status::Serving),
         }

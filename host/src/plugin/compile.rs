@@ -47,6 +47,14 @@ impl Compiler {
         Ok(Self::Elsewhere { worker: Box::new(Worker::new(program, limits)), artefacts })
     }
 
+    /// How many processes compile something now.
+    pub(super) fn running(&self) -> usize {
+        match self {
+            Self::Here => 0,
+            Self::Elsewhere { worker, .. } => worker.running(),
+        }
+    }
+
     /// A component, whose digest is given with it, ready to be linked, and what was made for it just now.
     pub(super) fn component(
         &self,

@@ -32,6 +32,11 @@ pub(super) const DETAIL_BYTES_MAX: usize = 400;
 const IMPORTS_NAMED_MAX: usize = 5;
 
 impl Sandbox {
+    /// Components that are being compiled, each by a process of its own.
+    pub fn compiling(&self) -> usize {
+        self.0.compiler.running()
+    }
+
     /// Checks a component, compiles it and asks it to describe itself. It may take as long as `compile_ms_max` says, so
     /// do not call it where alerts wait.
     ///

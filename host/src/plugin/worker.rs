@@ -59,6 +59,11 @@ impl Worker {
         Self { program: program.to_owned(), limits: limits.clone(), running: AtomicUsize::new(0) }
     }
 
+    /// How many compile something now.
+    pub(super) fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+
     /// Machine code of a component.
     pub(super) fn compile(&self, component: &[u8]) -> Result<Vec<u8>, Refusal> {
         let _turn = Turn::take(&self.running)?;

@@ -1,0 +1,204 @@
+//! The figures in the text format of OpenMetrics.
+//!
+//! It must not know who reads it. Invariant: every label has a bounded number of values: words of this program, calls of
+//! the protocol, settings, and the names of the rules that there are now.
+
+use std::{fmt, sync::atomic::Ordering};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeGaugeValue, NoLabelSet, text::encode},
+    metrics::MetricType,
+    registry::Registry,
+};
+
+use crate::{
+    domain::{FaultKind, Mode},
+    grpc::{Tables, Traffic},
+    pipeline::{DURATION_BOUNDS_S, Durations, RuleFigures, Status, Watched},
+};
+
+/// What each name begins with.
+const PREFIX: &str = "weir";
+
+/// Labels of one value.
+type Labels<'a> = Vec<(&'static str, &'a str)>;
+
+/// Writes down everything, as of now.
+pub fn write(watched: Watched, traffic: &Traffic) -> Result<String, fmt::Error> {
+    let moment = Moment {
+        watched,
+        connections: traffic.connections.load(Ordering::Relaxed),
+        calls_open: traffic.calls_open.load(Ordering::Relaxed),
+        denied: traffic.denied.load(Ordering::Relaxed),
+        tables: traffic.figures(),
+    };
+    let mut registry = Registry::with_prefix(PREFIX);
+    registry.register_collector(Box::new(moment));
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+/// All figures at one moment.
+#[derive(Debug)]
+struct Moment {
+    watched: Watched,
+    connections: u64,
+    calls_open: u64,
+    denied: u64,
+    tables: Tables,
+}
+
+impl Collector for Moment {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Page(encoder);
+        self.alerts(&mut page)?;
+        self.rules(&mut page)?;
+        self.store(&mut page)?;
+        self.plugins(&mut page)?;
+        self.clients(&mut page)
+    }
+}
+
+impl Moment {
+    fn alerts(&self, page: &mut Page<'_>) -> fmt::Result {
+        let figures = &self.watched.figures;
+        let balance = figures.balance;
+        page.counter("alerts_received", "Alerts that arrived since the host started", balance.received())?;
+        let ends = [
+            ("forwarded", balance.forwarded),
+            ("suppressed", balance.suppressed),
+            ("rejected", balance.rejected),
+            ("duplicate", balance.duplicate),
+        ];
+        let ends = ends.into_iter().map(|(end, count)| (vec![("end", end)], count));
+        page.counters("alerts", "Alerts since the host started, by what became of them", ends)?;
+        let help = "Alerts that a rule would have suppressed if their code were not protected";
+        page.counter("alerts_overruled", help, figures.overruled)?;
+        page.durations("group_seconds", "Time from a group of alerts to what it changes", &figures.groups)?;
+        page.durations("commit_seconds", "Time of one durable commit", &figures.commits)?;
+        page.gauge("batches_waiting", "Batches, and other commands, that wait to be judged", self.watched.waiting)?;
+        let words = ["serving", "store-full", "stopped"];
+        let now = match self.watched.status {
+            Status::Serving => words[0],
+            Status::StoreFull => words[1],
+            Status::Stopped(_) => words[2],
+        };
+        let states = words.map(|word| (vec![("status", word)], u64::from(word == now)));
+        page.gauges("status", "1 for what the host is", states)
+    }
+
+    fn rules(&self, page: &mut Page<'_>) -> fmt::Result {
+        let Watched { rules, figures, .. } = &self.watched;
+        let none = RuleFigures::default();
+        let each = || rules.iter().map(|(name, _)| (name.as_str(), figures.rules.get(name).unwrap_or(&none)));
+        let labelled = |count: fn(&RuleFigures) -> u64| {
+            let one = move |(name, figures): (_, &RuleFigures)| (vec![("rule", name)], count(figures));
+            each().map(one).collect::<Vec<(Labels<'_>, u64)>>()
+        };
+        page.counters("rule_shown", "Alerts that a rule was shown", labelled(|rule| rule.shown))?;
+        page.counters("rule_suppressed", "Alerts that a rule suppressed", labelled(|rule| rule.suppressed))?;
+        let help = "Alerts that a rule would have suppressed if their code were not protected";
+        page.counters("rule_overruled", help, labelled(|rule| rule.overruled))?;
+        let shed = FaultKind::Shed.name();
+        let help = "Times that a shadow rule was left out because too much waited";
+        page.counters(
+            "rule_shed",
+            help,
+            labelled(|rule| rule.faults.get(FaultKind::Shed.name()).copied().unwrap_or(0)),
+        )?;
+        let faults = each().flat_map(|(name, figures)| {
+            let kinds = figures.faults.iter().filter(|(kind, _)| **kind != shed);
+            kinds.map(move |(kind, count)| (vec![("rule", name), ("kind", *kind)], *count))
+        });
+        page.counters("rule_faults", "Failed calls of a rule, by kind", faults)?;
+        let modes = Mode::ALL.map(|mode| (mode, mode.to_string()));
+        let states = rules.iter().flat_map(|(name, now)| {
+            let state = |(mode, word)| (vec![("rule", name.as_str()), ("mode", word)], u64::from(mode == now));
+            modes.iter().map(|(mode, word)| (mode, word.as_str())).map(state).collect::<Vec<_>>()
+        });
+        page.gauges("rule_mode", "1 for the mode that a rule is in", states)?;
+        page.counter("quarantines", "Times that a rule was quarantined", figures.quarantines)
+    }
+
+    fn store(&self, page: &mut Page<'_>) -> fmt::Result {
+        let Watched { figures, position, free_bytes, .. } = &self.watched;
+        page.gauge("log_position", "Position in the log that counts are exact as of", position.0)?;
+        page.gauge("log_bytes", "Size of the log's entries", figures.log_bytes)?;
+        if let Some(bytes) = free_bytes {
+            page.gauge("store_free_bytes", "Free space where the store is", *bytes)?;
+        }
+        page.counter("audit_entries", "Entries of the audit log since the host started", figures.audit_entries)
+    }
+
+    fn plugins(&self, page: &mut Page<'_>) -> fmt::Result {
+        let Watched { rules, plugins, compiling, figures, .. } = &self.watched;
+        page.gauge("plugins", "Plugins that are kept", *plugins)?;
+        page.gauge("rules", "Rules, whatever their mode", rules.len())?;
+        page.gauge("compile_workers_running", "Processes that compile a plugin", *compiling)?;
+        let uploads = figures.uploads.iter().map(|(result, count)| (vec![("result", *result)], *count));
+        page.counters("uploads", "Uploads, by what became of them", uploads)
+    }
+
+    fn clients(&self, page: &mut Page<'_>) -> fmt::Result {
+        let Tables { calls, refused, cut } = &self.tables;
+        page.gauge("connections_open", "Connections of clients", self.connections)?;
+        page.gauge("calls_open", "Calls that are under way, streams of alerts included", self.calls_open)?;
+        let calls = calls.iter().map(|((call, code), count)| (vec![("call", *call), ("code", *code)], *count));
+        page.counters("calls", "Calls that ended, by their status", calls)?;
+        page.counter("calls_denied", "Calls of nobody known, or that their maker may not make", self.denied)?;
+        let refused = refused.iter().map(|(setting, count)| (vec![("setting", *setting)], *count));
+        page.counters("calls_refused", "Calls that a limit of their identity refused, by its setting", refused)?;
+        let cut = cut.iter().map(|(why, count)| (vec![("why", *why)], *count));
+        page.counters("clients_cut", "Connections and calls that the host ended, by why", cut)
+    }
+}
+
+/// Where figures are written down one by one.
+struct Page<'a>(DescriptorEncoder<'a>);
+
+impl Page<'_> {
+    fn counter(&mut self, name: &str, help: &str, count: u64) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        metric.encode_counter::<NoLabelSet, _, u64>(&count, None)
+    }
+
+    fn counters<'l>(
+        &mut self,
+        name: &str,
+        help: &str,
+        counts: impl IntoIterator<Item = (Labels<'l>, u64)>,
+    ) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, count) in counts {
+            metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+        Ok(())
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl EncodeGaugeValue) -> fmt::Result {
+        self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
+    }
+
+    fn gauges<'l>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Labels<'l>, u64)>,
+    ) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, value) in values {
+            metric.encode_family(&labels)?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+
+    fn durations(&mut self, name: &str, help: &str, durations: &Durations) -> fmt::Result {
+        let bounds = DURATION_BOUNDS_S.into_iter().chain([f64::INFINITY]);
+        let classes: Vec<(f64, u64)> = bounds.zip(durations.classes).collect();
+        let (sum, count) = (durations.sum.as_secs_f64(), durations.classes.iter().sum());
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        metric.encode_histogram::<NoLabelSet>(sum, count, &classes, None)
+    }
+}
