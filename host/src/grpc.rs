@@ -10,7 +10,10 @@ use tonic::transport::server::{Router, Server};
 use tower::layer::util::Stack;
 use weir_proto::v1;
 
-use crate::{config::Config, pipeline::Handle};
+use crate::{
+    config::Config,
+    pipeline::{Handle, Status},
+};
 
 mod alerts;
 mod audit;
@@ -79,6 +82,9 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let (stop, stopping) = watch::channel(false);
     let (reporter, health_service) = tonic_health::server::health_reporter();
+    // Before anybody can ask: a service that nobody has reported yet would be one that is not there.
+    let serving = *handle.status().borrow() == Status::Serving;
+    health::report(&reporter, serving).await;
     let router = router(&handle, config, &traffic, &stopping)?.add_service(health_service);
     let (connections_max, patience) = (config.intake.connections_max, peer::Patience::new(config));
     let incoming = connection::incoming(listener, connection::Terms { connections_max, tls, patience, traffic });
