@@ -101,6 +101,8 @@ impl Moment {
         page.counters("rule_suppressed", "Alerts that a rule suppressed", labelled(|rule| rule.suppressed))?;
         let help = "Alerts that a rule would have suppressed if their code were not protected";
         page.counters("rule_overruled", help, labelled(|rule| rule.overruled))?;
+        let help = "Alerts that a rule was not shown because there was no time to call it";
+        page.counters("rule_passed_over", help, labelled(|rule| rule.passed_over))?;
         let shed = FaultKind::Shed.name();
         let help = "Times that a shadow rule was left out because too much waited";
         page.counters(

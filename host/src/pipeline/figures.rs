@@ -41,6 +41,8 @@ pub struct RuleFigures {
     pub suppressed: u64,
     /// Of those, what it would have suppressed if their code were not protected.
     pub overruled: u64,
+    /// Alerts that it was not shown because there was no time to call it.
+    pub passed_over: u64,
     /// Failures by kind; calls that were left out under load are among them.
     pub faults: BTreeMap<&'static str, u64>,
 }
@@ -90,11 +92,12 @@ impl Figures {
         self.balance.rejected += balance.rejected;
         self.balance.duplicate += balance.duplicate;
         self.overruled += overruled;
-        for Called { rule, shown, suppressed, overruled, .. } in called {
+        for Called { rule, failed: _, shown, suppressed, overruled, passed_over } in called {
             let Some(figures) = self.rule(rule, registry) else { continue };
             figures.shown += u64::from(shown);
             figures.suppressed += u64::from(suppressed);
             figures.overruled += u64::from(overruled);
+            figures.passed_over += u64::from(passed_over);
         }
         for (rule, kind) in faults {
             let Some(figures) = self.rule(rule, registry) else { continue };
