@@ -73,14 +73,14 @@ pub struct AccessLimits {
     pub denials_per_minute_max: u32,
     /// Connections of one identity. Default: 128; 1 to 65,535.
     pub identity_connections_max: usize,
-    /// Calls of one identity that are under way at once, streams of alerts included. Default: 512; 1 to 65,535.
+    /// Calls of one identity that are under way at once, streams of alerts included. Default: 256; 1 to 65,535.
     pub identity_streams_max: usize,
     /// Calls of one identity in one second, over a longer time. Default: 5,000; 1 to 1,000,000.
     pub identity_calls_per_second_max: u32,
     /// Calls of one identity that may come at once after a pause. Default: 10,000; 1 to 10,000,000.
     pub identity_calls_burst_max: u32,
     /// Alerts of one identity that were read and are not yet acknowledged, in bytes, each taken for
-    /// [`ALERT_BYTES_MAX`]. Beyond it nothing more is read. Default: 256 MiB; 1 KiB to 1 TiB, and no less than one
+    /// [`ALERT_BYTES_MAX`]; an upload is taken for one of the largest size. Beyond it nothing more is read. Default: 256 MiB; 1 KiB to 1 TiB, and no less than one
     /// batch.
     pub identity_bytes_in_flight_max: u64,
     /// How long a connection may go without a call of somebody who is known, before its first, in milliseconds.

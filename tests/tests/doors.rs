@@ -22,7 +22,8 @@ use tonic::{
     transport::Channel,
 };
 use weir_proto::v1::{
-    Alert, GetProducerRequest, StreamAlertsRequest, StreamAlertsResponse, alert_service_client::AlertServiceClient,
+    Alert, GetProducerRequest, StreamAlertsRequest, StreamAlertsResponse, UploadPluginRequest,
+    alert_service_client::AlertServiceClient, plugin_service_client::PluginServiceClient,
 };
 use weir_tests::{attack::Raw, host::Host};
 
@@ -48,13 +49,17 @@ struct Holder {
 
 impl Holder {
     fn new(host: &Host, admin: &str, name: &str) -> Self {
-        let made = host.json(["token", "create", name, "--role", "ingest", "--json", "--token", admin]);
+        Self::with_role(host, admin, name, &["ingest"])
+    }
+
+    fn with_role(host: &Host, admin: &str, name: &str, role: &[&str]) -> Self {
+        let made = host.json([&["token", "create", name, "--json", "--token", admin, "--role"], role].concat());
         Self { url: host.url.clone(), token: made[0]["secret"].as_str().unwrap().to_owned() }
     }
 
     async fn connect(&self) -> Client {
         let channel = Channel::from_shared(self.url.clone()).unwrap().connect().await.expect("the host listens");
-        Client { client: AlertServiceClient::new(channel), bearer: format!("Bearer {}", self.token) }
+        Client { client: AlertServiceClient::new(channel.clone()), channel, bearer: format!("Bearer {}", self.token) }
     }
 
     /// Speaks HTTP/2 frame by frame; what it is sent it takes only within a window of so many bytes, until told that
@@ -87,6 +92,7 @@ impl Holder {
 #[derive(Clone)]
 struct Client {
     client: AlertServiceClient<Channel>,
+    channel: Channel,
     bearer: String,
 }
 
@@ -161,7 +167,8 @@ fn under_attack(name: &str, settings: &[(&str, &str)], counted: &[&str], attack:
     let settings = [&all, settings].concat();
     let host = Host::start_with(BINARY, &data, &settings);
     let admin = fs::read_to_string(data.join("first-admin-token")).unwrap().trim().to_owned();
-    let (good, bad) = (Holder::new(&host, &admin, "good"), Holder::new(&host, &admin, "bad"));
+    // In the role of an administrator, to whom nothing else is denied.
+    let (good, bad) = (Holder::new(&host, &admin, "good"), Holder::with_role(&host, &admin, "bad", &["admin"]));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let client = good.connect().await;
@@ -439,6 +446,7 @@ fn answers_that_are_not_read() {
         ("WEIR_ACCESS__IDENTITY_BYTES_IN_FLIGHT_MAX", "13800"),
     ];
     under_attack("unread answers", &settings, &["weir_clients_cut_total{why=\"unread\"}"], async |_, bad| {
+        let (sender, mut answers) = bad.connect().await.stream().await.unwrap();
         let (mut late, open, _driven) = bad.by_hand(0).await;
         let (response, mut requests) = late.send_request(bad.request(STREAM), false).unwrap();
         // Two answers wait where they cost nothing; the batches after them fill up what the identity may have.
@@ -447,7 +455,6 @@ fn answers_that_are_not_read() {
         }
         let response = timeout(SOON, response).await.expect("headers need no window").unwrap();
         sleep(A_WHILE).await;
-        let (sender, mut answers) = bad.connect().await.stream().await.unwrap();
         sender.send(batch("other", 1, 100)).await.unwrap();
         assert!(timeout(A_WHILE, answers.next()).await.is_err(), "another stream of the same identity is not read");
         // The first stream is ended; what it held is free, and if it reads now it finds why.
@@ -458,18 +465,47 @@ fn answers_that_are_not_read() {
         assert_status(&status, Code::DeadlineExceeded, &["intake.unread_answers_ms_max (1500 ms)"]);
 
         // One that never reads loses its connection, be the answer of a stream or of a single call.
-        for path in [STREAM, PRODUCER] {
-            let (mut never, _open, driven) = bad.by_hand(0).await;
-            let (response, mut requests) = never.send_request(bad.request(path), false).unwrap();
-            let message = if path == STREAM {
-                framed(&batch("never", 1, 1))
-            } else {
-                Bytes::from_static(&[0, 0, 0, 0, 3, 10, 1, 97])
-            };
-            requests.send_data(message, path == PRODUCER).unwrap();
-            let response = timeout(SOON, response).await.expect("headers").unwrap();
-            let ended = timeout(SOON, driven).await.expect("the connection is closed").unwrap();
-            drop((response, ended));
+        let single = Bytes::from_static(&[0, 0, 0, 0, 3, 10, 1, b'a']);
+        let stream = never_read(&bad, STREAM, framed(&batch("never", 1, 1)), false);
+        tokio::join!(stream, never_read(&bad, PRODUCER, single, true));
+    });
+}
+
+/// Makes a call, does not read the answer, and waits until the connection is closed.
+async fn never_read(bad: &Holder, path: &str, message: Bytes, last: bool) {
+    let (mut by_hand, _open, driven) = bad.by_hand(0).await;
+    let (response, mut requests) = by_hand.send_request(bad.request(path), false).unwrap();
+    requests.send_data(message, last).unwrap();
+    let response = timeout(SOON, response).await.expect("headers need no window").unwrap();
+    let ended = timeout(SOON, driven).await.expect("the connection is closed").unwrap();
+    drop((response, ended));
+}
+
+#[test]
+fn uploads_that_do_not_end() {
+    // Room for one upload of the largest size.
+    let settings = [
+        ("WEIR_INTAKE__BATCH_ALERTS_MAX", "200"),
+        ("WEIR_PLUGINS__UPLOAD_BYTES_MAX", "10000"),
+        ("WEIR_ACCESS__IDENTITY_BYTES_IN_FLIGHT_MAX", "13800"),
+    ];
+    under_attack("uploads", &settings, &[], async |_, bad| {
+        let client = bad.connect().await;
+        let mut plugins = PluginServiceClient::new(client.channel.clone());
+        let (pieces, receiver) = mpsc::channel(1);
+        let mut first = plugins.clone();
+        let request = client.with_token(ReceiverStream::new(receiver));
+        let first = tokio::spawn(async move { first.upload_plugin(request).await });
+        let piece = || UploadPluginRequest { chunk: vec![0; 5_000], ..UploadPluginRequest::default() };
+        pieces.send(piece()).await.unwrap();
+        sleep(A_WHILE).await;
+        let second = client.with_token(tokio_stream::iter([piece()]));
+        let mut second = tokio::spawn(async move { plugins.upload_plugin(second).await });
+        assert!(timeout(A_WHILE, &mut second).await.is_err(), "the second waits for the first");
+        drop(pieces);
+        for upload in [first, second] {
+            let status = timeout(SOON, upload).await.expect("an answer").unwrap().unwrap_err();
+            assert_status(&status, Code::InvalidArgument, &["not a WebAssembly binary"]);
         }
     });
 }

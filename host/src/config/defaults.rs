@@ -118,7 +118,7 @@ impl Default for AccessLimits {
             tokens_max: 1_000,
             denials_per_minute_max: 60,
             identity_connections_max: 128,
-            identity_streams_max: 512,
+            identity_streams_max: 256,
             identity_calls_per_second_max: 5_000,
             identity_calls_burst_max: 10_000,
             identity_bytes_in_flight_max: 256 << 20,

@@ -52,6 +52,7 @@ impl AlertService for Alerts {
         let (handle, limits) = (self.door.open(&request)?, self.limits.clone());
         let terms = stream::Terms {
             in_flight_max: limits.batches_in_flight_max,
+            batch_alerts_max: limits.batch_alerts_max,
             account: self.door.account(&request)?,
             unread_max: Duration::from_millis(limits.unread_answers_ms_max),
             peer: request.extensions().get::<Peer>().cloned(),

@@ -1,7 +1,7 @@
 //! PluginService: components in, what is known of them out.
 //!
-//! It must not look into a component. Invariant: an upload holds no more bytes than the limit, and nothing is kept of
-//! one that did not end.
+//! It must not look into a component. Invariant: an upload holds no more bytes than the limit, those of one identity no
+//! more than it may have in flight, and nothing is kept of one that did not end.
 
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::{self, plugin_service_server::PluginService};
@@ -27,6 +27,8 @@ impl PluginService for Plugins {
         request: Request<Streaming<v1::UploadPluginRequest>>,
     ) -> Result<Response<v1::UploadPluginResponse>, Status> {
         let handle = self.door.open(&request)?;
+        // All of it at once: uploads that each had a part of their room would wait for each other.
+        let _room = self.door.account(&request)?.bytes(self.upload_bytes_max as u64).await;
         let mut pieces = request.into_inner();
         let mut upload = plugin::Upload::new(handle.upload_bytes_max());
         while let Some(piece) = pieces.message().await? {

@@ -29,6 +29,8 @@ pub type Answers = ReceiverStream<Result<v1::StreamAlertsResponse, Status>>;
 pub struct Terms {
     /// Batches that are read and not yet answered.
     pub in_flight_max: usize,
+    /// Alerts of one batch. One with more is refused, so it does not wait for room before.
+    pub batch_alerts_max: usize,
     /// Whose bytes they are.
     pub account: Arc<Account>,
     /// How long an answer may wait to be read.
@@ -130,7 +132,8 @@ async fn read<S, F, A>(
         // What a batch takes up is known once it is read; until there is room for it nothing more is.
         let next = async {
             let request = requests.next().await?;
-            let bytes = bytes_of(request.as_ref().map_or(0, |request| request.alerts.len()));
+            let alerts = request.as_ref().map_or(0, |request| request.alerts.len());
+            let bytes = if alerts > terms.batch_alerts_max { 0 } else { bytes_of(alerts) };
             Some((request, terms.account.bytes(bytes).await))
         };
         let next = tokio::select! {

@@ -77,7 +77,7 @@ impl Bench {
         };
         let answers = answers(
             ReceiverStream::new(requested),
-            Terms { in_flight_max, account, unread_max, peer: None, stopping },
+            Terms { in_flight_max, batch_alerts_max: 10, account, unread_max, peer: None, stopping },
             submit,
         );
         Self { requests: Some(requests), submitted, read, stop, answers: Some(answers) }
@@ -85,7 +85,7 @@ impl Bench {
 
     async fn send(&self, sequences: impl IntoIterator<Item = u64>) {
         for sequence in sequences {
-            let alerts = vec![Alert::default(); 10];
+            let alerts = vec![Alert::default(); if sequence == REFUSED { 11 } else { 10 }];
             let request = StreamAlertsRequest { sequence, alerts, ..StreamAlertsRequest::default() };
             self.requests.as_ref().unwrap().send(Ok(request)).await.unwrap();
         }
@@ -230,7 +230,7 @@ async fn a_panic_is_told_and_not_taken_for_a_good_end() {
 async fn streams_of_one_identity_share_its_bytes_and_nobody_loses_any() {
     let shared = account(25);
     let mut first = Bench::with(8, Arc::clone(&shared), UNREAD_MAX);
-    let mut second = Bench::with(8, shared, UNREAD_MAX);
+    let mut second = Bench::with(8, Arc::clone(&shared), UNREAD_MAX);
     first.send(1..=2).await;
     first.settle(2).await;
     second.send(1..=3).await;
@@ -238,6 +238,9 @@ async fn streams_of_one_identity_share_its_bytes_and_nobody_loses_any() {
     first.reply(1, Ok(()));
     assert_eq!(first.next_ack().await, 1);
     second.settle(1).await;
+    let mut third = Bench::with(8, shared, UNREAD_MAX);
+    third.send([REFUSED]).await;
+    assert_eq!(third.next_end().await.code(), Code::InvalidArgument, "what is refused anyway waits for nothing");
     first.reply(2, Ok(()));
     second.reply(1, Ok(()));
     assert_eq!((first.next_ack().await, second.next_ack().await), (2, 1));
