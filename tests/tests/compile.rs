@@ -53,7 +53,9 @@ fn a_worker_makes_what_this_process_would() {
 fn what_was_made_is_kept_and_nothing_else_is_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let limits = PluginLimits::default();
-    confined(&limits, BINARY, folder.path()).load(&threshold(), 7).unwrap();
+    let plugin = confined(&limits, BINARY, folder.path()).load(&threshold(), 7).unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing but the key before it is taken");
+    plugin.keep();
     // Without a program that compiles, only what is kept can be loaded.
     let kept = |limits: &PluginLimits| confined(limits, NO_PROGRAM, folder.path()).load(&threshold(), 7);
     assert!(kept(&limits).is_ok());
@@ -65,7 +67,7 @@ fn what_was_made_is_kept_and_nothing_else_is_loaded() {
     bytes[middle] ^= 1;
     fs::write(&artefact, bytes).unwrap();
     assert!(matches!(kept(&limits), Err(Refusal::Worker { .. })), "changed: it would have to be compiled again");
-    confined(&limits, BINARY, folder.path()).load(&threshold(), 7).expect("and is");
+    confined(&limits, BINARY, folder.path()).load_known(&threshold(), 7).expect("and is");
     assert!(kept(&limits).is_ok());
 
     fs::remove_file(folder.path().join("key")).unwrap();

@@ -1,9 +1,12 @@
 //! Components that were made to harm the host, each through the real binary and its confined compiler: each meets its
 //! named refusal in bounded, plain words, and a producer that streams all the while loses nothing.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio_stream::wrappers::ReceiverStream;
@@ -108,6 +111,8 @@ fn each_meets_its_refusal_and_a_stream_beside_it_loses_nothing() {
         }
         assert_eq!(wrong, [] as [String; 0]);
         assert_eq!(host.children(), [] as [u32; 0], "no process is left");
+        let kept = fs::read_dir(folder.path().join("compiled")).unwrap().count();
+        assert_eq!(kept, 1, "of what was refused nothing is kept, only the key");
 
         stop.store(true, Ordering::Relaxed);
         let (sent, acknowledged) = beside.await.unwrap();

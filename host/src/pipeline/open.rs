@@ -296,7 +296,7 @@ fn load_sources(parts: &Parts, registry: &Registry, reader: &Reader) -> Result<S
         registry.revisions().iter().filter_map(|entry| entry.rule.as_ref()).map(|rule| rule.plugin).collect();
     for info in registry.plugins().into_iter().filter(|info| !denied.contains(&info.digest)) {
         let Some(bytes) = reader.plugin(&info.digest)? else { continue };
-        match parts.sandbox.load(&bytes, info.uploaded_ms) {
+        match parts.sandbox.load_known(&bytes, info.uploaded_ms) {
             Ok(plugin) => drop(sources.insert(info.digest, Source::Component(plugin))),
             Err(refusal) if named.contains(&info.digest) => return Err(StartError::Plugin(info.digest, refusal)),
             Err(refusal) => tracing::warn!(plugin = info.name, %refusal, "a plugin that no rule ever used is refused"),

@@ -21,12 +21,6 @@ use super::{
 };
 use crate::{config::PluginLimits, domain::Digest};
 
-/// Machine code that was just made, and what it is to be kept as.
-pub(super) struct Fresh {
-    name: String,
-    code: Vec<u8>,
-}
-
 /// Who compiles.
 pub(super) enum Compiler {
     /// This process.
@@ -55,33 +49,33 @@ impl Compiler {
         }
     }
 
-    /// A component, whose digest is given with it, ready to be linked, and what was made for it just now.
+    /// A component, whose digest is given with it, ready to be linked; and whether that is what was kept of it.
     pub(super) fn component(
         &self,
         engine: &Engine,
         digest: &Digest,
         bytes: &[u8],
-    ) -> Result<(Component, Option<Fresh>), Refusal> {
+    ) -> Result<(Component, bool), Refusal> {
         let (worker, artefacts) = match self {
-            Self::Here => return guarded(|| Component::from_binary(engine, bytes)).map(|component| (component, None)),
+            Self::Here => return guarded(|| Component::from_binary(engine, bytes)).map(|component| (component, false)),
             Self::Elsewhere { worker, artefacts } => (worker, artefacts),
         };
-        let kept = artefacts.as_ref().map(|artefacts| (artefacts, artefacts.name(engine, digest)));
-        let read = kept.as_ref().and_then(|(artefacts, name)| artefacts.read(name));
+        let read = artefacts.as_ref().and_then(|artefacts| artefacts.read(&artefacts.name(engine, digest)));
         if let Some(component) = read.and_then(|code| load(engine, &code).ok()) {
-            return Ok((component, None));
+            return Ok((component, true));
         }
         let code = worker.compile(bytes)?;
         // The worker has no pool of memories to ask: that a component wants more than the pool gives is found here.
-        let component = guarded(|| load(engine, &code))?;
-        Ok((component, kept.map(|(_, name)| Fresh { name, code })))
+        guarded(|| load(engine, &code)).map(|component| (component, false))
     }
 
-    /// Keeps what was made for a component, once that has proved to be a plugin: others would fill the disk.
-    pub(super) fn keep(&self, Fresh { name, code }: &Fresh) {
+    /// Keeps the code of a component, where that is done.
+    pub(super) fn keep(&self, digest: &Digest, component: &Component) {
         let Self::Elsewhere { artefacts: Some(artefacts), .. } = self else { return };
+        let name = artefacts.name(component.engine(), digest);
+        let written = component.serialize().and_then(|code| Ok(artefacts.write(&name, &code)?));
         // Without it the next start compiles again; that is all.
-        if let Err(error) = artefacts.write(name, code) {
+        if let Err(error) = written {
             tracing::warn!(%error, "a compiled plugin could not be kept");
         }
     }

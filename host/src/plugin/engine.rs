@@ -22,6 +22,10 @@ use crate::{config::PluginLimits, domain::OperatorId};
 /// milliseconds, and every instance beyond the number of cores only waits for one.
 const INSTANCES_MAX: u32 = 8;
 
+/// Of those, how many may be busy with what somebody sent: components that describe themselves, parameters that are
+/// checked, golden runs. The others are there for alerts, whoever uploads or sets rules how often.
+const CHECKS_MAX: u32 = 4;
+
 /// Core instances, memories and tables of one component. One of each is what a Rust guest has; those of interpreted
 /// languages are linked from several modules.
 const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 32;
@@ -148,7 +152,7 @@ impl Sandbox {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
         let engine = Engine::new(&config).map_err(failed)?;
         let ticker = Ticker::start(engine.clone()).map_err(|error| SandboxError::Engine(error.to_string()))?;
-        let slots = Arc::new(Slots { free: Mutex::new(INSTANCES_MAX), freed: Condvar::new() });
+        let slots = Arc::new(Slots::new());
         let (limits, of_operators) = (limits.clone(), limits.of_operators());
         Ok(Self(Arc::new(Host { engine, limits, of_operators, slots, compiler, _ticker: ticker })))
     }
@@ -237,32 +241,91 @@ impl Drop for Ticker {
     }
 }
 
+/// What an instance is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To judge alerts.
+    Judge,
+    /// To look at what somebody sent.
+    Check,
+}
+
 /// Room for instances. With it a full pool is a short wait; without it, it would be a fault of an innocent rule.
 pub(super) struct Slots {
-    free: Mutex<u32>,
+    free: Mutex<Free>,
     freed: Condvar,
 }
 
+/// How many more there may be.
+struct Free {
+    all: u32,
+    checks: u32,
+}
+
+impl Free {
+    fn has_room(&self, purpose: Purpose) -> bool {
+        self.all > 0 && (purpose == Purpose::Judge || self.checks > 0)
+    }
+}
+
 impl Slots {
+    fn new() -> Self {
+        Self { free: Mutex::new(Free { all: INSTANCES_MAX, checks: CHECKS_MAX }), freed: Condvar::new() }
+    }
+
     /// Takes a slot, waiting for one if need be.
-    pub(super) fn take(self: &Arc<Self>) -> Slot {
-        let mut free = self.freed.wait_while(self.lock(), |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
-        *free -= 1;
-        Slot(Arc::clone(self))
+    pub(super) fn take(self: &Arc<Self>, purpose: Purpose) -> Slot {
+        let full = |free: &mut Free| !free.has_room(purpose);
+        let mut free = self.freed.wait_while(self.lock(), full).unwrap_or_else(PoisonError::into_inner);
+        free.all -= 1;
+        if purpose == Purpose::Check {
+            free.checks -= 1;
+        }
+        Slot { slots: Arc::clone(self), purpose }
     }
 
     // A count is right whoever panicked while holding it.
-    fn lock(&self) -> MutexGuard<'_, u32> {
+    fn lock(&self) -> MutexGuard<'_, Free> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Room for one instance, given back on drop.
-pub(super) struct Slot(Arc<Slots>);
+pub(super) struct Slot {
+    slots: Arc<Slots>,
+    purpose: Purpose,
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        *self.0.lock() += 1;
-        self.0.freed.notify_one();
+        let mut free = self.slots.lock();
+        free.all += 1;
+        if self.purpose == Purpose::Check {
+            free.checks += 1;
+        }
+        drop(free);
+        // All of them: the one that is woken may be one that may not go on yet.
+        self.slots.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_wait_for_each_other_and_alerts_do_not_wait_for_them() {
+        let slots = Arc::new(Slots::new());
+        let mut checks: Vec<Slot> = (0..CHECKS_MAX).map(|_| slots.take(Purpose::Check)).collect();
+        let (sender, taken) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| sender.send(slots.take(Purpose::Check)));
+            // All that are left, at once.
+            let judging: Vec<Slot> = (CHECKS_MAX..INSTANCES_MAX).map(|_| slots.take(Purpose::Judge)).collect();
+            drop(judging);
+            assert!(taken.recv_timeout(Duration::from_millis(50)).is_err(), "one check more waits");
+            checks.pop();
+            taken.recv().expect("until another is over");
+        });
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::instance::Plugin;
+use super::{engine::Purpose, instance::Plugin};
 use crate::domain::{Column, ColumnSet, Columns, Generation, Metering, ModelId, OperatorId, RuleFault, StateKey};
 
 /// Alerts of the batch.
@@ -44,7 +44,7 @@ pub(super) fn run(plugin: &Plugin) -> Report {
     let Some(parameters) = parameters(plugin) else { return nothing };
     let alerts = ALERTS as u64;
     let failed = |fault| Report { parameters: parameters.clone(), alerts, fault: Some(fault), ..nothing.clone() };
-    let mut instance = match plugin.instantiate(Metering::Live) {
+    let mut instance = match plugin.instantiate_for(Purpose::Check, Metering::Live) {
         Ok(instance) => instance,
         Err(fault) => return failed(fault),
     };

@@ -18,7 +18,7 @@ use super::{
         CHECK, CheckParams, CheckResult, DESCRIBE, DescribeParams, DescribeResult, Description, EVALUATE,
         EvaluateParams, EvaluateResult,
     },
-    engine::{Host, Slot},
+    engine::{Host, Purpose, Slot},
     fault,
     golden::{self, Report},
     meter::{Allowance, Growth},
@@ -54,10 +54,20 @@ pub struct Needs {
     pub table_entries: u64,
 }
 
+/// How an instance is to be called, what for, and for whom: the unknown operator is the host itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) metering: Metering,
+    pub(super) purpose: Purpose,
+    pub(super) owner: OperatorId,
+}
+
 /// A component ready to be instantiated.
 pub(super) struct Compiled {
     pub(super) host: Arc<Host>,
     pub(super) component: InstancePre<Growth>,
+    /// Its code was read from where it is kept.
+    pub(super) kept: bool,
     pub(super) describe: ComponentExportIndex,
     pub(super) check: ComponentExportIndex,
     pub(super) evaluate: ComponentExportIndex,
@@ -90,6 +100,15 @@ impl Plugin {
         &self.info
     }
 
+    /// Keeps its code for the next start, where that is done. For a plugin that the host has taken: what is refused
+    /// must leave nothing on the disk, however often it is uploaded.
+    pub fn keep(&self) {
+        let Compiled { host, component, kept, .. } = &*self.compiled;
+        if !kept {
+            host.compiler.keep(&self.info.digest, component.component());
+        }
+    }
+
     /// Asks its schema and then itself whether it takes these parameters (a JSON object), for a rule of `owner`.
     ///
     /// # Errors
@@ -103,7 +122,8 @@ impl Plugin {
         if !mismatches.is_empty() {
             return Err(CheckError::Mismatch(mismatches));
         }
-        let answer = self.instance(Metering::Live, owner)?.check(parameters)?;
+        let terms = Terms { metering: Metering::Live, purpose: Purpose::Check, owner };
+        let answer = self.instance(terms)?.check(parameters)?;
         answer.map_err(|words| match clean(words.trim(), limits.text_bytes_max) {
             words if words.is_empty() => CheckError::Refused("the plugin gives no reason".to_owned()),
             words => CheckError::Refused(words),
@@ -136,7 +156,10 @@ impl Plugin {
     pub fn judge(&self, parameters: &str, owner: OperatorId) -> Judge {
         let plugin = self.clone();
         let parameters = parameters.to_owned();
-        Arc::new(move |columns, state, metering| plugin.instance(metering, owner)?.call(&parameters, columns, state))
+        Arc::new(move |columns, state, metering| {
+            let terms = Terms { metering, purpose: Purpose::Judge, owner };
+            plugin.instance(terms)?.call(&parameters, columns, state)
+        })
     }
 
     /// A fresh instance for the host itself, whose calls are bounded as `metering` says. Waits while too many are alive.
@@ -144,11 +167,15 @@ impl Plugin {
     /// # Errors
     /// A fault of the guest's start functions, or memory it may not or cannot have.
     pub fn instantiate(&self, metering: Metering) -> Result<Instance, RuleFault> {
-        self.instance(metering, OperatorId::UNKNOWN)
+        self.instantiate_for(Purpose::Judge, metering)
     }
 
-    fn instance(&self, metering: Metering, owner: OperatorId) -> Result<Instance, RuleFault> {
-        Instance::new(&self.compiled, (metering, owner), self.info.reasons.len())
+    pub(super) fn instantiate_for(&self, purpose: Purpose, metering: Metering) -> Result<Instance, RuleFault> {
+        self.instance(Terms { metering, purpose, owner: OperatorId::UNKNOWN })
+    }
+
+    fn instance(&self, terms: Terms) -> Result<Instance, RuleFault> {
+        Instance::new(&self.compiled, terms, self.info.reasons.len())
     }
 }
 
@@ -161,12 +188,12 @@ impl fmt::Debug for Plugin {
 impl Instance {
     pub(super) fn new(
         compiled: &Arc<Compiled>,
-        (metering, owner): (Metering, OperatorId),
+        Terms { metering, purpose, owner }: Terms,
         reasons: usize,
     ) -> Result<Self, RuleFault> {
         let Host { engine, slots, .. } = &*compiled.host;
         let limits = compiled.host.limits_of(owner);
-        let slot = slots.take();
+        let slot = slots.take(purpose);
         let mut store = Store::new(engine, Growth::new(limits));
         store.limiter(|growth| growth);
         // No result can be larger than the memory it was made in: this bounds what lists that overlap add up to.

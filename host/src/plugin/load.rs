@@ -14,8 +14,8 @@ use wasmtime::{
 use super::{
     contract::{CHECK, DESCRIBE, EVALUATE},
     describe::{self, Origin},
-    engine::Sandbox,
-    instance::{Compiled, Instance, Plugin},
+    engine::{Purpose, Sandbox},
+    instance::{Compiled, Instance, Plugin, Terms},
     refusal::Refusal,
     text::clean,
 };
@@ -40,6 +40,8 @@ impl Sandbox {
     /// Checks a component, compiles it and asks it to describe itself. It may take as long as `compile_ms_max` says, so
     /// do not call it where alerts wait.
     ///
+    /// Nothing of it is kept: [`Plugin::keep`] does that once it is a plugin of this host.
+    ///
     /// # Errors
     /// The first defect that is found.
     pub fn load(&self, bytes: &[u8], uploaded_ms: Millis) -> Result<Plugin, Refusal> {
@@ -51,26 +53,41 @@ impl Sandbox {
     /// # Errors
     /// The first defect that is found.
     pub fn load_for(&self, bytes: &[u8], uploaded_ms: Millis, owner: OperatorId) -> Result<Plugin, Refusal> {
+        let terms = Terms { metering: Metering::Live, purpose: Purpose::Check, owner };
+        self.load_under(bytes, uploaded_ms, terms)
+    }
+
+    /// The same for a component that is a plugin of this host already. What it did within its limits when it was
+    /// uploaded it is given room to do again, so that no plugin can describe itself so slowly that a host that is busy
+    /// cannot start. Its code is kept.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_known(&self, bytes: &[u8], uploaded_ms: Millis) -> Result<Plugin, Refusal> {
+        let terms = Terms { metering: Metering::Replay, purpose: Purpose::Check, owner: OperatorId::UNKNOWN };
+        let plugin = self.load_under(bytes, uploaded_ms, terms)?;
+        plugin.keep();
+        Ok(plugin)
+    }
+
+    fn load_under(&self, bytes: &[u8], uploaded_ms: Millis, terms: Terms) -> Result<Plugin, Refusal> {
         let host = Arc::clone(&self.0);
-        check_form(bytes, host.limits_of(owner).upload_bytes_max)?;
+        check_form(bytes, host.limits_of(terms.owner).upload_bytes_max)?;
         let digest = Digest(Sha256::digest(bytes).into());
-        let (component, fresh) = host.compiler.component(&host.engine, &digest, bytes)?;
+        let (component, kept) = host.compiler.component(&host.engine, &digest, bytes)?;
         check_imports(&host.engine, &component)?;
         let exports = [DESCRIBE, CHECK, EVALUATE].map(|name| export(&component, name));
         let [describe, check, evaluate] = exports;
         let (describe, check, evaluate) = (describe?, check?, evaluate?);
         let component = Linker::new(&host.engine).instantiate_pre(&component).map_err(|error| malformed(&error))?;
-        let compiled = Arc::new(Compiled { host, component, describe, check, evaluate });
+        let compiled = Arc::new(Compiled { host, component, kept, describe, check, evaluate });
 
-        let mut instance = Instance::new(&compiled, (Metering::Live, owner), 0)?;
+        let mut instance = Instance::new(&compiled, terms, 0)?;
         if let Some((name, error)) = instance.mismatch() {
             return Err(Refusal::WrongExport { name, what: clean(&error.root_cause().to_string(), DETAIL_BYTES_MAX) });
         }
         let origin = Origin { digest, size_bytes: bytes.len() as u64, uploaded_ms };
-        let (info, schema) = describe::info(instance.describe()?, origin, compiled.host.limits_of(owner))?;
-        if let Some(fresh) = fresh {
-            compiled.host.compiler.keep(&fresh);
-        }
+        let (info, schema) = describe::info(instance.describe()?, origin, compiled.host.limits_of(terms.owner))?;
         Ok(Plugin::new(compiled, info, schema))
     }
 }

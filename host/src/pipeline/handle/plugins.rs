@@ -80,8 +80,10 @@ impl Handle {
         let (loaded, bytes) = blocking(load).await?;
         let plugin = loaded.map_err(refused_upload)?;
         let took = started.elapsed();
-        let source = Box::new(Source::Component(plugin));
+        let source = Box::new(Source::Component(plugin.clone()));
         let info = self.ask(|reply| Command::AddPlugin(source, bytes, self.who.clone(), reply)).await?;
+        // Not before: of what is not taken nothing is kept.
+        blocking(move || plugin.keep()).await?;
         Ok((self.shown_plugin(&self.shared.registry.read(), &info).0, took))
     }
 

@@ -80,8 +80,8 @@ fn what_nobody_asks_for_is_swept_away() {
     other.consume_fuel(true);
     assert_ne!(artefacts.name(&Engine::new(&other).unwrap(), &component), name, "another configuration");
 
+    ["old", name.as_str(), "read"].iter().for_each(|name| artefacts.write(name, CODE).unwrap());
     let artefacts = open(folder.path());
-    artefacts.write("old", CODE).unwrap();
     artefacts.write(&name, CODE).unwrap();
     // The next start reads one of them and makes a third.
     let artefacts = open(folder.path());

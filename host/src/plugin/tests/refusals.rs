@@ -190,6 +190,20 @@ fn a_plugin_that_fails_before_it_describes_itself_is_refused() {
     assert_eq!(fault(&probe(&[("\\b0\\00\\00\\00\\02", "\\b0\\00\\00\\7f\\02")])).0, FaultKind::BadOutput);
 }
 
+/// Else whoever uploads could make one that is taken on a quiet day and keeps a busy host from starting.
+#[test]
+fn a_plugin_that_was_taken_once_has_room_to_describe_itself_again() {
+    let slow = probe(&[(
+        "(;DESCRIBE;)",
+        "(local $n i32) (loop $l (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 10000))))",
+    )]);
+    let limits = PluginLimits { fuel_per_call: 1_000, ..PluginLimits::default() };
+    let sandbox = Sandbox::new(&limits).unwrap();
+    let refusal = sandbox.load(&slow, 0).unwrap_err();
+    assert!(matches!(refusal, Refusal::Describe { kind: FaultKind::OutOfFuel, .. }), "{refusal}");
+    assert!(sandbox.load_known(&slow, 0).is_ok());
+}
+
 #[test]
 fn a_description_out_of_shape_is_refused_by_field() {
     let field = |bytes: &[u8]| match refusal(bytes) {
