@@ -22,6 +22,8 @@ mod connection;
 mod convert;
 mod counts;
 mod devices;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod gate;
 mod health;
 mod panics;

@@ -24,6 +24,9 @@ pub mod comparison;
 pub mod config;
 pub mod domain;
 pub mod evaluate;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod grpc;
 pub mod intake;
 pub mod listing;

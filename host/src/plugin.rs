@@ -17,6 +17,8 @@ mod contract;
 mod describe;
 mod engine;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod golden;
 mod instance;
 mod load;

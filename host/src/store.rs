@@ -24,6 +24,8 @@ mod codec;
 mod column;
 mod device;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod hour;
 mod log;
 mod meta;

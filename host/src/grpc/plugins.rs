@@ -28,7 +28,7 @@ impl PluginService for Plugins {
     ) -> Result<Response<v1::UploadPluginResponse>, Status> {
         let handle = self.door.open(&request)?;
         // All of it at once: uploads that each had a part of their room would wait for each other.
-        let _room = self.door.account(&request)?.bytes(self.upload_bytes_max as u64).await;
+        let _room = self.door.account(&request)?.bytes(handle.upload_bytes_max() as u64).await;
         let mut pieces = request.into_inner();
         let mut upload = plugin::Upload::new(handle.upload_bytes_max());
         while let Some(piece) = pieces.message().await? {

@@ -52,7 +52,7 @@ pub(super) fn last(txn: &ReadTransaction) -> Result<Option<AuditEntry>, Error> {
     entry.map(Some).map_err(|defect| Error::corrupt("audit", number.value(), defect))
 }
 
-fn encode(entry: &AuditEntry) -> Writer {
+pub(super) fn encode(entry: &AuditEntry) -> Writer {
     let AuditEntry { number: _, at_ms, event, hash } = entry;
     let AuditEvent { who, action, subject, detail } = event;
     let mut out = Writer::new(VERSION);
@@ -62,7 +62,7 @@ fn encode(entry: &AuditEntry) -> Writer {
     out
 }
 
-fn decode(number: u64, bytes: &[u8]) -> Result<AuditEntry, Defect> {
+pub(super) fn decode(number: u64, bytes: &[u8]) -> Result<AuditEntry, Defect> {
     let mut input = Reader::new(bytes, VERSION)?;
     let (at_ms, hash) = (input.i64()?, input.array()?);
     let event = AuditEvent { who: input.text()?, action: input.text()?, subject: input.text()?, detail: input.text()? };

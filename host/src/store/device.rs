@@ -61,7 +61,7 @@ pub(super) fn extend(euis: &mut Vec<u64>, devices: &[(u32, Device)]) -> Result<(
     Ok(())
 }
 
-fn encode(device: &Device, out: &mut Writer) {
+pub(super) fn encode(device: &Device, out: &mut Writer) {
     out.restart(VERSION);
     out.u64(device.eui.0);
     out.u64(device.mpxn.number());
@@ -71,7 +71,7 @@ fn encode(device: &Device, out: &mut Writer) {
     out.u8(u8::from(device.listed));
 }
 
-fn decode(bytes: &[u8]) -> Result<Device, Defect> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Device, Defect> {
     let mut input = Reader::new(bytes, VERSION)?;
     let device = Device {
         eui: Eui64(input.u64()?),

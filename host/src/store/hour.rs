@@ -62,7 +62,7 @@ pub(super) fn read_one(txn: &ReadTransaction, hour: u32) -> Result<Option<HourPa
     decode(hour, value.value()).map(Some).map_err(|defect| Error::corrupt("hour", hour, defect))
 }
 
-fn encode(page: &HourPage, out: &mut Writer) -> Result<(), Defect> {
+pub(super) fn encode(page: &HourPage, out: &mut Writer) -> Result<(), Defect> {
     check(page)?;
     let cells = || page.cells.iter().map(|(cell, _)| cell);
     let tallies = || page.cells.iter().map(|(_, tally)| tally);
@@ -83,7 +83,7 @@ fn encode(page: &HourPage, out: &mut Writer) -> Result<(), Defect> {
     Ok(())
 }
 
-fn decode(hour: u32, bytes: &[u8]) -> Result<HourPage, Defect> {
+pub(super) fn decode(hour: u32, bytes: &[u8]) -> Result<HourPage, Defect> {
     let mut input = Reader::new(bytes, VERSION)?;
     if input.u32()? != hour {
         return Err(Defect("it is another hour's"));

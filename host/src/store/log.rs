@@ -17,7 +17,7 @@ use super::{
 };
 use crate::domain::{Group, Millis, Position};
 
-mod group;
+pub(super) mod group;
 
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
 const HEAD: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("head");
@@ -70,7 +70,7 @@ impl GroupHead {
         }
     }
 
-    fn encode(&self) -> Writer {
+    pub(super) fn encode(&self) -> Writer {
         let mut out = Writer::new(HEAD_VERSION);
         out.u32(self.rows);
         out.i64(self.judged_ms);
@@ -80,7 +80,7 @@ impl GroupHead {
         out
     }
 
-    fn decode(first: u64, bytes: &[u8]) -> Result<Self, Error> {
+    pub(super) fn decode(first: u64, bytes: &[u8]) -> Result<Self, Error> {
         let read = || -> Result<Self, Defect> {
             let mut input = Reader::new(bytes, HEAD_VERSION)?;
             let rows = input.u32()?;

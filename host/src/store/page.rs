@@ -54,7 +54,7 @@ pub(super) fn read(txn: &ReadTransaction) -> Result<impl Iterator<Item = Result<
     }))
 }
 
-fn encode(page: &DevicePage, out: &mut Writer) -> Result<(), Defect> {
+pub(super) fn encode(page: &DevicePage, out: &mut Writer) -> Result<(), Defect> {
     check(page)?;
     out.restart(VERSION);
     out.u32(page.no);
@@ -84,7 +84,7 @@ fn encode(page: &DevicePage, out: &mut Writer) -> Result<(), Defect> {
     Ok(())
 }
 
-fn decode(no: u32, bytes: &[u8]) -> Result<DevicePage, Defect> {
+pub(super) fn decode(no: u32, bytes: &[u8]) -> Result<DevicePage, Defect> {
     let mut input = Reader::new(bytes, VERSION)?;
     if input.u32()? != no {
         return Err(Defect("it has another page's number"));

@@ -47,7 +47,7 @@ pub(super) fn component(txn: &ReadTransaction, digest: &Digest) -> Result<Option
     Ok(value.map(|value| value.value().to_vec()))
 }
 
-fn encode(info: &PluginInfo) -> Writer {
+pub(super) fn encode(info: &PluginInfo) -> Writer {
     let mut out = Writer::new(VERSION);
     out.text(&info.name);
     out.text(&info.version);
@@ -68,7 +68,7 @@ fn encode(info: &PluginInfo) -> Writer {
     out
 }
 
-fn decode(digest: Digest, bytes: &[u8]) -> Result<PluginInfo, Defect> {
+pub(super) fn decode(digest: Digest, bytes: &[u8]) -> Result<PluginInfo, Defect> {
     let mut input = Reader::new(bytes, VERSION)?;
     let info = PluginInfo {
         digest,

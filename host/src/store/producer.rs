@@ -53,7 +53,7 @@ pub(super) fn read(txn: &ReadTransaction, kept: u64) -> Result<Vec<ProducerMark>
     Ok(of_producer.flat_map(|marks| &marks[marks.len().saturating_sub(kept)..]).cloned().collect())
 }
 
-fn encode(ack: &Ack) -> Writer {
+pub(super) fn encode(ack: &Ack) -> Writer {
     let mut out = Writer::new(VERSION);
     out.u64(ack.position.0);
     out.u64(ack.balance.forwarded);
@@ -68,7 +68,7 @@ fn encode(ack: &Ack) -> Writer {
     out
 }
 
-fn decode(sequence: u64, bytes: &[u8]) -> Result<Ack, Defect> {
+pub(super) fn decode(sequence: u64, bytes: &[u8]) -> Result<Ack, Defect> {
     let mut input = Reader::new(bytes, VERSION)?;
     let ack = Ack {
         sequence,

@@ -47,7 +47,7 @@ pub(super) fn read(txn: &ReadTransaction) -> Result<Vec<RuleRevision>, Error> {
     revisions.collect()
 }
 
-fn encode(revision: &RuleRevision) -> Writer {
+pub(super) fn encode(revision: &RuleRevision) -> Writer {
     let mut out = Writer::new(VERSION);
     out.u64(revision.since.0);
     out.i64(revision.made_ms);
@@ -89,7 +89,7 @@ fn encode_scope(scope: &Scope, out: &mut Writer) {
     scope.models.iter().for_each(|model| out.text(model));
 }
 
-fn decode(number: u32, bytes: &[u8]) -> Result<RuleRevision, Defect> {
+pub(super) fn decode(number: u32, bytes: &[u8]) -> Result<RuleRevision, Defect> {
     let mut input = Reader::new(bytes, VERSION)?;
     let since = Position(input.u64()?);
     let made_ms = input.i64()?;

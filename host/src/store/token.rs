@@ -41,7 +41,7 @@ pub(super) fn read(txn: &ReadTransaction) -> Result<Vec<Token>, Error> {
     tokens.collect()
 }
 
-fn encode(token: &Token) -> Writer {
+pub(super) fn encode(token: &Token) -> Writer {
     let Token { name: _, role, hash, made_by, made_ms, expires_ms, revoked_ms } = token;
     let (number, operator) = match role {
         Role::Ingest => (1, 0),
@@ -62,7 +62,7 @@ fn encode(token: &Token) -> Writer {
     out
 }
 
-fn decode(name: &str, bytes: &[u8]) -> Result<Token, Defect> {
+pub(super) fn decode(name: &str, bytes: &[u8]) -> Result<Token, Defect> {
     let mut input = Reader::new(bytes, VERSION)?;
     let (number, operator) = (input.u8()?, input.u8()?);
     let operator = OperatorId::new(u32::from(operator)).ok_or(Defect("its operator is not known"))?;

@@ -39,7 +39,7 @@ const SHADOWS_MAX: usize = 1_000;
 const SAID_MAX: u16 = 256;
 
 /// Writes a group over `out`.
-pub(super) fn encode(group: &Group, euis: &[u64], out: &mut Writer) -> Result<(), Defect> {
+pub(in crate::store) fn encode(group: &Group, euis: &[u64], out: &mut Writer) -> Result<(), Defect> {
     check(group)?;
     let rows = &group.rows;
     let devices = column::look_up(euis, rows.device_no.iter().map(|no| *no as usize));
@@ -106,7 +106,7 @@ fn write_tail(group: &Group, out: &mut Writer) {
 }
 
 /// Reads a group. `euis` are the devices' EUI-64s by number, at least those known when it was written.
-pub(super) fn decode(bytes: &[u8], euis: &[u64]) -> Result<Group, Defect> {
+pub(in crate::store) fn decode(bytes: &[u8], euis: &[u64]) -> Result<Group, Defect> {
     let mut input = Reader::new(bytes, VERSION)?;
     let first = Position(input.u64()?);
     let judged_ms = input.i64()?;

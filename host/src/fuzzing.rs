@@ -1,0 +1,11 @@
+//! Doors for the fuzz targets of tests/fuzz: what they need beside the library's public parts.
+//!
+//! Compiled with the feature `fuzzing` alone, which no program turns on. Each door lies beside what it opens, so that
+//! nothing else becomes visible. It must not check what is behind a door in place of it. Invariant: a door panics where
+//! what is behind it broke its word, and is silent about everything that was refused.
+
+pub use crate::{
+    grpc::fuzzing::{REQUESTS, request},
+    plugin::fuzzing::{Said, described},
+    store::fuzzing::{TABLES, example, stored},
+};
