@@ -38,6 +38,7 @@ impl Host {
             .env_remove("WEIR_RTDS")
             .env_remove("WEIR_SEED")
             .env_remove("WEIR_UPLOADS")
+            .env_remove("WEIR_ROUNDS")
             .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .spawn()

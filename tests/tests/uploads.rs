@@ -9,8 +9,9 @@ use tokio::time::timeout;
 use tonic::{Code, Status, transport::Channel};
 use wasm_smith::{Component, Config, Module};
 use weir_proto::v1::{
-    Alert, QueryCountsRequest, SubmitAlertsRequest, UploadPluginRequest, alert_service_client::AlertServiceClient,
-    count_service_client::CountServiceClient, plugin_service_client::PluginServiceClient,
+    Alert, ListPluginsRequest, QueryCountsRequest, SubmitAlertsRequest, UploadPluginRequest,
+    alert_service_client::AlertServiceClient, count_service_client::CountServiceClient,
+    plugin_service_client::PluginServiceClient,
 };
 use weir_tests::{binary::around, host::Host, hostile::probe, workload::Random};
 
@@ -196,6 +197,10 @@ fn whatever_is_uploaded_is_answered_and_the_host_works_on() {
         let after_kib = resident_kib(&host);
         println!("resident: {before_kib} KiB before, {after_kib} KiB after {count} uploads");
         assert!(after_kib < before_kib + GROWTH_KIB_MAX, "{before_kib} KiB before, {after_kib} KiB after");
+        // Of what was refused nothing is left: there is code of the plugins, and the key.
+        let plugins = PluginServiceClient::new(channel.clone()).list_plugins(ListPluginsRequest {}).await.unwrap();
+        let kept = fs::read_dir(folder.path().join("compiled")).unwrap().count();
+        assert_eq!(kept, 1 + plugins.into_inner().plugins.len());
         let counts = CountServiceClient::new(channel).query_counts(QueryCountsRequest::default()).await.unwrap();
         let balance = counts.into_inner().total.unwrap().balance.unwrap();
         assert_eq!((balance.received, balance.forwarded), (count, count));
