@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf};
 
-const FILES: [&str; 8] = ["alert", "plugin", "rule", "device", "count", "trial", "token", "audit"];
+const FILES: [&str; 9] = ["alert", "plugin", "rule", "device", "count", "trial", "token", "audit", "whatif"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=weir");

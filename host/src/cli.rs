@@ -21,7 +21,9 @@ mod serve;
 mod session;
 mod table;
 mod token;
+mod verify;
 mod view;
+mod whatif;
 
 pub use failure::Failure;
 use session::Session;
@@ -76,6 +78,12 @@ enum Client {
     /// Counted is by time of receipt, so --since and --until are whole hours. A table leaves out the columns
     /// represented, overruled and withheld where they add nothing; JSON always has them.
     Count(count::Args),
+    /// Ask what would have become of recorded alerts, had a rule been another.
+    #[command(subcommand, name = "whatif")]
+    WhatIf(whatif::Command),
+    /// Check that the log, folded again, says what it said.
+    #[command(subcommand)]
+    Verify(verify::Command),
     /// Give out tokens: who may ask what of a host that asks for one.
     #[command(subcommand)]
     Token(token::Command),
@@ -107,6 +115,8 @@ fn run_client(session: &Session, command: Client) -> Result<(), Failure> {
             Client::Device(command) => device::run(session, command).await,
             Client::Alert(command) => alert::run(session, command).await,
             Client::Count(args) => count::run(session, args).await,
+            Client::WhatIf(command) => whatif::run(session, command).await,
+            Client::Verify(command) => verify::run(session, command).await,
             Client::Token(command) => token::run(session, command).await,
             Client::Audit(command) => audit::run(session, command).await,
         }

@@ -3,10 +3,7 @@
 //! It must not know how groups are kept. Invariant: each logged alert in the rule's scope is in exactly one figure, and
 //! what the rule said is what it said then: nothing is judged again.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    ops::Range,
-};
+use std::{collections::HashMap, ops::Range};
 
 use crate::{
     admit::hour_of,
@@ -14,6 +11,10 @@ use crate::{
     domain::{Cell, End, Fault, FaultKind, Generation, Group, Millis, Mode, Position, Revision, RuleRevision, Scope},
     evaluate::{CodeSet, Filter},
 };
+
+mod sample;
+
+pub use sample::{Sample, mixed};
 
 /// Rows of one comparison.
 pub const ROWS_MAX: usize = 10_000;
@@ -143,8 +144,8 @@ pub struct Comparing<'a> {
     protected: &'a CodeSet,
     /// By hour and cell, as far as is grouped by.
     rows: HashMap<(u32, Cell), Agreement>,
-    would_suppress: Sample,
-    would_forward: Sample,
+    would_suppress: Sample<Difference>,
+    would_forward: Sample<Difference>,
     found: Comparison,
 }
 
@@ -159,8 +160,8 @@ impl<'a> Comparing<'a> {
             filter: Filter::new(&trial.scope),
             protected,
             rows: HashMap::new(),
-            would_suppress: Sample::new(query.samples_max),
-            would_forward: Sample::new(query.samples_max),
+            would_suppress: Sample::new(query.samples_max, 0),
+            would_forward: Sample::new(query.samples_max, 0),
             found: Comparison { since, position: since, ..Comparison::default() },
         }
     }
@@ -214,11 +215,11 @@ impl<'a> Comparing<'a> {
             (End::Forwarded, 0) => &mut agreement.both_forward,
             (End::Forwarded, _) if self.protected.contains(group.rows.code[row]) => &mut agreement.overruled,
             (End::Forwarded, _) => {
-                self.would_suppress.offer(difference);
+                self.would_suppress.offer(difference.position, || difference);
                 &mut agreement.would_suppress
             }
             (_, 0) => {
-                self.would_forward.offer(difference);
+                self.would_forward.offer(difference.position, || difference);
                 &mut agreement.would_forward
             }
             _ => &mut agreement.both_suppress,
@@ -266,7 +267,8 @@ impl Agreement {
         both_forward + both_suppress + would_suppress + would_forward + overruled
     }
 
-    fn add(&mut self, other: &Self) {
+    /// Adds another.
+    pub fn add(&mut self, other: &Self) {
         let Self { both_forward, both_suppress, would_suppress, would_forward, overruled } = *other;
         self.both_forward += both_forward;
         self.both_suppress += both_suppress;
@@ -274,37 +276,6 @@ impl Agreement {
         self.would_forward += would_forward;
         self.overruled += overruled;
     }
-}
-
-/// Some of many, each as likely as any other, and the same ones however often it is asked: those whose positions,
-/// mixed, are lowest.
-struct Sample {
-    kept: BTreeSet<(u64, Difference)>,
-    max: usize,
-}
-
-impl Sample {
-    fn new(max: usize) -> Self {
-        Self { kept: BTreeSet::new(), max }
-    }
-
-    fn offer(&mut self, difference: Difference) {
-        self.kept.insert((mixed(difference.position.0), difference));
-        if self.kept.len() > self.max {
-            self.kept.pop_last();
-        }
-    }
-
-    fn take(self) -> Vec<Difference> {
-        self.kept.into_iter().map(|(_, difference)| difference).collect()
-    }
-}
-
-/// A number's bits, mixed (the finaliser of SplitMix64).
-fn mixed(number: u64) -> u64 {
-    let a = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let b = (a ^ (a >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    b ^ (b >> 31)
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ mod tls;
 mod tokens;
 mod traffic;
 mod trials;
+mod whatif;
 
 /// What a client may send ahead of being read: for a connection, and for one stream of it. The default of 64 KiB caps
 /// a link with a few milliseconds of delay at a few megabytes a second.
@@ -134,6 +135,7 @@ fn router(
     let counts = counts::Counts::new(door.clone(), bytes_max);
     let trials = trials::Trials::new(door.clone());
     let tokens = tokens::Tokens::new(door.clone());
+    let whatifs = whatif::WhatIfs::new(door.clone(), config.plugins.upload_bytes_max, stopping.clone());
     let audit = audit::Audit::new(door);
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
@@ -162,5 +164,9 @@ fn router(
         .add_service(v1::trial_service_server::TrialServiceServer::new(trials).max_decoding_message_size(bytes_max))
         .add_service(v1::token_service_server::TokenServiceServer::new(tokens).max_decoding_message_size(bytes_max))
         .add_service(v1::audit_service_server::AuditServiceServer::new(audit).max_decoding_message_size(bytes_max))
+        .add_service(
+            v1::what_if_service_server::WhatIfServiceServer::new(whatifs.clone()).max_decoding_message_size(bytes_max),
+        )
+        .add_service(v1::verify_service_server::VerifyServiceServer::new(whatifs).max_decoding_message_size(bytes_max))
         .add_service(reflection))
 }

@@ -12,7 +12,7 @@
 //! The log is the truth; device state and the books are a fold of it, written a slice at a time. After a crash the
 //! tail of the log is folded again over what was written last.
 //!
-//! Floors, upper ones know lower ones and never the reverse: `cli grpc metrics` > `pipeline rehearsal` > `evaluate registry
+//! Floors, upper ones know lower ones and never the reverse: `cli grpc metrics` > `pipeline rehearsal whatif` > `evaluate registry
 //! books listing comparison` > `plugin store intake admit audit` > `domain config`. One module owns each foreign
 //! technology: `plugin` wasmtime, `store` redb, `grpc` and `cli` tonic.
 
@@ -36,3 +36,4 @@ pub mod plugin;
 pub mod registry;
 pub mod rehearsal;
 pub mod store;
+pub mod whatif;

@@ -10,6 +10,7 @@
 mod changes;
 mod collect;
 mod commit;
+mod desk;
 mod engine;
 mod faults;
 mod figures;
@@ -22,10 +23,11 @@ mod shared;
 mod supervise;
 mod tokens;
 
+pub use desk::{Head, QuestionView, Stage};
 pub use figures::{DURATION_BOUNDS_S, Durations, Figures, RuleFigures};
 pub use handle::{
-    Allowed, Batch, DeviceRequest, DeviceView, DevicesPut, Handle, NewToken, PluginView, Promotion, Refusal,
-    RuleRequest, Status, Watched,
+    Allowed, Batch, Component, DeviceRequest, DeviceView, DevicesPut, Handle, NewToken, PluginView, Promotion, Refusal,
+    RuleRequest, Status, VariantRequest, Watched, WhatIfRequest,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, system_times};
 pub use shared::Clock;

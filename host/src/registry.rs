@@ -270,7 +270,8 @@ impl Registry {
     }
 }
 
-fn chain_rule(standing: Standing<'_>, sources: &Sources) -> Result<ChainRule, MissingPlugin> {
+/// A rule as the fold walks it.
+pub fn chain_rule(standing: Standing<'_>, sources: &Sources) -> Result<ChainRule, MissingPlugin> {
     let Standing { revision, rule } = standing;
     let source =
         sources.get(&rule.plugin).ok_or_else(|| MissingPlugin { rule: revision.name.clone(), digest: rule.plugin })?;

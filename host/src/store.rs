@@ -16,7 +16,7 @@ use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransac
 
 use crate::{
     config::StoreLimits,
-    domain::{AuditEntry, Device, Effects, PluginInfo, Position, ProducerMark, RuleRevision, Token},
+    domain::{AuditEntry, Device, Effects, KeptQuestion, PluginInfo, Position, ProducerMark, RuleRevision, Token},
 };
 
 mod audit;
@@ -33,6 +33,7 @@ mod model;
 mod page;
 mod plugin;
 mod producer;
+mod question;
 mod reader;
 mod revision;
 mod token;
@@ -79,6 +80,8 @@ pub struct Snapshot {
     pub audit_last: Option<AuditEntry>,
     /// What producers were last told, ordered by producer and sequence.
     pub producers: Vec<ProducerMark>,
+    /// Questions over the past, in order of numbers, without their answers.
+    pub questions: Vec<KeptQuestion>,
     /// How much log there is.
     pub extent: LogExtent,
 }
@@ -129,6 +132,7 @@ impl Shared {
         producer::create(&txn)?;
         token::create(&txn)?;
         audit::create(&txn)?;
+        question::create(&txn)?;
         meta::create(&txn)?;
         Ok(txn.commit()?)
     }
@@ -206,6 +210,7 @@ impl Store {
             tokens: token::read(&txn)?,
             audit_last: audit::last(&txn)?,
             producers: producer::read(&txn, self.acks_kept)?,
+            questions: question::read(&txn)?,
             extent: self.extent,
         })
     }
@@ -275,6 +280,7 @@ impl Store {
         revision::write(&txn, &effects.revisions)?;
         token::write(&txn, &effects.tokens)?;
         audit::write(&txn, &effects.audit)?;
+        question::write(&txn, &effects.questions, &effects.questions_dropped)?;
         producer::write(&txn, &effects.producers, self.acks_kept)?;
         page::write(&txn, &effects.pages, &mut self.scratch)?;
         hour::write(&txn, &effects.hours, &mut self.scratch)?;

@@ -72,6 +72,13 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             "TokenService/ListTokens AuditService/ListAuditEntries AuditService/VerifyAudit",
             ["auditor", "admin"].to_vec(),
         ),
+        ("WhatIfService/StartWhatIf WhatIfService/CancelWhatIf", ["operator", "admin"].to_vec()),
+        (
+            "WhatIfService/GetWhatIf WhatIfService/ListWhatIfs WhatIfService/WatchWhatIf",
+            ["reader", "operator", "auditor", "admin"].to_vec(),
+        ),
+        ("VerifyService/StartVerification", ["admin"].to_vec()),
+        ("VerifyService/GetVerification", ["reader", "auditor", "admin"].to_vec()),
         ("RuleService/DropEverything NoService/NoCall", Vec::new()),
     ];
     lines.into_iter().flat_map(|(calls, roles)| calls.split(' ').map(move |call| (call, roles.clone()))).collect()
@@ -92,7 +99,7 @@ fn every_call_is_open_to_those_roles_that_it_is_for_and_closed_to_all_others() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let allowed = allowed();
-        assert_eq!(allowed.len(), 25);
+        assert_eq!(allowed.len(), 32);
         for (call_name, may) in &allowed {
             let path = format!("/weir.v1.{call_name}");
             let nobody = call(&host.url, &path, None).await.unwrap_err();

@@ -19,10 +19,11 @@ mod template;
 mod test;
 
 /// Bytes of a file that are worth sending; the server's own limit is lower or the same.
-const FILE_BYTES_MAX: u64 = 256 << 20;
-const CHUNK_BYTES: usize = 256 << 10;
+pub(super) const FILE_BYTES_MAX: u64 = 256 << 20;
+/// Bytes of one piece.
+pub(super) const CHUNK_BYTES: usize = 256 << 10;
 /// Bytes of a signature that are worth sending; the server says what is wrong with one of another size.
-const SIGNATURE_BYTES_MAX: u64 = 4 << 10;
+pub(super) const SIGNATURE_BYTES_MAX: u64 = 4 << 10;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

@@ -86,18 +86,29 @@ const SET_EXAMPLES: &str = "Examples:
   weir rule set high-volts --plugin threshold --parameters '{\"below_dv\":2580}' --code 8F40 --generation smets1
   weir rule set storm --plugin storm --parameters @storm.json --operator 12,19 --position 20
   weir rule set storm --plugin storm --parameters @storm.json --mode off --why 'it hides outages'
-  weir rule set next --plugin threshold --parameters '{\"below_dv\":2530}' --mode shadow --position 5";
+  weir rule set next --plugin threshold --parameters '{\"below_dv\":2530}' --mode shadow --position 5
+  weir rule set voltage --from-whatif 7 --set below_dv=2580 --mode shadow";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SetArgs {
     /// Name: 1 to 64 lower-case letters, digits and hyphens.
     name: String,
     /// A plugin's digest, the first 8 digits of it or more, or its name (the newest upload of that name).
-    #[arg(long, value_name = "DIGEST|NAME")]
-    plugin: String,
+    #[arg(long, value_name = "DIGEST|NAME", required_unless_present = "from_whatif")]
+    plugin: Option<String>,
     /// Parameters as a JSON object, or @FILE to read them from.
     #[arg(long, value_name = "JSON|@FILE", default_value = "{}")]
     parameters: String,
+    /// Set it as the candidate of this question was: plugin, parameters, scope and place.
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with_all = ["plugin", "parameters", "operator", "generation", "code", "model", "position"]
+    )]
+    from_whatif: Option<u64>,
+    /// Of a question with several variants, the one with this label.
+    #[arg(long, value_name = "LABEL", requires = "from_whatif")]
+    set: Option<String>,
     /// Only these operators: distributor ids, four letters like LOND, or unknown.
     #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = arguments::operator)]
     operator: Vec<OperatorId>,
@@ -151,10 +162,37 @@ pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failu
 }
 
 async fn set(session: &Session, args: SetArgs) -> Result<(), Failure> {
-    let request = request(args)?;
+    let tried = match args.from_whatif {
+        Some(id) => Some(tried(session, id, args.set.as_deref()).await?),
+        None => None,
+    };
+    let mut request = request(args)?;
+    if let Some((what_if, variant)) = tried {
+        request.plugin = variant.plugin_digest;
+        request.parameters = variant.parameters;
+        request.scope = what_if.scope;
+        request.position = what_if.position;
+    }
     let answer = client(session).await?.set_rule(request).await;
     let v1::SetRuleResponse { rule } = answer.map_err(|status| session.failed(&status))?.into_inner();
     show(session, rule)
+}
+
+/// The variant of a question that a rule is to be set as.
+async fn tried(session: &Session, id: u64, label: Option<&str>) -> Result<(v1::WhatIf, v1::WhatIfTried), Failure> {
+    let (mut what_if, _) = super::whatif::get(session, id).await?;
+    let wanted = |variant: &v1::WhatIfTried| label.is_none_or(|label| variant.label == label);
+    let (mut found, others): (Vec<_>, Vec<_>) = std::mem::take(&mut what_if.variants).into_iter().partition(wanted);
+    match (found.pop(), found.pop()) {
+        (Some(one), None) => Ok((what_if, one)),
+        (one, another) => {
+            let all = one.into_iter().chain(another).chain(found).chain(others);
+            let mut labels: Vec<String> = all.map(|variant| variant.label).collect();
+            labels.sort_unstable();
+            let message = format!("--set: name one of what question {id} tried: {}", labels.join(", "));
+            Err(Failure::usage(message))
+        }
+    }
 }
 
 fn show(session: &Session, rule: Option<v1::Rule>) -> Result<(), Failure> {
@@ -163,7 +201,7 @@ fn show(session: &Session, rule: Option<v1::Rule>) -> Result<(), Failure> {
 }
 
 fn request(args: SetArgs) -> Result<v1::SetRuleRequest, Failure> {
-    let SetArgs { name, plugin, parameters, operator, generation, code, model, mode, position, why } = args;
+    let SetArgs { name, plugin, parameters, operator, generation, code, model, mode, position, why, .. } = args;
     let scope = v1::RuleScope {
         operators: arguments::operators(&operator),
         generations: generation.into_iter().map(arguments::Generation::wire).collect(),
@@ -177,7 +215,7 @@ fn request(args: SetArgs) -> Result<v1::SetRuleRequest, Failure> {
     };
     Ok(v1::SetRuleRequest {
         name,
-        plugin,
+        plugin: plugin.unwrap_or_default(),
         parameters: read_parameters(parameters)?,
         scope: Some(scope),
         mode: mode.into(),

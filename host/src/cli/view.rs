@@ -15,6 +15,8 @@ pub(super) mod rehearsal;
 pub(super) mod rule;
 pub(super) mod token;
 pub(super) mod trial;
+pub(super) mod verify;
+pub(super) mod whatif;
 
 /// Text from elsewhere as a terminal may see it: at most `chars_max` characters, none of them obeyed.
 pub(super) fn clean(text: &str, chars_max: usize) -> String {

@@ -4,7 +4,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use super::{AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, StoreLimits};
+use super::{
+    AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, StoreLimits, VerifyLimits,
+    WhatIfLimits,
+};
 
 /// Supply outages restored (all phases), supply interrupted, and tamper.
 const PROTECTED_CODES: [&str; 19] = [
@@ -33,6 +36,8 @@ impl Default for Config {
             plugins: PluginLimits::default(),
             store: StoreLimits::default(),
             access: AccessLimits::default(),
+            whatif: WhatIfLimits::default(),
+            verify: VerifyLimits::default(),
         }
     }
 }
@@ -123,6 +128,23 @@ impl Default for AccessLimits {
             identity_calls_burst_max: 10_000,
             identity_bytes_in_flight_max: 256 << 20,
             unidentified_ms_max: 30_000,
+        }
+    }
+}
+
+impl Default for WhatIfLimits {
+    fn default() -> Self {
+        Self {
+            questions_running_max: 1,
+            questions_waiting_max: 8,
+            operator_questions_max: 2,
+            variants_max: 32,
+            samples_max: 100,
+            devices_max: 100,
+            answers_max: 200,
+            operator_answers_max: 20,
+            threads_max: 1,
+            cpu_percent_max: 50,
         }
     }
 }

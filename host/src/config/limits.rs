@@ -4,7 +4,10 @@
 
 use std::{fmt, ops::RangeInclusive};
 
-use super::{AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, StoreLimits};
+use super::{
+    AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, StoreLimits, VerifyLimits,
+    WhatIfLimits,
+};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -60,6 +63,8 @@ pub fn limits(config: &Config) -> Vec<Limit> {
         plugins,
         store,
         access,
+        whatif,
+        verify,
     } = config;
     [
         intake_limits(intake),
@@ -68,6 +73,8 @@ pub fn limits(config: &Config) -> Vec<Limit> {
         operator_limits(&plugins.operator),
         store_limits(store),
         access_limits(access),
+        whatif_limits(whatif),
+        verify_limits(verify),
     ]
     .concat()
 }
@@ -248,4 +255,36 @@ fn access_limits(limits: &AccessLimits) -> Vec<Limit> {
         limit("access.identity_bytes_in_flight_max", identity_bytes_in_flight_max, KIB..=TIB, "bytes"),
         limit("access.unidentified_ms_max", unidentified_ms_max, 100..=3_600_000, "milliseconds"),
     ]
+}
+
+fn whatif_limits(limits: &WhatIfLimits) -> Vec<Limit> {
+    let WhatIfLimits {
+        questions_running_max,
+        questions_waiting_max,
+        operator_questions_max,
+        variants_max,
+        samples_max,
+        devices_max,
+        answers_max,
+        operator_answers_max,
+        threads_max,
+        cpu_percent_max,
+    } = limits.clone();
+    vec![
+        limit("whatif.questions_running_max", questions_running_max as u64, 1..=4, "questions"),
+        limit("whatif.questions_waiting_max", questions_waiting_max as u64, 0..=1_000, "questions"),
+        limit("whatif.operator_questions_max", operator_questions_max as u64, 1..=1_000, "questions"),
+        limit("whatif.variants_max", variants_max as u64, 1..=256, "variants"),
+        limit("whatif.samples_max", samples_max as u64, 0..=1_000, "alerts"),
+        limit("whatif.devices_max", devices_max as u64, 0..=10_000, "devices"),
+        limit("whatif.answers_max", answers_max as u64, 1..=10_000, "answers"),
+        limit("whatif.operator_answers_max", operator_answers_max as u64, 1..=10_000, "answers"),
+        limit("whatif.threads_max", threads_max as u64, 1..=4, "threads"),
+        limit("whatif.cpu_percent_max", cpu_percent_max.into(), 1..=100, "percent"),
+    ]
+}
+
+fn verify_limits(limits: &VerifyLimits) -> Vec<Limit> {
+    let VerifyLimits { every_s } = limits.clone();
+    vec![limit("verify.every_s", every_s, 0..=31_536_000, "seconds")]
 }

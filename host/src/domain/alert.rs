@@ -151,7 +151,8 @@ impl Flags {
     }
 }
 
-/// A group of admitted alerts, joined with the inventory, column by column in log order.
+/// A group of admitted alerts, joined with the inventory, column by column in log order. Who reads the log may leave out
+/// columns that nobody will look at: those are empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rows {
     /// The device's number.

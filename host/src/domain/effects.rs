@@ -287,6 +287,17 @@ pub struct DevicePage {
     pub namespaces: Vec<NamespacePage>,
 }
 
+/// A question over the past as it is kept. The texts are whose who asked and answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptQuestion {
+    /// Its number.
+    pub number: u64,
+    /// What was asked, and how far it has come.
+    pub head: String,
+    /// What came of it; `None` where there is none, or where it is not at hand.
+    pub answer: Option<String>,
+}
+
 /// Everything one transaction writes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Effects {
@@ -306,6 +317,10 @@ pub struct Effects {
     pub audit: Vec<AuditEntry>,
     /// What producers were told.
     pub producers: Vec<ProducerMark>,
+    /// Questions over the past that are new, or have come further.
+    pub questions: Vec<KeptQuestion>,
+    /// Numbers of those that go, answers and all.
+    pub questions_dropped: Vec<u64>,
     /// A slice of the devices' state.
     pub pages: Vec<DevicePage>,
     /// A slice of the books.

@@ -297,25 +297,11 @@ impl<'a> Work<'a> {
 
     /// Shows the rule the columns it reads of the rows it sees.
     fn call(&self, rule: &ChainRule, seen: &[u32], locals: &[u32], table: &[u64]) -> Result<Outcome, RuleFault> {
-        let rows = self.judgement.rows;
-        let view = View { seen, whole: seen.len() == rows.len(), reads: rule.reads };
-        let columns = Columns {
-            device: &view.asked(Column::Device, &rows.device),
-            slot: locals,
-            code: &view.column(&rows.code),
-            occurred_ms: &view.asked(Column::Occurred, &rows.occurred_ms),
-            measurement: &view.asked(Column::Measurement, &rows.measurement),
-            weight: &view.asked(Column::Weight, &rows.weight),
-            flags: &view.column(&rows.flags),
-            operator: &view.asked(Column::Operator, &rows.operator),
-            model: &view.asked(Column::Model, &rows.model),
-        };
-        let call = || (rule.judge)(&columns, table, self.judgement.metering);
-        let outcome = match self.shares_of(rule) {
+        let call = || ask(rule, self.judgement.rows, (seen, locals, table), self.judgement.metering);
+        match self.shares_of(rule) {
             Some(shares) => shares.charge((rule.owner, rule.shadow), call),
             None => call(),
-        };
-        outcome?.checked(seen.len(), table.len(), usize::from(rule.reasons))
+        }
     }
 
     /// Writes down what a shadow rule said of the rows it saw; nothing comes of it.
@@ -383,6 +369,29 @@ impl<'a> Work<'a> {
         }
         judged
     }
+}
+
+/// Asks one rule about some rows, with its state for them: nothing is decided by that.
+pub fn ask(
+    rule: &ChainRule,
+    rows: &Rows,
+    (seen, locals, table): (&[u32], &[u32], &[u64]),
+    metering: Metering,
+) -> Result<Outcome, RuleFault> {
+    let view = View { seen, whole: seen.len() == rows.len(), reads: rule.reads };
+    let columns = Columns {
+        device: &view.asked(Column::Device, &rows.device),
+        slot: locals,
+        code: &view.column(&rows.code),
+        occurred_ms: &view.asked(Column::Occurred, &rows.occurred_ms),
+        measurement: &view.asked(Column::Measurement, &rows.measurement),
+        weight: &view.asked(Column::Weight, &rows.weight),
+        flags: &view.column(&rows.flags),
+        operator: &view.asked(Column::Operator, &rows.operator),
+        model: &view.asked(Column::Model, &rows.model),
+    };
+    let outcome = (rule.judge)(&columns, table, metering)?;
+    outcome.checked(seen.len(), table.len(), usize::from(rule.reasons))
 }
 
 /// What one rule sees of a group.

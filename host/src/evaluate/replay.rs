@@ -31,6 +31,8 @@ pub struct Replay {
     pub part: Option<(u32, u32)>,
     /// Rules that diverged before: what the log says of them is taken.
     pub obeyed: Vec<Revision>,
+    /// Which alerts are copies is taken from the log: what came before is not there to tell it by.
+    pub copies_on_record: bool,
 }
 
 impl Replay {
@@ -42,7 +44,10 @@ impl Replay {
         if wanted().next().is_none() {
             return Ok(());
         }
-        let duplicate = self.state.windows.note_rows(rows, |row| !skipped[row]);
+        let duplicate = match self.copies_on_record {
+            true => (0..rows.len()).map(|row| group.mark_of(row).end == End::Duplicate).collect(),
+            false => self.state.windows.note_rows(rows, |row| !skipped[row]),
+        };
         for rule in &chain.rules {
             if let Some((namespace, key, words)) = rule.namespace {
                 self.state.slots_mut(namespace, key, words);

@@ -20,6 +20,7 @@ pub mod listing;
 pub mod plugin;
 pub mod rule;
 pub mod trial;
+pub mod whatif;
 
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ const ADMIN: u8 = 16;
 
 /// Whoever may look.
 const LOOK: Roles = Roles(READER | OPERATOR | AUDITOR | ADMIN);
-/// Whoever may change rules and plugins.
+/// Whoever may change rules and plugins, and have the host work on a question.
 const CHANGE: Roles = Roles(OPERATOR | ADMIN);
 /// Whoever sends alerts.
 const SEND: Roles = Roles(INGEST | ADMIN);
@@ -30,7 +30,7 @@ const PUBLIC: &str = "/grpc.health.v1.Health/";
 /// What the protocol is, for whoever has a name.
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/";
 
-const POLICY: [(&str, Roles); 23] = [
+const POLICY: [(&str, Roles); 30] = [
     ("/weir.v1.AlertService/StreamAlerts", SEND),
     ("/weir.v1.AlertService/SubmitAlerts", SEND),
     ("/weir.v1.AlertService/GetProducer", SEND),
@@ -49,6 +49,13 @@ const POLICY: [(&str, Roles); 23] = [
     ("/weir.v1.RuleService/ReleaseRule", CHANGE),
     ("/weir.v1.TrialService/CompareRule", LOOK),
     ("/weir.v1.TrialService/PromoteRule", CHANGE),
+    ("/weir.v1.WhatIfService/StartWhatIf", CHANGE),
+    ("/weir.v1.WhatIfService/GetWhatIf", LOOK),
+    ("/weir.v1.WhatIfService/ListWhatIfs", LOOK),
+    ("/weir.v1.WhatIfService/CancelWhatIf", CHANGE),
+    ("/weir.v1.WhatIfService/WatchWhatIf", LOOK),
+    ("/weir.v1.VerifyService/StartVerification", Roles(ADMIN)),
+    ("/weir.v1.VerifyService/GetVerification", Roles(READER | AUDITOR | ADMIN)),
     ("/weir.v1.TokenService/CreateToken", Roles(ADMIN)),
     ("/weir.v1.TokenService/ListTokens", Roles(AUDITOR | ADMIN)),
     ("/weir.v1.TokenService/RevokeToken", Roles(ADMIN)),
@@ -140,7 +147,8 @@ mod tests {
     fn roles_that_only_look_change_nothing() {
         for (path, roles) in POLICY {
             let call = path.rsplit('/').next().unwrap();
-            let looks = ["List", "Get", "Query", "Compare", "Verify"].iter().any(|verb| call.starts_with(verb));
+            let looks =
+                ["List", "Get", "Query", "Compare", "Verify", "Watch"].iter().any(|verb| call.starts_with(verb));
             let changers = roles.0 & (READER | AUDITOR) == 0;
             assert!(looks || changers, "{path} is open to {:?}", roles.names());
             assert!(roles.0 & ADMIN != 0, "{path} is closed to admin");

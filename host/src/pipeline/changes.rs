@@ -36,6 +36,11 @@ impl Engine {
                 self.note(event);
                 Work { effects: Some(self.effects()), ..Work::default() }
             }
+            Command::KeepQuestion(kept, dropped, event, reply) => {
+                event.into_iter().for_each(|event| self.note(event));
+                let effects = Effects { questions: vec![*kept], questions_dropped: dropped, ..self.effects() };
+                settle(reply, Ok(((), Work { effects: Some(effects), ..Work::default() })))
+            }
             Command::PutDevices(devices, reply) => settle(reply, self.put_devices(&devices)),
             Command::Device(eui, reply) => settle(reply, self.device(eui).map(|view| (view, Work::default()))),
             Command::Producer(id, reply) => settle(reply, Ok((self.producers.last(&id), Work::default()))),

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     config::GroupLimits,
-    domain::{Ack, AuditEvent, Eui64, Identity, PluginInfo, Revision, Token},
+    domain::{Ack, AuditEvent, Eui64, Identity, KeptQuestion, PluginInfo, Revision, Token},
     pipeline::{Batch, DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest, handle::Refusal},
     registry::{RuleView, Source},
 };
@@ -40,6 +40,8 @@ pub enum Command {
     RevokeToken(String, Arc<Identity>, Reply<Token>),
     /// Note something in the audit log.
     Note(AuditEvent),
+    /// Keep a question over the past, drop those of some numbers, and note it where it is new.
+    KeepQuestion(Box<KeptQuestion>, Vec<u64>, Option<AuditEvent>, Reply<()>),
     /// Add or replace devices.
     PutDevices(Vec<DeviceRequest>, Reply<DevicesPut>),
     /// Show a device.
@@ -149,6 +151,7 @@ impl Command {
             Self::Device(_, reply) => drop(reply.send(Err(refusal))),
             Self::Producer(_, reply) => drop(reply.send(Err(refusal))),
             Self::CreateToken(_, reply) | Self::RevokeToken(.., reply) => drop(reply.send(Err(refusal))),
+            Self::KeepQuestion(.., reply) => drop(reply.send(Err(refusal))),
             Self::Shutdown(reply) => drop(reply.send(Err(refusal))),
             Self::Note(_) | Self::Wake => {}
         }

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     books::{self, CountQuery, CountTable, Names},
-    config::PluginLimits,
+    config::{PluginLimits, WhatIfLimits},
     domain::{
         Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Identity, Millis, Mode, Mpxn, OperatorId,
         Position, Reject, Revision, Scope, is_unsafe, owner_of_rule,
@@ -31,6 +31,8 @@ mod denials;
 mod figures;
 mod plugins;
 mod trial;
+mod verify;
+mod whatif;
 
 pub use access::NewToken;
 use denials::Denials;
@@ -38,6 +40,7 @@ pub use figures::Watched;
 use plugins::Uploading;
 pub(super) use plugins::plugins_left;
 pub use plugins::{Allowed, PluginView};
+pub use whatif::{Component, VariantRequest, WhatIfRequest};
 
 /// Why the pipeline did not do what it was asked. Each becomes one gRPC status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -189,6 +192,7 @@ pub struct Handle {
     sandbox: Sandbox,
     clock: Clock,
     limits: PluginLimits,
+    whatif: WhatIfLimits,
     protected: Arc<CodeSet>,
     /// Keys that uploads must be signed with, where they must.
     signers: Option<Signers>,
@@ -209,6 +213,7 @@ impl Handle {
             sandbox: parts.sandbox.clone(),
             clock: Arc::clone(&parts.clock),
             limits: parts.config.plugins.clone(),
+            whatif: parts.config.whatif.clone(),
             // Where one cannot be read the host does not start.
             protected: Arc::new(parts.config.protected_codes().unwrap_or_default().into_iter().collect()),
             signers: parts

@@ -210,6 +210,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
             Effects { revisions: stopped, tokens: first, audit: noted, position, replay_from, ..Effects::default() };
         store.commit(&effects)?;
     }
+    shared.desk.load(&snapshot.questions);
     let tokens = Tokens::load(tokens);
     *shared.tokens.write() = tokens.clone();
     let chain = registry.chain_at(position, &sources, &protected, config.plugins.state_codes_per_device_max)?;
@@ -325,7 +326,7 @@ impl Recovery<'_> {
 
     fn fold(&self, obeyed: Vec<Revision>) -> Result<(State, Ledger), StartError> {
         let Snapshot { replay_from, position, .. } = *self.snapshot;
-        let mut replay = Replay { state: self.pages()?, obeyed, part: None };
+        let mut replay = Replay { state: self.pages()?, obeyed, ..Replay::default() };
         let mut ledger = Ledger::new(replay_from);
         let mut turns = self.registry.turning_points().into_iter().filter(|turn| *turn > replay_from).peekable();
         let mut chain = self.chain_at(replay_from)?;

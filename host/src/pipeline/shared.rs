@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::{
     books::Ledger,
     domain::{Millis, Mode, ModelId, Revision, RuleRevision},
-    pipeline::{Figures, Status, handle::Refusal, tokens::Tokens},
+    pipeline::{Figures, Status, desk::Desk, handle::Refusal, tokens::Tokens},
     registry::{Registry, RevisionView, RuleView, Sources, Standing},
     store::Reader,
 };
@@ -63,6 +63,8 @@ pub struct Shared {
     pub faults: Published<HashMap<String, FaultCount>>,
     /// What was done, in figures.
     pub figures: Published<Figures>,
+    /// Questions over the past.
+    pub desk: Desk,
     /// How to read the store; `None` while it is closed.
     pub reader: Published<Option<Reader>>,
     /// Whether alerts are taken.
@@ -80,6 +82,7 @@ impl Shared {
             ledger: Published::default(),
             faults: Published::default(),
             figures: Published::default(),
+            desk: Desk::default(),
             reader: Published::default(),
             status: watch::Sender::new(Status::Serving),
         }

@@ -62,9 +62,15 @@ pub fn start_with(parts: Parts) -> Result<(Handle, Runner), StartError> {
     let (sender, receiver) = mpsc::channel(parts.config.intake.batches_queued_max);
     let waker = sender.downgrade();
     let handle = Handle::new(sender, Arc::clone(&shared), &parts);
+    let every_s = parts.config.verify.every_s;
     let mut collector = Collector::new(receiver, parts.config.group.clone());
     let run = move || supervise(&parts, &shared, &mut collector, &waker, opened);
     let thread = thread::Builder::new().name("weir-fold".into()).spawn(run).map_err(StartError::Thread)?;
+    if every_s > 0 {
+        let verifier = handle.clone();
+        let verify = move || verifier.verify_every(Duration::from_secs(every_s));
+        thread::Builder::new().name("weir-verify".into()).spawn(verify).map_err(StartError::Thread)?;
+    }
     Ok((handle, Runner(thread)))
 }
 

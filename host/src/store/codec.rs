@@ -180,6 +180,11 @@ impl<'a> Reader<'a> {
         column::read(self, rows)
     }
 
+    /// Steps over a column.
+    pub(super) fn skip_column<T: Lane>(&mut self, rows: usize) -> Result<(), Defect> {
+        column::skip::<T>(self, rows)
+    }
+
     /// A column written as [`Packing::Dense`]: at least one byte a row, so it bounds the number of rows.
     pub(super) fn dense_column<T: Lane>(&mut self, rows: usize) -> Result<Vec<T>, Defect> {
         if self.rest.first() == Some(&0) {

@@ -136,6 +136,30 @@ pub(super) fn read<T: Lane>(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<
     .ok_or(Defect("an index is outside its dictionary"))
 }
 
+/// Steps over a column of `rows` rows without looking at its values.
+pub(super) fn skip<T: Lane>(reader: &mut Reader<'_>, rows: usize) -> Result<(), Defect> {
+    let form = reader.u8()?;
+    if !matches!(form, 0x11 | 0x12) {
+        return skip_frame::<T>(reader, form, rows);
+    }
+    let distinct = reader.u32()? as usize;
+    if distinct > DISTINCT_MAX {
+        return Err(Defect("a dictionary is too long"));
+    }
+    let form_of_values = reader.u8()?;
+    skip_frame::<T>(reader, form_of_values, distinct)?;
+    take_rows(reader, rows, usize::from(form - DICTIONARY)).map(drop)
+}
+
+fn skip_frame<T: Lane>(reader: &mut Reader<'_>, form: u8, rows: usize) -> Result<(), Defect> {
+    let width = usize::from(form);
+    if !matches!(form, 0 | 1 | 2 | 4 | 8) || width > T::BYTES {
+        return Err(Defect("the form of a column is not known"));
+    }
+    reader.u64()?;
+    take_rows(reader, rows, width).map(drop)
+}
+
 /// The value of each index; `None` where one is out of range.
 pub(super) fn look_up<T: Copy>(values: &[T], indexes: impl Iterator<Item = usize> + Clone) -> Option<Vec<T>> {
     // One pass to check and one to copy: each is free of branches, which is several times faster than stopping early.

@@ -186,9 +186,24 @@ impl Heads {
 
     /// Reads and decodes the group of a head that came from here.
     pub fn read(&self, head: &GroupHead) -> Result<Group, Error> {
+        self.decode(head, group::decode)
+    }
+
+    /// The same as far as rules and counts need it: without recipients and originator counters, and without the EUI-64s
+    /// of devices unless they are asked for. Those columns are empty.
+    pub fn read_for_rules(&self, head: &GroupHead, devices: bool) -> Result<Group, Error> {
+        let part = group::Part { devices, messages: false };
+        self.decode(head, |bytes, euis| group::decode_part(bytes, euis, part))
+    }
+
+    fn decode(
+        &self,
+        head: &GroupHead,
+        decode: impl FnOnce(&[u8], &[u64]) -> Result<Group, Defect>,
+    ) -> Result<Group, Error> {
         let corrupt = |defect| Error::corrupt("log", head.first, defect);
         let entry = self.log.get_owned(head.first.0)?.ok_or(corrupt(Defect("it is missing")))?;
-        let group = group::decode(entry.value(), &self.shared.euis()).map_err(corrupt)?;
+        let group = decode(entry.value(), &self.shared.euis()).map_err(corrupt)?;
         let same = group.first == head.first && group.end() == head.end;
         if same { Ok(group) } else { Err(corrupt(Defect("it is not the group that its head names"))) }
     }

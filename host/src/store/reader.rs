@@ -9,7 +9,7 @@ use super::{
     error::Error,
     hour,
     log::{Groups, Heads},
-    page, plugin,
+    page, plugin, question,
 };
 use crate::domain::{AuditEntry, DevicePage, Digest, HourPage, Position};
 
@@ -54,6 +54,16 @@ impl Reader {
     /// Entries of the audit log from a number on, at most so many.
     pub fn audit(&self, from: u64, entries_max: usize) -> Result<Vec<AuditEntry>, Error> {
         audit::read(&self.0.begin_read()?, from, entries_max)
+    }
+
+    /// The answer to a question over the past, as it was kept.
+    pub fn answer(&self, number: u64) -> Result<Option<String>, Error> {
+        question::answer(&self.0.begin_read()?, number)
+    }
+
+    /// The EUI-64 of a device by its number; 0 where there is none.
+    pub fn eui(&self, device_no: u32) -> u64 {
+        self.0.euis().get(device_no as usize).copied().unwrap_or(0)
     }
 
     /// The bytes of a plugin.

@@ -12,7 +12,8 @@ pub(super) mod fixtures;
 
 use disk::Disk;
 use fixtures::{
-    one_of_everything, some_device, some_group, some_hour, some_mark, some_page, some_plugin, some_revision,
+    one_of_everything, some_device, some_group, some_hour, some_mark, some_page, some_plugin, some_question,
+    some_revision,
 };
 
 const ACKS_KEPT: u64 = 4;
@@ -87,7 +88,9 @@ fn everything_is_there_after_reopening() {
         (effects.audit.last(), effects.audit.clone())
     );
     assert_eq!(snapshot.producers, [some_mark("a", 9), some_mark("head-end", 1), some_mark("head-end", 2)]);
+    assert_eq!(snapshot.questions, [some_question(1, None), some_question(2, None)]);
     let reader = store.reader();
+    assert_eq!((reader.answer(1).unwrap().as_deref(), reader.answer(2).unwrap()), (Some("an answer"), None));
     let pages: Vec<_> = reader.pages().unwrap().map(Result::unwrap).collect();
     assert_eq!(pages, effects.pages);
     assert_eq!(reader.hours(0..u32::MAX).unwrap(), effects.hours);
@@ -97,6 +100,19 @@ fn everything_is_there_after_reopening() {
     assert_eq!(reader.plugin(&Digest([8; 32])).unwrap(), None);
     let groups: Vec<_> = reader.groups(Position(0)).unwrap().map(Result::unwrap).collect();
     assert_eq!(groups, [some_group(0, 3)]);
+}
+
+#[test]
+fn a_question_goes_with_its_answer() {
+    let disk = Disk::default();
+    let mut store = with_groups(&disk, 1);
+    let at = store.load().unwrap().position;
+    let keep =
+        |questions, questions_dropped| Effects { questions, questions_dropped, position: at, ..Effects::default() };
+    store.commit(&keep(vec![some_question(1, Some("yes")), some_question(2, None)], vec![])).unwrap();
+    store.commit(&keep(vec![some_question(3, None)], vec![1])).unwrap();
+    assert_eq!(store.load().unwrap().questions, [some_question(2, None), some_question(3, None)]);
+    assert_eq!(store.reader().answer(1).unwrap(), None);
 }
 
 #[test]

@@ -76,13 +76,13 @@ pub fn demo(arguments: &[String]) -> Result<ExitCode> {
 pub fn bench(arguments: &[String]) -> Result<ExitCode> {
     let (names, rest) = match arguments.split_first() {
         Some((name, rest)) => (vec![name.as_str()], rest),
-        None => (vec!["evaluate", "end_to_end"], &[][..]),
+        None => (vec!["evaluate", "whatif", "end_to_end"], &[][..]),
     };
     say("benchmarks are built optimised; the first time this takes fifteen to twenty minutes on two cores");
     Toolchain::find(Way::from_environment()?)?;
     for name in names {
         let mut steps = Vec::new();
-        if name == "evaluate" {
+        if ["evaluate", "whatif"].contains(&name) {
             steps.push(vec!["bench", "--package", "weir-benches", "--bench", name, "--"]);
         } else {
             steps.push(vec!["build", "--release", "--package", "weir-host", "--bin", "weir"]);

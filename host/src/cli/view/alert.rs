@@ -216,7 +216,7 @@ impl LoggedAlert {
 }
 
 /// A measurement in the unit its code implies.
-fn measured(alert: &Alert, names: &Names) -> String {
+pub(super) fn measured(alert: &Alert, names: &Names) -> String {
     let Some(value) = alert.measurement else { return String::new() };
     let sign = if value < 0 { "-" } else { "" };
     let size = value.unsigned_abs();

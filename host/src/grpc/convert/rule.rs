@@ -80,7 +80,8 @@ fn mode(number: i32) -> Result<Mode, Refusal> {
     }
 }
 
-fn scope(sent: v1::RuleScope) -> Result<Scope, Refusal> {
+/// Which alerts.
+pub fn scope(sent: v1::RuleScope) -> Result<Scope, Refusal> {
     let v1::RuleScope { operators, generations, codes, models } = sent;
     Ok(Scope {
         operators: sorted(each("scope.operators", operators, operator)?),
@@ -141,7 +142,8 @@ fn wire_guard(guard: Guard) -> v1::RuleGuard {
     v1::RuleGuard { suppressed_max_basis_points, alerts_min, until_ms, fallback_revision: fallback.0 }
 }
 
-fn wire_scope(scope: Scope) -> v1::RuleScope {
+/// Which alerts, as the protocol has it.
+pub fn wire_scope(scope: Scope) -> v1::RuleScope {
     let Scope { operators, generations, codes, models } = scope;
     v1::RuleScope {
         operators: operators.into_iter().map(|operator| operator.get().into()).collect(),

@@ -16,7 +16,7 @@ use crate::{
     config::PluginLimits,
     domain::{Digest, OperatorId, PluginInfo},
     pipeline::collect::Command,
-    plugin::{self, Needs},
+    plugin::{self, Needs, Plugin},
     registry::{Registry, Source},
 };
 
@@ -58,33 +58,44 @@ impl Handle {
             return Err(Refusal::Precondition(WITHOUT_PLUGINS.to_owned()));
         }
         let digest = Digest(Sha256::digest(&bytes).into());
-        if self.denied.contains(&digest) {
-            return Err(Refusal::Precondition(format!("plugin {digest}: {DENIED}")));
-        }
         let owner = self.who.operator().unwrap_or(OperatorId::UNKNOWN);
         let known = self.shared.registry.read().plugin(&digest).cloned();
-        if let Some(known) = known.filter(|known| known.owners.contains(&owner)) {
+        let own = known.filter(|known| known.owners.contains(&owner) && !self.denied.contains(&digest));
+        if let Some(known) = own {
             return Ok((self.shown_plugin(&self.shared.registry.read(), &known).0, Duration::ZERO));
-        }
-        if let Some(signers) = &self.signers {
-            let checked = signers.check(owner, &bytes, signature);
-            checked
-                .map_err(|why| Refusal::invalid("signature", format!("{why}; this host takes signed plugins only")))?;
         }
         // Before it is compiled, and again when it is kept.
         plugins_left(&self.shared.registry.read(), &digest, owner, &self.limits)?;
-        let _turn = self.uploading.begin(owner)?;
-        let (sandbox, now_ms) = (self.sandbox.clone(), (self.clock)());
-        let started = Instant::now();
-        let load = move || (sandbox.load_for(&bytes, now_ms, owner), bytes);
-        let (loaded, bytes) = blocking(load).await?;
-        let plugin = loaded.map_err(refused_upload)?;
-        let took = started.elapsed();
+        let (plugin, bytes, took) = self.load_upload(bytes, signature).await?;
         let source = Box::new(Source::Component(plugin.clone()));
         let info = self.ask(|reply| Command::AddPlugin(source, bytes, self.who.clone(), reply)).await?;
         // Not before: of what is not taken nothing is kept.
         blocking(move || plugin.keep()).await?;
         Ok((self.shown_plugin(&self.shared.registry.read(), &info).0, took))
+    }
+
+    /// Checks and compiles a component, if it is signed as the host asks for and not denied; says how long that took.
+    pub(super) async fn load_upload(
+        &self,
+        bytes: Vec<u8>,
+        signature: &[u8],
+    ) -> Result<(Plugin, Vec<u8>, Duration), Refusal> {
+        let digest = Digest(Sha256::digest(&bytes).into());
+        if self.denied.contains(&digest) {
+            return Err(Refusal::Precondition(format!("plugin {digest}: {DENIED}")));
+        }
+        let owner = self.who.operator().unwrap_or(OperatorId::UNKNOWN);
+        if let Some(signers) = &self.signers {
+            let checked = signers.check(owner, &bytes, signature);
+            checked
+                .map_err(|why| Refusal::invalid("signature", format!("{why}; this host takes signed plugins only")))?;
+        }
+        let _turn = self.uploading.begin(owner)?;
+        let (sandbox, now_ms) = (self.sandbox.clone(), (self.clock)());
+        let started = Instant::now();
+        let load = move || (sandbox.load_for(&bytes, now_ms, owner), bytes);
+        let (loaded, bytes) = blocking(load).await?;
+        Ok((loaded.map_err(refused_upload)?, bytes, started.elapsed()))
     }
 
     /// All plugins, newest first, each with the names of the rules that use it now.

@@ -40,7 +40,7 @@ const SAID_MAX: u16 = 256;
 
 /// Writes a group over `out`.
 pub(in crate::store) fn encode(group: &Group, euis: &[u64], out: &mut Writer) -> Result<(), Defect> {
-    check(group)?;
+    check(group, Part::ALL)?;
     let rows = &group.rows;
     let devices = column::look_up(euis, rows.device_no.iter().map(|no| *no as usize));
     if devices.is_none_or(|devices| devices != rows.device) {
@@ -107,6 +107,24 @@ fn write_tail(group: &Group, out: &mut Writer) {
 
 /// Reads a group. `euis` are the devices' EUI-64s by number, at least those known when it was written.
 pub(in crate::store) fn decode(bytes: &[u8], euis: &[u64]) -> Result<Group, Defect> {
+    decode_part(bytes, euis, Part::ALL)
+}
+
+/// Which of the columns that no rule and no count may need are read; the others are left empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    /// EUI-64s of devices.
+    pub(super) devices: bool,
+    /// Recipients and originator counters.
+    pub(super) messages: bool,
+}
+
+impl Part {
+    const ALL: Self = Self { devices: true, messages: true };
+}
+
+/// Reads a part of a group.
+pub(super) fn decode_part(bytes: &[u8], euis: &[u64], part: Part) -> Result<Group, Defect> {
     let mut input = Reader::new(bytes, VERSION)?;
     let first = Position(input.u64()?);
     let judged_ms = input.i64()?;
@@ -115,14 +133,16 @@ pub(in crate::store) fn decode(bytes: &[u8], euis: &[u64]) -> Result<Group, Defe
         return Err(Defect("it has more rows than a group can"));
     }
     let lagged = input.flag()?;
-    let mut rows = read_rows(&mut input, count)?;
+    let mut rows = read_rows(&mut input, count, part)?;
     if lagged {
         for (at, received) in rows.occurred_ms.iter_mut().zip(&rows.received_ms) {
             *at = received.wrapping_sub(*at);
         }
     }
-    let numbers = rows.device_no.iter().map(|no| *no as usize);
-    rows.device = column::look_up(euis, numbers).ok_or(Defect("it names a device that is not there"))?;
+    if part.devices {
+        let numbers = rows.device_no.iter().map(|no| *no as usize);
+        rows.device = column::look_up(euis, numbers).ok_or(Defect("it names a device that is not there"))?;
+    }
     let group = Group {
         first,
         judged_ms,
@@ -135,17 +155,25 @@ pub(in crate::store) fn decode(bytes: &[u8], euis: &[u64]) -> Result<Group, Defe
         shadows: read_shadows(&mut input, count)?,
     };
     input.finish()?;
-    check(&group)?;
+    check(&group, part)?;
     Ok(group)
 }
 
 /// The columns of the alerts, without the EUI-64s and with the column of occurrence as it is stored.
-fn read_rows(input: &mut Reader<'_>, count: usize) -> Result<Rows, Defect> {
+fn read_rows(input: &mut Reader<'_>, count: usize, part: Part) -> Result<Rows, Defect> {
+    let device_no = input.column(count)?;
+    let (mut recipient, mut counter) = (Vec::new(), Vec::new());
+    if part.messages {
+        (recipient, counter) = (input.column(count)?, input.column(count)?);
+    } else {
+        input.skip_column::<u64>(count)?;
+        input.skip_column::<u64>(count)?;
+    }
     Ok(Rows {
         device: Vec::new(),
-        device_no: input.column(count)?,
-        recipient: input.column(count)?,
-        counter: input.column(count)?,
+        device_no,
+        recipient,
+        counter,
         code: input.column(count)?,
         received_ms: input.column(count)?,
         occurred_ms: input.column(count)?,
@@ -185,13 +213,14 @@ fn read_shadows(input: &mut Reader<'_>, rows: usize) -> Result<Vec<Shadow>, Defe
 }
 
 /// What every group must satisfy, whether it comes or goes: nobody who indexes by it can miss.
-fn check(group: &Group) -> Result<(), Defect> {
+fn check(group: &Group, part: Part) -> Result<(), Defect> {
     let rows = &group.rows;
     let count = rows.len();
+    let if_read = |read: bool, length: usize| if read { length } else { count };
     let lengths = [
-        rows.device.len(),
-        rows.recipient.len(),
-        rows.counter.len(),
+        if_read(part.devices, rows.device.len()),
+        if_read(part.messages, rows.recipient.len()),
+        if_read(part.messages, rows.counter.len()),
         rows.code.len(),
         rows.occurred_ms.len(),
         rows.received_ms.len(),

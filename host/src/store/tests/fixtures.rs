@@ -3,9 +3,9 @@
 use super::arbitrary;
 use crate::domain::{
     Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, Cell, Column, Device, DeviceNo, DevicePage, DeviceTally,
-    Digest, Effects, End, Eui64, Fault, FaultKind, Generation, Group, Guard, HourPage, Mark, Mode, ModelId, Mpxn,
-    NamespacePage, OperatorId, PayloadKind, PluginInfo, Position, ProducerMark, RejectReason, Rejected, Revision, Role,
-    Rows, Rule, RuleRevision, Scope, Shadow, StateKey, Tally, Token, Window,
+    Digest, Effects, End, Eui64, Fault, FaultKind, Generation, Group, Guard, HourPage, KeptQuestion, Mark, Mode,
+    ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, PluginInfo, Position, ProducerMark, RejectReason, Rejected,
+    Revision, Role, Rows, Rule, RuleRevision, Scope, Shadow, StateKey, Tally, Token, Window,
 };
 
 /// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
@@ -173,6 +173,10 @@ pub(in crate::store) fn some_entry(number: u64) -> AuditEntry {
     AuditEntry { number, at_ms: 5, event, hash: [number as u8; 32] }
 }
 
+pub(in crate::store) fn some_question(number: u64, answer: Option<&str>) -> KeptQuestion {
+    KeptQuestion { number, head: format!("question {number}"), answer: answer.map(str::to_owned) }
+}
+
 /// Effects that write to every table.
 pub(in crate::store) fn one_of_everything() -> Effects {
     Effects {
@@ -184,6 +188,8 @@ pub(in crate::store) fn one_of_everything() -> Effects {
         tokens: vec![some_token("b", Role::Admin), some_token("a", Role::Operator(OperatorId::new(12).unwrap()))],
         audit: vec![some_entry(1), some_entry(2)],
         producers: vec![some_mark("head-end", 2), some_mark("a", 9), some_mark("head-end", 1)],
+        questions: vec![some_question(2, None), some_question(1, Some("an answer"))],
+        questions_dropped: vec![7],
         pages: vec![some_page(0, 2), some_page(1, 3)],
         hours: vec![some_hour(498_611, 2), some_hour(498_613, 3)],
         position: Position(3),

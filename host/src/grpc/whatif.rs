@@ -1,0 +1,165 @@
+//! WhatIfService and VerifyService: questions over the past in, progress and answers out.
+//!
+//! It must not know how a log is folded. Invariant: a stream of progress ends when its question is over, when its reader
+//! goes away, and when the server stops.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use weir_proto::v1::{self, verify_service_server::VerifyService, what_if_service_server::WhatIfService};
+
+use super::{
+    convert::{plugin::Upload, whatif},
+    gate::Door,
+    status::{blocking, status},
+};
+use crate::pipeline::{Handle, Refusal};
+
+/// How often whoever follows a question is told of its progress.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Both services.
+#[derive(Clone)]
+pub struct WhatIfs {
+    door: Door,
+    upload_bytes_max: usize,
+    stopping: watch::Receiver<bool>,
+}
+
+impl WhatIfs {
+    /// Takes candidates of at most `upload_bytes_max` bytes. Streams end when `stopping` turns true.
+    pub fn new(door: Door, upload_bytes_max: usize, stopping: watch::Receiver<bool>) -> Self {
+        Self { door, upload_bytes_max, stopping }
+    }
+}
+
+#[tonic::async_trait]
+impl WhatIfService for WhatIfs {
+    type WatchWhatIfStream = ReceiverStream<Result<v1::WatchWhatIfResponse, Status>>;
+
+    async fn start_what_if(
+        &self,
+        request: Request<Streaming<v1::StartWhatIfRequest>>,
+    ) -> Result<Response<v1::StartWhatIfResponse>, Status> {
+        let handle = self.door.open(&request)?;
+        let mut messages = request.into_inner();
+        let mut question = None;
+        let mut upload = Upload::new(self.upload_bytes_max);
+        let mut sent = false;
+        while let Some(v1::StartWhatIfRequest { question: asked, chunk, signature }) = messages.message().await? {
+            question = question.or(asked);
+            sent |= !chunk.is_empty();
+            upload.take(v1::UploadPluginRequest { chunk, signature }).map_err(status)?;
+        }
+        let missing = || status(Refusal::invalid("question", "is missing: the first message has it"));
+        let asked = whatif::request(question.ok_or_else(missing)?).map_err(status)?;
+        let component = sent.then(|| upload.finish()).transpose().map_err(status)?;
+        let view = handle.start_what_if(asked, component).await.map_err(status)?;
+        Ok(Response::new(v1::StartWhatIfResponse { what_if: Some(whatif::view(view)) }))
+    }
+
+    async fn get_what_if(
+        &self,
+        request: Request<v1::GetWhatIfRequest>,
+    ) -> Result<Response<v1::GetWhatIfResponse>, Status> {
+        let handle = self.door.open(&request)?;
+        let v1::GetWhatIfRequest { id } = request.into_inner();
+        let (view, answer) = blocking(move || handle.what_if(id)).await?;
+        let answer = answer.map(whatif::answer);
+        Ok(Response::new(v1::GetWhatIfResponse { what_if: Some(whatif::view(view)), answer }))
+    }
+
+    async fn list_what_ifs(
+        &self,
+        request: Request<v1::ListWhatIfsRequest>,
+    ) -> Result<Response<v1::ListWhatIfsResponse>, Status> {
+        let handle = self.door.open(&request)?;
+        let v1::ListWhatIfsRequest {} = request.into_inner();
+        let what_ifs = handle.questions().into_iter().map(whatif::view).collect();
+        Ok(Response::new(v1::ListWhatIfsResponse { what_ifs }))
+    }
+
+    async fn cancel_what_if(
+        &self,
+        request: Request<v1::CancelWhatIfRequest>,
+    ) -> Result<Response<v1::CancelWhatIfResponse>, Status> {
+        let handle = self.door.open(&request)?;
+        let v1::CancelWhatIfRequest { id } = request.into_inner();
+        let view = handle.cancel_what_if(id).await.map_err(status)?;
+        Ok(Response::new(v1::CancelWhatIfResponse { what_if: Some(whatif::view(view)) }))
+    }
+
+    async fn watch_what_if(
+        &self,
+        request: Request<v1::WatchWhatIfRequest>,
+    ) -> Result<Response<Self::WatchWhatIfStream>, Status> {
+        let handle = self.door.open(&request)?;
+        let v1::WatchWhatIfRequest { id } = request.into_inner();
+        handle.question(id).map_err(status)?;
+        let (sender, messages) = mpsc::channel(1);
+        tokio::spawn(follow(handle, id, sender, self.stopping.clone()));
+        Ok(Response::new(ReceiverStream::new(messages)))
+    }
+}
+
+/// Tells of a question's progress until it is over.
+async fn follow(
+    handle: Handle,
+    id: u64,
+    messages: mpsc::Sender<Result<v1::WatchWhatIfResponse, Status>>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut told = None;
+    loop {
+        let (message, over) = match handle.question(id) {
+            Ok(view) => {
+                let over = view.head.stage.is_over();
+                (Ok(v1::WatchWhatIfResponse { what_if: Some(whatif::view(view)) }), over)
+            }
+            // Retention of answers may have overtaken it.
+            Err(refusal) => (Err(status(refusal)), true),
+        };
+        let progress = message.as_ref().ok().and_then(|message| message.what_if.as_ref());
+        let progress = progress.map(|what_if| (what_if.stage, what_if.rows_done, what_if.rows_total));
+        if (over || told != Some(progress)) && messages.send(message).await.is_err() {
+            return;
+        }
+        if over {
+            return;
+        }
+        told = Some(progress);
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = messages.closed() => return,
+            () = async { drop(stopping.wait_for(|stop| *stop).await) } => {
+                let _ = messages.send(Err(status(handle.unavailable()))).await;
+                return;
+            }
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl VerifyService for WhatIfs {
+    async fn start_verification(
+        &self,
+        request: Request<v1::StartVerificationRequest>,
+    ) -> Result<Response<v1::StartVerificationResponse>, Status> {
+        let handle = self.door.open(&request)?;
+        let (since_ms, until_ms) = whatif::period(request.into_inner());
+        handle.start_verification(since_ms, until_ms).map_err(status)?;
+        Ok(Response::new(v1::StartVerificationResponse {}))
+    }
+
+    async fn get_verification(
+        &self,
+        request: Request<v1::GetVerificationRequest>,
+    ) -> Result<Response<v1::GetVerificationResponse>, Status> {
+        let handle = self.door.open(&request)?;
+        let v1::GetVerificationRequest {} = request.into_inner();
+        let (verification, rows) = handle.verification().map_err(status)?;
+        Ok(Response::new(whatif::verification(verification, rows)))
+    }
+}

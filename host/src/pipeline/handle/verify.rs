@@ -1,0 +1,110 @@
+//! Verifications: whether the log, folded again, says what it said.
+//!
+//! It must not know how a log is folded. Invariant: one goes on at a time, and its result is kept.
+
+use std::{collections::BTreeMap, thread, time::Duration};
+
+use super::{Handle, Refusal, whatif::open};
+use crate::{
+    domain::{KeptQuestion, Millis, RuleRevision},
+    pipeline::{Status, desk::VERIFICATION},
+    registry::Sources,
+    whatif::{Pace, Stopped, Verdict, Verification, verify},
+};
+
+/// How often a host that waits for its next verification looks whether it is to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+impl Handle {
+    /// Begins a verification of what was received in a stretch of time, or of everything.
+    pub fn start_verification(&self, since_ms: Option<Millis>, until_ms: Option<Millis>) -> Result<(), Refusal> {
+        if let (Some(since), Some(until)) = (since_ms, until_ms)
+            && until <= since
+        {
+            return Err(Refusal::invalid("until_ms", format!("{until} is not after since_ms, {since}")));
+        }
+        let (begun, pace) = self.begin(since_ms, until_ms, false).ok_or_else(|| {
+            Refusal::Exhausted("a verification goes on already; `weir verify show` says how far it is".to_owned())
+        })?;
+        let handle = self.clone();
+        let spawned = thread::Builder::new().name("weir-verify".into()).spawn(move || handle.verify(begun, &pace));
+        spawned.map(drop).map_err(|error| Refusal::Internal(format!("a verification's thread: {error}")))
+    }
+
+    /// The last verification, or the one that goes on, with alerts folded and alerts there are to fold.
+    pub fn verification(&self) -> Result<(Verification, (u64, u64)), Refusal> {
+        let last = self.shared.desk.verification();
+        last.ok_or_else(|| Refusal::NotFound("nothing was verified yet; `weir verify run` begins".to_owned()))
+    }
+
+    /// Verifies everything again and again, until the host stops.
+    pub(in crate::pipeline) fn verify_every(&self, every: Duration) {
+        let mut waited = Duration::ZERO;
+        while !matches!(*self.shared.status.borrow(), Status::Stopped(_)) {
+            if waited < every {
+                thread::sleep(LOOK_EVERY);
+                waited += LOOK_EVERY;
+                continue;
+            }
+            waited = Duration::ZERO;
+            if let Some((begun, pace)) = self.begin(None, None, true) {
+                self.verify(begun, &pace);
+            }
+        }
+    }
+
+    fn begin(
+        &self,
+        since_ms: Option<Millis>,
+        until_ms: Option<Millis>,
+        scheduled: bool,
+    ) -> Option<(Verification, std::sync::Arc<Pace>)> {
+        let begun = Verification {
+            since_ms,
+            until_ms,
+            begun_ms: (self.clock)(),
+            ended_ms: None,
+            scheduled,
+            verdict: None,
+            from: 0,
+            end: 0,
+            alerts: 0,
+            not_replayable: BTreeMap::new(),
+            taken_at_their_word: Vec::new(),
+        };
+        let pace = self.shared.desk.begin_verification(begun.clone(), self.whatif.cpu_percent_max)?;
+        Some((begun, pace))
+    }
+
+    fn verify(&self, mut verification: Verification, pace: &Pace) {
+        let (mut ground, end) = self.ground(&Sources::new());
+        // Those that are not run stand in the chain all the same; what the log says of them is taken.
+        ground.sources.extend(self.shared.sources.read().iter().map(|(digest, source)| (*digest, source.clone())));
+        let is_idle = |entry: &RuleRevision| {
+            self.without_plugins || entry.rule.as_ref().is_some_and(|rule| self.denied.contains(&rule.plugin))
+        };
+        let work = || {
+            let mut folded = verification.clone();
+            verify(&mut folded, &ground, &is_idle, &|| open(&self.shared), end, pace).map(|()| folded)
+        };
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        match done.unwrap_or_else(|_| Err(Stopped::Failed("working on it panicked".to_owned()))) {
+            Ok(folded) => verification = folded,
+            Err(stopped) => verification.verdict = Some(Verdict::Stopped(stopped.to_string())),
+        }
+        verification.ended_ms = Some((self.clock)());
+        match &verification.verdict {
+            Some(Verdict::Differs { position, rule, detail, .. }) => {
+                tracing::error!(position, rule, detail, "verification: the log does not follow from itself");
+            }
+            verdict => tracing::info!(?verdict, alerts = verification.alerts, "verification ended"),
+        }
+        let kept = serde_json::to_string(&verification).ok();
+        if let Some(head) = kept
+            && let Err(refusal) = self.keep_question(KeptQuestion { number: VERIFICATION, head, answer: None })
+        {
+            tracing::warn!(%refusal, "the verification's result was not kept");
+        }
+        self.shared.desk.end_verification(verification);
+    }
+}

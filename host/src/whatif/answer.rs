@@ -1,0 +1,442 @@
+//! The answer, as it is kept and shown: totals, what would change and where, and examples.
+//!
+//! It must not know how it was found. Invariant: it has everything with it, names included, so that it can be shown when
+//! the log entries are gone; equal answers are equal texts.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    CANDIDATE, Question,
+    axes::AXES,
+    chains::Stand,
+    fold::Fold,
+    lane::Lane,
+    tally::{Baseline, Changed, Changes, Ends},
+};
+use crate::{
+    books::Grouping,
+    domain::{Digest, End, HOUR_MS, Mark, Millis, ModelId, Revision},
+};
+
+/// Rows of one grouping in an answer: those that change most, when there are more.
+const ROWS_MAX: usize = 2_000;
+
+/// What every answer depends on beside the question and the log.
+const ENGINE: &str = concat!("weir ", env!("CARGO_PKG_VERSION"));
+
+/// What the answer stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Basis {
+    /// Position of the log's oldest entry; 0 where positions are left out.
+    pub oldest: u64,
+    /// State begins here.
+    pub from: u64,
+    /// The range begins here.
+    pub first: u64,
+    /// The range ends here.
+    pub end: u64,
+    /// Some rule that was called keeps state.
+    pub stateful: bool,
+    /// No state was needed from before.
+    pub whole: bool,
+    /// The chain as it was was folded too, because some of its state may be missing.
+    pub state_checked: bool,
+}
+
+/// Sums over alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Sums {
+    /// Passed on.
+    pub forwarded: u64,
+    /// Held back.
+    pub suppressed: u64,
+    /// What the forwarded ones stand for, by their weights.
+    pub forwarded_represented: u64,
+    /// What the suppressed ones stand for, by their weights.
+    pub suppressed_represented: u64,
+    /// What forwarded ones stand for beside themselves, by decision of rules; `None`: it cannot be known.
+    pub withheld: Option<u64>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Now {
+    /// What is compared.
+    pub sums: Sums,
+    /// Seen before: no rule was asked.
+    pub duplicates: u64,
+    /// Compared with nothing, by kind.
+    pub not_replayable: BTreeMap<String, u64>,
+}
+
+/// Alerts by what happened and what would have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Turned {
+    /// Forwarded either way.
+    pub both_forward: u64,
+    /// Suppressed either way.
+    pub both_suppress: u64,
+    /// Forwarded, and would have been suppressed.
+    pub newly_suppressed: u64,
+    /// Suppressed, and would have been forwarded.
+    pub newly_forwarded: u64,
+    /// Forwarded either way, the second time because their code is protected from the candidate.
+    pub overruled: u64,
+}
+
+/// What a row is of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Key {
+    /// Alert code.
+    Code(u16),
+    /// Distributor id.
+    Operator(u8),
+    /// Generation by number.
+    Generation(u8),
+    /// Model by name; empty for not known.
+    Model(String),
+    /// Day of receipt, by its start.
+    Day(Millis),
+    /// Hour of receipt, by its start.
+    Hour(Millis),
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// What it is of.
+    pub key: Key,
+    /// Its alerts.
+    pub turned: Turned,
+}
+
+/// A device and what would change of its alerts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedDevice {
+    /// EUI-64.
+    pub device: u64,
+    /// Forwarded, and would have been suppressed.
+    pub newly_suppressed: u64,
+    /// Suppressed, and would have been forwarded.
+    pub newly_forwarded: u64,
+}
+
+/// A decision with its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// Whether it was suppressed.
+    pub suppressed: bool,
+    /// The rule behind it; empty for none.
+    pub rule: String,
+    /// Its revision; 0 for none, and for a candidate.
+    pub revision: u32,
+    /// The rule's reason; empty for none.
+    pub reason: String,
+}
+
+/// An alert whose end would be another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedAlert {
+    /// Where it stands.
+    pub position: u64,
+    /// EUI-64.
+    pub device: u64,
+    /// Code.
+    pub code: u16,
+    /// Distributor id; 0 for not known.
+    pub operator: u8,
+    /// Generation by number.
+    pub generation: u8,
+    /// Model by name.
+    pub model: String,
+    /// Time of occurrence.
+    pub occurred_ms: Millis,
+    /// Time of receipt.
+    pub received_ms: Millis,
+    /// What it reports.
+    pub measurement: Option<i32>,
+    /// How many alerts it stands for.
+    pub weight: u32,
+    /// What was decided.
+    pub recorded: Said,
+    /// What would have been.
+    pub computed: Said,
+}
+
+/// Calls that failed in the fold and not when it was live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// The rule.
+    pub rule: String,
+    /// The kind of failure.
+    pub kind: String,
+    /// How many calls.
+    pub calls: u64,
+    /// The first one's words.
+    pub detail: String,
+}
+
+/// What one variant would have changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The variant's label.
+    pub label: String,
+    /// What would have been.
+    pub then: Sums,
+    /// The difference.
+    pub turned: Turned,
+    /// By code, operator, generation, model, day and hour, each in order of its keys.
+    pub rows: Vec<Row>,
+    /// Rows that were left out because there were too many of their grouping: those that change least.
+    pub rows_left_out: u64,
+    /// Devices whose alerts would change most.
+    pub devices: Vec<ChangedDevice>,
+    /// Devices of which any alert would change.
+    pub devices_changed: u64,
+    /// A few of the alerts whose end would be another, in log order.
+    pub samples: Vec<ChangedAlert>,
+    /// Calls that failed.
+    pub failed: Vec<Failed>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The engine and its version.
+    pub engine: String,
+    /// What it stands on.
+    pub basis: Basis,
+    /// What happened.
+    pub now: Now,
+    /// What would have, for each variant in the order of the question.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// An answer as it is kept: its bytes, what they were asked for, and what they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The answer as JSON.
+    pub text: String,
+    /// SHA-256 over question, positions and engine: the same for everybody who asks the same.
+    pub question_digest: Digest,
+    /// SHA-256 of the text.
+    pub answer_digest: Digest,
+}
+
+impl Answer {
+    /// Itself as it is kept. An error says why it cannot be written.
+    pub fn keep(&self, question: &Question) -> Result<Kept, String> {
+        let json = |error: serde_json::Error| format!("JSON: {error}");
+        let text = serde_json::to_string(self).map_err(json)?;
+        // What nothing but the answer's place depends on is left out: who asked, when, under which name.
+        let asked = serde_json::to_string(&(question, &self.engine, &self.basis)).map_err(json)?;
+        let digest = |text: &str| Digest(Sha256::digest(text.as_bytes()).into());
+        Ok(Kept { question_digest: digest(&asked), answer_digest: digest(&text), text })
+    }
+
+    /// From what was kept.
+    pub fn read(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| format!("JSON: {error}"))
+    }
+}
+
+impl Fold<'_> {
+    /// The answer.
+    pub(super) fn finish(self, basis: Basis, eui: &dyn Fn(u32) -> u64) -> Answer {
+        let Self { question, ground, lanes, baseline, not_replayable, withheld_is_known, .. } = self;
+        let names = Names { question, ground };
+        let now = Now {
+            sums: Sums {
+                forwarded: baseline.ends.forwarded,
+                suppressed: baseline.ends.suppressed,
+                forwarded_represented: baseline.represented.forwarded,
+                suppressed_represented: baseline.represented.suppressed,
+                withheld: Some(baseline.withheld),
+            },
+            duplicates: baseline.duplicates,
+            not_replayable: not_replayable.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect(),
+        };
+        let outcome = |lane: Lane<'_>| names.outcome(lane, &baseline, now.sums, withheld_is_known, eui);
+        let outcomes = lanes.into_iter().map(outcome).collect();
+        Answer { engine: ENGINE.to_owned(), basis, now, outcomes }
+    }
+}
+
+/// Names for numbers, as an answer needs them.
+struct Names<'a> {
+    question: &'a Question,
+    ground: &'a super::Ground,
+}
+
+impl Names<'_> {
+    fn outcome(
+        &self,
+        lane: Lane<'_>,
+        baseline: &Baseline,
+        now: Sums,
+        withheld_is_known: bool,
+        eui: &dyn Fn(u32) -> u64,
+    ) -> Outcome {
+        let Lane { stand, turns, failed, .. } = lane;
+        let (label, plugin) = match stand {
+            Stand::AsRecorded => ("as recorded".to_owned(), None),
+            Stand::Candidate(variant, digest) => (variant.label.clone(), Some(digest)),
+        };
+        let (suppressed, forwarded) = (turns.total.newly_suppressed, turns.total.newly_forwarded);
+        let then = Sums {
+            forwarded: now.forwarded - suppressed + forwarded,
+            suppressed: now.suppressed + suppressed - forwarded,
+            forwarded_represented: now.forwarded_represented - turns.represented.0 + turns.represented.1,
+            suppressed_represented: now.suppressed_represented + turns.represented.0 - turns.represented.1,
+            withheld: withheld_is_known.then_some(turns.withheld),
+        };
+        let mut rows = Vec::new();
+        let mut rows_left_out = 0;
+        for grouping in
+            [Grouping::Code, Grouping::Operator, Grouping::Generation, Grouping::Model, Grouping::Day, Grouping::Hour]
+        {
+            rows_left_out += self.rows(grouping, baseline, &turns.by, &mut rows);
+        }
+        let (devices, devices_changed) = changed_devices(&turns.devices, self.question.devices_max, eui);
+        let mut samples: Vec<Changed> = turns.suppressed.take();
+        samples.extend(turns.forwarded.take());
+        samples.sort_unstable();
+        let failed = failed.into_iter().filter(|((rule, _), _)| !self.question.confined || self.is_candidate(*rule));
+        Outcome {
+            label,
+            then,
+            turned: turned(&turns.total, baseline.ends),
+            rows,
+            rows_left_out,
+            devices,
+            devices_changed,
+            samples: samples.iter().map(|changed| self.sample(changed, plugin, eui)).collect(),
+            failed: failed
+                .map(|((rule, kind), (calls, detail))| Failed {
+                    rule: self.rule(rule),
+                    kind: kind.name().to_owned(),
+                    calls,
+                    detail,
+                })
+                .collect(),
+        }
+    }
+
+    /// Adds the rows of one grouping; says how many were left out.
+    fn rows(
+        &self,
+        grouping: Grouping,
+        baseline: &Baseline,
+        changes: &[Vec<Changes>; AXES],
+        rows: &mut Vec<Row>,
+    ) -> u64 {
+        let axis = match grouping {
+            Grouping::Code => 0,
+            Grouping::Operator => 1,
+            Grouping::Generation => 2,
+            Grouping::Model => 3,
+            _ => 4,
+        };
+        let mut by: BTreeMap<Key, (Ends, Changes)> = BTreeMap::new();
+        for (number, value) in baseline.axes.values(axis).iter().enumerate() {
+            let key = match grouping {
+                Grouping::Code => Key::Code(*value as u16),
+                Grouping::Operator => Key::Operator(*value as u8),
+                Grouping::Generation => Key::Generation(*value as u8),
+                Grouping::Model => Key::Model(self.model(*value)),
+                Grouping::Day => Key::Day(i64::from(*value / 24) * 24 * HOUR_MS),
+                _ => Key::Hour(i64::from(*value) * HOUR_MS),
+            };
+            let (ends, change) = by.entry(key).or_default();
+            let now = baseline.by[axis].get(number).copied().unwrap_or_default();
+            ends.add(now);
+            change.add(&changes[axis].get(number).copied().unwrap_or_default());
+        }
+        let mut found: Vec<(Key, Ends, Changes)> =
+            by.into_iter().map(|(key, (ends, changes))| (key, ends, changes)).collect();
+        found.retain(|(_, ends, _)| *ends != Ends::default());
+        let left_out = found.len().saturating_sub(ROWS_MAX);
+        if left_out > 0 {
+            found.sort_by(|a, b| (b.2.count(), &a.0).cmp(&(a.2.count(), &b.0)));
+            found.truncate(ROWS_MAX);
+        }
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        rows.extend(found.into_iter().map(|(key, ends, changes)| Row { key, turned: turned(&changes, ends) }));
+        left_out as u64
+    }
+
+    fn model(&self, id: u32) -> String {
+        self.ground.models.get(&ModelId(id)).cloned().unwrap_or_default()
+    }
+
+    fn is_candidate(&self, revision: Revision) -> bool {
+        revision == CANDIDATE || self.rule(revision) == self.question.rule
+    }
+
+    fn rule(&self, revision: Revision) -> String {
+        if revision == CANDIDATE {
+            return self.question.rule.clone();
+        }
+        self.ground.registry.revision(revision).map_or(String::new(), |entry| entry.name.clone())
+    }
+
+    fn sample(&self, changed: &Changed, plugin: Option<Digest>, eui: &dyn Fn(u32) -> u64) -> ChangedAlert {
+        ChangedAlert {
+            position: changed.position.0,
+            device: eui(changed.device_no),
+            code: changed.code,
+            operator: changed.operator,
+            generation: changed.generation,
+            model: self.model(changed.model),
+            occurred_ms: changed.occurred_ms,
+            received_ms: changed.received_ms,
+            measurement: changed.measurement,
+            weight: changed.weight,
+            recorded: self.said(changed.recorded, None),
+            computed: self.said(changed.computed, plugin),
+        }
+    }
+
+    fn said(&self, mark: Mark, candidate: Option<Digest>) -> Said {
+        let registry = &self.ground.registry;
+        let rule = registry.revision(mark.rule).and_then(|entry| entry.rule.as_ref());
+        let plugin = if mark.rule == CANDIDATE { candidate } else { rule.map(|rule| rule.plugin) };
+        let info = plugin.and_then(|digest| self.ground.sources.get(&digest)).map(|source| source.info());
+        let reason = usize::from(mark.reason).checked_sub(1).and_then(|at| info?.reasons.get(at).cloned());
+        Said {
+            suppressed: mark.end == End::Suppressed,
+            rule: self.rule(mark.rule),
+            revision: if mark.rule == CANDIDATE { 0 } else { mark.rule.0 },
+            reason: reason.unwrap_or_default(),
+        }
+    }
+}
+
+fn turned(changes: &Changes, now: Ends) -> Turned {
+    let agreement = changes.agreement(now);
+    Turned {
+        both_forward: agreement.both_forward,
+        both_suppress: agreement.both_suppress,
+        newly_suppressed: agreement.would_suppress,
+        newly_forwarded: agreement.would_forward,
+        overruled: agreement.overruled,
+    }
+}
+
+/// The devices that change most, and how many change at all.
+fn changed_devices(devices: &[(u32, u32)], max: usize, eui: &dyn Fn(u32) -> u64) -> (Vec<ChangedDevice>, u64) {
+    let changed = devices.iter().enumerate().filter(|(_, (suppressed, forwarded))| suppressed + forwarded > 0);
+    let mut changed: Vec<(usize, u32, u32)> = changed.map(|(no, (s, f))| (no, *s, *f)).collect();
+    let count = changed.len() as u64;
+    changed.sort_by_key(|(no, suppressed, forwarded)| (std::cmp::Reverse(suppressed + forwarded), *no));
+    changed.truncate(max);
+    let device = |(no, suppressed, forwarded): (usize, u32, u32)| ChangedDevice {
+        device: eui(no as u32),
+        newly_suppressed: suppressed.into(),
+        newly_forwarded: forwarded.into(),
+    };
+    (changed.into_iter().map(device).collect(), count)
+}

@@ -1,0 +1,178 @@
+//! The chain as it was at a position, with a candidate in its place.
+//!
+//! It must not know groups. Invariant: what stands before both the candidate and the rule it replaces is taken from the
+//! record; everything from there on is called.
+
+use std::collections::HashMap;
+
+use super::{Question, Variant};
+use crate::{
+    domain::{Digest, Mode, ModelId, Position, Revision, Rule, RuleRevision},
+    evaluate::{Chain, ChainRule, CodeSet, Filter},
+    registry::{MissingPlugin, Registry, Sources, Standing, chain_rule},
+};
+
+/// The revision a candidate judges under, and whose state it goes on with. No rule ever has it.
+pub const CANDIDATE: Revision = Revision(u32::MAX);
+
+/// What the fold needs at hand, as of one moment.
+pub struct Ground {
+    /// Rules and plugins.
+    pub registry: Registry,
+    /// Plugins ready to be called, the candidates' among them.
+    pub sources: Sources,
+    /// Codes that no rule can hold back.
+    pub protected: CodeSet,
+    /// Codes of one device that a rule may keep state for.
+    pub codes_per_device_max: usize,
+    /// Names of models.
+    pub models: HashMap<ModelId, String>,
+}
+
+/// A rule with its place in the chain.
+type Placed = ((u32, String), ChainRule);
+
+/// How one lane of the fold has the candidate's place filled.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stand<'a> {
+    /// With what the log has there.
+    AsRecorded,
+    /// With a variant.
+    Candidate(&'a Variant, Digest),
+}
+
+/// The rule that is replaced, as it stood.
+pub(super) struct Replaced {
+    /// Its revision.
+    pub(super) revision: Revision,
+    /// What the host had stopped it as; `None` where it was not the host.
+    pub(super) stopped: Option<Mode>,
+    /// Which alerts it saw.
+    pub(super) filter: Filter,
+}
+
+/// The rules while they do not change.
+pub(super) struct Stretch {
+    /// Rules whose decisions are taken from the record.
+    pub(super) before: Vec<Revision>,
+    /// Whether one of them keeps state.
+    pub(super) stateful_before: bool,
+    /// The rule that is replaced, if it stood.
+    pub(super) replaced: Option<Replaced>,
+    /// Active rules that are called, with the place of each.
+    others: Vec<Placed>,
+    /// The replaced rule as it judged, with its place, where it did.
+    recorded: Option<Placed>,
+}
+
+impl Ground {
+    /// The rules at a position, as a question cuts them.
+    pub(super) fn stretch(&self, question: &Question, position: Position) -> Result<Stretch, MissingPlugin> {
+        let standings = self.registry.rules_at(position);
+        let named = standings.iter().find(|standing| standing.revision.name == question.rule);
+        let judged = named.filter(|standing| standing.rule.mode == Mode::Active);
+        let own = (question.order, question.rule.as_str());
+        let theirs = judged.map(place);
+        // As recorded, what matters is where the rule stood, or would have.
+        let from = if question.as_recorded { theirs.unwrap_or(own) } else { theirs.map_or(own, |at| at.min(own)) };
+
+        let active = standings.iter().filter(|standing| standing.rule.mode == Mode::Active);
+        let rest = active.filter(|standing| standing.revision.name != question.rule);
+        let (mut before, mut stateful_before, mut others) = (Vec::new(), false, Vec::new());
+        for standing in rest {
+            let at = place(standing);
+            if at < from {
+                before.push(standing.revision.revision);
+                let plugin = self.sources.get(&standing.rule.plugin);
+                stateful_before |= plugin.is_none_or(|source| source.info().state_words > 0);
+            } else {
+                others.push(((at.0, at.1.to_owned()), chain_rule(*standing, &self.sources)?));
+            }
+        }
+        let recorded = judged.map(|standing| {
+            let at = place(standing);
+            Ok(((at.0, at.1.to_owned()), chain_rule(*standing, &self.sources)?))
+        });
+        let replaced = named.map(|standing| Replaced {
+            revision: standing.revision.revision,
+            stopped: Some(standing.rule.mode).filter(|mode| matches!(mode, Mode::Quarantined | Mode::SetAside)),
+            filter: Filter::new(&standing.rule.scope),
+        });
+        Ok(Stretch { before, stateful_before, replaced, others, recorded: recorded.transpose()? })
+    }
+
+    /// The rules that are called, with the candidate's place filled, and the revision in it.
+    pub(super) fn chain(
+        &self,
+        question: &Question,
+        stretch: &Stretch,
+        stand: Stand<'_>,
+    ) -> Result<(Chain, Option<Revision>), MissingPlugin> {
+        let mut rules = stretch.others.clone();
+        let candidate = match stand {
+            Stand::AsRecorded => stretch.recorded.clone(),
+            Stand::Candidate(variant, digest) => self.candidate(question, stretch, variant, digest)?,
+        };
+        let revision = candidate.as_ref().map(|(_, rule)| rule.revision);
+        rules.extend(candidate);
+        rules.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let rules = rules.into_iter().map(|(_, rule)| rule).collect();
+        let chain = Chain { rules, protected: self.protected.clone(), codes_per_device_max: self.codes_per_device_max };
+        Ok((chain, revision))
+    }
+
+    fn candidate(
+        &self,
+        question: &Question,
+        stretch: &Stretch,
+        variant: &Variant,
+        plugin: Digest,
+    ) -> Result<Option<Placed>, MissingPlugin> {
+        let (parameters, scope) = (variant.parameters.clone(), question.scope.scope());
+        let standing = stretch.replaced.as_ref().and_then(|replaced| self.registry.revision(replaced.revision));
+        let stood = standing.and_then(|entry| entry.rule.as_ref());
+        let is_same = |rule: &&Rule| {
+            let same_parameters = || json(&rule.parameters).is_some_and(|stood| Some(stood) == json(&parameters));
+            (rule.plugin, &rule.scope, rule.order) == (plugin, &scope, question.order) && same_parameters()
+        };
+        let same = stood.filter(is_same);
+        // What the host stopped, it would have stopped.
+        if same.is_some_and(|rule| matches!(rule.mode, Mode::Quarantined | Mode::SetAside)) {
+            return Ok(None);
+        }
+        let revision = match (same, standing) {
+            (Some(rule), Some(entry)) if rule.mode == Mode::Active => entry.revision,
+            _ => CANDIDATE,
+        };
+        let order = question.order;
+        let rule = Rule { plugin, parameters, scope, mode: Mode::Active, order, namespace: CANDIDATE, guard: None };
+        let entry = RuleRevision {
+            revision,
+            since: Position(0),
+            made_ms: 0,
+            name: question.rule.clone(),
+            rule: None,
+            who: String::new(),
+            why: String::new(),
+        };
+        let standing = Standing { revision: &entry, rule: &rule };
+        Ok(Some(((order, question.rule.clone()), chain_rule(standing, &self.sources)?)))
+    }
+
+    /// Whether a rule that keeps state, of those that are called, is older than a position.
+    pub(super) fn needs_state_from_before(&self, stretch: &Stretch, from: Position) -> bool {
+        let called = stretch.others.iter().chain(&stretch.recorded);
+        called.filter_map(|(_, rule)| rule.namespace).any(|(namespace, ..)| {
+            let since = self.registry.revision(namespace).map_or(Position(0), |entry| entry.since);
+            since < from
+        })
+    }
+}
+
+fn place<'a>(standing: &Standing<'a>) -> (u32, &'a str) {
+    (standing.rule.order, standing.revision.name.as_str())
+}
+
+fn json(text: &str) -> Option<serde_json::Value> {
+    serde_json::from_str(text).ok()
+}

@@ -1,0 +1,109 @@
+//! How fast a question may be worked on, how far it is, and whether it is to end.
+//!
+//! It must not know what is asked. Invariant: between two groups it stops at once when it is told to, and over any
+//! stretch the work takes no more than its share of one processor.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How often somebody who rests looks whether to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Work that is done before a rest.
+const STINT: Duration = Duration::from_millis(5);
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Stopped {
+    /// It was cancelled.
+    #[error("it was cancelled")]
+    Cancelled,
+    /// The host is stopping or its store is closed.
+    #[error("the host stopped before it was answered")]
+    Interrupted,
+    /// Log entries that it needs went meanwhile.
+    #[error("log entries that it needs went, by retention, while it was worked on; ask again, or for a later range")]
+    Overtaken,
+    /// Something else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The pace of one question.
+#[derive(Debug, Default)]
+pub struct Pace {
+    cancelled: AtomicBool,
+    rows_done: AtomicU64,
+    rows_total: AtomicU64,
+    /// Share of one processor, in percent; 0 and 100: all of it.
+    cpu_percent_max: u32,
+}
+
+impl Pace {
+    /// A question that may take so much of a processor.
+    pub fn new(cpu_percent_max: u32) -> Self {
+        Self { cpu_percent_max, ..Self::default() }
+    }
+
+    /// Ends it.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is to end.
+    pub fn check(&self) -> Result<(), Stopped> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(Stopped::Cancelled) } else { Ok(()) }
+    }
+
+    /// Rows folded, and rows there are to fold; 0 while that is not known.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.rows_done.load(Ordering::Relaxed), self.rows_total.load(Ordering::Relaxed))
+    }
+
+    /// Says how many rows there are.
+    pub fn expect(&self, rows: u64) {
+        self.rows_total.store(rows, Ordering::Relaxed);
+        self.rows_done.store(0, Ordering::Relaxed);
+    }
+
+    /// Says that so many more are done.
+    pub fn advance(&self, rows: u64) {
+        self.rows_done.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Rests, where enough was done since `worked_since`, as long as the share asks for; then begins anew.
+    pub fn rest(&self, worked_since: &mut Instant) -> Result<(), Stopped> {
+        self.check()?;
+        let worked = worked_since.elapsed();
+        if !(1..100).contains(&self.cpu_percent_max) || worked < STINT {
+            return Ok(());
+        }
+        let until = Instant::now() + worked * (100 - self.cpu_percent_max) / self.cpu_percent_max;
+        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            thread::sleep(left.min(LOOK_EVERY));
+            self.check()?;
+        }
+        *worked_since = Instant::now();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_may_take_a_quarter_rests_three_times_as_long_as_it_worked() {
+        let pace = Pace::new(25);
+        let mut since = Instant::now();
+        thread::sleep(Duration::from_millis(10));
+        let begun = Instant::now();
+        pace.rest(&mut since).unwrap();
+        assert!(begun.elapsed() >= Duration::from_millis(30), "{:?}", begun.elapsed());
+        pace.cancel();
+        assert_eq!(pace.rest(&mut since), Err(Stopped::Cancelled));
+    }
+}

@@ -1,0 +1,152 @@
+//! Whether live == replay: the log folded again with nothing in anybody's place, and compared alert by alert.
+//!
+//! It must not know who asks. Invariant: what it says holds was computed from the log's entries alone; what cannot be
+//! computed is counted and said.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Ground, Pace, Stopped,
+    fold::{Columns, Open, failed, read},
+};
+use crate::{
+    domain::{Millis, Position, Revision, RuleRevision},
+    evaluate::{Divergence, Replay},
+};
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// Everything that can be computed is as it was recorded.
+    Same,
+    /// An alert is not.
+    Differs {
+        /// Where it stands.
+        position: u64,
+        /// The rule that is to blame; empty where none is.
+        rule: String,
+        /// Its revision.
+        revision: u32,
+        /// What was recorded and what was computed.
+        detail: String,
+    },
+    /// It was not brought to its end, and why.
+    Stopped(String),
+}
+
+/// A verification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// Received at or after.
+    pub since_ms: Option<Millis>,
+    /// Received before.
+    pub until_ms: Option<Millis>,
+    /// When it was begun.
+    pub begun_ms: Millis,
+    /// When it ended; `None` while it goes on.
+    pub ended_ms: Option<Millis>,
+    /// Begun by the host itself.
+    pub scheduled: bool,
+    /// What came of it; `None` while it goes on.
+    pub verdict: Option<Verdict>,
+    /// Folded from here.
+    pub from: u64,
+    /// Everything before was folded.
+    pub end: u64,
+    /// Alerts that were folded.
+    pub alerts: u64,
+    /// Of those, alerts that rules failed on, by kind: the record was taken.
+    pub not_replayable: BTreeMap<String, u64>,
+    /// Rules whose record was taken, because their state or their plugin is not there.
+    pub taken_at_their_word: Vec<String>,
+}
+
+/// Folds the log up to `end` again, as far as the range of times asks, and says what came of it. `is_idle`: the host does
+/// not run that rule's plugin.
+pub fn verify(
+    asked: &mut Verification,
+    ground: &Ground,
+    is_idle: &dyn Fn(&RuleRevision) -> bool,
+    open: Open<'_>,
+    end: Position,
+    pace: &Pace,
+) -> Result<(), Stopped> {
+    let until_ms = asked.until_ms.unwrap_or(Millis::MAX);
+    let since_ms = asked.since_ms.unwrap_or(Millis::MIN);
+    let (mut from, mut stop, mut rows) = (None, Position(0), 0_u64);
+    for head in open()?.heads(Position(0)).map_err(failed)? {
+        let head = head.map_err(failed)?;
+        if head.first >= end {
+            break;
+        }
+        from = from.or(Some(head.first));
+        rows += u64::from(head.rows);
+        if head.received_ms_min < until_ms && head.received_ms_max >= since_ms {
+            stop = head.end;
+        }
+    }
+    let from = from.unwrap_or(end);
+    pace.expect(rows);
+    let mut replay = replay_from(from, asked, ground, is_idle);
+    (asked.from, asked.end) = (from.0, from.0);
+    let mut turns = ground.registry.turning_points().into_iter().filter(|turn| *turn > from).peekable();
+    let chain_at = |position| {
+        let chain = ground.registry.chain_at(position, &ground.sources, &ground.protected, ground.codes_per_device_max);
+        chain.map_err(|missing| Stopped::Failed(missing.to_string()))
+    };
+    let mut chain = chain_at(from)?;
+    let mut found: Option<Divergence> = None;
+    read(open, from..stop.max(from), pace, (&mut |_| true, Columns::All), &mut |group| {
+        pace.advance(group.rows.len() as u64);
+        if found.is_some() {
+            return Ok(());
+        }
+        while turns.next_if(|turn| *turn <= group.first).is_some() {
+            chain = chain_at(group.first)?;
+        }
+        for fault in &group.faults {
+            *asked.not_replayable.entry(fault.kind.name().to_owned()).or_default() += u64::from(fault.row_count);
+        }
+        match replay.fold(&chain, group) {
+            Ok(()) => (asked.end, asked.alerts) = (group.end().0, asked.alerts + group.rows.len() as u64),
+            Err(divergence) => found = Some(divergence),
+        }
+        Ok(())
+    })?;
+    asked.verdict = Some(match found {
+        None => Verdict::Same,
+        Some(Divergence { rule, position, recorded, computed }) => Verdict::Differs {
+            position: position.0,
+            rule: ground.registry.revision(rule).map_or(String::new(), |entry| entry.name.clone()),
+            revision: rule.0,
+            detail: format!("recorded {recorded:?}, computed {computed:?}"),
+        },
+    });
+    Ok(())
+}
+
+/// A fold from nothing. Where the log does not begin at its first entry, duplicates and rules that are older are taken
+/// from the record.
+fn replay_from(
+    from: Position,
+    asked: &mut Verification,
+    ground: &Ground,
+    is_idle: &dyn Fn(&RuleRevision) -> bool,
+) -> Replay {
+    let registry = &ground.registry;
+    let is_older = |entry: &RuleRevision| {
+        let Some(rule) = &entry.rule else { return false };
+        let keeps = registry.plugin(&rule.plugin).is_none_or(|info| info.state_words > 0);
+        let begun = registry.revision(rule.namespace).map_or(Position(0), |began| began.since);
+        keeps && begun < from
+    };
+    let taken = registry.revisions().iter().filter(|entry| entry.rule.is_some() && (is_idle(entry) || is_older(entry)));
+    let taken: Vec<&RuleRevision> = taken.collect();
+    asked.taken_at_their_word = taken.iter().map(|entry| entry.name.clone()).collect();
+    asked.taken_at_their_word.sort_unstable();
+    asked.taken_at_their_word.dedup();
+    let obeyed: Vec<Revision> = taken.iter().map(|entry| entry.revision).collect();
+    Replay { obeyed, copies_on_record: from > Position(0), ..Replay::default() }
+}
