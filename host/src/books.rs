@@ -5,9 +5,13 @@
 //! figure is a sum of cells.
 
 mod answer;
+mod devices;
 mod ledger;
 
 pub use answer::{CountKey, CountQuery, CountTable, Counts, Grouping, Names, QueryError, answer, check};
+pub use devices::{
+    AlertClock, CountingDevices, DeviceCounts, DeviceEnds, DeviceKey, DeviceQuery, TooManyDeviceRows, Weighed,
+};
 pub use ledger::Ledger;
 
 #[cfg(test)]

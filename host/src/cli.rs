@@ -15,10 +15,13 @@ mod count;
 mod device;
 mod failure;
 mod input;
+mod page;
 mod plugin;
+mod reconcile;
 mod rule;
 mod serve;
 mod session;
+mod sheet;
 mod table;
 mod token;
 mod verify;
@@ -84,6 +87,8 @@ enum Client {
     /// Check that the log, folded again, says what it said.
     #[command(subcommand)]
     Verify(verify::Command),
+    /// Compare another party's counts with ours, by device, code and day, and say what is likely behind a difference.
+    Reconcile(reconcile::Args),
     /// Give out tokens: who may ask what of a host that asks for one.
     #[command(subcommand)]
     Token(token::Command),
@@ -117,6 +122,7 @@ fn run_client(session: &Session, command: Client) -> Result<(), Failure> {
             Client::Count(args) => count::run(session, args).await,
             Client::WhatIf(command) => whatif::run(session, command).await,
             Client::Verify(command) => verify::run(session, command).await,
+            Client::Reconcile(args) => reconcile::run(session, args).await,
             Client::Token(command) => token::run(session, command).await,
             Client::Audit(command) => audit::run(session, command).await,
         }

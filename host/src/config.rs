@@ -13,12 +13,14 @@ mod defaults;
 mod limits;
 mod load;
 mod operator;
+mod report;
 #[cfg(test)]
 mod tests;
 
 pub use limits::{Limit, limits};
 pub use load::{ConfigError, Overrides};
 pub use operator::OperatorLimits;
+pub use report::ReportLimits;
 
 /// Threads of all questions together: fewer than there are instances that plugins can run in.
 const WHATIF_THREADS_MAX: usize = 5;
@@ -68,6 +70,8 @@ pub struct Config {
     pub whatif: WhatIfLimits,
     /// When the host checks its log by itself.
     pub verify: VerifyLimits,
+    /// What reports may take up, and what a migration is judged by.
+    pub report: ReportLimits,
 }
 
 /// What questions over the past may take.
@@ -401,6 +405,7 @@ impl Config {
             let message = "is empty, and signatures_required: no plugin could be taken".to_owned();
             return Err(ConfigError::Value { field: "signing_keys".to_owned(), message });
         }
+        self.report.validate()?;
         self.signer_keys()?;
         self.denied_digests()?;
         self.protected_codes().map(drop)

@@ -33,6 +33,7 @@ mod policy;
 #[cfg(test)]
 mod protocol_style;
 mod quota;
+mod reports;
 mod rules;
 mod status;
 mod stream;
@@ -132,6 +133,7 @@ fn router(
     let plugins = plugins::Plugins::new(door.clone());
     let rules = rules::Rules::new(door.clone());
     let devices = devices::Devices::new(door.clone(), config.intake.put_devices_max);
+    let reports = reports::Reports::new(door.clone(), bytes_max);
     let counts = counts::Counts::new(door.clone(), bytes_max);
     let trials = trials::Trials::new(door.clone());
     let tokens = tokens::Tokens::new(door.clone());
@@ -162,6 +164,7 @@ fn router(
         .add_service(v1::device_service_server::DeviceServiceServer::new(devices).max_decoding_message_size(bytes_max))
         .add_service(v1::count_service_server::CountServiceServer::new(counts).max_decoding_message_size(bytes_max))
         .add_service(v1::trial_service_server::TrialServiceServer::new(trials).max_decoding_message_size(bytes_max))
+        .add_service(v1::report_service_server::ReportServiceServer::new(reports).max_decoding_message_size(bytes_max))
         .add_service(v1::token_service_server::TokenServiceServer::new(tokens).max_decoding_message_size(bytes_max))
         .add_service(v1::audit_service_server::AuditServiceServer::new(audit).max_decoding_message_size(bytes_max))
         .add_service(

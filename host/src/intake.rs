@@ -8,6 +8,7 @@ use std::io::BufRead;
 
 use crate::domain::Alert;
 
+pub mod claims;
 pub mod csv;
 pub mod gbcs;
 pub mod gbcs_hex;

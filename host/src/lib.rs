@@ -13,7 +13,7 @@
 //! tail of the log is folded again over what was written last.
 //!
 //! Floors, upper ones know lower ones and never the reverse: `cli grpc metrics` > `pipeline rehearsal whatif` > `evaluate registry
-//! books listing comparison` > `plugin store intake admit audit` > `domain config`. One module owns each foreign
+//! books listing comparison migration reconciliation` > `plugin store intake admit audit` > `domain config`. One module owns each foreign
 //! technology: `plugin` wasmtime, `store` redb, `grpc` and `cli` tonic.
 
 pub mod admit;
@@ -31,8 +31,10 @@ pub mod grpc;
 pub mod intake;
 pub mod listing;
 pub mod metrics;
+pub mod migration;
 pub mod pipeline;
 pub mod plugin;
+pub mod reconciliation;
 pub mod registry;
 pub mod rehearsal;
 pub mod store;

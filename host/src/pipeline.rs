@@ -26,8 +26,9 @@ mod tokens;
 pub use desk::{Head, QuestionView, Stage};
 pub use figures::{DURATION_BOUNDS_S, Durations, Figures, RuleFigures};
 pub use handle::{
-    Allowed, Batch, Component, DeviceRequest, DeviceView, DevicesPut, Handle, NewToken, PluginView, Promotion, Refusal,
-    RuleRequest, Status, VariantRequest, Watched, WhatIfRequest,
+    Allowed, Batch, Component, DeviceRequest, DeviceView, DevicesPut, Handle, InventoryCount, InventoryCounts,
+    MigrationQuery, MigrationView, NewToken, PluginView, Promotion, Refusal, RuleChange, RuleRequest, Status,
+    VariantRequest, Watched, WhatIfRequest,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, system_times};
 pub use shared::Clock;

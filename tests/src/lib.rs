@@ -7,6 +7,7 @@ pub mod attack;
 pub mod binary;
 pub mod disk;
 pub mod engine;
+pub mod estate;
 pub mod host;
 pub mod hostile;
 pub mod model;

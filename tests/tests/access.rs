@@ -61,6 +61,11 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             "AlertService/ListAlerts CountService/QueryCounts DeviceService/GetDevice PluginService/ListPlugins",
             look.clone(),
         ),
+        (
+            "DeviceService/ListDevices ReportService/QueryDeviceCounts ReportService/QueryInventory \
+             ReportService/ListRuleChanges ReportService/GetMigrationSignal",
+            look.clone(),
+        ),
         ("PluginService/GetPlugin RuleService/ListRules RuleService/ListRuleRevisions TrialService/CompareRule", look),
         (
             "PluginService/UploadPlugin RuleService/SetRule RuleService/RemoveRule RuleService/RestoreRule",
@@ -99,7 +104,7 @@ fn every_call_is_open_to_those_roles_that_it_is_for_and_closed_to_all_others() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let allowed = allowed();
-        assert_eq!(allowed.len(), 32);
+        assert_eq!(allowed.len(), 37);
         for (call_name, may) in &allowed {
             let path = format!("/weir.v1.{call_name}");
             let nobody = call(&host.url, &path, None).await.unwrap_err();
@@ -251,6 +256,18 @@ fn an_operator_sees_its_own_alerts_counts_devices_rules_and_plugins_and_no_other
     let (theirs, nobodys) = (EAST_DEVICE, "00-0D-6F-00-00-00-00-99");
     let absent = |device| lond(&["device", "show", device]).unwrap_err().replace(device, "DEVICE");
     assert_eq!(absent(theirs), absent(nobodys), "whether it exists or not");
+
+    let by_day = two.host.weir(["count", "--by", "day", "--token", &two.admin]).stdout;
+    let by_day = String::from_utf8(by_day).unwrap();
+    let day = by_day.split_whitespace().find(|word| word.starts_with("20") && word.len() == 10).expect(&by_day);
+    let counts: String = [LOND_DEVICE, theirs, nobodys].iter().map(|eui| format!("{eui},{day},8F40,1\n")).collect();
+    let counts = two.file("counts.csv", &format!("eui,date,code,count\n{counts}"));
+    let compared = lond(&["reconcile", &counts, "--days", "utc", "--all"]).unwrap().remove(0);
+    let standing: Vec<_> =
+        compared["rows"].as_array().unwrap().iter().map(|row| row["standing"].as_str().unwrap()).collect();
+    assert_eq!(standing, ["agrees", "unknown-device", "unknown-device"], "whether it exists or not");
+    assert_eq!(compared["totals"]["ours"], 1);
+    assert!(lond(&["reconcile", &counts, "--operator", "10"]).unwrap_err().contains("may ask for operator 12 alone"));
 
     assert_eq!(names(&lond(&["rule", "list"]).unwrap()), ["12-volts", "all-amps"]);
     assert_eq!(names(&lond(&["plugin", "list"]).unwrap()), ["match", "threshold"]);

@@ -11,6 +11,7 @@ pub(super) mod audit;
 pub(super) mod count;
 pub(super) mod device;
 pub(super) mod plugin;
+pub(super) mod reconcile;
 pub(super) mod rehearsal;
 pub(super) mod rule;
 pub(super) mod token;

@@ -5,8 +5,8 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use super::{
-    AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, StoreLimits, VerifyLimits,
-    WhatIfLimits,
+    AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, ReportLimits, StoreLimits,
+    VerifyLimits, WhatIfLimits,
 };
 
 /// Supply outages restored (all phases), supply interrupted, and tamper.
@@ -38,6 +38,7 @@ impl Default for Config {
             access: AccessLimits::default(),
             whatif: WhatIfLimits::default(),
             verify: VerifyLimits::default(),
+            report: ReportLimits::default(),
         }
     }
 }

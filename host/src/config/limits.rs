@@ -5,8 +5,8 @@
 use std::{fmt, ops::RangeInclusive};
 
 use super::{
-    AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, StoreLimits, VerifyLimits,
-    WhatIfLimits,
+    AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, ReportLimits, StoreLimits,
+    VerifyLimits, WhatIfLimits,
 };
 
 const KIB: u64 = 1 << 10;
@@ -65,6 +65,7 @@ pub fn limits(config: &Config) -> Vec<Limit> {
         access,
         whatif,
         verify,
+        report,
     } = config;
     [
         intake_limits(intake),
@@ -75,6 +76,7 @@ pub fn limits(config: &Config) -> Vec<Limit> {
         access_limits(access),
         whatif_limits(whatif),
         verify_limits(verify),
+        report_limits(report),
     ]
     .concat()
 }
@@ -287,4 +289,23 @@ fn whatif_limits(limits: &WhatIfLimits) -> Vec<Limit> {
 fn verify_limits(limits: &VerifyLimits) -> Vec<Limit> {
     let VerifyLimits { every_s } = limits.clone();
     vec![limit("verify.every_s", every_s, 0..=31_536_000, "seconds")]
+}
+
+fn report_limits(limits: &ReportLimits) -> Vec<Limit> {
+    let ReportLimits {
+        device_rows_max,
+        window_days,
+        amber_alerts_per_1000_device_days: amber_level,
+        red_alerts_per_1000_device_days: red_level,
+        amber_capacity_percent: amber_percent,
+        red_capacity_percent: red_percent,
+    } = limits.clone();
+    vec![
+        limit("report.device_rows_max", device_rows_max as u64, 1_000..=50_000_000, "rows"),
+        limit("report.window_days", window_days.into(), 1..=400, "days"),
+        limit("report.amber_alerts_per_1000_device_days", amber_level, 1..=1_000_000_000, "alerts"),
+        limit("report.red_alerts_per_1000_device_days", red_level, 1..=1_000_000_000, "alerts"),
+        limit("report.amber_capacity_percent", amber_percent.into(), 1..=1_000, "percent"),
+        limit("report.red_capacity_percent", red_percent.into(), 1..=1_000, "percent"),
+    ]
 }

@@ -18,6 +18,7 @@ pub mod count;
 pub mod device;
 pub mod listing;
 pub mod plugin;
+pub mod report;
 pub mod rule;
 pub mod trial;
 pub mod whatif;

@@ -1,4 +1,4 @@
-//! DeviceService: the inventory in, one device out.
+//! DeviceService: the inventory in, devices out.
 //!
 //! It must not know how devices are kept. Invariant: each message of an inventory is committed before the next is read,
 //! so what a broken stream has done is a whole number of messages.
@@ -6,7 +6,11 @@
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::{self, device_service_server::DeviceService};
 
-use super::{convert::device, gate::Door, status::status};
+use super::{
+    convert::device,
+    gate::Door,
+    status::{blocking, status},
+};
 use crate::pipeline::DevicesPut;
 
 /// The service.
@@ -49,5 +53,16 @@ impl DeviceService for Devices {
         let eui = device::wanted(request.into_inner()).map_err(status)?;
         let view = handle.device(eui).await.map_err(status)?;
         Ok(Response::new(device::view(view)))
+    }
+
+    async fn list_devices(
+        &self,
+        request: Request<v1::ListDevicesRequest>,
+    ) -> Result<Response<v1::ListDevicesResponse>, Status> {
+        let handle = self.door.open(&request)?;
+        let (from, devices_max, operators) =
+            device::listed(request.into_inner(), self.put_devices_max).map_err(status)?;
+        let page = blocking(move || handle.devices(from, devices_max, &operators)).await?;
+        Ok(Response::new(device::page(page)))
     }
 }

@@ -8,18 +8,19 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use weir_proto::v1::{
     alert_service_server::AlertServiceServer, audit_service_server::AuditServiceServer,
     count_service_server::CountServiceServer, device_service_server::DeviceServiceServer,
-    plugin_service_server::PluginServiceServer, rule_service_server::RuleServiceServer,
-    token_service_server::TokenServiceServer, trial_service_server::TrialServiceServer,
+    plugin_service_server::PluginServiceServer, report_service_server::ReportServiceServer,
+    rule_service_server::RuleServiceServer, token_service_server::TokenServiceServer,
+    trial_service_server::TrialServiceServer,
 };
 
 use super::{
-    alerts::Alerts, audit::Audit, counts::Counts, devices::Devices, plugins::Plugins, rules::Rules, tokens::Tokens,
-    trials::Trials,
+    alerts::Alerts, audit::Audit, counts::Counts, devices::Devices, plugins::Plugins, reports::Reports, rules::Rules,
+    tokens::Tokens, trials::Trials,
 };
 use crate::pipeline::Status;
 
 /// The services by name; the empty name is the server as a whole.
-const SERVICES: [&str; 9] = [
+const SERVICES: [&str; 10] = [
     "",
     AlertServiceServer::<Alerts>::NAME,
     PluginServiceServer::<Plugins>::NAME,
@@ -27,6 +28,7 @@ const SERVICES: [&str; 9] = [
     DeviceServiceServer::<Devices>::NAME,
     CountServiceServer::<Counts>::NAME,
     TrialServiceServer::<Trials>::NAME,
+    ReportServiceServer::<Reports>::NAME,
     TokenServiceServer::<Tokens>::NAME,
     AuditServiceServer::<Audit>::NAME,
 ];

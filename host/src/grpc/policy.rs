@@ -30,7 +30,7 @@ const PUBLIC: &str = "/grpc.health.v1.Health/";
 /// What the protocol is, for whoever has a name.
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/";
 
-const POLICY: [(&str, Roles); 30] = [
+const POLICY: [(&str, Roles); 35] = [
     ("/weir.v1.AlertService/StreamAlerts", SEND),
     ("/weir.v1.AlertService/SubmitAlerts", SEND),
     ("/weir.v1.AlertService/GetProducer", SEND),
@@ -38,6 +38,11 @@ const POLICY: [(&str, Roles); 30] = [
     ("/weir.v1.CountService/QueryCounts", LOOK),
     ("/weir.v1.DeviceService/PutDevices", SEND),
     ("/weir.v1.DeviceService/GetDevice", LOOK),
+    ("/weir.v1.DeviceService/ListDevices", LOOK),
+    ("/weir.v1.ReportService/QueryDeviceCounts", LOOK),
+    ("/weir.v1.ReportService/QueryInventory", LOOK),
+    ("/weir.v1.ReportService/ListRuleChanges", LOOK),
+    ("/weir.v1.ReportService/GetMigrationSignal", LOOK),
     ("/weir.v1.PluginService/UploadPlugin", CHANGE),
     ("/weir.v1.PluginService/ListPlugins", LOOK),
     ("/weir.v1.PluginService/GetPlugin", LOOK),

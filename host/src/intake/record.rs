@@ -34,7 +34,7 @@ impl<R: BufRead> Records<R> {
         let mut places = vec![None; names.len()];
         for place in 0..width.min(names.len() + 1) {
             let name = splitter.field(place).trim_ascii();
-            let Some(column) = names.iter().position(|known| *known == name) else {
+            let Some(column) = names.iter().position(|known| is_named(name, known)) else {
                 return error("header", format!("unknown column {}; {}", shown(name), known()));
             };
             if places[column].replace(place).is_some() {
@@ -45,6 +45,17 @@ impl<R: BufRead> Records<R> {
             return error(names[missing], format!("the column is missing; {}", known()));
         }
         Ok(Self { lines, splitter, places, names, width })
+    }
+
+    /// An error where the header has none of these columns.
+    pub(super) fn require_one(&self, columns: &[usize]) -> Result<(), LineError> {
+        if columns.iter().any(|column| self.places[*column].is_some()) {
+            return Ok(());
+        }
+        let names: Vec<&str> = columns.iter().map(|column| self.names[*column]).collect();
+        let (last, others) = names.split_last().unwrap_or((&"", &[]));
+        let message = format!("the column is missing; it may be named {} or {last}", others.join(", "));
+        Err(LineError::new(1, names[0], message))
     }
 
     /// Number of the line read last.
@@ -78,6 +89,12 @@ impl<R: BufRead> Records<R> {
     fn record(&self, line: u64) -> Record<'_> {
         Record { line, splitter: &self.splitter, places: &self.places, names: self.names }
     }
+}
+
+/// Whether a heading is a column's name, however it is written: `Alert Code` is `alert_code`.
+fn is_named(heading: &str, name: &str) -> bool {
+    let same = |(a, b): (u8, u8)| a.eq_ignore_ascii_case(&b) || (b == b'_' && matches!(a, b' ' | b'-'));
+    heading.len() == name.len() && heading.bytes().zip(name.bytes()).all(same)
 }
 
 /// One record. Columns are named by their index in the list of known columns.
@@ -193,6 +210,7 @@ mod tests {
     #[test]
     fn a_header_names_known_columns_once_each() {
         assert_eq!(header("c, a"), Ok(()));
+        assert_eq!(header("C, A"), Ok(()));
         assert_eq!(header("a,d"), Err("line 1: header: unknown column \"d\"; known columns are: a, b, c".into()));
         assert_eq!(header("a,b,a"), Err("line 1: a: the column occurs twice".into()));
         assert_eq!(header("a,b,c,a,a,a,a"), Err("line 1: a: the column occurs twice".into()));

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     books::{self, CountQuery, CountTable, Names},
-    config::{PluginLimits, WhatIfLimits},
+    config::{PluginLimits, ReportLimits, WhatIfLimits},
     domain::{
         Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Identity, Millis, Mode, Mpxn, OperatorId,
         Position, Reject, Revision, Scope, is_unsafe, owner_of_rule,
@@ -30,6 +30,7 @@ mod caller;
 mod denials;
 mod figures;
 mod plugins;
+mod report;
 mod trial;
 mod verify;
 mod whatif;
@@ -40,6 +41,7 @@ pub use figures::Watched;
 use plugins::Uploading;
 pub(super) use plugins::plugins_left;
 pub use plugins::{Allowed, PluginView};
+pub use report::{InventoryCount, InventoryCounts, MigrationQuery, MigrationView, RuleChange};
 pub use whatif::{Component, VariantRequest, WhatIfRequest};
 
 /// Why the pipeline did not do what it was asked. Each becomes one gRPC status.
@@ -193,6 +195,7 @@ pub struct Handle {
     clock: Clock,
     limits: PluginLimits,
     whatif: WhatIfLimits,
+    report: ReportLimits,
     protected: Arc<CodeSet>,
     /// Keys that uploads must be signed with, where they must.
     signers: Option<Signers>,
@@ -214,6 +217,7 @@ impl Handle {
             clock: Arc::clone(&parts.clock),
             limits: parts.config.plugins.clone(),
             whatif: parts.config.whatif.clone(),
+            report: parts.config.report.clone(),
             // Where one cannot be read the host does not start.
             protected: Arc::new(parts.config.protected_codes().unwrap_or_default().into_iter().collect()),
             signers: parts
@@ -323,6 +327,11 @@ impl Handle {
 
     /// Reads the books. Blocks on the disk for cold hours: call it from a blocking task.
     pub fn counts(&self, query: &CountQuery) -> Result<CountTable, Refusal> {
+        self.counts_named(query, |names| names)
+    }
+
+    /// The same, with what `name` makes of the names.
+    fn counts_named(&self, query: &CountQuery, name: impl Fn(Names) -> Names) -> Result<CountTable, Refusal> {
         let mut query = query.clone();
         self.limit_operators(&mut query.operators)?;
         let query = &query;
@@ -340,7 +349,7 @@ impl Handle {
                 continue;
             }
             cells.extend(cold.into_iter().map(|page| (page.hour, page.cells)));
-            let names = self.names();
+            let names = name(self.names());
             let hours = cells.iter().map(|(hour, cells)| (*hour, cells.as_slice()));
             return Ok(books::answer(query, &names, position, hours));
         }

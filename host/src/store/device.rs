@@ -48,6 +48,17 @@ pub(super) fn read(txn: &ReadTransaction) -> Result<Vec<Device>, Error> {
     Ok(devices)
 }
 
+/// At most so many devices from a number on, each with its number.
+pub(super) fn read_some(txn: &ReadTransaction, from: u32, devices_max: usize) -> Result<Vec<(u32, Device)>, Error> {
+    let entries = txn.open_table(DEVICE)?.range_owned(from..)?.take(devices_max);
+    let devices = entries.map(|entry| {
+        let (no, value) = entry?;
+        let device = decode(value.value()).map_err(|defect| Error::corrupt("device", no.value(), defect))?;
+        Ok((no.value(), device))
+    });
+    devices.collect()
+}
+
 /// Brings the list of EUI-64s up to date with what a commit is about to write.
 pub(super) fn extend(euis: &mut Vec<u64>, devices: &[(u32, Device)]) -> Result<(), Error> {
     for (no, device) in devices {

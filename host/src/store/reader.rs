@@ -5,13 +5,13 @@
 use std::{fmt, ops::Range, sync::Arc};
 
 use super::{
-    Shared, audit,
+    Shared, audit, device,
     error::Error,
     hour,
     log::{Groups, Heads},
     page, plugin, question,
 };
-use crate::domain::{AuditEntry, DevicePage, Digest, HourPage, Position};
+use crate::domain::{AuditEntry, Device, DevicePage, Digest, HourPage, Position};
 
 /// A cheap handle to read with: clone it for every task. Once the store is closed it answers [`Error::Closed`].
 ///
@@ -49,6 +49,11 @@ impl Reader {
     /// The counts of one hour.
     pub fn hour(&self, hour: u32) -> Result<Option<HourPage>, Error> {
         hour::read_one(&self.0.begin_read()?, hour)
+    }
+
+    /// At most so many devices from a number on, each with its number.
+    pub fn devices(&self, from: u32, devices_max: usize) -> Result<Vec<(u32, Device)>, Error> {
+        device::read_some(&self.0.begin_read()?, from, devices_max)
     }
 
     /// Entries of the audit log from a number on, at most so many.

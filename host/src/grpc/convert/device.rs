@@ -4,9 +4,9 @@
 
 use weir_proto::v1;
 
-use super::{balance, device_id, generation, model, operator, wire_generation};
+use super::{balance, device_id, each, generation, model, operator, wire_generation};
 use crate::{
-    domain::{AlertCode, Device, Eui64, Mpxn},
+    domain::{AlertCode, Device, Eui64, Mpxn, OperatorId},
     pipeline::{DeviceRequest, DeviceView, DevicesPut, Refusal},
 };
 
@@ -55,16 +55,9 @@ pub fn wanted(request: v1::GetDeviceRequest) -> Result<Eui64, Refusal> {
 /// A device.
 pub fn view(view: DeviceView) -> v1::GetDeviceResponse {
     let DeviceView { device, model, balance: ends, states, position } = view;
-    let Device { eui, mpxn, operator, generation, model: _, listed } = device;
     v1::GetDeviceResponse {
-        device: Some(v1::Device {
-            device_id: eui.0,
-            mpxn: mpxn.to_string(),
-            generation: wire_generation(generation).into(),
-            model,
-            operator: operator.get().into(),
-        }),
-        in_inventory: listed,
+        device: Some(wire(device, model)),
+        in_inventory: device.listed,
         balance: Some(balance(ends)),
         states: states.into_iter().map(state).collect(),
         position: position.0,
@@ -73,4 +66,47 @@ pub fn view(view: DeviceView) -> v1::GetDeviceResponse {
 
 fn state((rule, code, words): (String, Option<AlertCode>, Vec<u64>)) -> v1::DeviceState {
     v1::DeviceState { rule, code: code.map_or(0, |code| code.0.into()), words }
+}
+
+/// Devices in one page for which no size is asked.
+const PAGE_DEVICES: usize = 1_000;
+
+/// From which number on, how many, and whose devices are to be listed.
+pub fn listed(
+    request: v1::ListDevicesRequest,
+    put_devices_max: usize,
+) -> Result<(u32, usize, Vec<OperatorId>), Refusal> {
+    let v1::ListDevicesRequest { page_size, page_token, operators } = request;
+    let devices_max = match page_size as usize {
+        0 => PAGE_DEVICES.min(put_devices_max),
+        asked if asked <= put_devices_max => asked,
+        asked => {
+            let why = format!("{asked} is more than put_devices_max ({put_devices_max}); ask page by page");
+            return Err(Refusal::invalid("page_size", why));
+        }
+    };
+    let from = match page_token.as_str() {
+        "" => 0,
+        token => token.parse().map_err(|_| Refusal::invalid("page_token", "is none that an answer has given"))?,
+    };
+    Ok((from, devices_max, each("operators", operators, operator)?))
+}
+
+/// A page of devices with their models by name.
+pub fn page((devices, next): (Vec<(Device, String)>, Option<u32>)) -> v1::ListDevicesResponse {
+    v1::ListDevicesResponse {
+        devices: devices.into_iter().map(|(device, model)| wire(device, model)).collect(),
+        next_page_token: next.map(|number| number.to_string()).unwrap_or_default(),
+    }
+}
+
+fn wire(device: Device, model: String) -> v1::Device {
+    let Device { eui, mpxn, operator, generation, model: _, listed: _ } = device;
+    v1::Device {
+        device_id: eui.0,
+        mpxn: mpxn.to_string(),
+        generation: wire_generation(generation).into(),
+        model,
+        operator: operator.get().into(),
+    }
 }

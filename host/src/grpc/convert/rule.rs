@@ -54,8 +54,8 @@ pub fn revisions(page: Vec<RevisionView>, revisions_max: usize) -> v1::ListRuleR
     }
 }
 
-fn revision(sent: RevisionView) -> v1::RuleRevision {
-    // The name is that of the request.
+/// A change. Its name is said elsewhere.
+pub(super) fn revision(sent: RevisionView) -> v1::RuleRevision {
     let RevisionView { revision, name: _, since, made_ms, who, why, rule } = sent;
     v1::RuleRevision {
         revision: revision.0,

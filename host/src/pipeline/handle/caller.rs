@@ -50,7 +50,7 @@ impl Handle {
     }
 
     /// Whether a rule is the caller's to change.
-    fn owns(&self, name: &str) -> bool {
+    pub(super) fn owns(&self, name: &str) -> bool {
         self.who.operator().is_none_or(|own| owner_of_rule(name) == Some(own))
     }
 

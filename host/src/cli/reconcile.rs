@@ -1,0 +1,362 @@
+//! `weir reconcile`: another party's counts against ours.
+//!
+//! It must not compare. Invariants: nothing is compared unless every line of their file was read; all our figures are as
+//! of one log position.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    io::{self, Write},
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use clap::ValueEnum;
+use weir_proto::v1::{
+    self, count_service_client::CountServiceClient, device_service_client::DeviceServiceClient,
+    report_service_client::ReportServiceClient,
+};
+
+use super::{
+    Failure, Session,
+    arguments::{self, NameFiles},
+    input::{self, Notices},
+    page,
+    session::{Connection, MESSAGE_BYTES_MAX},
+    table::thousands,
+    view::reconcile::{self, Report, Scope},
+};
+use crate::{
+    books::{DeviceEnds, Weighed},
+    domain::{AlertCode, Eui64, Millis, Mpxn, OperatorId},
+    intake::claims::{Claim, Claims, Subject},
+    reconciliation::{self, Case, DayError, DayKind, DaySet, Figures, Key},
+};
+
+/// Rows of a file: more are compared in parts.
+const CLAIMS_MAX: usize = 2_000_000;
+
+/// How long before and after the days that are compared an alert of those days may have been received.
+const LATE_MS_MAX: Millis = 7 * 86_400_000;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  weir reconcile counts.csv
+  weir reconcile counts.csv --days utc --csv > differences.csv
+  weir reconcile counts.csv --html > differences.html
+
+  mpxn,date,code,count
+  1312345678907,2026-11-23,8F40,17
+
+Theirs is what the file says. Ours are the alerts that were taken, each once, by the day of receipt: forwarded and
+suppressed ones. docs/reconcile.md explains every cause.")]
+pub(super) struct Args {
+    /// What they counted, as CSV: MPxN or EUI-64, date, code, count; - for stdin.
+    file: PathBuf,
+    /// What a date in the file is.
+    #[arg(long, value_enum, default_value_t = Days::Local)]
+    days: Days,
+    /// Compare these codes. Without it: those that the file names.
+    #[arg(long, value_delimiter = ',')]
+    code: Vec<AlertCode>,
+    /// Compare devices of these operators. Without it: those whose devices the file names.
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = arguments::operator)]
+    operator: Vec<OperatorId>,
+    /// Rows that are shown, those with the greatest differences. CSV and JSON have all that differ.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+    /// List rows that agree too.
+    #[arg(long)]
+    all: bool,
+    /// Print CSV.
+    #[arg(long, conflicts_with_all = ["html", "json"])]
+    csv: bool,
+    /// Print a page for a browser.
+    #[arg(long, conflicts_with = "json")]
+    html: bool,
+    #[command(flatten)]
+    names: NameFiles,
+}
+
+/// What a date is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Days {
+    /// A day in London, as exports for people have it.
+    Local,
+    /// A day of UTC.
+    Utc,
+}
+
+impl Days {
+    fn kind(self) -> DayKind {
+        match self {
+            Self::Local => DayKind::Local,
+            Self::Utc => DayKind::Utc,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Utc => "utc",
+        }
+    }
+}
+
+pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    let names = args.names.read()?;
+    let claims = read(&args.file)?;
+    let report = compare(session, &args, &claims).await?;
+    if args.csv {
+        return print(&reconcile::sheet(&report));
+    }
+    if args.html {
+        return print(&page::reconcile::page(&report, &names));
+    }
+    session.show(&report, reconcile::sums)?;
+    if session.json {
+        return Ok(());
+    }
+    let worst = report.worst(args.limit);
+    if !worst.is_empty() {
+        session.list(&worst, |rows| reconcile::rows(rows, &names))?;
+    }
+    eprintln!("{}", report.fit_in_words());
+    if worst.len() < report.rows.len() {
+        eprintln!(
+            "{} more rows: --limit, --csv or --json shows them",
+            thousands((report.rows.len() - worst.len()) as u64)
+        );
+    }
+    if report.scope.rejected_count > 0 {
+        eprintln!(
+            "{} alerts could not be taken; they are of no device, and in neither sum",
+            report.scope.rejected_count
+        );
+    }
+    Ok(())
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    io::stdout().lock().write_all(text.as_bytes()).map_err(|error| Failure::of_output(&error))
+}
+
+/// The whole of their file. A line that cannot be read would be missing from a sum.
+fn read(path: &Path) -> Result<Vec<Claim>, Failure> {
+    let input = input::open(path)?;
+    let bad_file = |error| Failure::usage(format!("{}: {error}", path.display()));
+    let mut notices = Notices::new("lines that cannot be read", input.progress.clone());
+    let mut claims = Vec::new();
+    for row in Claims::new(input.reader).map_err(bad_file)? {
+        match row {
+            Ok(_) if claims.len() == CLAIMS_MAX => {
+                let message = format!("{}: has more than {} rows", path.display(), thousands(CLAIMS_MAX as u64));
+                return Err(Failure::usage(message).with_hint("compare fewer days at a time"));
+            }
+            Ok(claim) => claims.push(claim),
+            Err(error) if error.fatal => return Err(bad_file(error)),
+            Err(error) => notices.give(&error.to_string()),
+        }
+    }
+    input.progress.finish_and_clear();
+    let unreadable = notices.finish();
+    if unreadable > 0 {
+        let message = format!("{}: {} lines cannot be read", path.display(), thousands(unreadable));
+        return Err(Failure::usage(message).with_hint("mend those lines: without them no sum would be true"));
+    }
+    if claims.is_empty() {
+        return Err(Failure::usage(format!("{}: has no rows, so there is nothing to compare", path.display())));
+    }
+    Ok(claims)
+}
+
+/// The devices that their file is about.
+#[derive(Default)]
+struct Known {
+    /// Devices that stand for a metering point of theirs.
+    points: HashMap<Eui64, Mpxn>,
+    /// Subjects that we know.
+    subjects: BTreeSet<Subject>,
+    operators: BTreeSet<OperatorId>,
+}
+
+impl Known {
+    /// What a device is called in the comparison: its metering point, if they call it so.
+    fn subject(&self, device: Eui64) -> Subject {
+        self.points.get(&device).map_or(Subject::Device(device), |mpxn| Subject::Point(*mpxn))
+    }
+
+    /// What their subject is called in the comparison.
+    fn settled(&self, subject: Subject) -> Subject {
+        match subject {
+            Subject::Device(device) => self.subject(device),
+            point @ Subject::Point(_) => point,
+        }
+    }
+
+    fn meet(&mut self, device: v1::Device, wanted: &BTreeSet<Subject>) {
+        let eui = Eui64(device.device_id);
+        let point = device.mpxn.parse::<Mpxn>().ok().filter(|mpxn| wanted.contains(&Subject::Point(*mpxn)));
+        if point.is_none() && !wanted.contains(&Subject::Device(eui)) {
+            return;
+        }
+        self.points.extend(point.map(|mpxn| (eui, mpxn)));
+        self.subjects.insert(self.subject(eui));
+        self.operators.extend(OperatorId::new(device.operator));
+    }
+}
+
+async fn compare(session: &Session, args: &Args, claims: &[Claim]) -> Result<Report, Failure> {
+    let channel = session.connect().await?;
+    let known = known(session, channel.clone(), claims.iter().map(|claim| claim.subject).collect()).await?;
+    let wrong_days = |error: DayError| {
+        Failure::usage(format!("{}: {error}", args.file.display())).with_hint("compare fewer days at a time")
+    };
+    let days = DaySet::of(claims.iter().map(|claim| claim.day).collect()).map_err(wrong_days)?;
+    let kind = args.days.kind();
+    let (own, other) = (days.spans(kind).map_err(wrong_days)?, days.spans(kind.other()).map_err(wrong_days)?);
+    let codes: BTreeSet<AlertCode> = if args.code.is_empty() {
+        claims.iter().map(|claim| claim.code).collect()
+    } else {
+        args.code.iter().copied().collect()
+    };
+    let operators: Vec<OperatorId> =
+        if args.operator.is_empty() { known.operators.iter().copied().collect() } else { args.operator.clone() };
+
+    let mut case = Case::default();
+    for claim in claims.iter().filter(|claim| codes.contains(&claim.code)) {
+        let subject = known.settled(claim.subject);
+        *case.theirs.entry(Key { subject, code: claim.code, day: claim.day }).or_default() += u64::from(claim.count);
+        if !known.subjects.contains(&subject) {
+            case.unknown.insert(subject);
+        }
+    }
+    let mut asking = Asking {
+        session,
+        channel: channel.clone(),
+        codes: &codes,
+        operators: &operators,
+        days: &days,
+        known: &known,
+        case,
+        position: 0,
+    };
+    // Of no operator there is nothing to ask: an empty list would ask for all of them.
+    let mut rejected_count = 0;
+    if !operators.is_empty() {
+        asking.count(&own, v1::AlertClock::Received, kind, |figures| &mut figures.by_day).await?;
+        asking.count(&other, v1::AlertClock::Received, kind, |figures| &mut figures.by_other_day).await?;
+        asking.count(&own, v1::AlertClock::Occurred, kind, |figures| &mut figures.by_occurrence).await?;
+        rejected_count = rejected(session, channel, &codes, &own).await?;
+    }
+    let scope = Scope {
+        days: args.days.name(),
+        first_day: days.days().first().map(ToString::to_string).unwrap_or_default(),
+        last_day: days.days().last().map(ToString::to_string).unwrap_or_default(),
+        codes: codes.iter().map(ToString::to_string).collect(),
+        operators: operators.iter().map(|operator| operator.get().into()).collect(),
+        rejected_count,
+        position: asking.position,
+    };
+    Ok(Report::new(scope, &reconciliation::reconcile(&asking.case), args.all))
+}
+
+/// Looks through the inventory for what their file names.
+async fn known(session: &Session, channel: Connection, wanted: BTreeSet<Subject>) -> Result<Known, Failure> {
+    let mut client = DeviceServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let mut known = Known::default();
+    let mut page_token = String::new();
+    loop {
+        let request = v1::ListDevicesRequest { page_size: 0, page_token, operators: Vec::new() };
+        let answer = client.list_devices(request).await.map_err(|status| session.failed(&status))?;
+        let v1::ListDevicesResponse { devices, next_page_token } = answer.into_inner();
+        devices.into_iter().for_each(|device| known.meet(device, &wanted));
+        if next_page_token.is_empty() {
+            return Ok(known);
+        }
+        page_token = next_page_token;
+    }
+}
+
+/// Our figures while they are asked for.
+struct Asking<'a> {
+    session: &'a Session,
+    channel: Connection,
+    codes: &'a BTreeSet<AlertCode>,
+    operators: &'a [OperatorId],
+    days: &'a DaySet,
+    known: &'a Known,
+    case: Case,
+    /// What the first answer was as of, and so all are.
+    position: u64,
+}
+
+impl Asking<'_> {
+    /// Counts by these stretches, one a day, into a part of the figures.
+    async fn count(
+        &mut self,
+        spans: &[Range<Millis>],
+        clock: v1::AlertClock,
+        kind: DayKind,
+        part: impl Fn(&mut Figures) -> &mut DeviceEnds,
+    ) -> Result<(), Failure> {
+        let hull = spans.first().map_or(0, |span| span.start)..spans.last().map_or(0, |span| span.end);
+        let codes: Vec<AlertCode> = self.codes.iter().copied().collect();
+        let request = v1::QueryDeviceCountsRequest {
+            spans: spans.iter().map(|span| v1::Span { start_ms: span.start, end_ms: span.end }).collect(),
+            clock: clock.into(),
+            by_code: true,
+            codes: arguments::codes(&codes),
+            operators: arguments::operators(self.operators),
+            generations: Vec::new(),
+            since_ms: hull.start.saturating_sub(LATE_MS_MAX),
+            until_ms: hull.end.saturating_add(LATE_MS_MAX),
+            position: self.position,
+        };
+        let mut client = ReportServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let answer = client.query_device_counts(request).await.map_err(|status| self.session.failed(&status))?;
+        let mut pieces = answer.into_inner();
+        while let Some(piece) = pieces.message().await.map_err(|status| self.session.failed(&status))? {
+            let v1::QueryDeviceCountsResponse { rows, position, kept_since_ms } = piece;
+            self.position = position;
+            // A day that is kept in part is not kept.
+            let kept_in_part = (kept_since_ms != 0).then(|| kind.of(kept_since_ms)).flatten();
+            self.case.kept_since = kept_in_part.and_then(|day| day.tomorrow().ok());
+            for row in rows {
+                self.add(&row, &part)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, row: &v1::DeviceCountRow, part: impl Fn(&mut Figures) -> &mut DeviceEnds) -> Result<(), Failure> {
+        let unasked = || Failure::internal("the server answered with a day or code that was not asked for");
+        let day = *self.days.days().get(row.span as usize).ok_or_else(unasked)?;
+        let code = u16::try_from(row.code).map(AlertCode).map_err(|_| unasked())?;
+        let key = Key { subject: self.known.subject(Eui64(row.device_id)), code, day };
+        let weighed = |count, represented| Weighed { count, represented };
+        let ends = part(self.case.ours.entry(key).or_default());
+        ends.forwarded.add(weighed(row.forwarded, row.forwarded_represented));
+        ends.suppressed.add(weighed(row.suppressed, row.suppressed_represented));
+        ends.duplicate.add(weighed(row.duplicate, row.duplicate_represented));
+        Ok(())
+    }
+}
+
+/// Alerts of these codes and days that could not be taken.
+async fn rejected(
+    session: &Session,
+    channel: Connection,
+    codes: &BTreeSet<AlertCode>,
+    days: &[Range<Millis>],
+) -> Result<u64, Failure> {
+    let codes: Vec<AlertCode> = codes.iter().copied().collect();
+    let request = v1::QueryCountsRequest {
+        codes: arguments::codes(&codes),
+        since_ms: days.first().map_or(0, |day| day.start.max(0)),
+        until_ms: days.last().map_or(0, |day| day.end.max(0)),
+        ..v1::QueryCountsRequest::default()
+    };
+    let mut client = CountServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let answer = client.query_counts(request).await.map_err(|status| session.failed(&status))?.into_inner();
+    Ok(answer.total.and_then(|total| total.balance).map_or(0, |balance| balance.rejected))
+}

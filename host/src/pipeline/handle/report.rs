@@ -1,0 +1,224 @@
+//! What reports are made of: counts by device, the inventory, changes to rules, and the signal of a migration.
+//!
+//! It must not know how an answer looks. Invariant: what is counted here is counted of the same log and the same books
+//! that listings and counts read, for the same caller.
+
+use std::collections::BTreeMap;
+
+use super::{Handle, Names, Refusal, internal};
+use crate::{
+    books::{self, CountQuery, CountTable, CountingDevices, DeviceCounts, DeviceQuery, Grouping, TooManyDeviceRows},
+    domain::{Device, Generation, HOUR_MS, Millis, OperatorId, Position, Revision, RuleRevision},
+    migration::{Migration, Signal},
+    registry::RevisionView,
+};
+
+/// Devices that are read at a time.
+const DEVICES_AT_A_TIME: usize = 16_384;
+
+/// Changes to rules in one answer.
+const CHANGES_MAX: usize = 1_000;
+
+const DAY_MS: Millis = 24 * HOUR_MS;
+
+/// Devices with their models by name, and the number to go on from; `None` where there are no more.
+pub type DevicePart = (Vec<(Device, String)>, Option<u32>);
+
+/// Devices of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InventoryCount {
+    /// The inventory lists them.
+    pub listed: u64,
+    /// Only alerts have named them.
+    pub unlisted: u64,
+}
+
+/// The inventory's devices by operator, generation and model.
+pub type InventoryCounts = BTreeMap<(OperatorId, Generation, String), InventoryCount>;
+
+/// A change to a rule, and what came of it in a period.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleChange {
+    /// The change.
+    pub change: RevisionView,
+    /// Alerts it suppressed.
+    pub suppressed: u64,
+    /// Alerts it would have, but their code is protected.
+    pub overruled: u64,
+}
+
+/// What is asked about a migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationQuery {
+    /// Devices there will be.
+    pub planned_devices: u64,
+    /// Forwarded alerts a day that can be handled.
+    pub capacity_per_day: u64,
+    /// Generation that is migrated.
+    pub generation: Generation,
+    /// Operators; empty for any.
+    pub operators: Vec<OperatorId>,
+    /// Measured is up to here; `None` for the last midnight.
+    pub until_ms: Option<Millis>,
+    /// Days that are measured; `None` for as many as the settings say.
+    pub window_days: Option<u32>,
+}
+
+/// A signal, and what it was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationView {
+    /// The signal.
+    pub signal: Signal,
+    /// What was measured.
+    pub measured: Migration,
+    /// When.
+    pub period: std::ops::Range<Millis>,
+    /// Exact as of here.
+    pub position: Position,
+}
+
+impl Handle {
+    /// Counts alerts by device. Blocks on the disk: call it from a blocking task.
+    pub fn device_counts(&self, query: &DeviceQuery) -> Result<DeviceCounts, Refusal> {
+        let mut query = DeviceQuery { rows_max: self.report.device_rows_max, ..query.clone() };
+        self.limit_operators(&mut query.operators)?;
+        let reader = self.shared.reader()?;
+        let received = query.received_ms();
+        let end = query.position.unwrap_or(Position(u64::MAX));
+        let mut counting = CountingDevices::new(&query);
+        let mut heads = reader.heads(Position::default()).map_err(internal)?;
+        let mut kept_since_ms = None;
+        while let Some(head) = heads.next() {
+            let head = head.map_err(internal)?;
+            if kept_since_ms.is_none() {
+                // Positions begin at 0: a log that begins later has lost what was before.
+                kept_since_ms = Some((head.first > Position::default()).then_some(head.received_ms_min));
+            }
+            if head.first >= end {
+                break;
+            }
+            if head.received_ms_max < received.start || head.received_ms_min >= received.end {
+                counting.skip(head.end);
+                continue;
+            }
+            counting.take(&heads.read(&head).map_err(internal)?).map_err(|TooManyDeviceRows| {
+                let max = query.rows_max;
+                Refusal::Exhausted(format!(
+                    "there are more than report.device_rows_max ({max}) rows; ask for fewer stretches, codes or operators"
+                ))
+            })?;
+        }
+        Ok(counting.finish(kept_since_ms.flatten()))
+    }
+
+    /// At most so many devices from a number on, and where to go on. Blocks on the disk.
+    pub fn devices(&self, from: u32, devices_max: usize, operators: &[OperatorId]) -> Result<DevicePart, Refusal> {
+        let mut operators = operators.to_vec();
+        self.limit_operators(&mut operators)?;
+        let reader = self.shared.reader()?;
+        let models = self.shared.models.read().clone();
+        // Where all are wanted, no more are read than fit, and one to go on from.
+        let at_a_time = if operators.is_empty() { devices_max.saturating_add(1) } else { DEVICES_AT_A_TIME };
+        let (mut found, mut next) = (Vec::new(), from);
+        loop {
+            let some = reader.devices(next, at_a_time.min(DEVICES_AT_A_TIME)).map_err(internal)?;
+            let Some((last, _)) = some.last() else { return Ok((found, None)) };
+            let after = last + 1;
+            for (number, device) in some {
+                if found.len() == devices_max {
+                    return Ok((found, Some(number)));
+                }
+                if operators.is_empty() || operators.contains(&device.operator) {
+                    found.push((device, models.get(&device.model).cloned().unwrap_or_default()));
+                }
+            }
+            next = after;
+        }
+    }
+
+    /// Counts the devices of the inventory. Blocks on the disk.
+    pub fn inventory(&self, operators: &[OperatorId], generations: &[Generation]) -> Result<InventoryCounts, Refusal> {
+        let mut counts = InventoryCounts::new();
+        let mut from = Some(0);
+        while let Some(number) = from {
+            let (devices, next) = self.devices(number, DEVICES_AT_A_TIME, operators)?;
+            let wanted = |device: &Device| generations.is_empty() || generations.contains(&device.generation);
+            for (device, model) in devices.into_iter().filter(|(device, _)| wanted(device)) {
+                let count = counts.entry((device.operator, device.generation, model)).or_default();
+                *if device.listed { &mut count.listed } else { &mut count.unlisted } += 1;
+            }
+            from = next;
+        }
+        Ok(counts)
+    }
+
+    /// Changes to rules that were made in a period, oldest first, with what came of each in it; and how many more there
+    /// are. Blocks on the disk.
+    pub fn rule_changes(
+        &self,
+        since_ms: Option<Millis>,
+        until_ms: Option<Millis>,
+    ) -> Result<(Vec<RuleChange>, usize), Refusal> {
+        let done = self.counts_by_revision(since_ms, until_ms)?;
+        let period = since_ms.unwrap_or(Millis::MIN)..until_ms.unwrap_or(Millis::MAX);
+        let registry = self.shared.registry.read();
+        let made = |entry: &&RuleRevision| period.contains(&entry.made_ms) && self.owns(&entry.name);
+        let all: Vec<&RuleRevision> = registry.revisions().iter().filter(made).collect();
+        let changes = all.iter().take(CHANGES_MAX).map(|entry| {
+            let (suppressed, overruled) = done.get(&entry.revision).copied().unwrap_or_default();
+            RuleChange { change: self.shared.view_revision(&registry, entry), suppressed, overruled }
+        });
+        Ok((changes.collect(), all.len().saturating_sub(CHANGES_MAX)))
+    }
+
+    /// What each revision suppressed in a period, and was overruled on.
+    fn counts_by_revision(
+        &self,
+        since_ms: Option<Millis>,
+        until_ms: Option<Millis>,
+    ) -> Result<BTreeMap<Revision, (u64, u64)>, Refusal> {
+        let query = CountQuery { group_by: vec![Grouping::Rule], since_ms, until_ms, ..CountQuery::default() };
+        // The books keep each revision apart: its number takes the place of the rule's name.
+        let numbers = |names: Names| Names {
+            rules: names.rules.into_keys().map(|revision| (revision, revision.0.to_string())).collect(),
+            ..names
+        };
+        let table = self.counts_named(&query, numbers)?;
+        let number = |name: Option<String>| name.and_then(|name| name.parse().ok()).map(Revision);
+        let rows = table.rows.into_iter();
+        Ok(rows
+            .filter_map(|(key, counts)| Some((number(key.rule)?, (counts.balance.suppressed, counts.overruled))))
+            .collect())
+    }
+
+    /// The signal of a migration. Blocks on the disk.
+    pub fn migration_signal(&self, query: &MigrationQuery) -> Result<MigrationView, Refusal> {
+        let MigrationQuery { planned_devices, capacity_per_day, generation, .. } = *query;
+        let days = i64::from(query.window_days.unwrap_or(self.report.window_days));
+        let until = query.until_ms.unwrap_or_else(|| (self.clock)().div_euclid(DAY_MS) * DAY_MS);
+        let period = until.saturating_sub(days * DAY_MS).max(0)..until;
+        let devices = self.inventory(&query.operators, &[generation])?.values().map(|count| count.listed).sum();
+        if devices == 0 {
+            return Err(Refusal::Precondition(format!(
+                "the inventory lists no device of generation {generation} that this is about: load it, and measure then"
+            )));
+        }
+        let counts = CountQuery {
+            operators: query.operators.clone(),
+            generations: vec![generation],
+            since_ms: Some(period.start),
+            until_ms: Some(period.end),
+            ..CountQuery::default()
+        };
+        let CountTable { total: books::Counts { balance, .. }, position, .. } = self.counts(&counts)?;
+        let measured = Migration {
+            devices,
+            days: days.unsigned_abs(),
+            forwarded: balance.forwarded,
+            taken: balance.forwarded + balance.suppressed,
+            planned_devices,
+            capacity_per_day,
+        };
+        Ok(MigrationView { signal: measured.signal(&self.report), measured, period, position })
+    }
+}
