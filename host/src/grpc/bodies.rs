@@ -1,7 +1,7 @@
 //! The bytes of a call on their way in and out, and how long the host waits for them.
 //!
-//! It must not know what a message says: it sees where each begins and ends. Invariant: time that the host itself does
-//! not read is never counted against a client.
+//! It must not know what a message says: it sees where each begins and ends. Invariant: time in which the host does not
+//! read a stream is never counted against it.
 
 use std::{
     future::Future,
@@ -100,14 +100,15 @@ impl Arriving {
         }
     }
 
+    /// What is told of something that did not come in its time.
     fn late(&self) -> Status {
-        let (setting, wait, what) = if self.framing.is_within_message() {
-            ("intake.partial_message_ms_max", self.patience.partial, "the rest of a message did not come")
+        let (why, setting, wait, what) = if self.framing.is_within_message() {
+            ("partial", "intake.partial_message_ms_max", self.patience.partial, "the rest of a message did not come")
         } else {
-            ("intake.message_wait_ms_max", self.patience.message, "no message came")
+            ("silent", "intake.message_wait_ms_max", self.patience.message, "no message came")
         };
         let message = format!("{what} within {setting} ({} ms)", wait.as_millis());
-        self.call.cut(if setting.ends_with("partial_message_ms_max") { "partial" } else { "silent" }, &message);
+        self.call.cut(why, &message);
         Status::deadline_exceeded(message)
     }
 }
