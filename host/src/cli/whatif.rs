@@ -67,10 +67,11 @@ const RUN_EXAMPLES: &str = "Examples:
   weir whatif run --rule voltage --sweep below_dv=2530..2600:10
   weir whatif run --rule voltage --plugin threshold --plugin my-threshold
   weir whatif run --candidate my-rule.wasm --parameters @mine.json --operator LOND --position 15
-  weir whatif run --rule storm                 # nothing changed: the difference must be none
+  weir whatif run --rule storm
   weir whatif run --again 7
 
-From the answer: weir rule set voltage --from-whatif 7 --set below_dv=2580 --mode shadow";
+Where nothing is changed, as with --rule alone, the difference must be none. From the answer to a rule:
+  weir rule set voltage --from-whatif 7 --set below_dv=2580 --mode shadow";
 
 /// What to ask.
 #[derive(Debug, clap::Args)]
