@@ -60,11 +60,29 @@ const CELLS: usize = 1 << CELL_BITS;
 const CELL_BITS: u32 = 12;
 
 /// Alerts with the same values on every axis.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Cell {
     values: Numbers,
+    numbers: Numbers,
     ends: Ends,
     represented: Ends,
+}
+
+impl Cell {
+    /// Of no alert: no hour is that late.
+    const FREE: Self = Self {
+        values: [u32::MAX; AXES],
+        numbers: [0; AXES],
+        ends: Ends { forwarded: 0, suppressed: 0 },
+        represented: Ends { forwarded: 0, suppressed: 0 },
+    };
+
+    /// Where alerts with such values are counted.
+    fn place(values: Numbers) -> usize {
+        let [code, operator, generation, model, hour] = values.map(u64::from);
+        let mixed = (code << 48 | operator << 40 | generation << 38 | model) ^ hour << 32;
+        (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - CELL_BITS)) as usize
+    }
 }
 
 /// What happened.
@@ -91,7 +109,7 @@ impl Default for Baseline {
             represented: Ends::default(),
             withheld: 0,
             duplicates: 0,
-            cells: vec![Cell::default(); CELLS],
+            cells: vec![Cell::FREE; CELLS],
         }
     }
 }
@@ -100,12 +118,10 @@ impl Baseline {
     /// Counts one alert that was taken.
     pub(super) fn count(&mut self, group: &Group, row: usize, end: End) {
         let values = self.axes.values_of(&group.rows, row);
-        let [code, operator, generation, model, hour] = values.map(u64::from);
-        let mixed = (code << 48 | operator << 40 | generation << 38 | model) ^ hour << 32;
-        let at = (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - CELL_BITS)) as usize;
+        let at = Cell::place(values);
         if self.cells[at].values != values {
             self.add_up(at);
-            self.cells[at].values = values;
+            self.cells[at] = Cell { values, numbers: self.axes.numbers(values), ..Cell::FREE };
         }
         let cell = &mut self.cells[at];
         let suppressed = usize::from(end == End::Suppressed);
@@ -117,11 +133,11 @@ impl Baseline {
 
     /// Adds a cell to the sums, and empties it.
     fn add_up(&mut self, at: usize) {
-        let Cell { values, ends, represented } = std::mem::take(&mut self.cells[at]);
+        let Cell { values: _, numbers, ends, represented } = std::mem::replace(&mut self.cells[at], Cell::FREE);
         if ends == Ends::default() {
             return;
         }
-        for (by, number) in self.by.iter_mut().zip(self.axes.numbers(values)) {
+        for (by, number) in self.by.iter_mut().zip(numbers) {
             slot(by, number as usize).add(ends);
         }
         self.ends.add(ends);
@@ -136,7 +152,9 @@ impl Baseline {
     /// The numbers of a row's values.
     pub(super) fn numbers(&mut self, group: &Group, row: usize) -> Numbers {
         let values = self.axes.values_of(&group.rows, row);
-        self.axes.numbers(values)
+        // An alert that was just counted has them at hand.
+        let cell = &self.cells[Cell::place(values)];
+        if cell.values == values { cell.numbers } else { self.axes.numbers(values) }
     }
 
     /// Adds what was counted of other groups or devices. Both are settled.
