@@ -18,6 +18,7 @@ mod input;
 mod page;
 mod plugin;
 mod reconcile;
+mod report;
 mod rule;
 mod serve;
 mod session;
@@ -89,6 +90,9 @@ enum Client {
     Verify(verify::Command),
     /// Compare another party's counts with ours, by device, code and day, and say what is likely behind a difference.
     Reconcile(reconcile::Args),
+    /// Report the levels of alerts, and whether a migration may go on.
+    #[command(subcommand)]
+    Report(report::Command),
     /// Give out tokens: who may ask what of a host that asks for one.
     #[command(subcommand)]
     Token(token::Command),
@@ -123,6 +127,7 @@ fn run_client(session: &Session, command: Client) -> Result<(), Failure> {
             Client::WhatIf(command) => whatif::run(session, command).await,
             Client::Verify(command) => verify::run(session, command).await,
             Client::Reconcile(args) => reconcile::run(session, args).await,
+            Client::Report(command) => report::run(session, command).await,
             Client::Token(command) => token::run(session, command).await,
             Client::Audit(command) => audit::run(session, command).await,
         }

@@ -35,6 +35,7 @@ impl Host {
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .env("WEIR_LOG", "warn")
+            .env_remove("WEIR_EXAMPLE")
             .env_remove("WEIR_RTDS")
             .env_remove("WEIR_SEED")
             .env_remove("WEIR_UPLOADS")

@@ -94,6 +94,18 @@ fn time(text: &str) -> Result<Millis, String> {
         .ok_or_else(|| "expected a time like 2026-11-23T09:00:00Z, or a day like 2026-11-23".to_owned())
 }
 
+/// When a day of UTC begins.
+pub(super) fn start_of_day(day: jiff::civil::Date) -> Result<Millis, Failure> {
+    let start = jiff::tz::TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).map(jiff::Timestamp::as_millisecond);
+    start.map_err(|_| Failure::usage(format!("--ending: {day} lies outside the years that can be computed with")))
+}
+
+/// When a day of UTC ends.
+pub(super) fn end_of_day(day: jiff::civil::Date) -> Result<Millis, Failure> {
+    let next = day.tomorrow();
+    start_of_day(next.map_err(|_| Failure::usage(format!("--ending: {day} has no day after it")))?)
+}
+
 /// A length of time in milliseconds, at most so many days.
 pub(super) fn length(text: &str, days_max: i64) -> Result<i64, String> {
     let wrong = || format!("expected a length of time like 30m, 1h or 2d, at most {days_max}d");

@@ -13,7 +13,9 @@ use super::{
     view::clean,
 };
 
+mod chart;
 pub(super) mod reconcile;
+pub(super) mod report;
 
 /// Characters of one cell.
 const CELL_CHARS_MAX: usize = 2_000;

@@ -168,6 +168,11 @@ impl Session {
         if self.json { print(&json_line(value)?) } else { print(&table(value).fitted().to_string()) }
     }
 
+    /// Prints text that is ready for a terminal or a file.
+    pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
+        print(text)
+    }
+
     /// Prints a list: as one JSON object a line, or as the table made of it.
     pub(super) fn list<T: Serialize>(&self, rows: &[T], table: impl FnOnce(&[T]) -> Table) -> Result<(), Failure> {
         if !self.json {

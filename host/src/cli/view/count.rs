@@ -146,7 +146,7 @@ pub(super) fn heading(key: v1::Grouping) -> &'static str {
 
 impl Key {
     /// One of its parts as text.
-    pub(super) fn text(&self, part: v1::Grouping, names: &Names) -> String {
+    pub(in crate::cli) fn text(&self, part: v1::Grouping, names: &Names) -> String {
         match part {
             v1::Grouping::Unspecified => String::new(),
             v1::Grouping::Code => self.code.as_ref().map_or_else(|| "unknown".to_owned(), |code| names.code(code)),

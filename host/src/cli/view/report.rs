@@ -1,0 +1,326 @@
+//! The levels of alerts in a period.
+//!
+//! It must not know how they are asked for. Invariant: every format has the same sections with the same lines.
+
+use serde::Serialize;
+
+use super::{alert::Balance, clean};
+use crate::{
+    cli::{
+        sheet::Sheet,
+        table::{Value, thousands},
+    },
+    migration::thousandths,
+};
+
+/// Characters of one cell of a text.
+const CELL_CHARS_MAX: usize = 200;
+
+/// The level of one thing.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(in crate::cli) struct Line {
+    pub key: String,
+    /// The key with its name.
+    pub label: String,
+    /// Devices that the inventory lists. Absent where they cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devices: Option<u64>,
+    pub received: u64,
+    pub forwarded: u64,
+    pub suppressed: u64,
+    pub rejected: u64,
+    pub duplicate: u64,
+    /// Forwarded and suppressed alerts of 1,000 devices a day, rounded up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken_per_1000_device_days: Option<u64>,
+    /// Forwarded alerts of 1,000 devices a day, rounded up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwarded_per_1000_device_days: Option<u64>,
+    /// Forwarded and suppressed alerts of the period before. Absent where there is none to compare with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken_before: Option<u64>,
+}
+
+impl Line {
+    /// From the ends of some alerts.
+    pub(in crate::cli) fn new(key: String, label: String, balance: &Balance) -> Self {
+        let Balance { received, forwarded, suppressed, rejected, duplicate } = *balance;
+        Self { key, label, received, forwarded, suppressed, rejected, duplicate, ..Self::default() }
+    }
+
+    /// Alerts that were taken, each once: the level before suppression.
+    pub(in crate::cli) fn taken(&self) -> u64 {
+        self.forwarded + self.suppressed
+    }
+
+    /// With the level of so many devices in so many days.
+    #[must_use]
+    pub(in crate::cli) fn of_devices(mut self, devices: u64, days: u64) -> Self {
+        self.devices = Some(devices);
+        let device_days = u128::from(devices) * u128::from(days);
+        let level = |count: u64| u64::try_from((u128::from(count) * 1_000).div_ceil(device_days)).ok();
+        if device_days > 0 {
+            self.taken_per_1000_device_days = level(self.taken());
+            self.forwarded_per_1000_device_days = level(self.forwarded);
+        }
+        self
+    }
+
+    /// How much it changed.
+    fn trend(&self) -> String {
+        match self.taken_before {
+            None => "-".to_owned(),
+            Some(0) if self.taken() == 0 => "0 %".to_owned(),
+            Some(0) => "new".to_owned(),
+            Some(before) => {
+                let tenths = (i128::from(self.taken()) - i128::from(before)) * 1_000 / i128::from(before);
+                let sign = if tenths < 0 { "-" } else { "+" };
+                format!("{sign}{}.{} %", tenths.abs() / 10, tenths.abs() % 10)
+            }
+        }
+    }
+
+    /// In the order of the headings.
+    pub(in crate::cli) fn values(&self) -> Vec<Value> {
+        let number = |number: Option<u64>| number.map_or_else(|| Value::text("-"), Value::Number);
+        let level = |level: Option<u64>| Value::Quantity(level.map_or_else(|| "-".to_owned(), thousandths));
+        vec![
+            Value::text(&self.label),
+            number(self.devices),
+            Value::Number(self.received),
+            Value::Number(self.taken()),
+            Value::Number(self.forwarded),
+            Value::Number(self.suppressed),
+            level(self.taken_per_1000_device_days),
+            level(self.forwarded_per_1000_device_days),
+            number(self.taken_before),
+            Value::Quantity(self.trend()),
+        ]
+    }
+}
+
+/// Lines of one kind.
+#[derive(Debug, Clone, Serialize)]
+pub(in crate::cli) struct Section {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub lines: Vec<Line>,
+}
+
+/// A change to a rule.
+#[derive(Debug, Clone, Serialize)]
+pub(in crate::cli) struct Change {
+    pub rule: String,
+    pub revision: u32,
+    pub made_at: String,
+    pub who: String,
+    pub why: String,
+    pub became: String,
+    /// By this revision, within the period.
+    pub suppressed: u64,
+    /// By this revision, within the period.
+    pub overruled: u64,
+}
+
+impl Change {
+    pub(in crate::cli) const HEADINGS: [&str; 8] =
+        ["rule", "revision", "made", "by", "it became", "suppressed by it", "overruled", "why"];
+
+    /// In the order of the headings.
+    pub(in crate::cli) fn values(&self) -> Vec<Value> {
+        vec![
+            Value::text(&self.rule),
+            Value::Number(self.revision.into()),
+            Value::text(&self.made_at),
+            Value::text(&self.who),
+            Value::text(&self.became),
+            Value::Number(self.suppressed),
+            Value::Number(self.overruled),
+            Value::text(&self.why),
+        ]
+    }
+}
+
+/// A report.
+#[derive(Debug, Clone, Serialize)]
+pub(in crate::cli) struct Report {
+    pub first_day: String,
+    pub last_day: String,
+    pub days: u64,
+    pub before_first_day: String,
+    /// What it is confined to, in words; empty for everything.
+    pub scope: String,
+    pub total: Line,
+    /// Devices that raised an alert in the period.
+    pub alerting_devices: u64,
+    pub sections: Vec<Section>,
+    pub changes: Vec<Change>,
+    /// Changes that are left out.
+    pub changes_left_out: u32,
+    pub position: u64,
+}
+
+impl Report {
+    pub(in crate::cli) const HEADINGS: [&str; 10] = [
+        "",
+        "devices",
+        "received",
+        "raw",
+        "forwarded",
+        "suppressed",
+        "raw a device and day",
+        "forwarded a device and day",
+        "raw before",
+        "trend",
+    ];
+
+    /// What it is about.
+    pub(in crate::cli) fn title(&self) -> String {
+        let scope = if self.scope.is_empty() { String::new() } else { format!(" ({})", self.scope) };
+        format!("Alert levels, {} to {}{scope}", self.first_day, self.last_day)
+    }
+
+    /// The most important figures as sentences.
+    pub(in crate::cli) fn summary(&self) -> Vec<String> {
+        let Line { devices, forwarded, suppressed, duplicate, rejected, .. } = &self.total;
+        let level = |level: Option<u64>| level.map_or_else(|| "-".to_owned(), thousandths);
+        vec![
+            format!(
+                "{} alerts were taken: {} forwarded, {} suppressed. {} more were copies, {} could not be taken.",
+                thousands(self.total.taken()),
+                thousands(*forwarded),
+                thousands(*suppressed),
+                thousands(*duplicate),
+                thousands(*rejected)
+            ),
+            format!(
+                "Of {} devices {} raised one: {} alerts a device and day, {} after suppression.",
+                thousands(devices.unwrap_or(0)),
+                thousands(self.alerting_devices),
+                level(self.total.taken_per_1000_device_days),
+                level(self.total.forwarded_per_1000_device_days)
+            ),
+            format!("Against the period before (from {}): {}.", self.before_first_day, self.total.trend()),
+        ]
+    }
+
+    /// All sections, the total first.
+    pub(in crate::cli) fn all(&self) -> impl Iterator<Item = (&'static str, &'static str, &[Line])> {
+        let total = ("total", "In all", std::slice::from_ref(&self.total));
+        std::iter::once(total)
+            .chain(self.sections.iter().map(|section| (section.name, section.title, &section.lines[..])))
+    }
+
+    /// As CSV: a row a line, with the section it is of.
+    pub(in crate::cli) fn sheet(&self) -> String {
+        let mut sheet = Sheet::new(&[
+            "section",
+            "key",
+            "devices",
+            "received",
+            "forwarded",
+            "suppressed",
+            "rejected",
+            "duplicate",
+            "taken_per_1000_device_days",
+            "forwarded_per_1000_device_days",
+            "taken_before",
+        ]);
+        let number = |number: Option<u64>| number.map_or_else(|| Value::text(""), Value::Number);
+        for (name, _, lines) in self.all() {
+            for line in lines {
+                sheet.row([
+                    Value::text(name),
+                    Value::text(&line.key),
+                    number(line.devices),
+                    Value::Number(line.received),
+                    Value::Number(line.forwarded),
+                    Value::Number(line.suppressed),
+                    Value::Number(line.rejected),
+                    Value::Number(line.duplicate),
+                    number(line.taken_per_1000_device_days),
+                    number(line.forwarded_per_1000_device_days),
+                    number(line.taken_before),
+                ]);
+            }
+        }
+        sheet.finish()
+    }
+
+    /// As Markdown.
+    pub(in crate::cli) fn markdown(&self) -> String {
+        let mut text = format!("# {}\n\n", marked(&self.title()));
+        self.summary().iter().for_each(|sentence| text.push_str(&format!("{}\n", marked(sentence))));
+        for (_, title, lines) in self.all() {
+            text.push_str(&format!("\n## {title}\n\n"));
+            text.push_str(&markdown_table(&Self::HEADINGS, lines.iter().map(Line::values)));
+        }
+        text.push_str("\n## Changes to rules\n\n");
+        text.push_str(&markdown_table(&Change::HEADINGS, self.changes.iter().map(Change::values)));
+        if self.changes_left_out > 0 {
+            text.push_str(&format!("\n{} later changes are left out.\n", self.changes_left_out));
+        }
+        text
+    }
+}
+
+fn markdown_table(headings: &[&str], rows: impl Iterator<Item = Vec<Value>>) -> String {
+    let mut text = format!("| {} |\n|{}\n", headings.join(" | "), "---|".repeat(headings.len()));
+    for row in rows {
+        let cells = row.into_iter().map(|value| match value {
+            Value::Number(number) => thousands(number),
+            Value::Quantity(cell) | Value::Text(cell) => marked(&cell),
+        });
+        text.push_str(&format!("| {} |\n", cells.collect::<Vec<_>>().join(" | ")));
+    }
+    text
+}
+
+/// Text that means nothing to Markdown, nor to the HTML that may come of it.
+fn marked(text: &str) -> String {
+    let mut marked = String::with_capacity(text.len());
+    for character in clean(text, CELL_CHARS_MAX).chars() {
+        match character {
+            '<' => marked.push_str("&lt;"),
+            '>' => marked.push_str("&gt;"),
+            '&' => marked.push_str("&amp;"),
+            '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '!' | '#' | '~' => marked.extend(['\\', character]),
+            other => marked.push(other),
+        }
+    }
+    marked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_rounded_up_and_trends_have_a_sign() {
+        let line = |taken, before| {
+            let balance = Balance { received: taken, forwarded: taken, ..Balance::default() };
+            Line { taken_before: before, ..Line::new("k".into(), "k".into(), &balance).of_devices(3, 7) }
+        };
+        assert_eq!(line(22, None).taken_per_1000_device_days, Some(1_048));
+        assert_eq!(
+            line(0, None).of_devices(0, 7).taken_per_1000_device_days,
+            Some(0),
+            "of no device nothing is computed"
+        );
+        let trends = [
+            (22, None, "-"),
+            (0, Some(0), "0 %"),
+            (5, Some(0), "new"),
+            (5, Some(10), "-50.0 %"),
+            (15, Some(10), "+50.0 %"),
+        ];
+        for (taken, before, trend) in trends {
+            assert_eq!(line(taken, before).trend(), trend);
+        }
+    }
+
+    #[test]
+    fn a_hostile_name_is_text_in_markdown_too() {
+        assert_eq!(marked("a|b<script>[x](y)\n"), "a\\|b&lt;script&gt;\\[x\\](y)\u{FFFD}");
+    }
+}
