@@ -24,7 +24,7 @@ use weir_host::{
     domain::{Alert, AlertCode, Eui64, Generation, Mode, Mpxn, OperatorId, PayloadKind, Reject, RejectReason, Scope},
     pipeline::{
         Batch, DeviceRequest, Handle, Parts, RuleRequest, Runner, Stage, VariantRequest, WhatIfRequest, acks_kept,
-        start_with,
+        start_with, system_times,
     },
     plugin::Sandbox,
     store::Store,
@@ -83,6 +83,7 @@ fn start(folder: &Path, threads: usize) -> Result<(Handle, Runner)> {
         folder: Some(folder.to_owned()),
         open: Box::new(move || Store::open(&path, &limits, kept)),
         clock: Arc::new(now_ms),
+        times: system_times(),
         sandbox,
         natives: Vec::new(),
         config: Arc::new(config),
