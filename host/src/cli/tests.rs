@@ -33,7 +33,9 @@ fn every_example_can_be_typed() {
     let examples = examples(&Cli::command());
     assert!(examples.len() >= 15, "{examples:?}");
     for example in examples {
-        assert!(parse(&example).is_ok(), "{example}: {}", parse(&example).unwrap_err());
+        // Where the output goes is the shell's affair.
+        let example = example.split(" > ").next().unwrap();
+        assert!(parse(example).is_ok(), "{example}: {}", parse(example).unwrap_err());
     }
 }
 
