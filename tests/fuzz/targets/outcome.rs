@@ -12,8 +12,8 @@ use libfuzzer_sys::fuzz_target;
 use weir_host::{
     config::PluginLimits,
     domain::{
-        AlertCode, ColumnSet, Columns, End, Fault, FaultKind, Judge, Metering, Outcome, Position, Revision, Rows,
-        RuleFault, Scope, StateKey, is_unsafe,
+        AlertCode, ColumnSet, Columns, End, Fault, FaultKind, Judge, Metering, OperatorId, Outcome, Position, Revision,
+        Rows, RuleFault, Scope, StateKey, is_unsafe,
     },
     evaluate::{Chain, ChainRule, Filter, Judged, Judgement, State, judge},
     fuzzing::{Said, described},
@@ -129,6 +129,7 @@ impl Group<'_> {
             obeyed: None,
             sheds: self.sheds && metering == Metering::Live,
             search: &|_| self.search,
+            shares: None,
         };
         judge(state, self.chain, judgement)
     }
@@ -188,6 +189,7 @@ fn made(revision: u32, rule: &Rule) -> ChainRule {
         filter: Filter::new(&Scope { codes, ..Scope::default() }),
         reads: ColumnSet::from_bits(rule.reads & ColumnSet::ALL.bits()).expect("all of them are columns"),
         shadow: rule.shadow,
+        owner: OperatorId::UNKNOWN,
         namespace: (words > 0).then_some((Revision(revision), key, words)),
     }
 }
