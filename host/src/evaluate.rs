@@ -13,7 +13,7 @@ mod slots;
 mod state;
 
 pub use chain::{Chain, ChainRule, CodeSet, Filter};
-pub use judge::{Called, Judged, Judgement, ask, judge};
+pub use judge::{Called, Judged, Judgement, judge};
 pub use replay::{Divergence, Replay, count_devices};
 pub use shares::{Shares, Times};
 pub use slots::Slots;

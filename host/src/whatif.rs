@@ -26,15 +26,26 @@
 //! - What an earlier rule let an alert stand for is not told apart from what later ones did. So where a rule with state
 //!   stands before the candidate, how many withheld alerts there would be is not stated. A rule without state is taken
 //!   to withhold nothing.
+//! - A candidate is called with the fuel it would have, and as much time as it wants. Which of its calls fail also depends
+//!   on which alerts came together: here it is those of the recorded groups.
 //! - A rule that judges an alert by what else is in its batch is no pure function, and no replay of it is exact.
+//!
+//! **What is judged once.** Where no rule that is called keeps state, an alert that looks to all of them like one before is
+//! not shown to them again. That is what judging whole groups is, for rules that are pure functions; the first group, the
+//! largest and one of 32 are judged as a whole besides. Where that differs, where a call fails, or where there are too many
+//! kinds of alerts, the question is worked on anew in whole groups. A failure that shows in none of those, because it takes
+//! a certain group to use up the fuel, is not found.
 
+mod alike;
 mod answer;
-mod axes;
+mod cells;
 mod chains;
 mod fold;
 mod lane;
+mod log;
 mod pace;
 mod question;
+mod run;
 mod tally;
 mod verify;
 
@@ -42,7 +53,7 @@ pub use answer::{
     Answer, Basis, ChangedAlert, ChangedDevice, Failed, Kept, Key, Now, Outcome, Row, Said, Sums, Turned,
 };
 pub use chains::{CANDIDATE, Ground};
-pub use fold::run;
 pub use pace::{Pace, Stopped};
 pub use question::{Alerts, Question, Variant};
+pub use run::run;
 pub use verify::{Verdict, Verification, verify};

@@ -56,7 +56,8 @@ pub fn start_at(disk: &Disk, config: Config, clock: Clock) -> Result<(Handle, Ru
 }
 
 /// The native plugins: `hold` suppresses the code of its parameters, `every` lets each n-th alert of a device and code
-/// pass, `frail` fails on one code.
+/// pass, `frail` fails on one code. `odd` is none that ought to be: it suppresses every second alert of a batch. `spent`
+/// suppresses everything, and has too little fuel for one code, but for when the log is folded again.
 pub fn natives() -> Vec<Source> {
     let parameter = |text: &str| -> u64 {
         let value: serde_json::Value = serde_json::from_str(text).expect("the harness writes JSON");
@@ -66,6 +67,8 @@ pub fn natives() -> Vec<Source> {
         Source::Native(info("hold", 0), Arc::new(move |text| hold(parameter(text) as u16))),
         Source::Native(info("every", 1), Arc::new(move |text| every(parameter(text)))),
         Source::Native(info("frail", 1), Arc::new(|_| frail())),
+        Source::Native(info("odd", 0), Arc::new(|_| odd())),
+        Source::Native(info("spent", 0), Arc::new(|_| spent())),
     ]
 }
 
@@ -80,7 +83,8 @@ fn info(name: &str, state_words: u32) -> PluginInfo {
         state_words,
         state_version: 1,
         reasons: vec!["held".into()],
-        reads: ColumnSet::ALL,
+        // Rules without state here look at nothing but the code.
+        reads: if state_words > 0 { ColumnSet::ALL } else { ColumnSet::default() },
         size_bytes: 0,
         uploaded_ms: 0,
         owners: vec![OperatorId::UNKNOWN],
@@ -115,6 +119,22 @@ fn frail() -> Judge {
         }
         let state = state.iter().map(|word| word + 1).collect();
         Ok(Outcome { verdict: vec![0; columns.len()], withheld: Vec::new(), state })
+    })
+}
+
+fn odd() -> Judge {
+    Arc::new(|columns: &Columns<'_>, _: &[u64], _: Metering| {
+        let verdict = (0..columns.len()).map(|at| (at % 2) as u8).collect();
+        Ok(Outcome { verdict, ..Outcome::default() })
+    })
+}
+
+fn spent() -> Judge {
+    Arc::new(|columns: &Columns<'_>, _: &[u64], metering: Metering| {
+        if metering != Metering::Replay && columns.code.contains(&FRAIL) {
+            return Err(RuleFault::new(FaultKind::OutOfFuel, "it had no more"));
+        }
+        Ok(Outcome { verdict: vec![1; columns.len()], ..Outcome::default() })
     })
 }
 

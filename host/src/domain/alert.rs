@@ -233,6 +233,29 @@ impl Rows {
         self.model.push(model.0);
     }
 
+    /// Some rows, in that order. Columns that were left out stay so.
+    pub fn pick(&self, which: &[u32]) -> Self {
+        fn column<T: Copy>(column: &[T], which: &[u32]) -> Vec<T> {
+            if column.is_empty() { Vec::new() } else { which.iter().map(|row| column[*row as usize]).collect() }
+        }
+        let Self { device_no, device, recipient, counter, code, occurred_ms, .. } = self;
+        let Self { received_ms, measurement, weight, flags, operator, model, .. } = self;
+        Self {
+            device_no: column(device_no, which),
+            device: column(device, which),
+            recipient: column(recipient, which),
+            counter: column(counter, which),
+            code: column(code, which),
+            occurred_ms: column(occurred_ms, which),
+            received_ms: column(received_ms, which),
+            measurement: column(measurement, which),
+            weight: column(weight, which),
+            flags: column(flags, which),
+            operator: column(operator, which),
+            model: column(model, which),
+        }
+    }
+
     /// The alert of one row, as it was sent, with its times filled in.
     pub fn alert(&self, row: usize) -> Alert {
         let flags = Flags(self.flags[row]);

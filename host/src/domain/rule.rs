@@ -101,6 +101,14 @@ impl ColumnSet {
     }
 }
 
+impl std::ops::BitOr for ColumnSet {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
 impl FromIterator<Column> for ColumnSet {
     fn from_iter<I: IntoIterator<Item = Column>>(columns: I) -> Self {
         Self(columns.into_iter().fold(0, |bits, column| bits | 1 << column as u8))
@@ -312,6 +320,9 @@ pub enum Metering {
     Live,
     /// As the log is folded again: what ran then is given room to run again, on whatever machine this is.
     Replay,
+    /// As a candidate is tried on recorded alerts: fuel as live, so that what would run out of it does, and as much time
+    /// as when the log is folded again, for how long it takes here and now says nothing of then.
+    Trial,
 }
 
 /// A rule ready to be called: columns and state table in, outcome out. It must be a pure function.

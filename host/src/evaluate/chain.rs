@@ -2,7 +2,7 @@
 //!
 //! It must not know names, parameters or plugins. Invariant: rules stand in the order they judge.
 
-use crate::domain::{AlertCode, ColumnSet, Flags, Judge, ModelId, OperatorId, Revision, Rows, Scope, StateKey};
+use crate::domain::{AlertCode, Column, ColumnSet, Flags, Judge, ModelId, OperatorId, Revision, Rows, Scope, StateKey};
 
 /// A set of alert codes, tested with one look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,12 @@ impl Filter {
     /// Whether it lets everything through.
     pub fn is_open(&self) -> bool {
         self.codes.is_none() && self.operators.is_none() && self.generations.is_none() && self.models.is_none()
+    }
+
+    /// The columns it looks at, beside code and flags.
+    pub fn columns(&self) -> ColumnSet {
+        let looked_at = [(self.operators.is_some(), Column::Operator), (self.models.is_some(), Column::Model)];
+        looked_at.into_iter().filter_map(|(is, column)| is.then_some(column)).collect()
     }
 
     /// Whether it lets one alert through.

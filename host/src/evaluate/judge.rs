@@ -364,7 +364,7 @@ impl<'a> Work<'a> {
                     judged.marks.len() - 1
                 });
             }
-            // At most 64 rules by 255 reasons by 2 ends: it fits.
+            // A group has at most 65,535 rows, and no more marks than rows.
             judged.mark.push(last as u16);
         }
         judged
@@ -372,7 +372,7 @@ impl<'a> Work<'a> {
 }
 
 /// Asks one rule about some rows, with its state for them: nothing is decided by that.
-pub fn ask(
+fn ask(
     rule: &ChainRule,
     rows: &Rows,
     (seen, locals, table): (&[u32], &[u32], &[u64]),

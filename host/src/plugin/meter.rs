@@ -27,14 +27,12 @@ pub(super) struct Allowance {
 impl Allowance {
     /// The allowance of a call over `alerts` alerts; 0 for `describe` and `check`.
     pub(super) fn new(limits: &PluginLimits, alerts: usize, metering: Metering) -> Self {
+        let as_live = limits.fuel_per_call.saturating_add(limits.fuel_per_alert.saturating_mul(alerts as u64));
+        let patient_ms = limits.deadline_ms.saturating_mul(REPLAY_DEADLINES);
         match metering {
-            Metering::Live => {
-                let per_alerts = limits.fuel_per_alert.saturating_mul(alerts as u64);
-                Self { fuel: limits.fuel_per_call.saturating_add(per_alerts), deadline_ms: limits.deadline_ms }
-            }
-            Metering::Replay => {
-                Self { fuel: REPLAY_FUEL, deadline_ms: limits.deadline_ms.saturating_mul(REPLAY_DEADLINES) }
-            }
+            Metering::Live => Self { fuel: as_live, deadline_ms: limits.deadline_ms },
+            Metering::Trial => Self { fuel: as_live, deadline_ms: patient_ms },
+            Metering::Replay => Self { fuel: REPLAY_FUEL, deadline_ms: patient_ms },
         }
     }
 
@@ -107,6 +105,8 @@ mod tests {
         assert_eq!(live.ticks(), 3);
         let replay = Allowance::new(&limits, 5, Metering::Replay);
         assert_eq!(replay, Allowance { fuel: u64::MAX / 2, deadline_ms: 660 });
+        let trial = Allowance::new(&limits, 5, Metering::Trial);
+        assert_eq!(trial, Allowance { fuel: 22, deadline_ms: 660 });
     }
 
     #[test]
@@ -117,7 +117,7 @@ mod tests {
             deadline_ms: u64::MAX,
             ..PluginLimits::default()
         };
-        for metering in [Metering::Live, Metering::Replay] {
+        for metering in [Metering::Live, Metering::Trial, Metering::Replay] {
             assert!(Allowance::new(&limits, usize::MAX, metering).ticks() > 1);
         }
     }

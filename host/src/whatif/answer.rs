@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     CANDIDATE, Question,
-    axes::AXES,
+    cells::{AXES, Axes},
     chains::Stand,
     fold::Fold,
     lane::Lane,
@@ -246,7 +246,7 @@ impl Answer {
 impl Fold<'_> {
     /// The answer.
     pub(super) fn finish(self, basis: Basis, eui: &dyn Fn(u32) -> u64) -> Answer {
-        let Self { question, ground, lanes, baseline, not_replayable, withheld_is_known, .. } = self;
+        let Self { question, ground, lanes, cells, baseline, not_replayable, withheld_is_known, .. } = self;
         let names = Names { question, ground };
         let now = Now {
             sums: Sums {
@@ -259,7 +259,7 @@ impl Fold<'_> {
             duplicates: baseline.duplicates,
             not_replayable: not_replayable.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect(),
         };
-        let outcome = |lane: Lane<'_>| names.outcome(lane, &baseline, now.sums, withheld_is_known, eui);
+        let outcome = |lane: Lane<'_>| names.outcome(lane, (cells.axes(), &baseline), now.sums, withheld_is_known, eui);
         let outcomes = lanes.into_iter().map(outcome).collect();
         Answer { engine: ENGINE.to_owned(), basis, now, outcomes }
     }
@@ -275,7 +275,7 @@ impl Names<'_> {
     fn outcome(
         &self,
         lane: Lane<'_>,
-        baseline: &Baseline,
+        (axes, baseline): (&Axes, &Baseline),
         now: Sums,
         withheld_is_known: bool,
         eui: &dyn Fn(u32) -> u64,
@@ -298,7 +298,7 @@ impl Names<'_> {
         for grouping in
             [Grouping::Code, Grouping::Operator, Grouping::Generation, Grouping::Model, Grouping::Day, Grouping::Hour]
         {
-            rows_left_out += self.rows(grouping, baseline, &turns.by, &mut rows);
+            rows_left_out += self.rows(grouping, (axes, baseline), &turns.by, &mut rows);
         }
         let (devices, devices_changed) = changed_devices(&turns.devices, self.question.devices_max, eui);
         let mut samples: Vec<Changed> = turns.suppressed.take();
@@ -329,7 +329,7 @@ impl Names<'_> {
     fn rows(
         &self,
         grouping: Grouping,
-        baseline: &Baseline,
+        (axes, baseline): (&Axes, &Baseline),
         changes: &[Vec<Changes>; AXES],
         rows: &mut Vec<Row>,
     ) -> u64 {
@@ -341,7 +341,7 @@ impl Names<'_> {
             _ => 4,
         };
         let mut by: BTreeMap<Key, (Ends, Changes)> = BTreeMap::new();
-        for (number, value) in baseline.axes.values(axis).iter().enumerate() {
+        for (number, value) in axes.values(axis).iter().enumerate() {
             let key = match grouping {
                 Grouping::Code => Key::Code(*value as u16),
                 Grouping::Operator => Key::Operator(*value as u8),

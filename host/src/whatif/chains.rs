@@ -3,11 +3,11 @@
 //! It must not know groups. Invariant: what stands before both the candidate and the rule it replaces is taken from the
 //! record; everything from there on is called.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{Question, Variant};
 use crate::{
-    domain::{Digest, Mode, ModelId, Position, Revision, Rule, RuleRevision},
+    domain::{Digest, Metering, Mode, ModelId, Position, Revision, Rule, RuleRevision},
     evaluate::{Chain, ChainRule, CodeSet, Filter},
     registry::{MissingPlugin, Registry, Sources, Standing, chain_rule},
 };
@@ -156,7 +156,12 @@ impl Ground {
             why: String::new(),
         };
         let standing = Standing { revision: &entry, rule: &rule };
-        Ok(Some(((order, question.rule.clone()), chain_rule(standing, &self.sources)?)))
+        let mut placed = chain_rule(standing, &self.sources)?;
+        if revision == CANDIDATE {
+            let judge = placed.judge;
+            placed.judge = Arc::new(move |columns, state, _| judge(columns, state, Metering::Trial));
+        }
+        Ok(Some(((order, question.rule.clone()), placed)))
     }
 
     /// Whether a rule that keeps state, of those that are called, is older than a position.

@@ -3,10 +3,10 @@
 //! It must not know chains or state. Invariant: only an alert whose end is known and differs is counted as changed, so
 //! what both say the same of is the rest.
 
-use super::axes::{AXES, Axes, Numbers};
+use super::cells::{AXES, Axes, Cells, HOUR};
 use crate::{
     comparison::{Agreement, Sample},
-    domain::{End, Flags, Group, Mark, Position},
+    domain::{End, Flags, Group, Mark, Position, Rows},
 };
 
 /// Alerts that were forwarded and suppressed.
@@ -55,40 +55,32 @@ impl Changes {
     }
 }
 
-/// Counts that are not yet added up: by what many alerts have in common, each place for one of those at a time.
-const CELLS: usize = 1 << CELL_BITS;
-const CELL_BITS: u32 = 12;
-
-/// Alerts with the same values on every axis.
+/// Where an alert is counted.
 #[derive(Debug, Clone, Copy)]
-struct Cell {
-    values: Numbers,
-    numbers: Numbers,
+pub(super) struct Place {
+    /// Its cell.
+    pub(super) cell: u32,
+    /// The number of its hour.
+    pub(super) hour: u32,
+}
+
+impl Place {
+    /// Of one row.
+    pub(super) fn of(cells: &mut Cells, rows: &Rows, row: usize) -> Self {
+        Self { cell: cells.of(rows, row), hour: cells.hour_of(rows, row) }
+    }
+}
+
+/// Alerts of one cell: what happened to them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counted {
     ends: Ends,
     represented: Ends,
 }
 
-impl Cell {
-    /// Of no alert: no hour is that late.
-    const FREE: Self = Self {
-        values: [u32::MAX; AXES],
-        numbers: [0; AXES],
-        ends: Ends { forwarded: 0, suppressed: 0 },
-        represented: Ends { forwarded: 0, suppressed: 0 },
-    };
-
-    /// Where alerts with such values are counted.
-    fn place(values: Numbers) -> usize {
-        let [code, operator, generation, model, hour] = values.map(u64::from);
-        let mixed = (code << 48 | operator << 40 | generation << 38 | model) ^ hour << 32;
-        (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - CELL_BITS)) as usize
-    }
-}
-
 /// What happened.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Baseline {
-    pub(super) axes: Axes,
     pub(super) by: [Vec<Ends>; AXES],
     pub(super) ends: Ends,
     /// Sums of weights.
@@ -97,75 +89,42 @@ pub(super) struct Baseline {
     pub(super) withheld: u64,
     /// Seen before.
     pub(super) duplicates: u64,
-    cells: Vec<Cell>,
-}
-
-impl Default for Baseline {
-    fn default() -> Self {
-        Self {
-            axes: Axes::default(),
-            by: Default::default(),
-            ends: Ends::default(),
-            represented: Ends::default(),
-            withheld: 0,
-            duplicates: 0,
-            cells: vec![Cell::FREE; CELLS],
-        }
-    }
+    /// By cell; not yet added up.
+    cells: Vec<Counted>,
 }
 
 impl Baseline {
     /// Counts one alert that was taken.
-    pub(super) fn count(&mut self, group: &Group, row: usize, end: End) {
-        let values = self.axes.values_of(&group.rows, row);
-        let at = Cell::place(values);
-        if self.cells[at].values != values {
-            self.add_up(at);
-            self.cells[at] = Cell { values, numbers: self.axes.numbers(values), ..Cell::FREE };
-        }
-        let cell = &mut self.cells[at];
-        let suppressed = usize::from(end == End::Suppressed);
-        *[&mut cell.ends.forwarded, &mut cell.ends.suppressed][suppressed] += 1;
-        *[&mut cell.represented.forwarded, &mut cell.represented.suppressed][suppressed] +=
-            u64::from(group.rows.weight[row]);
+    pub(super) fn count(&mut self, group: &Group, row: usize, place: Place, end: End) {
+        let counted = slot(&mut self.cells, place.cell as usize);
+        let hour = slot(&mut self.by[HOUR], place.hour as usize);
+        let weight = u64::from(group.rows.weight[row]);
+        let (suppressed, forwarded) = (u64::from(end == End::Suppressed), u64::from(end != End::Suppressed));
+        counted.ends.add(Ends { forwarded, suppressed });
+        counted.represented.add(Ends { forwarded: forwarded * weight, suppressed: suppressed * weight });
+        hour.add(Ends { forwarded, suppressed });
         self.withheld += u64::from(group.withheld[row]);
     }
 
-    /// Adds a cell to the sums, and empties it.
-    fn add_up(&mut self, at: usize) {
-        let Cell { values: _, numbers, ends, represented } = std::mem::replace(&mut self.cells[at], Cell::FREE);
-        if ends == Ends::default() {
-            return;
-        }
-        for (by, number) in self.by.iter_mut().zip(numbers) {
-            slot(by, number as usize).add(ends);
-        }
-        self.ends.add(ends);
-        self.represented.add(represented);
-    }
-
     /// Adds everything up.
-    pub(super) fn settle(&mut self) {
-        (0..CELLS).for_each(|at| self.add_up(at));
-    }
-
-    /// The numbers of a row's values.
-    pub(super) fn numbers(&mut self, group: &Group, row: usize) -> Numbers {
-        let values = self.axes.values_of(&group.rows, row);
-        // An alert that was just counted has them at hand.
-        let cell = &self.cells[Cell::place(values)];
-        if cell.values == values { cell.numbers } else { self.axes.numbers(values) }
+    pub(super) fn settle(&mut self, cells: &Cells) {
+        for (counted, numbers) in self.cells.drain(..).zip(cells.numbers()) {
+            if counted == Counted::default() {
+                continue;
+            }
+            for (by, number) in self.by.iter_mut().zip(numbers) {
+                slot(by, *number as usize).add(counted.ends);
+            }
+            self.ends.add(counted.ends);
+            self.represented.add(counted.represented);
+        }
     }
 
     /// Adds what was counted of other groups or devices. Both are settled.
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: &Self, axes: &mut Axes, theirs: &Axes) {
         for axis in 0..AXES {
-            for (number, value) in other.axes.values(axis).iter().enumerate() {
-                let own = self.axes.adopt(axis, *value);
-                let (Some(theirs), ours) = (other.by[axis].get(number), slot(&mut self.by[axis], own)) else {
-                    continue;
-                };
-                ours.add(*theirs);
+            for (value, ends) in theirs.values(axis).iter().zip(&other.by[axis]) {
+                slot(&mut self.by[axis], axes.adopt(axis, *value)).add(*ends);
             }
         }
         self.ends.add(other.ends);
@@ -226,6 +185,8 @@ pub(super) struct Turns {
     pub(super) devices: Vec<(u32, u32)>,
     pub(super) suppressed: Sample<Changed>,
     pub(super) forwarded: Sample<Changed>,
+    /// By cell; not yet added up.
+    cells: Vec<Changes>,
 }
 
 impl Turns {
@@ -238,6 +199,7 @@ impl Turns {
             devices: Vec::new(),
             suppressed: Sample::new(samples_max, seed),
             forwarded: Sample::new(samples_max, seed),
+            cells: Vec::new(),
         }
     }
 
@@ -261,37 +223,44 @@ impl Turns {
     }
 
     /// Counts an alert whose end would be another.
-    pub(super) fn turn(&mut self, group: &Group, row: usize, numbers: Numbers, computed: Mark) {
-        let suppressed = computed.end == End::Suppressed;
+    pub(super) fn turn(&mut self, group: &Group, row: usize, place: Place, computed: Mark) {
         let weight = u64::from(group.rows.weight[row]);
-        let device = group.rows.device_no[row] as usize;
-        if self.devices.len() <= device {
-            self.devices.resize(device + 1, (0, 0));
-        }
-        let one = if suppressed {
+        let device = slot(&mut self.devices, group.rows.device_no[row] as usize);
+        let cell = slot(&mut self.cells, place.cell as usize);
+        let hour = slot(&mut self.by[HOUR], place.hour as usize);
+        let sample = if computed.end == End::Suppressed {
             self.represented.0 += weight;
-            self.devices[device].0 += 1;
-            Changes { newly_suppressed: 1, ..Changes::default() }
+            device.0 += 1;
+            cell.newly_suppressed += 1;
+            hour.newly_suppressed += 1;
+            &mut self.suppressed
         } else {
             self.represented.1 += weight;
-            self.devices[device].1 += 1;
-            Changes { newly_forwarded: 1, ..Changes::default() }
+            device.1 += 1;
+            cell.newly_forwarded += 1;
+            hour.newly_forwarded += 1;
+            &mut self.forwarded
         };
-        self.count(numbers, one);
-        let sample = if suppressed { &mut self.suppressed } else { &mut self.forwarded };
         sample.offer(group.first.after(row), || Changed::of(group, row, computed));
     }
 
     /// Counts an alert that the candidate would have suppressed, were its code not protected.
-    pub(super) fn overrule(&mut self, numbers: Numbers) {
-        self.count(numbers, Changes { overruled: 1, ..Changes::default() });
+    pub(super) fn overrule(&mut self, place: Place) {
+        slot(&mut self.cells, place.cell as usize).overruled += 1;
+        slot(&mut self.by[HOUR], place.hour as usize).overruled += 1;
     }
 
-    fn count(&mut self, numbers: Numbers, one: Changes) {
-        for (by, number) in self.by.iter_mut().zip(numbers) {
-            slot(by, number as usize).add(&one);
+    /// Adds everything up.
+    pub(super) fn settle(&mut self, cells: &Cells) {
+        for (changes, numbers) in self.cells.drain(..).zip(cells.numbers()) {
+            if changes == Changes::default() {
+                continue;
+            }
+            for (by, number) in self.by.iter_mut().zip(numbers) {
+                slot(by, *number as usize).add(&changes);
+            }
+            self.total.add(&changes);
         }
-        self.total.add(&one);
     }
 }
 

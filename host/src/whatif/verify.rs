@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Ground, Pace, Stopped,
-    fold::{Columns, Open, failed, read},
+    log::{Columns, Open, failed, read},
 };
 use crate::{
     domain::{Millis, Position, Revision, RuleRevision},

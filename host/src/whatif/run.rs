@@ -1,0 +1,168 @@
+//! A question worked on: what must be read, by how many threads, and their parts put together.
+//!
+//! It must not know the protocol. Invariant: the answer does not depend on the number of threads.
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use super::{
+    Ground, Pace, Question, Stopped,
+    answer::{Answer, Basis},
+    chains::Stand,
+    fold::Fold,
+    log::{Columns, Open, Plan, has_rows_of, plan, read},
+};
+use crate::{
+    domain::{Column, Group, Position},
+    store::GroupHead,
+};
+
+/// Threads of one question at most.
+const THREADS_MAX: usize = 64;
+
+/// Answers a question over the log as it is now, up to `end`, on so many threads.
+pub fn run(
+    question: &Question,
+    ground: &Ground,
+    open: Open<'_>,
+    end: Position,
+    (pace, threads): (&Pace, usize),
+) -> Result<Answer, Stopped> {
+    let Needs { state: stateful, devices } = needs(question, ground, end);
+    let plan = plan(question, stateful, open, end, pace)?;
+    let threads = threads.clamp(1, THREADS_MAX) as u32;
+    // With state, each thread reads every group, and judges its own devices; without, each reads its own groups.
+    let work = |of: u32, alike: bool| {
+        pace.expect(plan.rows);
+        let unlike = AtomicBool::new(false);
+        let parts = (0..of).map(|which| Part { which, of, stateful, devices, alike, unlike: &unlike });
+        let folds = work_on(parts.collect(), &|part: Part<'_>| part.fold(question, ground, open, plan, pace))?;
+        Ok((folds, unlike.into_inner()))
+    };
+    let (mut folds, unlike) = work(threads, !stateful)?;
+    // A call that fails does so for all of its alerts: which those are must not depend on the number of threads, nor on
+    // which alerts look alike.
+    if unlike {
+        (folds, _) = work(threads, false)?;
+    } else if stateful && threads > 1 && folds.iter().any(Fold::has_failures) {
+        (folds, _) = work(1, false)?;
+    }
+    let mut folds = folds.into_iter();
+    let Some(mut fold) = folds.next() else { return Err(Stopped::Failed("there was nobody to work on it".to_owned())) };
+    folds.for_each(|other| fold.merge(other));
+    let positions = [plan.oldest, plan.from, plan.first, plan.end].map(|position| position.0);
+    let [oldest, from, first, end] = if question.confined { [0; 4] } else { positions };
+    let whole = !stateful || plan.from == Position(0);
+    let basis = Basis { oldest, from, first, end, stateful, whole, state_checked: fold.check.is_some() };
+    let reader = open()?;
+    Ok(fold.finish(basis, &|device_no| reader.eui(device_no)))
+}
+
+/// Works on parts, each on a thread of its own; all of them are waited for.
+fn work_on<'p, 'a>(
+    parts: Vec<Part<'p>>,
+    work: &(dyn Fn(Part<'p>) -> Result<Fold<'a>, Stopped> + Sync),
+) -> Result<Vec<Fold<'a>>, Stopped> {
+    if let [whole] = parts[..] {
+        return work(whole).map(|fold| vec![fold]);
+    }
+    let panicked = || Stopped::Failed("working on it panicked".to_owned());
+    std::thread::scope(|scope| {
+        let running: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || work(part))).collect();
+        let ended: Vec<_> =
+            running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked()))).collect();
+        ended.into_iter().collect()
+    })
+}
+
+/// What one thread works on.
+#[derive(Debug, Clone, Copy)]
+struct Part<'p> {
+    which: u32,
+    of: u32,
+    stateful: bool,
+    /// Some rule is shown which device an alert is of.
+    devices: bool,
+    /// Alerts that look alike to all rules are judged once.
+    alike: bool,
+    /// Set where that proved not to be what judging whole groups is.
+    unlike: &'p AtomicBool,
+}
+
+impl Part<'_> {
+    fn fold<'a>(
+        self,
+        question: &'a Question,
+        ground: &'a Ground,
+        open: Open<'_>,
+        plan: Plan,
+        pace: &Pace,
+    ) -> Result<Fold<'a>, Stopped> {
+        let mut fold = Fold::new(question, ground, plan)?;
+        fold.devices = (self.stateful && self.of > 1).then_some((self.which, self.of));
+        if self.alike {
+            fold.look_for_alikes();
+        }
+        let received = question.received_ms();
+        let mut groups = 0_u32;
+        let mut wanted = |head: &GroupHead| {
+            if self.stateful {
+                return true;
+            }
+            let has_rows = has_rows_of(head, &received);
+            groups = groups.wrapping_add(u32::from(has_rows));
+            has_rows && groups % self.of == self.which
+        };
+        let columns = Columns::ForRules { devices: self.devices };
+        // Those that read the same groups are about as far as each other.
+        let tells = !self.stateful || self.which == 0;
+        let mut take = |group: &Group| {
+            pace.advance(if tells { group.rows.len() as u64 } else { 0 });
+            if self.unlike.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            if !fold.take(group)? {
+                self.unlike.store(true, Ordering::Relaxed);
+            }
+            Ok(())
+        };
+        read(open, plan.from..plan.end, pace, (&mut wanted, columns), &mut take)?;
+        fold.settle();
+        Ok(fold)
+    }
+}
+
+/// What the rules that are called need, anywhere in the log.
+#[derive(Debug, Clone, Copy, Default)]
+struct Needs {
+    /// One keeps state.
+    state: bool,
+    /// One is shown which device an alert is of.
+    devices: bool,
+}
+
+fn needs(question: &Question, ground: &Ground, end: Position) -> Needs {
+    let mut points: BTreeSet<Position> = ground.registry.turning_points().into_iter().filter(|at| *at < end).collect();
+    points.insert(Position(0));
+    let mut needs = Needs::default();
+    for at in points {
+        // Where a plugin is missing, and it matters, the fold comes upon it.
+        let Ok(stretch) = ground.stretch(question, at) else { continue };
+        for stand in stands(question).into_iter().chain([Stand::AsRecorded]) {
+            let Ok((chain, _)) = ground.chain(question, &stretch, stand) else { continue };
+            needs.state |= chain.rules.iter().any(|rule| rule.namespace.is_some());
+            needs.devices |= chain.rules.iter().any(|rule| rule.reads.contains(Column::Device));
+        }
+    }
+    needs
+}
+
+pub(super) fn stands(question: &Question) -> Vec<Stand<'_>> {
+    if question.as_recorded {
+        return vec![Stand::AsRecorded];
+    }
+    let variants = question.variants.iter();
+    variants.filter_map(|variant| Some(Stand::Candidate(variant, variant.plugin()?))).collect()
+}
