@@ -9,11 +9,14 @@ use hyper::{Method, Request, Response, StatusCode, body::Incoming, header, serve
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::{sleep, timeout},
+    sync::{Semaphore, watch},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
-use crate::{grpc::Traffic, pipeline::Handle};
+use crate::{
+    grpc::Traffic,
+    pipeline::{Handle, MigrationView},
+};
 
 mod text;
 
@@ -31,16 +34,21 @@ const PATH: &str = "/metrics";
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// The last signal of a migration that was made.
+type Signal = watch::Receiver<Option<MigrationView>>;
+
 /// Serves figures as long as it is polled. It does not return.
 pub async fn serve(listener: TcpListener, handle: Handle, traffic: Arc<Traffic>) {
     let readers = Arc::new(Semaphore::new(READERS_MAX));
+    let (made, signal) = watch::channel(None);
+    tokio::spawn(watch_migration(handle.clone(), made));
     // Nobody closes it.
     while let Ok(reader) = Arc::clone(&readers).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let (handle, traffic) = (handle.clone(), Arc::clone(&traffic));
+                let (handle, traffic, signal) = (handle.clone(), Arc::clone(&traffic), signal.clone());
                 tokio::spawn(async move {
-                    answer(stream, peer, &handle, &traffic).await;
+                    answer(stream, peer, &handle, &traffic, &signal).await;
                     drop(reader);
                 });
             }
@@ -52,10 +60,24 @@ pub async fn serve(listener: TcpListener, handle: Handle, traffic: Arc<Traffic>)
     }
 }
 
+/// Makes the signal of a migration anew from time to time: it counts the inventory, which no reader is to wait for.
+async fn watch_migration(handle: Handle, made: watch::Sender<Option<MigrationView>>) {
+    let mut every = interval(handle.migration_every());
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !made.is_closed() {
+        every.tick().await;
+        let handle = handle.clone();
+        match tokio::task::spawn_blocking(move || handle.planned_migration()).await {
+            Ok(signal) => drop(made.send_replace(signal)),
+            Err(error) => tracing::error!(%error, "the signal of the migration could not be made"),
+        }
+    }
+}
+
 /// Answers one request, within its time.
-async fn answer(stream: TcpStream, peer: SocketAddr, handle: &Handle, traffic: &Traffic) {
+async fn answer(stream: TcpStream, peer: SocketAddr, handle: &Handle, traffic: &Traffic, signal: &Signal) {
     let service = service_fn(|request: Request<Incoming>| {
-        std::future::ready(Ok::<_, Infallible>(respond(&request, handle, traffic)))
+        std::future::ready(Ok::<_, Infallible>(respond(&request, handle, traffic, signal)))
     });
     let served = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
     match timeout(READER_MAX, served).await {
@@ -65,7 +87,7 @@ async fn answer(stream: TcpStream, peer: SocketAddr, handle: &Handle, traffic: &
     }
 }
 
-fn respond(request: &Request<Incoming>, handle: &Handle, traffic: &Traffic) -> Response<String> {
+fn respond(request: &Request<Incoming>, handle: &Handle, traffic: &Traffic, signal: &Signal) -> Response<String> {
     let plain = |status: StatusCode, text: &str| {
         let mut response = Response::new(text.to_owned());
         *response.status_mut() = status;
@@ -76,7 +98,7 @@ fn respond(request: &Request<Incoming>, handle: &Handle, traffic: &Traffic) -> R
         (PATH, _) => return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is understood here\n"),
         _ => return plain(StatusCode::NOT_FOUND, "there is /metrics, and nothing else\n"),
     }
-    match text::write(handle.watched(), traffic) {
+    match text::write(handle.watched(), traffic, signal.borrow().clone()) {
         Ok(text) => {
             let mut response = Response::new(text);
             response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(OPENMETRICS));

@@ -35,6 +35,21 @@ pub enum Advice {
     Stop,
 }
 
+impl Advice {
+    /// Every one, the mildest first.
+    pub const ALL: [Self; 4] = [Self::GoOn, Self::Slow, Self::Pause, Self::Stop];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GoOn => "go-on",
+            Self::Slow => "slow",
+            Self::Pause => "pause",
+            Self::Stop => "stop",
+        }
+    }
+}
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Light {

@@ -157,3 +157,49 @@ fn a_migration_is_told_to_pause_or_to_stop_by_the_level_that_is_counted() {
     assert!(String::from_utf8(refused.stderr).unwrap().contains("the inventory lists no device of generation smets2"));
     assert_eq!(estate.host.stop(), Some(0));
 }
+
+#[test]
+fn the_signal_of_a_migration_is_among_the_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [
+        ("WEIR_METRICS_LISTEN", "127.0.0.1:0"),
+        ("WEIR_REPORT__MIGRATION_PLANNED_DEVICES", "1000"),
+        ("WEIR_REPORT__MIGRATION_CAPACITY_ALERTS_PER_DAY", "100"),
+        ("WEIR_REPORT__MIGRATION_EVERY_S", "1"),
+    ];
+    let host = Host::start_with(BINARY, &folder.path().join("data"), &settings);
+    assert!(!host.http("GET /metrics").1.contains("weir_migration"), "there are no devices, and so is no signal");
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let devices = (0..10).map(|at| format!("{},{},smets1,Alpha\n", estate::eui(at), estate::mpan(at)));
+    let devices = write("devices.csv", format!("eui,mpxn,generation,model\n{}", devices.collect::<String>()));
+    host.json(["device".as_ref(), "load".as_ref(), devices.as_os_str(), "--json".as_ref()]);
+    // A week has 7 for each of 10 devices: one alert a device and day.
+    let now_s = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let received_ms = (now_s / 86_400 * 86_400 - 43_200) * 1_000;
+    let alerts = (0..70).map(|at| format!("{},{},8F40,{received_ms}\n", estate::eui(at % 10), at + 1));
+    let alerts = write("alerts.csv", format!("device,counter,code,received_ms\n{}", alerts.collect::<String>()));
+    assert!(host.weir(["alert".as_ref(), "send".as_ref(), alerts.as_os_str()]).status.success());
+
+    let expected = [
+        "weir_migration_advice{advice=\"pause\"} 1",
+        "weir_migration_advice{advice=\"stop\"} 0",
+        "weir_migration_devices 10",
+        "weir_migration_forwarded_per_1000_device_days 1000",
+        "weir_migration_projected_per_day 1000",
+        "weir_migration_capacity_percent 1000",
+    ];
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let text = host.http("GET /metrics").1;
+        if expected.iter().all(|line| text.lines().any(|told| told == *line)) {
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "the signal is not there after 30 s: {text}");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(host.stop(), Some(0));
+}

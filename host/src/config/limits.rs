@@ -299,6 +299,9 @@ fn report_limits(limits: &ReportLimits) -> Vec<Limit> {
         red_alerts_per_1000_device_days: red_level,
         amber_capacity_percent: amber_percent,
         red_capacity_percent: red_percent,
+        migration_planned_devices: planned,
+        migration_capacity_alerts_per_day: capacity,
+        migration_every_s,
     } = limits.clone();
     vec![
         limit("report.device_rows_max", device_rows_max as u64, 1_000..=50_000_000, "rows"),
@@ -307,5 +310,8 @@ fn report_limits(limits: &ReportLimits) -> Vec<Limit> {
         limit("report.red_alerts_per_1000_device_days", red_level, 1..=1_000_000_000, "alerts"),
         limit("report.amber_capacity_percent", amber_percent.into(), 1..=1_000, "percent"),
         limit("report.red_capacity_percent", red_percent.into(), 1..=1_000, "percent"),
+        limit("report.migration_planned_devices", planned, 0..=1_000_000_000, "devices"),
+        limit("report.migration_capacity_alerts_per_day", capacity, 1..=1_000_000_000_000, "alerts"),
+        limit("report.migration_every_s", migration_every_s, 1..=86_400, "seconds"),
     ]
 }

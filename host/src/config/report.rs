@@ -23,6 +23,13 @@ pub struct ReportLimits {
     pub amber_capacity_percent: u32,
     /// Share of the capacity at which it is to pause, in percent. Default: 100; 1 to 1,000.
     pub red_capacity_percent: u32,
+    /// Devices that a migration of SMETS1 devices comes to, for its signal among the figures that `metrics_listen` serves.
+    /// 0: there is no migration. Default: 0; 0 to 1,000,000,000.
+    pub migration_planned_devices: u64,
+    /// Forwarded alerts a day that can be handled, for the same. Default: 500,000; 1 to 1,000,000,000,000.
+    pub migration_capacity_alerts_per_day: u64,
+    /// How often that signal is made anew. Default: 600 s; 1 to 86,400.
+    pub migration_every_s: u64,
 }
 
 impl Default for ReportLimits {
@@ -34,6 +41,9 @@ impl Default for ReportLimits {
             red_alerts_per_1000_device_days: 10_000,
             amber_capacity_percent: 80,
             red_capacity_percent: 100,
+            migration_planned_devices: 0,
+            migration_capacity_alerts_per_day: 500_000,
+            migration_every_s: 600,
         }
     }
 }

@@ -15,7 +15,8 @@ use prometheus_client::{
 use crate::{
     domain::{FaultKind, Mode},
     grpc::{Tables, Traffic},
-    pipeline::{DURATION_BOUNDS_S, Durations, RuleFigures, Status, Watched},
+    migration::Advice,
+    pipeline::{DURATION_BOUNDS_S, Durations, MigrationView, RuleFigures, Status, Watched},
 };
 
 /// What each name begins with.
@@ -25,9 +26,10 @@ const PREFIX: &str = "weir";
 type Labels<'a> = Vec<(&'static str, &'a str)>;
 
 /// Writes down everything, as of now.
-pub fn write(watched: Watched, traffic: &Traffic) -> Result<String, fmt::Error> {
+pub fn write(watched: Watched, traffic: &Traffic, migration: Option<MigrationView>) -> Result<String, fmt::Error> {
     let moment = Moment {
         watched,
+        migration,
         connections: traffic.connections.load(Ordering::Relaxed),
         calls_open: traffic.calls_open.load(Ordering::Relaxed),
         denied: traffic.denied.load(Ordering::Relaxed),
@@ -44,6 +46,7 @@ pub fn write(watched: Watched, traffic: &Traffic) -> Result<String, fmt::Error> 
 #[derive(Debug)]
 struct Moment {
     watched: Watched,
+    migration: Option<MigrationView>,
     connections: u64,
     calls_open: u64,
     denied: u64,
@@ -57,6 +60,7 @@ impl Collector for Moment {
         self.rules(&mut page)?;
         self.store(&mut page)?;
         self.plugins(&mut page)?;
+        self.migration(&mut page)?;
         self.clients(&mut page)
     }
 }
@@ -141,6 +145,19 @@ impl Moment {
         page.gauge("compile_workers_running", "Processes that compile a plugin", *compiling)?;
         let uploads = figures.uploads.iter().map(|(result, count)| (vec![("result", *result)], *count));
         page.counters("uploads", "Uploads, by what became of them", uploads)
+    }
+
+    fn migration(&self, page: &mut Page<'_>) -> fmt::Result {
+        let Some(MigrationView { signal, measured, .. }) = &self.migration else { return Ok(()) };
+        let advices = Advice::ALL.map(|advice| (vec![("advice", advice.name())], u64::from(advice == signal.advice)));
+        page.gauges("migration_advice", "1 for what is to become of the migration", advices)?;
+        page.gauge("migration_devices", "Devices that are migrated", measured.devices)?;
+        let help = "Forwarded alerts of 1,000 migrated devices a day";
+        page.gauge("migration_forwarded_per_1000_device_days", help, signal.forwarded_per_1000_device_days)?;
+        let help = "Forwarded alerts a day of all planned devices at the level of those that are migrated";
+        page.gauge("migration_projected_per_day", help, signal.projected_per_day)?;
+        let help = "Share of the capacity that they would take, in percent";
+        page.gauge("migration_capacity_percent", help, signal.capacity_percent)
     }
 
     fn clients(&self, page: &mut Page<'_>) -> fmt::Result {

@@ -3,11 +3,12 @@
 //! It must not know how an answer looks. Invariant: what is counted here is counted of the same log and the same books
 //! that listings and counts read, for the same caller.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Handle, Names, Refusal, internal};
 use crate::{
     books::{self, CountQuery, CountTable, CountingDevices, DeviceCounts, DeviceQuery, Grouping, TooManyDeviceRows},
+    config::ReportLimits,
     domain::{Device, Generation, HOUR_MS, Millis, OperatorId, Position, Revision, RuleRevision},
     migration::{Migration, Signal},
     registry::RevisionView,
@@ -189,6 +190,26 @@ impl Handle {
         Ok(rows
             .filter_map(|(key, counts)| Some((number(key.rule)?, (counts.balance.suppressed, counts.overruled))))
             .collect())
+    }
+
+    /// The signal of the migration that the settings speak of, if they do and it can be made. Blocks on the disk.
+    pub fn planned_migration(&self) -> Option<MigrationView> {
+        let ReportLimits { migration_planned_devices, migration_capacity_alerts_per_day, .. } = self.report;
+        let query = MigrationQuery {
+            planned_devices: migration_planned_devices,
+            capacity_per_day: migration_capacity_alerts_per_day,
+            generation: Generation::Smets1,
+            operators: Vec::new(),
+            until_ms: None,
+            window_days: None,
+        };
+        let made = (migration_planned_devices > 0).then(|| self.migration_signal(&query))?;
+        made.inspect_err(|refusal| tracing::warn!(%refusal, "there is no signal of the migration")).ok()
+    }
+
+    /// How often it is to be made anew.
+    pub fn migration_every(&self) -> Duration {
+        Duration::from_secs(self.report.migration_every_s)
     }
 
     /// The signal of a migration. Blocks on the disk.
