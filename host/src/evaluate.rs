@@ -5,6 +5,7 @@
 //! depends on the log before it and on nothing else: not on group sizes, threads or other devices.
 
 mod chain;
+mod index;
 mod judge;
 mod poison;
 mod replay;

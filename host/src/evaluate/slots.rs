@@ -1,15 +1,16 @@
 //! What one rule keeps: a few words per device, or per device and code.
 //!
 //! Entries lie in one flat list, header and words together, so that a look at an entry is one cache line. Each
-//! thousand devices have a hash table of their own that finds them: none grows so large that making room in it would
+//! thousand devices have an index of their own that finds them: none grows so large that making room in it would
 //! be felt, and a page is written without a look at the others.
 //!
 //! It must not know rules or rows. Invariant: an entry, once made, stays, unless the call that made it failed.
 
 use std::{hash::BuildHasher, ops::Range};
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 
+use super::index::Index;
 use crate::{
     domain::{DeviceNo, NamespacePage, Revision, StateKey},
     evaluate::PAGE_DEVICES,
@@ -29,7 +30,7 @@ pub struct Slots {
     words: usize,
     entries: Vec<u64>,
     /// Per page of devices, where the entries are.
-    tables: Vec<HashTable<u32>>,
+    tables: Vec<Index>,
     hasher: DefaultHashBuilder,
     /// Per device, how many entries it has.
     counts: Vec<u32>,
@@ -131,11 +132,9 @@ impl Slots {
         let stride = self.stride();
         while let Some(place) = self.made.pop() {
             self.counts[place.device()] -= 1;
+            let hasher = &self.hasher;
+            self.tables[place.page].remove(place.key, |key| hasher.hash_one(key));
             let last = self.entries.len() / stride - 1;
-            let hash = self.hasher.hash_one(place.key);
-            if let Ok(found) = self.tables[place.page].find_entry(hash, |entry| *entry as usize == last) {
-                found.remove();
-            }
             self.entries.truncate(last * stride);
         }
     }
@@ -184,8 +183,8 @@ impl Slots {
 
     /// Entries of those devices of a page that are wanted by their index there, with the index, by device and age.
     fn in_order(&self, page: usize, wanted: impl Fn(u16) -> bool) -> Vec<(u16, u32)> {
-        let index = |entry: &u32| ((self.key_of(*entry) >> 16) as u16, *entry);
-        let of_page = self.tables.get(page).into_iter().flatten().map(index);
+        let of_page = self.tables.get(page).into_iter().flat_map(Index::iter);
+        let of_page = of_page.map(|(key, entry)| ((key >> 16) as u16, entry));
         let mut entries: Vec<(u16, u32)> = of_page.filter(|(index, _)| wanted(*index)).collect();
         entries.sort_unstable();
         entries
@@ -209,13 +208,12 @@ impl Slots {
     }
 
     fn find(&self, place: Place) -> Option<u32> {
-        let hash = self.hasher.hash_one(place.key);
-        self.tables.get(place.page)?.find(hash, |entry| self.key_of(*entry) == place.key).copied()
+        self.tables.get(place.page)?.find(self.hasher.hash_one(place.key), place.key)
     }
 
     fn make(&mut self, place: Place, codes_max: usize) -> Option<u32> {
         if self.tables.len() <= place.page {
-            self.tables.resize_with(place.page + 1, HashTable::new);
+            self.tables.resize_with(place.page + 1, Index::default);
             self.counts.resize(self.tables.len() * PAGE_DEVICES as usize, 0);
         }
         let count = &mut self.counts[place.device()];
@@ -228,8 +226,7 @@ impl Slots {
         let entry = (entries.len() / stride) as u32;
         entries.push(u64::from(place.key) << 32);
         entries.resize(entries.len() + *words, 0);
-        let hash_of = |entry: &u32| hasher.hash_one((entries[*entry as usize * stride] >> 32) as u32);
-        tables[place.page].insert_unique(hasher.hash_one(place.key), entry, hash_of);
+        tables[place.page].insert(place.key, entry, |key| hasher.hash_one(key));
         self.made.push(place);
         Some(entry)
     }
