@@ -13,6 +13,7 @@ mod audit;
 mod cert;
 mod count;
 mod device;
+mod export;
 mod failure;
 mod input;
 mod page;
@@ -82,6 +83,12 @@ enum Client {
     /// Counted is by time of receipt, so --since and --until are whole hours. A table leaves out the columns
     /// represented, overruled and withheld where they add nothing; JSON always has them.
     Count(count::Args),
+    /// Write alerts and what became of them as Parquet, a folder for each day: for DuckDB, pandas and the like.
+    ///
+    /// Days are those of receipt, in UTC; --since and --until are whole hours. What was received while the export is
+    /// made is left out, so that its rows are those that `weir count` counts at one log position. Files get their names
+    /// once all are whole.
+    Export(export::Args),
     /// Ask what would have become of recorded alerts, had a rule been another.
     #[command(subcommand, name = "whatif")]
     WhatIf(whatif::Command),
@@ -124,6 +131,7 @@ fn run_client(session: &Session, command: Client) -> Result<(), Failure> {
             Client::Device(command) => device::run(session, command).await,
             Client::Alert(command) => alert::run(session, command).await,
             Client::Count(args) => count::run(session, args).await,
+            Client::Export(args) => export::run(session, args).await,
             Client::WhatIf(command) => whatif::run(session, command).await,
             Client::Verify(command) => verify::run(session, command).await,
             Client::Reconcile(args) => reconcile::run(session, args).await,

@@ -30,6 +30,10 @@ pub struct AlertQuery {
     pub rule: Option<String>,
     /// Operators.
     pub operators: Vec<OperatorId>,
+    /// Generations.
+    pub generations: Vec<Generation>,
+    /// Models.
+    pub models: Vec<ModelId>,
     /// Received at or after.
     pub since_ms: Option<Millis>,
     /// Received before.
@@ -51,6 +55,8 @@ impl AlertQuery {
             && (self.codes.is_empty() || self.codes.contains(&AlertCode(rows.code[row])))
             && revisions.is_none_or(|revisions| revisions.contains(&mark.rule))
             && (self.operators.is_empty() || self.operators.contains(&operator))
+            && (self.generations.is_empty() || self.generations.contains(&Flags(rows.flags[row]).generation()))
+            && (self.models.is_empty() || self.models.contains(&ModelId(rows.model[row])))
             && self.received_ms().contains(&rows.received_ms[row])
     }
 }

@@ -66,6 +66,11 @@ pub(super) fn operators(operators: &[OperatorId]) -> Vec<u32> {
     operators.iter().map(|operator| operator.get().into()).collect()
 }
 
+/// Models as the protocol has them: empty text for those without.
+pub(super) fn models(models: &[String]) -> Vec<String> {
+    models.iter().map(|name| if name == "unknown" { String::new() } else { name.clone() }).collect()
+}
+
 /// An operator: its distributor id, its four letters, or `unknown`.
 pub(super) fn operator(text: &str) -> Result<OperatorId, String> {
     if text.eq_ignore_ascii_case("unknown") {

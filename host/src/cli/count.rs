@@ -92,7 +92,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         rule: rule.unwrap_or_default(),
         operators: arguments::operators(&operator),
         generations: generation.into_iter().map(arguments::Generation::wire).collect(),
-        models: model.into_iter().map(|name| if name == "unknown" { String::new() } else { name }).collect(),
+        models: arguments::models(&model),
         since_ms,
         until_ms,
     };

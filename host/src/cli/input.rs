@@ -39,6 +39,11 @@ pub(super) fn open(path: &Path) -> Result<Input, Failure> {
     Ok(Input { reader, progress })
 }
 
+/// A bar that counts things of which so many are expected.
+pub(super) fn counting(expected: u64) -> ProgressBar {
+    ProgressBar::new(expected).with_style(style("[{bar:40}] {human_pos}/{human_len} {per_sec} {eta}"))
+}
+
 /// The whole of a file that may have at most `bytes_max` bytes.
 pub(super) fn read_whole(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
     let (file, _) = open_file(path)?;

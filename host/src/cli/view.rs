@@ -10,6 +10,7 @@ pub(super) mod alert;
 pub(super) mod audit;
 pub(super) mod count;
 pub(super) mod device;
+pub(super) mod export;
 pub(super) mod migration;
 pub(super) mod plugin;
 pub(super) mod reconcile;
@@ -37,16 +38,16 @@ pub(super) fn time(millis: Millis) -> String {
 }
 
 /// An EUI-64 as text; nothing where it is not known.
-fn eui(number: u64) -> Option<String> {
+pub(super) fn eui(number: u64) -> Option<String> {
     (number != 0).then(|| Eui64(number).to_string())
 }
 
 /// A code as four hex digits.
-fn code(number: u32) -> String {
+pub(super) fn code(number: u32) -> String {
     u16::try_from(number).map_or_else(|_| format!("{number:X}"), |number| AlertCode(number).to_string())
 }
 
-fn generation(number: i32) -> &'static str {
+pub(super) fn generation(number: i32) -> &'static str {
     match weir_proto::v1::Generation::try_from(number) {
         Ok(weir_proto::v1::Generation::Smets1) => "smets1",
         Ok(weir_proto::v1::Generation::Smets2) => "smets2",

@@ -39,6 +39,12 @@ pub(in crate::cli) struct Args {
     /// Only these operators: distributor ids, four letters like LOND, or unknown.
     #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = arguments::operator)]
     operator: Vec<OperatorId>,
+    /// Only these generations.
+    #[arg(long, value_delimiter = ',')]
+    generation: Vec<arguments::Generation>,
+    /// Only these device model combinations; unknown for those without.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    model: Vec<String>,
     #[command(flatten)]
     period: Period,
     /// At most this many alerts.
@@ -97,5 +103,7 @@ fn request(args: &Args) -> v1::ListAlertsRequest {
         operators: arguments::operators(&args.operator),
         since_ms,
         until_ms,
+        generations: args.generation.iter().map(|generation| generation.wire()).collect(),
+        models: arguments::models(&args.model),
     }
 }

@@ -78,15 +78,8 @@ impl From<v1::Alert> for Alert {
             received_at_ms,
             measurement,
             weight,
-            payload_kind,
+            payload_kind: kind,
         } = message;
-        let payload_kind = match v1::PayloadKind::try_from(payload_kind) {
-            Ok(v1::PayloadKind::Dlms) => "dlms",
-            Ok(v1::PayloadKind::Gbz) => "gbz",
-            Ok(v1::PayloadKind::Asn1) => "asn1",
-            Ok(v1::PayloadKind::Csv) => "csv",
-            Ok(v1::PayloadKind::Unspecified) | Err(_) => "unspecified",
-        };
         Self {
             device_id: eui(device_id),
             recipient_id: eui(recipient_id),
@@ -96,8 +89,30 @@ impl From<v1::Alert> for Alert {
             received_at_ms,
             measurement,
             weight,
-            payload_kind,
+            payload_kind: payload_kind(kind),
         }
+    }
+}
+
+/// How a payload was encoded, in a word.
+pub(in crate::cli) fn payload_kind(number: i32) -> &'static str {
+    match v1::PayloadKind::try_from(number) {
+        Ok(v1::PayloadKind::Dlms) => "dlms",
+        Ok(v1::PayloadKind::Gbz) => "gbz",
+        Ok(v1::PayloadKind::Asn1) => "asn1",
+        Ok(v1::PayloadKind::Csv) => "csv",
+        Ok(v1::PayloadKind::Unspecified) | Err(_) => "unspecified",
+    }
+}
+
+/// What became of an alert, in a word.
+pub(in crate::cli) fn outcome(number: i32) -> &'static str {
+    match v1::Outcome::try_from(number) {
+        Ok(v1::Outcome::Forwarded) => "forwarded",
+        Ok(v1::Outcome::Suppressed) => "suppressed",
+        Ok(v1::Outcome::Rejected) => "rejected",
+        Ok(v1::Outcome::Duplicate) => "duplicate",
+        Ok(v1::Outcome::Unspecified) | Err(_) => "unspecified",
     }
 }
 
@@ -124,26 +139,19 @@ impl From<v1::LoggedAlert> for LoggedAlert {
             operator,
             generation: number,
             model,
-            outcome,
+            outcome: outcome_number,
             rule,
             overruled,
             withheld,
             faults,
         } = message;
-        let outcome = match v1::Outcome::try_from(outcome) {
-            Ok(v1::Outcome::Forwarded) => "forwarded",
-            Ok(v1::Outcome::Suppressed) => "suppressed",
-            Ok(v1::Outcome::Rejected) => "rejected",
-            Ok(v1::Outcome::Duplicate) => "duplicate",
-            Ok(v1::Outcome::Unspecified) | Err(_) => "unspecified",
-        };
         Self {
             position,
             alert: alert.map(Alert::from),
             operator,
             generation: generation(number),
             model,
-            outcome,
+            outcome: outcome(outcome_number),
             rule: rule.map(RuleMark::from),
             overruled,
             withheld,

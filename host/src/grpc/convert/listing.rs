@@ -6,10 +6,10 @@
 use prost::Message;
 use weir_proto::v1;
 
-use super::{alert::wire_alert, code, each, filter, operator, shown, time, wire_generation};
+use super::{alert::wire_alert, code, each, filter, generation, model, operator, shown, time, wire_generation};
 use crate::{
     config::IntakeLimits,
-    domain::{End, Eui64, FaultKind, Position, Revision},
+    domain::{End, Eui64, FaultKind, ModelId, Position, Revision},
     listing::{AlertPage, AlertQuery, LoggedAlert, RuleMark},
     pipeline::Refusal,
 };
@@ -35,6 +35,8 @@ pub fn query(request: v1::ListAlertsRequest, limits: &IntakeLimits) -> Result<Al
         operators,
         since_ms,
         until_ms,
+        generations,
+        models,
     } = request;
     let page_size = match page_size as usize {
         0 => PAGE_SIZE.min(limits.list_alerts_max),
@@ -59,6 +61,8 @@ pub fn query(request: v1::ListAlertsRequest, limits: &IntakeLimits) -> Result<Al
         codes: each("codes", codes, code)?,
         rule: filter(rule),
         operators: each("operators", operators, operator)?,
+        generations: each("generations", generations, generation)?,
+        models: each("models", models, model)?.iter().map(|name| ModelId::of(name)).collect(),
         since_ms: time(since_ms),
         until_ms: time(until_ms),
     })

@@ -97,10 +97,14 @@ fn a_listing_is_asked_for_within_limits() {
             operators: vec![0, 99],
             since_ms: 1,
             until_ms: 2,
+            generations: vec![0, 1],
+            models: vec![String::new(), "Alpha-1".into()],
         },
         &limits,
     );
     let query = query.unwrap();
+    assert_eq!(query.generations, [Generation::Unknown, Generation::Smets1]);
+    assert_eq!(query.models, [ModelId::UNKNOWN, ModelId::of("Alpha-1")]);
     assert_eq!((query.page_size, query.from), (10_000, Position(u64::MAX)));
     assert_eq!(query.ends, [End::Duplicate, End::Forwarded, End::Suppressed]);
     assert_eq!((query.device, query.codes), (Some(Eui64(3)), vec![AlertCode(1)]));
@@ -121,6 +125,11 @@ fn a_listing_is_asked_for_within_limits() {
             (v1::ListAlertsRequest { outcomes: vec![5], ..ask() }, "outcomes[0]: 5 is no outcome"),
             (v1::ListAlertsRequest { codes: vec![7, 70_000], ..ask() }, "codes[1]: 70000 is no alert code"),
             (v1::ListAlertsRequest { operators: vec![9], ..ask() }, "operators[0]: 9 is no distributor id"),
+            (v1::ListAlertsRequest { generations: vec![3], ..ask() }, "generations[0]: 3 is no generation"),
+            (
+                v1::ListAlertsRequest { models: vec!["a\u{1b}".into()], ..ask() },
+                "models[0]: \"a\\u{1b}\" has a control",
+            ),
             (v1::ListAlertsRequest { since_ms: -1, ..ask() }, "since_ms: -1 lies before 1970"),
             (v1::ListAlertsRequest { since_ms: 5, until_ms: 5, ..ask() }, "until_ms: 5 is not after since_ms, 5"),
             (v1::ListAlertsRequest { until_ms: -1, ..ask() }, "until_ms: -1 is not after since_ms, 0"),

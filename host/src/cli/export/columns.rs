@@ -1,0 +1,476 @@
+//! The columns of an export, and files of them; the only place that names parquet.
+//!
+//! It must not know where rows come from or what a file is called. Invariants: [`COLUMNS`] says what a file's columns
+//! are, in order, and docs/export.md says the same; a file is whole once it was finished, and not before.
+
+use std::{fs::File, sync::Arc};
+
+use hashbrown::HashMap;
+use parquet::{
+    basic::{Compression, Encoding},
+    data_type::{BoolType, ByteArray, ByteArrayType, DataType, Int32Type, Int64Type},
+    errors::ParquetError,
+    file::{
+        metadata::KeyValue,
+        properties::{WriterProperties, WriterPropertiesPtr},
+        writer::{SerializedColumnWriter, SerializedFileWriter},
+    },
+    schema::{
+        parser::parse_message_type,
+        types::{ColumnPath, TypePtr},
+    },
+};
+use weir_proto::v1;
+
+use crate::{
+    cli::view::{
+        alert::{FaultMark, outcome, payload_kind},
+        code, eui, generation,
+    },
+    domain::Mpxn,
+};
+
+/// Bytes of different values that a column keeps to refer to, in each group of rows.
+const DICTIONARY_BYTES_MAX: usize = 4 << 20;
+
+/// An alert, with its texts by number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    position: i64,
+    device_id: u64,
+    recipient_id: u64,
+    mpxn: Mpxn,
+    originator_counter: Option<u64>,
+    received_at_ms: i64,
+    occurred_at_ms: i64,
+    measurement: Option<i32>,
+    weight: u32,
+    withheld: u32,
+    revision: Option<u32>,
+    overruled: bool,
+    operator: i32,
+    code: TextId,
+    generation: TextId,
+    model: TextId,
+    payload_kind: TextId,
+    outcome: TextId,
+    mark: Mark,
+    faults: TextId,
+}
+
+/// The texts of the rule behind a verdict.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mark {
+    rule: TextId,
+    plugin_digest: TextId,
+    plugin_name: TextId,
+    parameters: TextId,
+    reason: TextId,
+}
+
+impl Row {
+    /// An alert of the log as a row, its texts among others.
+    pub(super) fn new(logged: v1::LoggedAlert, mpxn: Mpxn, texts: &mut Texts) -> Self {
+        let v1::LoggedAlert {
+            position,
+            alert,
+            operator,
+            generation: generation_number,
+            model,
+            outcome: outcome_number,
+            rule,
+            overruled,
+            withheld,
+            faults,
+        } = logged;
+        let v1::Alert {
+            device_id,
+            recipient_id,
+            originator_counter,
+            code: code_number,
+            occurred_at_ms,
+            received_at_ms,
+            measurement,
+            weight,
+            payload_kind: payload_number,
+        } = alert.unwrap_or_default();
+        let (revision, mark) = rule.map_or_else(Default::default, |rule| texts.mark(&rule));
+        Self {
+            position: position.cast_signed(),
+            device_id,
+            recipient_id,
+            mpxn,
+            originator_counter,
+            received_at_ms,
+            occurred_at_ms,
+            measurement,
+            weight,
+            withheld,
+            revision,
+            overruled,
+            operator: operator.cast_signed(),
+            code: texts.code(code_number),
+            generation: texts.id(generation(generation_number)),
+            model: texts.id(&model),
+            payload_kind: texts.id(payload_kind(payload_number)),
+            outcome: texts.id(outcome(outcome_number)),
+            mark,
+            faults: texts.faults(faults),
+        }
+    }
+
+    /// When it was received, in milliseconds since 1970-01-01T00:00:00Z.
+    pub(super) fn received_at_ms(&self) -> i64 {
+        self.received_at_ms
+    }
+}
+
+/// Number of a text among [`Texts`]; 0 for the empty one, which stands for none.
+type TextId = u32;
+
+/// Texts that many rows share.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    ids: HashMap<String, TextId>,
+    codes: HashMap<u32, TextId>,
+    /// By number, from 1.
+    texts: Vec<ByteArray>,
+    bytes: usize,
+}
+
+impl Texts {
+    /// Bytes of all of them.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn id(&mut self, text: &str) -> TextId {
+        if text.is_empty() {
+            return 0;
+        }
+        if let Some(id) = self.ids.get(text) {
+            return *id;
+        }
+        self.texts.push(text.into());
+        // As many texts as that have more bytes than are let in.
+        let id = TextId::try_from(self.texts.len()).unwrap_or(TextId::MAX);
+        self.bytes += text.len() + size_of::<(String, ByteArray, TextId)>();
+        self.ids.insert(text.to_owned(), id);
+        id
+    }
+
+    fn code(&mut self, number: u32) -> TextId {
+        if let Some(id) = self.codes.get(&number) {
+            return *id;
+        }
+        let id = self.id(&code(number));
+        self.codes.insert(number, id);
+        id
+    }
+
+    fn mark(&mut self, rule: &v1::RuleMark) -> (Option<u32>, Mark) {
+        let v1::RuleMark { name, revision, plugin_digest, plugin_name, parameters, reason } = rule;
+        let mark = Mark {
+            rule: self.id(name),
+            plugin_digest: self.id(plugin_digest),
+            plugin_name: self.id(plugin_name),
+            parameters: self.id(parameters),
+            reason: self.id(reason),
+        };
+        (Some(*revision), mark)
+    }
+
+    /// As `weir alert list --json` has them.
+    fn faults(&mut self, faults: Vec<v1::FaultMark>) -> TextId {
+        if faults.is_empty() {
+            return 0;
+        }
+        let faults: Vec<FaultMark> = faults.into_iter().map(FaultMark::from).collect();
+        // A list of texts and numbers is JSON whatever is in it.
+        self.id(&serde_json::to_string(&faults).unwrap_or_default())
+    }
+
+    fn text(&self, id: TextId) -> Option<ByteArray> {
+        let index = usize::try_from(id.checked_sub(1)?).ok()?;
+        self.texts.get(index).cloned()
+    }
+}
+
+/// A column.
+pub(super) struct Column {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What it says.
+    pub(super) meaning: &'static str,
+    cells: Cells,
+}
+
+/// What is in the cells of a column. Where an option is none, there is nothing in the cell.
+enum Cells {
+    Flag(fn(&Row) -> bool),
+    Number(fn(&Row) -> i32),
+    SignedOrNone(fn(&Row) -> Option<i32>),
+    Count(fn(&Row) -> u32),
+    CountOrNone(fn(&Row) -> Option<u32>),
+    Position(fn(&Row) -> i64),
+    CounterOrNone(fn(&Row) -> Option<u64>),
+    Time(fn(&Row) -> i64),
+    Text(fn(&Row) -> TextId),
+    TextOrNone(fn(&Row) -> TextId),
+    /// Of its own for each row.
+    Written(fn(&Row) -> String),
+    WrittenOrNone(fn(&Row) -> Option<String>),
+}
+
+const fn column(name: &'static str, cells: Cells, meaning: &'static str) -> Column {
+    Column { name, meaning, cells }
+}
+
+/// All columns. The names are those of `weir alert list --json`; what is a time there as a number of milliseconds is a
+/// time here.
+pub(super) const COLUMNS: [Column; 24] = [
+    column("position", Cells::Position(|row| row.position), "place in the log; no two alerts have the same"),
+    column("device_id", Cells::Written(|row| eui(row.device_id).unwrap_or_default()), "EUI-64 of the device"),
+    column("mpxn", Cells::WrittenOrNone(mpxn), "MPAN or MPRN, as the inventory has it when the export is made"),
+    column("operator", Cells::Number(|row| row.operator), "distributor id on arrival, 0 for not known"),
+    column("generation", Cells::Text(|row| row.generation), "`smets1`, `smets2` or `unknown`, on arrival"),
+    column("model", Cells::TextOrNone(|row| row.model), "device model combination on arrival"),
+    column("code", Cells::Text(|row| row.code), "alert code, four hex digits like `8F40`"),
+    column(
+        "received_at",
+        Cells::Time(|row| row.received_at_ms),
+        "when the alert was received; its day is the folder's",
+    ),
+    column("occurred_at", Cells::Time(|row| row.occurred_at_ms), "when the device says it happened"),
+    column(
+        "measurement",
+        Cells::SignedOrNone(|row| row.measurement),
+        "in the code's unit: tenths of a volt, thousandths",
+    ),
+    column("weight", Cells::Count(|row| row.weight), "alerts that it stands for as it was sent, itself among them"),
+    column("originator_counter", Cells::CounterOrNone(|row| row.originator_counter), "counter of the GBCS message"),
+    column("recipient_id", Cells::WrittenOrNone(|row| eui(row.recipient_id)), "EUI-64 of the party it is addressed to"),
+    column("payload_kind", Cells::Text(|row| row.payload_kind), "how the payload was encoded"),
+    column("outcome", Cells::Text(|row| row.outcome), "`forwarded` or `suppressed`; `duplicate` if asked for"),
+    column("rule", Cells::TextOrNone(|row| row.mark.rule), "rule that suppressed it, or was overruled"),
+    column("revision", Cells::CountOrNone(|row| row.revision), "revision of that rule"),
+    column("plugin_digest", Cells::TextOrNone(|row| row.mark.plugin_digest), "SHA-256 of its plugin"),
+    column("plugin_name", Cells::TextOrNone(|row| row.mark.plugin_name), "name of its plugin"),
+    column("parameters", Cells::TextOrNone(|row| row.mark.parameters), "its parameters, JSON"),
+    column("reason", Cells::TextOrNone(|row| row.mark.reason), "the plugin's reason"),
+    column("overruled", Cells::Flag(|row| row.overruled), "the code is protected, so the rule was overruled"),
+    column("withheld", Cells::Count(|row| row.withheld), "suppressed alerts that this forwarded one stands for"),
+    column("faults", Cells::TextOrNone(|row| row.faults), "rules that failed on it, JSON"),
+];
+
+fn mpxn(row: &Row) -> Option<String> {
+    (row.mpxn != Mpxn::NONE).then(|| row.mpxn.to_string())
+}
+
+impl Column {
+    /// Its type, as DuckDB calls it, and whether cells may be empty.
+    pub(super) fn kind(&self) -> (&'static str, bool) {
+        match self.cells {
+            Cells::Flag(_) => ("BOOLEAN", false),
+            Cells::Number(_) => ("INTEGER", false),
+            Cells::SignedOrNone(_) => ("INTEGER", true),
+            Cells::Count(_) => ("UINTEGER", false),
+            Cells::CountOrNone(_) => ("UINTEGER", true),
+            Cells::Position(_) => ("BIGINT", false),
+            Cells::CounterOrNone(_) => ("UBIGINT", true),
+            Cells::Time(_) => ("TIMESTAMP WITH TIME ZONE", false),
+            Cells::Text(_) | Cells::Written(_) => ("VARCHAR", false),
+            Cells::TextOrNone(_) | Cells::WrittenOrNone(_) => ("VARCHAR", true),
+        }
+    }
+
+    /// What a file says of it.
+    fn explained(&self) -> KeyValue {
+        KeyValue::new(format!("column.{}", self.name), self.meaning.to_owned())
+    }
+
+    /// Its line in a schema.
+    fn declared(&self) -> String {
+        let (kind, optional) = self.kind();
+        let (physical, logical) = match kind {
+            "BOOLEAN" => ("boolean", ""),
+            "INTEGER" => ("int32", ""),
+            "UINTEGER" => ("int32", " (INTEGER(32,false))"),
+            "BIGINT" => ("int64", ""),
+            "UBIGINT" => ("int64", " (INTEGER(64,false))"),
+            "VARCHAR" => ("binary", " (STRING)"),
+            _ => ("int64", " (TIMESTAMP(MILLIS,true))"),
+        };
+        let presence = if optional { "optional" } else { "required" };
+        format!("{presence} {physical} {}{logical};", self.name)
+    }
+
+    fn write(&self, out: &mut SerializedColumnWriter<'_>, rows: &[Row], texts: &Texts) -> Result<(), ParquetError> {
+        match self.cells {
+            Cells::Flag(of) => every::<BoolType>(out, rows.iter().map(of)),
+            Cells::Number(of) => every::<Int32Type>(out, rows.iter().map(of)),
+            Cells::SignedOrNone(of) => some::<Int32Type>(out, rows.iter().map(of)),
+            Cells::Count(of) => every::<Int32Type>(out, rows.iter().map(|row| of(row).cast_signed())),
+            Cells::CountOrNone(of) => some::<Int32Type>(out, rows.iter().map(|row| of(row).map(u32::cast_signed))),
+            Cells::Position(of) | Cells::Time(of) => every::<Int64Type>(out, rows.iter().map(of)),
+            Cells::CounterOrNone(of) => some::<Int64Type>(out, rows.iter().map(|row| of(row).map(u64::cast_signed))),
+            Cells::Text(of) => {
+                every::<ByteArrayType>(out, rows.iter().map(|row| texts.text(of(row)).unwrap_or_default()))
+            }
+            Cells::TextOrNone(of) => some::<ByteArrayType>(out, rows.iter().map(|row| texts.text(of(row)))),
+            Cells::Written(of) => every::<ByteArrayType>(out, rows.iter().map(|row| of(row).into_bytes().into())),
+            Cells::WrittenOrNone(of) => {
+                some::<ByteArrayType>(out, rows.iter().map(|row| of(row).map(|text| text.into_bytes().into())))
+            }
+        }
+    }
+}
+
+/// Cells none of which is empty.
+fn every<T: DataType>(
+    out: &mut SerializedColumnWriter<'_>,
+    cells: impl Iterator<Item = T::T>,
+) -> Result<(), ParquetError> {
+    let cells: Vec<T::T> = cells.collect();
+    out.typed::<T>().write_batch(&cells, None, None).map(drop)
+}
+
+/// Cells some of which may be empty.
+fn some<T: DataType>(
+    out: &mut SerializedColumnWriter<'_>,
+    cells: impl Iterator<Item = Option<T::T>>,
+) -> Result<(), ParquetError> {
+    let mut levels = Vec::new();
+    let present: Vec<T::T> = cells.inspect(|cell| levels.push(i16::from(cell.is_some()))).flatten().collect();
+    out.typed::<T>().write_batch(&present, Some(&levels), None).map(drop)
+}
+
+/// How files are written: one for all of an export.
+#[derive(Clone)]
+pub(super) struct Format {
+    schema: TypePtr,
+    properties: WriterPropertiesPtr,
+}
+
+impl Format {
+    /// Snappy, which every reader has, and dictionaries where values come again.
+    pub(super) fn new() -> Result<Self, ParquetError> {
+        let lines: Vec<String> = COLUMNS.iter().map(Column::declared).collect();
+        let schema = parse_message_type(&format!("message alert {{ {} }}", lines.join(" ")))?;
+        let mut properties = WriterProperties::builder()
+            .set_created_by(format!("weir {}", env!("CARGO_PKG_VERSION")))
+            .set_compression(Compression::SNAPPY)
+            .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
+            .set_key_value_metadata(Some(COLUMNS.iter().map(Column::explained).collect()));
+        // What grows from row to row is small as differences.
+        let growing = COLUMNS.iter().filter(|column| matches!(column.cells, Cells::Position(_) | Cells::Time(_)));
+        for column in growing {
+            let path = ColumnPath::from(column.name);
+            properties = properties
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+        }
+        Ok(Self { schema: Arc::new(schema), properties: Arc::new(properties.build()) })
+    }
+}
+
+/// A file in the making.
+pub(super) struct Part(SerializedFileWriter<File>);
+
+impl Part {
+    /// Begins a file.
+    pub(super) fn new(file: File, format: &Format) -> Result<Self, ParquetError> {
+        SerializedFileWriter::new(file, format.schema.clone(), format.properties.clone()).map(Self)
+    }
+
+    /// Adds a group of rows.
+    pub(super) fn write(&mut self, rows: &[Row], texts: &Texts) -> Result<(), ParquetError> {
+        let mut group = self.0.next_row_group()?;
+        for column in &COLUMNS {
+            let missing = || ParquetError::General("the schema has fewer columns than there are".to_owned());
+            let mut out = group.next_column()?.ok_or_else(missing)?;
+            column.write(&mut out, rows, texts)?;
+            out.close()?;
+        }
+        group.close().map(drop)
+    }
+
+    /// Ends the file, once it is on the disk. Gives its length in bytes.
+    pub(super) fn finish(self) -> Result<u64, ParquetError> {
+        let file = self.0.into_inner()?;
+        file.sync_all()?;
+        Ok(file.metadata()?.len())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::{fs, path::Path};
+
+    use parquet::{
+        file::reader::{FileReader, SerializedFileReader},
+        record::RowAccessor,
+    };
+
+    use super::*;
+
+    /// Positions of the rows of a file, group by group.
+    pub(in crate::cli::export) fn groups(path: &Path) -> Vec<Vec<u64>> {
+        let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
+        let group = |nth| {
+            let rows = reader.get_row_group(nth).unwrap();
+            let rows = rows.get_row_iter(None).unwrap().map(Result::unwrap);
+            rows.map(|row| row.get_long(0).unwrap().cast_unsigned()).collect()
+        };
+        (0..reader.num_row_groups()).map(group).collect()
+    }
+
+    #[test]
+    fn the_page_about_exports_lists_every_column() {
+        let mut table = "| column | type | may be null | says |\n|---|---|:-:|---|\n".to_owned();
+        for column in &COLUMNS {
+            let (kind, optional) = column.kind();
+            let optional = if optional { "yes" } else { "" };
+            table.push_str(&format!("| `{}` | {kind} | {optional} | {} |\n", column.name, column.meaning));
+        }
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/export.md");
+        let page = fs::read_to_string(page).unwrap();
+        let listed = page.split("export/columns.rs -->\n").nth(1).and_then(|rest| rest.split("<!-- /columns").next());
+        assert!(listed == Some(&table), "put this into docs/export.md:\n{table}");
+    }
+
+    #[test]
+    fn what_is_not_known_is_an_empty_cell_and_every_number_keeps_its_value() {
+        let mut texts = Texts::default();
+        let alert = v1::Alert {
+            device_id: u64::MAX,
+            originator_counter: Some(u64::MAX),
+            weight: u32::MAX,
+            measurement: Some(i32::MIN),
+            code: 0xFFFF,
+            ..v1::Alert::default()
+        };
+        let full = v1::LoggedAlert { alert: Some(alert), withheld: u32::MAX, ..v1::LoggedAlert::default() };
+        let rows = [v1::LoggedAlert::default(), full].map(|logged| Row::new(logged, Mpxn::NONE, &mut texts));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut part = Part::new(file.reopen().unwrap(), &Format::new().unwrap()).unwrap();
+        part.write(&rows, &texts).unwrap();
+        assert_eq!(part.finish().unwrap(), file.as_file().metadata().unwrap().len());
+
+        let reader = SerializedFileReader::new(file.reopen().unwrap()).unwrap();
+        let read: Vec<String> = reader.get_row_iter(None).unwrap().map(|row| row.unwrap().to_string()).collect();
+        for part in ["mpxn: null", "model: null", "measurement: null", "originator_counter: null", "rule: null"] {
+            assert!(read[0].contains(part), "{part}: {}", read[0]);
+        }
+        for part in [
+            "device_id: \"FF-FF-FF-FF-FF-FF-FF-FF\"",
+            "originator_counter: 18446744073709551615",
+            "weight: 4294967295",
+            "measurement: -2147483648",
+            "code: \"FFFF\"",
+            "withheld: 4294967295",
+        ] {
+            assert!(read[1].contains(part), "{part}: {}", read[1]);
+        }
+    }
+}
