@@ -467,10 +467,10 @@ folder, questions = sys.argv[1], json.loads(sys.argv[2])
 os.chdir(folder)
 files = "read_parquet('alerts/**/*.parquet', hive_partitioning=true)"
 duckdb.execute("set TimeZone = 'UTC'")
-answers = [duckdb.sql(question).fetchall() for question in questions]
-types = {name: kind for name, kind, *_ in duckdb.sql(f"describe select * from {files}").fetchall()}
-ends = dict(duckdb.sql(f"select outcome, count(*) from {files} group by all").fetchall())
-days = duckdb.sql(f"select day::varchar, count(*) from {files} where day = received_at::date group by all order by all").fetchall()
+answers = [duckdb.execute(question).fetchall() for question in questions]
+types = {name: kind for name, kind, *_ in duckdb.execute(f"describe select * from {files}").fetchall()}
+ends = dict(duckdb.execute(f"select outcome, count(*) from {files} group by all").fetchall())
+days = duckdb.execute(f"select day::varchar, count(*) from {files} where day = received_at::date group by all order by all").fetchall()
 table = pandas.read_parquet("alerts", dtype_backend="pyarrow")
 suppressed = table[table.outcome == "suppressed"]
 print(json.dumps({
