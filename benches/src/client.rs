@@ -11,6 +11,7 @@ use weir_proto::v1::{
     SetRuleRequest, UploadPluginRequest, UploadPluginResponse, alert_service_client::AlertServiceClient,
     count_service_client::CountServiceClient, device_service_client::DeviceServiceClient,
     plugin_service_client::PluginServiceClient, rule_service_client::RuleServiceClient,
+    what_if_service_client::WhatIfServiceClient,
 };
 
 use crate::{
@@ -61,6 +62,11 @@ impl Client {
     /// The service that takes alerts.
     pub fn alerts(&self) -> AlertServiceClient<Channel> {
         AlertServiceClient::new(self.channel.clone())
+    }
+
+    /// The service that answers questions over the past.
+    pub fn questions(&self) -> WhatIfServiceClient<Channel> {
+        WhatIfServiceClient::new(self.channel.clone())
     }
 
     /// Pushes the stock plugins.
@@ -137,6 +143,15 @@ impl Client {
         let by_code = self.count(Grouping::Code, |row| row.code.and_then(|code| u16::try_from(code).ok())).await?;
         let by_rule = self.count(Grouping::Rule, |row| row.rule.clone().unwrap_or_default()).await?;
         Ok(Books { by_code, by_rule })
+    }
+
+    /// Makes sure that the host's books balance and are as expected, to the alert.
+    pub async fn check_books(&self, expected: &Books) -> Result<()> {
+        let books = self.books().await?;
+        let differences = books.differences(expected);
+        ensure!(books.balance(), "the books do not balance");
+        ensure!(differences.is_empty(), "the books are not as expected:\n  {}", differences.join("\n  "));
+        Ok(())
     }
 
     async fn count<K: Ord>(&self, by: Grouping, key: impl Fn(&CountRow) -> K) -> Result<BTreeMap<K, Counts>> {

@@ -11,9 +11,12 @@ pub mod books;
 pub mod client;
 pub mod generator;
 pub mod host;
+pub mod program;
+pub mod questions;
 pub mod report;
 pub mod sending;
 pub mod stage;
+pub mod turns;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -17,7 +17,7 @@ use tokio::{sync::mpsc, task};
 use tokio_stream::wrappers::ReceiverStream;
 use weir_proto::v1::{Alert, BatchAck, StreamAlertsRequest};
 
-use crate::{client::Client, generator::Day};
+use crate::{client::Client, generator::Day, report};
 
 /// Batches made ahead of being sent.
 const BATCHES_AHEAD: usize = 2;
@@ -26,6 +26,15 @@ const LATENCY_US_MAX: u64 = 600_000_000;
 
 /// Significant digits of the latencies.
 const LATENCY_DIGITS: u8 = 3;
+
+/// Alerts in a batch at full speed.
+pub const FLOOD_BATCH: usize = 4096;
+/// Batches in flight at full speed: enough that one group is judged while the one before it is written.
+pub const FLOOD_IN_FLIGHT: usize = 24;
+/// Batches a second at a given rate: each holds what a hundredth of a second brings.
+const PACED_BATCHES_PER_S: u32 = 100;
+/// Batches in flight at a given rate: enough never to be what the sender waits for.
+const PACED_IN_FLIGHT: usize = 32;
 
 /// How to send.
 #[derive(Debug, Clone)]
@@ -38,6 +47,32 @@ pub struct Sending {
     pub in_flight_max: usize,
     /// Alerts a second; `None` for as fast as they are taken.
     pub alerts_per_s: Option<u32>,
+    /// Alerts of the day that are sent; `None` for all that are left.
+    pub alerts_max: Option<u64>,
+}
+
+impl Sending {
+    /// As fast as they are taken.
+    pub fn flood() -> Self {
+        Self {
+            producer: "flood".to_owned(),
+            batch_alerts: FLOOD_BATCH,
+            in_flight_max: FLOOD_IN_FLIGHT,
+            alerts_per_s: None,
+            alerts_max: None,
+        }
+    }
+
+    /// So many alerts a second.
+    pub fn paced(producer: &str, alerts_per_s: u32) -> Self {
+        Self {
+            producer: producer.to_owned(),
+            batch_alerts: (alerts_per_s / PACED_BATCHES_PER_S).max(1) as usize,
+            in_flight_max: PACED_IN_FLIGHT,
+            alerts_per_s: Some(alerts_per_s),
+            alerts_max: None,
+        }
+    }
 }
 
 /// What came of it.
@@ -79,14 +114,22 @@ pub fn latencies() -> Result<Histogram<u64>> {
     Histogram::new_with_bounds(1, LATENCY_US_MAX, LATENCY_DIGITS).context("no histogram")
 }
 
-/// Sends the rest of a day and hands the day back with its expectation. `on_ack` is told of every batch's alerts.
+/// The same as [`send`], with a bar for so many alerts.
+pub async fn send_with_bar(client: &Client, day: Day, sending: &Sending, alerts: u64) -> Result<(Day, Sent)> {
+    let bar = report::progress(alerts, "alerts");
+    let sent = send(client, day, sending, |alerts| bar.inc(alerts)).await;
+    bar.finish_and_clear();
+    sent
+}
+
+/// Sends the rest of a day, or the next part of it, and hands the day back with its expectation. `on_ack` is told of every batch's alerts.
 pub async fn send(client: &Client, day: Day, sending: &Sending, mut on_ack: impl FnMut(u64)) -> Result<(Day, Sent)> {
     ensure!(sending.batch_alerts > 0, "batch: a batch needs an alert");
     ensure!(sending.in_flight_max > 0, "in-flight: a batch must be in flight");
     ensure!(sending.alerts_per_s != Some(0), "rate: 0 alerts a second never end");
     let (made, batches) = mpsc::channel(BATCHES_AHEAD);
-    let batch_alerts = sending.batch_alerts;
-    let maker = task::spawn_blocking(move || make(day, batch_alerts, &made));
+    let (batch_alerts, alerts_max) = (sending.batch_alerts, sending.alerts_max.unwrap_or(u64::MAX));
+    let maker = task::spawn_blocking(move || make(day, batch_alerts, alerts_max, &made));
 
     let (request, requests) = mpsc::channel(sending.in_flight_max);
     // What waits for an answer waits in this channel: its room is the limit of what is in flight.
@@ -108,10 +151,11 @@ pub async fn send(client: &Client, day: Day, sending: &Sending, mut on_ack: impl
     Ok((maker.await.context("the generator failed")?, sent))
 }
 
-/// Makes batches until the day is over or nobody takes them.
-fn make(mut day: Day, batch_alerts: usize, made: &mpsc::Sender<Vec<Alert>>) -> Day {
+/// Makes batches until so many alerts are in them, the day is over or nobody takes them.
+fn make(mut day: Day, batch_alerts: usize, mut alerts_left: u64, made: &mpsc::Sender<Vec<Alert>>) -> Day {
     loop {
-        let batch = day.batch(batch_alerts);
+        let batch = day.batch(batch_alerts.min(usize::try_from(alerts_left).unwrap_or(usize::MAX)));
+        alerts_left -= batch.len() as u64;
         if batch.is_empty() || made.blocking_send(batch).is_err() {
             return day;
         }

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
 
 use crate::{
     client::Client,
@@ -46,6 +47,16 @@ impl Stage {
         }
         client.set_rules(&plan.rules(), &plugins).await?;
         Ok(Self { host, client })
+    }
+}
+
+/// A folder for a store that goes with this program: under `parent`, or where temporary files are.
+pub fn scratch(parent: Option<&Path>) -> Result<TempDir> {
+    match parent {
+        Some(parent) => {
+            tempfile::tempdir_in(parent).with_context(|| format!("data: no folder in {}", parent.display()))
+        }
+        None => tempfile::tempdir().context("no temporary folder"),
     }
 }
 

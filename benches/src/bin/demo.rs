@@ -90,12 +90,9 @@ async fn stream(client: &Client, plan: &Plan, args: &Args) -> Result<(Day, Sent)
         producer: format!("demo-{}", plan.seed),
         batch_alerts: args.batch,
         in_flight_max: args.in_flight,
-        alerts_per_s: None,
+        ..Sending::flood()
     };
-    let bar = report::progress(plan.alerts, "alerts");
-    let sent = sending::send(client, Day::new(*plan)?, &sending, |alerts| bar.inc(alerts)).await?;
-    bar.finish_and_clear();
-    Ok(sent)
+    sending::send_with_bar(client, Day::new(*plan)?, &sending, plan.alerts).await
 }
 
 /// Prints what came of it; tells whether it is as it must be.

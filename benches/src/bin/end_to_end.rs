@@ -5,23 +5,18 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
 use serde_json::{Value, json};
 use weir_benches::{
-    client::Client,
     generator::{Day, Plan},
-    host::{Usage, until_interrupted},
+    host::Usage,
+    program,
     report::{self, say, thousands},
-    sending::{self, Sending, Sent},
-    stage::Stage,
+    sending::{self, FLOOD_BATCH, FLOOD_IN_FLIGHT, Sending, Sent},
+    stage::{self, Stage},
     start_of_yesterday_ms,
 };
-
-/// Batches a second at a given rate: each holds what a hundredth of a second brings.
-const PACED_BATCHES_PER_S: u32 = 100;
-/// Batches in flight at a given rate: enough never to be what the sender waits for.
-const PACED_IN_FLIGHT: usize = 32;
 
 /// Measures a host from the sender's batch to the acknowledgement of its durable commit.
 #[derive(Debug, Parser)]
@@ -39,10 +34,10 @@ struct Args {
     #[arg(long, default_value_t = 20)]
     paced_s: u32,
     /// Alerts in a batch at full speed.
-    #[arg(long, default_value_t = 4096)]
+    #[arg(long, default_value_t = FLOOD_BATCH)]
     batch: usize,
     /// Batches in flight at full speed: enough that one group is judged while the one before it is written.
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = FLOOD_IN_FLIGHT)]
     in_flight: usize,
     /// How often each is run, every time with a new store.
     #[arg(long, default_value_t = 1)]
@@ -67,16 +62,7 @@ struct Run {
 }
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let done =
-        runtime.context("no runtime").and_then(|runtime| runtime.block_on(until_interrupted(run(Args::parse()))));
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run(run(Args::parse()))
 }
 
 async fn run(args: Args) -> Result<()> {
@@ -84,21 +70,11 @@ async fn run(args: Args) -> Result<()> {
     let mut runs = Vec::new();
     for number in 1..=args.runs {
         say(&format!("Run {number} of {}, as fast as the host takes alerts.", args.runs));
-        let flood = Sending {
-            producer: "flood".to_owned(),
-            batch_alerts: args.batch,
-            in_flight_max: args.in_flight,
-            alerts_per_s: None,
-        };
+        let flood = Sending { batch_alerts: args.batch, in_flight_max: args.in_flight, ..Sending::flood() };
         runs.push(measure(&args, args.alerts, &flood).await?);
         if args.paced_s > 0 {
             say(&format!("Run {number} of {}, {} alerts a second.", args.runs, thousands(args.rate.into())));
-            let paced = Sending {
-                producer: "paced".to_owned(),
-                batch_alerts: (args.rate / PACED_BATCHES_PER_S).max(1) as usize,
-                in_flight_max: PACED_IN_FLIGHT,
-                alerts_per_s: Some(args.rate),
-            };
+            let paced = Sending::paced("paced", args.rate);
             let alerts = u64::from(args.rate) * u64::from(args.paced_s);
             runs.push(measure(&args, alerts, &paced).await?);
         }
@@ -110,20 +86,13 @@ async fn run(args: Args) -> Result<()> {
 /// One run on a new store. Books that are not as expected are an error.
 async fn measure(args: &Args, alerts: u64, sending: &Sending) -> Result<Run> {
     let plan = Plan { seed: args.seed, devices: args.devices, alerts, start_ms: start_of_yesterday_ms()? };
-    let scratch = match &args.data {
-        Some(parent) => {
-            tempfile::tempdir_in(parent).with_context(|| format!("data: no folder in {}", parent.display()))
-        }
-        None => tempfile::tempdir().context("no temporary folder"),
-    }?;
+    let scratch = stage::scratch(args.data.as_deref())?;
     let Stage { host, client } = Stage::set(&plan, scratch.path()).await?;
 
     let before = host.usage()?;
-    let bar = report::progress(alerts, "alerts");
-    let (day, sent) = sending::send(&client, Day::new(plan)?, sending, |alerts| bar.inc(alerts)).await?;
-    bar.finish_and_clear();
+    let (day, sent) = sending::send_with_bar(&client, Day::new(plan)?, sending, alerts).await?;
     let after = host.usage()?;
-    check_books(&client, &day).await?;
+    client.check_books(&day.expected()).await?;
     host.stop().await?;
 
     let used = Usage {
@@ -134,14 +103,6 @@ async fn measure(args: &Args, alerts: u64, sending: &Sending) -> Result<Run> {
     let pace =
         sending.alerts_per_s.map_or_else(|| "full speed".to_owned(), |rate| format!("{}/s", thousands(rate.into())));
     Ok(Run { pace, sent, used })
-}
-
-async fn check_books(client: &Client, day: &Day) -> Result<()> {
-    let books = client.books().await?;
-    let differences = books.differences(&day.expected());
-    ensure!(books.balance(), "the books do not balance");
-    ensure!(differences.is_empty(), "the books are not as expected:\n  {}", differences.join("\n  "));
-    Ok(())
 }
 
 fn show(args: &Args, runs: &[Run]) {

@@ -5,24 +5,18 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
-use hdrhistogram::Histogram;
-use serde_json::json;
 use weir_benches::{
     attack::{Attack, Kind, OPERATOR},
     generator::{Day, Plan},
-    host::until_interrupted,
-    report::{self, say, thousands},
+    program,
+    report::{say, thousands},
     sending::{self, Sending},
-    stage::Stage,
+    stage::{self, Stage},
     start_of_yesterday_ms,
+    turns::{self, Turns},
 };
-
-/// Batches a second: each holds what a hundredth of a second brings.
-const BATCHES_PER_S: u32 = 100;
-/// Batches in flight: enough never to be what the sender waits for.
-const IN_FLIGHT: usize = 32;
 
 /// Measures what one operator can do to the others.
 #[derive(Debug, Parser)]
@@ -50,24 +44,8 @@ struct Args {
     json: bool,
 }
 
-/// All turns of one kind.
-struct Turns {
-    alerts: u64,
-    seconds: f64,
-    latency_us: Histogram<u64>,
-}
-
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let done =
-        runtime.context("no runtime").and_then(|runtime| runtime.block_on(until_interrupted(run(Args::parse()))));
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run(run(Args::parse()))
 }
 
 async fn run(args: Args) -> Result<()> {
@@ -88,18 +66,11 @@ async fn turn(args: &Args, pair: u32, attacked: bool, turns: &mut Turns) -> Resu
     let alerts = u64::from(args.rate) * u64::from(args.seconds);
     let seed = args.seed + u64::from(pair);
     let plan = Plan { seed, devices: args.devices, alerts, start_ms: start_of_yesterday_ms()? };
-    let scratch = tempfile::tempdir().context("no temporary folder")?;
+    let scratch = stage::scratch(None)?;
     let Stage { host, client } = Stage::set(&plan, scratch.path()).await?;
     let attack = if attacked { Some(Attack::begin(&client, args.attack).await?) } else { None };
-    let sending = Sending {
-        producer: "paced".to_owned(),
-        batch_alerts: (args.rate / BATCHES_PER_S).max(1) as usize,
-        in_flight_max: IN_FLIGHT,
-        alerts_per_s: Some(args.rate),
-    };
-    let bar = report::progress(alerts, "alerts");
-    let (day, sent) = sending::send(&client, Day::new(plan)?, &sending, |alerts| bar.inc(alerts)).await?;
-    bar.finish_and_clear();
+    let sending = Sending::paced("paced", args.rate);
+    let (day, sent) = sending::send_with_bar(&client, Day::new(plan)?, &sending, alerts).await?;
     if let Some(attack) = attack {
         attack.end().await?;
         for rule in client.rules().await?.into_iter().filter(|rule| rule.scope.is_some()) {
@@ -110,44 +81,15 @@ async fn turn(args: &Args, pair: u32, attacked: bool, turns: &mut Turns) -> Resu
             }
         }
     }
-    let books = client.books().await?;
-    let differences = books.differences(&day.expected());
-    ensure!(books.balance(), "the books do not balance");
-    ensure!(differences.is_empty(), "the books are not as expected:\n  {}", differences.join("\n  "));
+    client.check_books(&day.expected()).await?;
     host.stop().await?;
-    say(&format!("  p50 {:.1} ms, p99 {:.1} ms", sent.latency_ms(0.5), sent.latency_ms(0.99)));
-    turns.alerts += sent.alerts;
-    turns.seconds += sent.elapsed.as_secs_f64();
-    turns.latency_us.add(&sent.latency_us).context("histograms of different shapes")
+    turns.add(&sent)
 }
 
 fn show(args: &Args, alone: &Turns, beside: &Turns) {
-    let quantiles = [0.5, 0.9, 0.99, 0.999];
-    let ratio = |of: &dyn Fn(&Turns) -> f64| of(beside) / of(alone).max(1e-9);
-    let ms = |turns: &Turns, quantile| turns.latency_us.value_at_quantile(quantile) as f64 / 1e3;
-    let rate = |turns: &Turns| turns.alerts as f64 / turns.seconds.max(1e-9);
     if args.json {
-        let side = |turns: &Turns| {
-            let ms: Vec<f64> = quantiles.iter().map(|quantile| ms(turns, *quantile)).collect();
-            json!({ "alerts": turns.alerts, "alerts_per_s": rate(turns), "ack_ms": ms })
-        };
-        let value = json!({ "quantiles": quantiles, "alone": side(alone), "beside": side(beside) });
-        return println!("{value}");
+        return println!("{}", turns::json(alone, beside));
     }
-    let row = |name: &str, turns: &Turns| {
-        let mut row = vec![name.to_owned(), thousands(turns.alerts), thousands(rate(turns) as u64)];
-        row.extend(quantiles.iter().map(|quantile| format!("{:.1}", ms(turns, *quantile))));
-        row
-    };
-    let mut ratios = vec!["ratio".to_owned(), String::new(), format!("{:.2}", ratio(&rate))];
-    ratios.extend(quantiles.iter().map(|quantile| format!("{:.2}", ratio(&|turns| ms(turns, *quantile)))));
-    let header = ["", "alerts", "alerts/s", "ack ms p50", "p90", "p99", "p99.9"];
-    println!("{}", report::table(&header, 1, [row("alone", alone), row("beside the attack", beside), ratios]));
+    println!("{}", turns::table(alone, beside, "beside the attack"));
     println!("Books equal to the generator's truth, to the alert, in every turn.");
-}
-
-impl Turns {
-    fn new() -> Result<Self> {
-        Ok(Self { alerts: 0, seconds: 0.0, latency_us: sending::latencies()? })
-    }
 }

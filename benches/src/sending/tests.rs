@@ -85,7 +85,8 @@ async fn client(third: Third) -> Client {
 
 /// Sends 10 batches; a sender that waits for ever fails the test.
 async fn send_to(third: Third, alerts_per_s: Option<u32>) -> Result<(Day, Sent)> {
-    let sending = Sending { producer: "test".to_owned(), batch_alerts: 100, in_flight_max: 4, alerts_per_s };
+    let producer = "test".to_owned();
+    let sending = Sending { producer, batch_alerts: 100, in_flight_max: 4, alerts_per_s, alerts_max: None };
     let client = client(third).await;
     let mut told = 0;
     let limit = Duration::from_secs(30);
@@ -100,6 +101,15 @@ async fn a_day_is_sent_in_order_and_every_answer_taken() {
     let (day, sent) = send_to(Third::Acknowledge, None).await.unwrap();
     assert_eq!((sent.alerts, sent.ends, sent.latency_us.len()), (1_000, [1_000, 0, 0, 0], 10));
     assert_eq!(day.expected().total().received, 1_000);
+}
+
+#[tokio::test]
+async fn a_part_of_a_day_is_sent_and_the_rest_is_left() {
+    let client = client(Third::Acknowledge).await;
+    let part = Sending { batch_alerts: 100, in_flight_max: 4, alerts_max: Some(250), ..Sending::flood() };
+    let (mut rest, sent) = send(&client, day(1_000), &part, |_| ()).await.unwrap();
+    assert_eq!((sent.alerts, sent.latency_us.len(), rest.expected().total().received), (250, 3, 250));
+    assert_eq!(rest.batch(usize::MAX).len(), 750);
 }
 
 #[tokio::test]

@@ -13,7 +13,8 @@ The workspace's tasks. Each first makes sure that guests can be compiled, and sa
   cargo xtask demo [arguments]        a day of seven million alerts through the real host; `demo --help` for its options
   cargo xtask test                    all checks: format, lints, tests, documentation
   cargo xtask plugins [packages]      build the stock plugins (or these packages) into target/plugins
-  cargo xtask bench [name [arguments]]  all benchmarks, or one: evaluate, end_to_end
+  cargo xtask bench [name [arguments]]  all benchmarks, or one: evaluate, whatif, end_to_end, fairness,
+                                      whatif-load
 
 WEIR_GUEST_TOOLCHAIN=rustup or =debian forces the way guests are compiled.
 ";

@@ -81,8 +81,10 @@ pub fn bench(arguments: &[String]) -> Result<ExitCode> {
     say("benchmarks are built optimised; the first time this takes fifteen to twenty minutes on two cores");
     Toolchain::find(Way::from_environment()?)?;
     for name in names {
+        // Programs are named as cargo wants them.
+        let name = &name.replace('-', "_");
         let mut steps = Vec::new();
-        if ["evaluate", "whatif"].contains(&name) {
+        if ["evaluate", "whatif"].contains(&name.as_str()) {
             steps.push(vec!["bench", "--package", "weir-benches", "--bench", name, "--"]);
         } else {
             steps.push(vec!["build", "--release", "--package", "weir-host", "--bin", "weir"]);
