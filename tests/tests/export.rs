@@ -382,6 +382,48 @@ fn an_export_beside_a_stream_of_alerts_is_as_of_one_log_position() {
 }
 
 #[test]
+fn what_retention_took_from_the_log_is_said_to_be_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("WEIR_STORE__LOG_BYTES_MAX", "1048576"), ("WEIR_STORE__RECOVERY_ROWS_MAX", "2000")];
+    let host = Host::start_with(BINARY, &folder.path().join("data"), &settings);
+    let send = |first: u64, count: u64| {
+        let row = |nth: u64| {
+            // Numbers that do not compress.
+            let noise = nth.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33;
+            let (device, occurred_ms) = (estate::eui(nth % 500), 1_700_000_000_000 + noise);
+            format!("{device},{},8F40,{occurred_ms},{noise}\n", nth / 500 + 1)
+        };
+        let rows: String = (first..first + count).map(row).collect();
+        let file = folder.path().join("alerts.csv");
+        fs::write(&file, format!("device,counter,code,occurred_ms,measurement_dv\n{rows}")).unwrap();
+        host.json(["alert", "send", file.to_str().unwrap(), "--batch", "1000", "--json"]);
+    };
+    send(0, 140_000);
+    let listed = || {
+        let first = host.json(["alert", "list", "--limit", "1", "--json"]).remove(0);
+        first["position"].as_u64().unwrap()
+    };
+    let mut sent = 140_000;
+    let until = Instant::now() + Duration::from_secs(30);
+    while listed() == 0 {
+        assert!(Instant::now() < until, "the log is cut to a megabyte");
+        thread::sleep(Duration::from_millis(300));
+        send(sent, 500);
+        sent += 500;
+    }
+    // Nothing arrives any more, so nothing more goes.
+    let gone = listed();
+    let target = folder.path().join("alerts");
+    let output = host.weir(["export", "--json", "--parquet", target.to_str().unwrap()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&summary["gone"], &summary["rows"]), (&json!(gone), &json!(sent - gone)), "{said}");
+    assert!(said.contains("alerts that are counted are no longer in the log, by retention"), "{said}");
+    assert_eq!(rows(&target).len() as u64, sent - gone);
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
 fn an_operator_exports_its_own_alerts_alone() {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start_with(BINARY, &folder.path().join("data"), &[("WEIR_AUTHENTICATE", "true")]);

@@ -41,7 +41,7 @@ pub(super) fn open(path: &Path) -> Result<Input, Failure> {
 
 /// A bar that counts things of which so many are expected.
 pub(super) fn counting(expected: u64) -> ProgressBar {
-    ProgressBar::new(expected).with_style(style("[{bar:40}] {human_pos}/{human_len} {per_sec} {eta}"))
+    ProgressBar::new(expected).with_style(style("[{bar:40}] {human_pos}/{human_len} {eta}"))
 }
 
 /// The whole of a file that may have at most `bytes_max` bytes.

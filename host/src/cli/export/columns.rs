@@ -362,9 +362,10 @@ impl Format {
             .set_compression(Compression::SNAPPY)
             .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
             .set_key_value_metadata(Some(COLUMNS.iter().map(Column::explained).collect()));
-        // What grows from row to row is small as differences.
-        let growing = COLUMNS.iter().filter(|column| matches!(column.cells, Cells::Position(_) | Cells::Time(_)));
-        for column in growing {
+        // What grows from row to row, or from alert to alert of a device, is small as differences and seldom comes again.
+        let grows =
+            |column: &&Column| matches!(column.cells, Cells::Position(_) | Cells::Time(_) | Cells::CounterOrNone(_));
+        for column in COLUMNS.iter().filter(grows) {
             let path = ColumnPath::from(column.name);
             properties = properties
                 .set_column_dictionary_enabled(path.clone(), false)
