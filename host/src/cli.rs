@@ -11,6 +11,7 @@ mod alert;
 mod arguments;
 mod audit;
 mod cert;
+mod compressed;
 mod count;
 mod device;
 mod export;

@@ -10,10 +10,12 @@ use crate::domain::Alert;
 
 pub mod claims;
 pub mod csv;
+pub mod duis_xml;
 pub mod gbcs;
 pub mod gbcs_hex;
 pub mod inventory;
 mod lines;
+pub mod ndjson;
 mod record;
 pub mod tables;
 
@@ -43,16 +45,30 @@ impl LineError {
 pub enum Alerts<R> {
     /// Rows of a CSV file.
     Csv(csv::Alerts<R>),
+    /// JSON objects, one a line.
+    Ndjson(ndjson::Alerts<R>),
     /// GBCS messages in hex, one a line.
     GbcsHex(gbcs_hex::Alerts<R>),
+    /// DUIS documents.
+    DuisXml(duis_xml::Alerts<R>),
 }
 
 impl<R: BufRead> Alerts<R> {
-    /// Number of the line that the last item came from.
+    /// Number of the line that the last item came from, or began on.
     pub fn line(&self) -> u64 {
         match self {
             Self::Csv(alerts) => alerts.line(),
+            Self::Ndjson(alerts) => alerts.line(),
             Self::GbcsHex(alerts) => alerts.line(),
+            Self::DuisXml(alerts) => alerts.line(),
+        }
+    }
+
+    /// What is to be said of what was read, though nothing is lost by it. Ask after each item, and at the end.
+    pub fn remark(&mut self) -> Option<LineError> {
+        match self {
+            Self::DuisXml(alerts) => alerts.remark(),
+            Self::Csv(_) | Self::Ndjson(_) | Self::GbcsHex(_) => None,
         }
     }
 }
@@ -63,7 +79,9 @@ impl<R: BufRead> Iterator for Alerts<R> {
     fn next(&mut self) -> Option<Self::Item> {
         match self {
             Self::Csv(alerts) => alerts.next(),
+            Self::Ndjson(alerts) => alerts.next(),
             Self::GbcsHex(alerts) => alerts.next(),
+            Self::DuisXml(alerts) => alerts.next(),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{
     session::{Connection, MESSAGE_BYTES_MAX},
 };
 
+mod dry_run;
 mod list;
 mod reader;
 mod send;

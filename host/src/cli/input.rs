@@ -11,7 +11,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Failure, table::thousands, view::clean};
+use super::{Failure, compressed::Packing, table::thousands, view::clean};
 
 const BUFFER_BYTES: usize = 256 << 10;
 /// Notices of one kind that are spelled out; of the rest there is a count.
@@ -26,7 +26,7 @@ pub(super) struct Input {
     pub(super) progress: ProgressBar,
 }
 
-/// Opens a file, or stdin for `-`.
+/// Opens a file, or stdin for `-`. What a name that ends in .gz or .zst says is packed is unpacked.
 pub(super) fn open(path: &Path) -> Result<Input, Failure> {
     if path == Path::new("-") {
         let progress = ProgressBar::new_spinner().with_style(style("{spinner} {bytes} {bytes_per_sec}"));
@@ -35,8 +35,9 @@ pub(super) fn open(path: &Path) -> Result<Input, Failure> {
     }
     let (file, bytes) = open_file(path)?;
     let progress = ProgressBar::new(bytes).with_style(style("[{bar:40}] {bytes}/{total_bytes} {bytes_per_sec} {eta}"));
-    let reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, progress.wrap_read(file)));
-    Ok(Input { reader, progress })
+    let (packing, _) = Packing::of(path);
+    let packed = BufReader::with_capacity(BUFFER_BYTES, progress.wrap_read(file));
+    Ok(Input { reader: packing.unpack(packed, BUFFER_BYTES), progress })
 }
 
 /// A bar that counts things of which so many are expected.
@@ -74,6 +75,8 @@ fn style(template: &str) -> ProgressStyle {
 
 /// Notices of one kind: the first ones are spelled out on stderr, all are counted.
 pub(super) struct Notices {
+    /// What each begins with.
+    word: &'static str,
     what: &'static str,
     count: u64,
     spoken: u64,
@@ -83,7 +86,12 @@ pub(super) struct Notices {
 impl Notices {
     /// `what` names the kind in the plural, for the count at the end.
     pub(super) fn new(what: &'static str, progress: ProgressBar) -> Self {
-        Self { what, count: 0, spoken: 0, progress }
+        Self { word: "error", what, count: 0, spoken: 0, progress }
+    }
+
+    /// The same of what is no error.
+    pub(super) fn remarks(what: &'static str, progress: ProgressBar) -> Self {
+        Self { word: "note", ..Self::new(what, progress) }
     }
 
     /// Counts one, and spells it out while few have been.
@@ -91,7 +99,7 @@ impl Notices {
         self.count += 1;
         if self.spoken < NOTICES_MAX {
             self.spoken += 1;
-            self.progress.suspend(|| eprintln!("error: {}", clean(notice, NOTICE_CHARS_MAX)));
+            self.progress.suspend(|| eprintln!("{}: {}", self.word, clean(notice, NOTICE_CHARS_MAX)));
         }
     }
 
@@ -104,7 +112,7 @@ impl Notices {
     pub(super) fn finish(self) -> u64 {
         let silent = self.count - self.spoken;
         if silent > 0 {
-            self.progress.suspend(|| eprintln!("error: {} more {}", thousands(silent), self.what));
+            self.progress.suspend(|| eprintln!("{}: {} more {}", self.word, thousands(silent), self.what));
         }
         self.count
     }

@@ -233,24 +233,59 @@ impl ModelId {
 }
 
 /// A 16-bit alert code.
+///
+/// Alerts of the DCC itself have names of their own. They stand here as numbers that no device sends: N0 to N999 as
+/// D000 to D3E7, AD0 to AD9 as DA00 to DA09. Part of the protocol and of the rule contract: never move them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AlertCode(pub u16);
 
+/// What the names of the DCC's codes begin with, the number that stands for the first, and how many there are.
+const DCC_CODES: [(&str, u16, u16); 2] = [("N", 0xD000, 1_000), ("AD", 0xDA00, 10)];
+
+impl AlertCode {
+    /// Whether it is one of the DCC itself.
+    pub fn is_of_dcc(self) -> bool {
+        self.of_dcc().is_some()
+    }
+
+    /// The beginning of its name and its number, where it is one of the DCC itself.
+    fn of_dcc(self) -> Option<(&'static str, u16)> {
+        let blocks = DCC_CODES.into_iter();
+        let mut numbers = blocks.filter_map(|(name, first, count)| {
+            Some((name, self.0.checked_sub(first).filter(|number| *number < count)?))
+        });
+        numbers.next()
+    }
+
+    /// A code of the DCC itself by its name.
+    fn of_dcc_named(text: &str) -> Option<Self> {
+        DCC_CODES.into_iter().find_map(|(name, first, count)| {
+            let (start, digits) = text.split_at_checked(name.len())?;
+            let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            let number: u16 = digits.parse().ok().filter(|number| plain && *number < count)?;
+            start.eq_ignore_ascii_case(name).then_some(Self(first + number))
+        })
+    }
+}
+
 impl fmt::Display for AlertCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04X}", self.0)
+        match self.of_dcc() {
+            Some((name, number)) => write!(f, "{name}{number}"),
+            None => write!(f, "{:04X}", self.0),
+        }
     }
 }
 
 impl FromStr for AlertCode {
     type Err = IdError;
 
-    /// Four hex digits, with or without 0x.
+    /// Four hex digits, with or without 0x, or the name of a code of the DCC itself.
     fn from_str(text: &str) -> Result<Self, IdError> {
         let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
         let hex = digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-        let code = if hex { u16::from_str_radix(digits, 16).ok() } else { None };
-        code.map(Self).ok_or_else(|| IdError::new("an alert code: 4 hex digits, like 8F40", text))
+        let code = if hex { u16::from_str_radix(digits, 16).ok().map(Self) } else { Self::of_dcc_named(text) };
+        code.ok_or_else(|| IdError::new("an alert code: 4 hex digits, like 8F40, or a code of the DCC, like N24", text))
     }
 }
 

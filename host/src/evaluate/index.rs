@@ -94,7 +94,7 @@ impl Index {
     }
 
     fn home_of(&self, hash: u64) -> usize {
-        (u128::from(hash) * self.places.len() as u128 >> 64) as usize
+        ((u128::from(hash) * self.places.len() as u128) >> 64) as usize
     }
 
     fn after(&self, at: usize) -> usize {
@@ -124,8 +124,8 @@ mod tests {
                 if !adds {
                     map.remove(&key);
                     index.remove(key, hash_of);
-                } else if !map.contains_key(&key) {
-                    map.insert(key, at);
+                } else if let std::collections::btree_map::Entry::Vacant(vacant) = map.entry(key) {
+                    vacant.insert(at);
                     index.insert(key, at, hash_of);
                 }
                 prop_assert_eq!(index.find(hash_of(key), key), map.get(&key).copied());

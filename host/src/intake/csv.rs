@@ -15,7 +15,7 @@ use super::{
 };
 use crate::domain::{Alert, AlertCode, Eui64, Millis, PayloadKind};
 
-const COLUMNS: &[&str] = &[
+pub(super) const COLUMNS: &[&str] = &[
     "device",
     "code",
     "recipient",
@@ -71,7 +71,8 @@ impl<R: BufRead> Iterator for Alerts<R> {
     }
 }
 
-fn alert(record: &Record<'_>) -> Result<Alert, LineError> {
+/// The alert that a record stands for.
+pub(super) fn alert(record: &Record<'_>) -> Result<Alert, LineError> {
     Ok(Alert {
         device: record.require(DEVICE, Eui64::from_str)?,
         recipient: record.read(RECIPIENT, Eui64::from_str)?.unwrap_or(Eui64::NONE),

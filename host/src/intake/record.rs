@@ -87,7 +87,7 @@ impl<R: BufRead> Records<R> {
     }
 
     fn record(&self, line: u64) -> Record<'_> {
-        Record { line, splitter: &self.splitter, places: &self.places, names: self.names }
+        Record { line, texts: Texts::Split(&self.splitter, &self.places), names: self.names }
     }
 }
 
@@ -100,15 +100,30 @@ fn is_named(heading: &str, name: &str) -> bool {
 /// One record. Columns are named by their index in the list of known columns.
 pub(super) struct Record<'a> {
     line: u64,
-    splitter: &'a Splitter,
-    places: &'a [Option<usize>],
+    texts: Texts<'a>,
     names: &'static [&'static str],
 }
 
-impl Record<'_> {
+/// Where the values of a record lie.
+enum Texts<'a> {
+    /// In a line that was split, each known column at its place.
+    Split(&'a Splitter, &'a [Option<usize>]),
+    /// In a list, one for each known column.
+    Listed(&'a [String]),
+}
+
+impl<'a> Record<'a> {
+    /// A record of values, one for each of the known columns.
+    pub(super) fn listed(line: u64, names: &'static [&'static str], texts: &'a [String]) -> Self {
+        Self { line, texts: Texts::Listed(texts), names }
+    }
+
     /// The value of a column without blanks around it; empty where the file has no such column.
     pub(super) fn text(&self, column: usize) -> &str {
-        self.places[column].map_or("", |place| self.splitter.field(place).trim_ascii())
+        match self.texts {
+            Texts::Split(splitter, places) => places[column].map_or("", |place| splitter.field(place).trim_ascii()),
+            Texts::Listed(texts) => texts[column].trim_ascii(),
+        }
     }
 
     /// The value read as a `T`; `None` where it is empty.

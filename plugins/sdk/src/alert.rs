@@ -29,7 +29,9 @@ pub struct Alert {
     pub model: ModelId,
 }
 
-/// A 16-bit alert code. In parameters: four hex digits as a string, such as `"8F40"`.
+/// A 16-bit alert code. In parameters: four hex digits as a string, such as `"8F40"`, or the name of one of the DCC's own
+/// codes, such as `"N24"` or `"AD1"`. Those stand here as numbers that no device sends: N0 to N999 as D000 to D3E7, AD0 to
+/// AD9 as DA00 to DA09.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AlertCode(pub u16);
 
@@ -50,10 +52,28 @@ pub enum Generation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ModelId(pub u32);
 
+/// What the names of the DCC's codes begin with, the number that stands for the first, and how many there are.
+const DCC_CODES: [(&str, u16, u16); 2] = [("N", 0xD000, 1_000), ("AD", 0xDA00, 10)];
+
 impl fmt::Display for AlertCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, first, count) in DCC_CODES {
+            if let Some(number) = self.0.checked_sub(first).filter(|number| *number < count) {
+                return write!(f, "{name}{number}");
+            }
+        }
         write!(f, "{:04X}", self.0)
     }
+}
+
+/// One of the DCC's own codes by its name.
+fn of_dcc(text: &str) -> Option<AlertCode> {
+    DCC_CODES.into_iter().find_map(|(name, first, count)| {
+        let (start, digits) = text.split_at_checked(name.len())?;
+        let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let number: u16 = digits.parse().ok().filter(|number| plain && *number < count)?;
+        start.eq_ignore_ascii_case(name).then_some(AlertCode(first + number))
+    })
 }
 
 impl<'de> Deserialize<'de> for AlertCode {
@@ -64,14 +84,16 @@ impl<'de> Deserialize<'de> for AlertCode {
             type Value = AlertCode;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an alert code: a string of 4 hex digits, like \"8F40\"")
+                f.write_str(
+                    "an alert code: a string of 4 hex digits, like \"8F40\", or a code of the DCC, like \"N24\"",
+                )
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<AlertCode, E> {
                 let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
                 let hex = digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-                let code = if hex { u16::from_str_radix(digits, 16).ok() } else { None };
-                code.map(AlertCode).ok_or_else(|| {
+                let code = if hex { u16::from_str_radix(digits, 16).ok().map(AlertCode) } else { of_dcc(text) };
+                code.ok_or_else(|| {
                     let shown: String = text.chars().take(40).collect();
                     E::invalid_value(de::Unexpected::Str(&shown), &self)
                 })
@@ -118,7 +140,23 @@ mod tests {
             assert_eq!(code, AlertCode(0x8F40));
             assert_eq!(code.to_string(), "8F40");
         }
-        for wrong in ["\"8F4\"", "\"8F400\"", "\"+F40\"", "\"8F4G\"", "\"\"", "36672", "null", "\"0x0x8F40\""] {
+        for (text, code) in [("N24", 0xD018), ("n999", 0xD3E7), ("AD1", 0xDA01)] {
+            let read: AlertCode = serde_json::from_str(&format!("{text:?}")).unwrap();
+            assert_eq!((read, read.to_string()), (AlertCode(code), text.to_uppercase()));
+        }
+        for wrong in [
+            "\"N1000\"",
+            "\"AD+1\"",
+            "\"N\"",
+            "\"8F4\"",
+            "\"8F400\"",
+            "\"+F40\"",
+            "\"8F4G\"",
+            "\"\"",
+            "36672",
+            "null",
+            "\"0x0x8F40\"",
+        ] {
             let error = serde_json::from_str::<AlertCode>(wrong).unwrap_err().to_string();
             assert!(error.contains("4 hex digits"), "{wrong}: {error}");
         }

@@ -39,19 +39,23 @@ pub(super) fn start<R: BufRead + Send + 'static>(
     progress: ProgressBar,
 ) -> (mpsc::Receiver<Batch>, thread::JoinHandle<Ending>) {
     let (sender, receiver) = mpsc::channel(BATCHES_AHEAD_MAX);
-    let notices = Notices::new("lines that cannot be read", progress);
-    (receiver, thread::spawn(move || read(alerts, batch_alerts, &sender, notices)))
+    let notices = Notices::new("lines that cannot be read", progress.clone());
+    let remarks = Notices::remarks("remarks", progress);
+    (receiver, thread::spawn(move || read(alerts, batch_alerts, &sender, (notices, remarks))))
 }
 
 fn read<R: BufRead>(
     mut alerts: Alerts<R>,
     batch_alerts: usize,
     sender: &mpsc::Sender<Batch>,
-    mut notices: Notices,
+    (mut notices, mut remarks): (Notices, Notices),
 ) -> Ending {
     let mut batch = Batch::default();
     let mut failed = None;
-    while let Some(item) = alerts.next() {
+    loop {
+        let item = alerts.next();
+        std::iter::from_fn(|| alerts.remark()).for_each(|remark| remarks.give(&remark.to_string()));
+        let Some(item) = item else { break };
         match item {
             Ok(alert) => {
                 batch.alerts.push(wire(&alert));
@@ -70,6 +74,7 @@ fn read<R: BufRead>(
         if batch.alerts.len() + batch.unreadable_count as usize >= batch_alerts
             && sender.blocking_send(std::mem::take(&mut batch)).is_err()
         {
+            remarks.finish();
             return Ok(notices.finish());
         }
     }
@@ -77,6 +82,7 @@ fn read<R: BufRead>(
         // Where nobody receives it any more, the call's status says why.
         let _ = sender.blocking_send(batch);
     }
+    remarks.finish();
     let unreadable = notices.finish();
     failed.map_or(Ok(unreadable), Err)
 }

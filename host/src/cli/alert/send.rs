@@ -13,36 +13,52 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use weir_proto::v1;
 
-use super::reader;
+use super::{dry_run, reader};
 use crate::{
     cli::{
-        Failure, Session, input,
+        Failure, Session,
+        compressed::Packing,
+        input,
         input::{Input, Notices},
         table::{Table, thousands},
         view::alert::Balance,
     },
-    intake::{Alerts, csv, gbcs_hex},
+    intake::{
+        Alerts, csv,
+        duis_xml::{self, ThrottledCount},
+        gbcs_hex, ndjson,
+    },
 };
 
 mod stream;
 
 pub(super) const HELP: &str = "Examples:
   weir alert send alerts.csv
-  weir alert send messages.txt --format gbcs-hex --producer head-end-1
-  zcat alerts.csv.gz | weir alert send - --format csv
+  weir alert send messages.hex --producer head-end-1
+  weir alert send responses.xml.gz --dry-run
+  ssh head-end journal | weir alert send - --format ndjson
 
 CSV columns, in any order: device, code (both needed), recipient, counter, occurred_at or occurred_ms, received_at or
 received_ms, weight, and one of measurement_dv (decivolts), voltage_v (like 258.0), power_factor (like 0.950) and
-measurement (an integer in the unit the code implies). gbcs-hex: one message a line in hex, after an optional name and
-a tab; blank lines and lines that begin with # are skipped.";
+measurement (an integer in the unit the code implies). ndjson: one JSON object a line with the same names. gbcs-hex: one
+message a line in hex, after an optional name and a tab; blank lines and lines that begin with # are skipped. duis-xml:
+response documents of the DCC, one after the other; those that hold no alert are passed over. Codes are four hex digits,
+or the DCC's own, like N24 and AD1. A name that ends in .gz or .zst is unpacked.";
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// The alerts; - for stdin.
     file: PathBuf,
-    /// Format of the file. Where not given, .csv means csv and .hex means gbcs-hex.
+    /// Format of the file. Where not given, .csv, .ndjson or .jsonl, .hex and .xml tell.
     #[arg(long)]
     format: Option<Format>,
+    /// What the count of a throttled alert in duis-xml counts: the copies that were withheld, or all, with the one that was
+    /// delivered.
+    #[arg(long, value_name = "WHAT", default_value = "withheld")]
+    throttled_count: Throttled,
+    /// Only read the file and say what is in it. No server is needed
+    #[arg(long)]
+    dry_run: bool,
     /// Who sends: 1 to 64 of A-Z a-z 0-9 . _ -. Its batches are numbered on from the last one the server has. One of
     /// its own for every run if not given.
     #[arg(long, value_name = "ID")]
@@ -63,8 +79,30 @@ pub(in crate::cli) type AlertFile = Alerts<Box<dyn BufRead + Send>>;
 pub(in crate::cli) enum Format {
     /// Rows of a CSV file.
     Csv,
+    /// JSON objects, one a line.
+    Ndjson,
     /// GBCS messages in hex, one a line.
     GbcsHex,
+    /// DUIS response documents.
+    DuisXml,
+}
+
+/// What the count of a throttled alert counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Throttled {
+    /// Copies that were withheld.
+    Withheld,
+    /// All, with the one that was delivered.
+    All,
+}
+
+impl From<Throttled> for ThrottledCount {
+    fn from(throttled: Throttled) -> Self {
+        match throttled {
+            Throttled::Withheld => Self::Withheld,
+            Throttled::All => Self::All,
+        }
+    }
 }
 
 /// What was sent, and what became of it.
@@ -79,8 +117,15 @@ struct Sent {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let (alerts, progress) = open(&args.file, args.format)?;
+    let (alerts, progress) = open_as(&args.file, args.format, args.throttled_count.into())?;
     let bad_file = |error| Failure::usage(format!("{}: {error}", args.file.display()));
+    if args.dry_run {
+        let found = dry_run::run(alerts, &progress);
+        progress.finish_and_clear();
+        let found = found.map_err(bad_file)?;
+        session.show(&found, dry_run::Found::table)?;
+        return verdict(&args.file, found.unreadable_count, found.unreadable_count);
+    }
     let (producer_id, last_sequence) = producer(session, args.producer).await?;
     let (batches, reading) = reader::start(alerts, args.batch.into(), progress.clone());
     let rejections = Notices::new("alerts that were rejected", progress.clone());
@@ -116,25 +161,39 @@ fn verdict(path: &Path, unreadable: u64, rejected: u64) -> Result<(), Failure> {
 }
 
 /// A file of alerts, and how far it has been read.
-pub(in crate::cli) fn open(file: &Path, format: Option<Format>) -> Result<(AlertFile, ProgressBar), Failure> {
+pub(in crate::cli) fn open(file: &Path) -> Result<(AlertFile, ProgressBar), Failure> {
+    open_as(file, None, ThrottledCount::default())
+}
+
+fn open_as(
+    file: &Path,
+    format: Option<Format>,
+    throttled: ThrottledCount,
+) -> Result<(AlertFile, ProgressBar), Failure> {
     let format = settle(file, format)?;
     let Input { reader: bytes, progress } = input::open(file)?;
     let bad_file = |error| Failure::usage(format!("{}: {error}", file.display()));
     let alerts = match format {
         Format::Csv => Alerts::Csv(csv::Alerts::new(bytes).map_err(bad_file)?),
+        Format::Ndjson => Alerts::Ndjson(ndjson::Alerts::new(bytes)),
         Format::GbcsHex => Alerts::GbcsHex(gbcs_hex::Alerts::new(bytes)),
+        Format::DuisXml => Alerts::DuisXml(duis_xml::Alerts::new(bytes, throttled)),
     };
     Ok((alerts, progress))
 }
 
+/// By what was given, or else by the file's name: never by what is in it.
 fn settle(file: &Path, format: Option<Format>) -> Result<Format, Failure> {
-    let extension = file.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    let (_, unpacked) = Packing::of(file);
+    let extension = unpacked.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
     match (format, extension.as_deref()) {
         (Some(format), _) => Ok(format),
         (None, Some("csv")) => Ok(Format::Csv),
+        (None, Some("ndjson" | "jsonl")) => Ok(Format::Ndjson),
         (None, Some("hex")) => Ok(Format::GbcsHex),
+        (None, Some("xml")) => Ok(Format::DuisXml),
         (None, _) => Err(Failure::usage("--format: not given, and the file's name does not tell")
-            .with_hint("give --format csv or --format gbcs-hex")),
+            .with_hint("give --format csv, ndjson, gbcs-hex or duis-xml")),
     }
 }
 

@@ -105,7 +105,7 @@ struct Sample {
 }
 
 fn read_sample(path: &Path) -> Result<Sample, Failure> {
-    let (mut file, progress) = open(path, None)?;
+    let (mut file, progress) = open(path)?;
     let mut notices = Notices::new("lines that cannot be read", progress.clone());
     let mut sample = Sample::default();
     while let Some(item) = file.next() {

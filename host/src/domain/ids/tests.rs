@@ -66,9 +66,28 @@ fn an_mprn_has_no_distributor_and_other_lengths_are_refused() {
 fn codes_are_four_hex_digits() {
     assert_eq!("8F40".parse(), Ok(AlertCode(0x8F40)));
     assert_eq!("0x8f40".parse(), Ok(AlertCode(0x8F40)));
-    for text in ["", "8F4", "8F400", "+8F4", "8G40", "AD1"] {
+    for text in ["", "8F4", "8F400", "+8F4", "8G40"] {
         assert!(text.parse::<AlertCode>().is_err(), "{text}");
     }
+}
+
+#[test]
+fn codes_of_the_dcc_have_names_and_numbers_that_no_device_sends() {
+    for (text, code) in [("N0", 0xD000), ("n24", 0xD018), ("N999", 0xD3E7), ("AD1", 0xDA01), ("AD9", 0xDA09)] {
+        assert_eq!(text.parse(), Ok(AlertCode(code)), "{text}");
+        assert_eq!(AlertCode(code).to_string(), text.to_uppercase());
+        assert!(AlertCode(code).is_of_dcc());
+    }
+    for text in ["N", "N1000", "N-1", "AD", "AD999", "AD+1", "N\u{0660}"] {
+        assert!(text.parse::<AlertCode>().is_err(), "{text}");
+    }
+    // A number of four hex digits is that number, whatever its first letters are.
+    assert_eq!("AD10".parse(), Ok(AlertCode(0xAD10)));
+    for code in 0..=u16::MAX {
+        let code = AlertCode(code);
+        assert_eq!(code.to_string().parse(), Ok(code));
+    }
+    assert!(!AlertCode(0x8F40).is_of_dcc() && !AlertCode(0xD3E8).is_of_dcc() && !AlertCode(0xDA0A).is_of_dcc());
 }
 
 #[test]
