@@ -8,7 +8,7 @@
 use clap::{Parser, Subcommand};
 
 mod alert;
-mod arguments;
+pub(crate) mod arguments;
 mod audit;
 mod cert;
 mod compressed;
@@ -17,19 +17,18 @@ mod device;
 mod export;
 mod failure;
 mod input;
-mod page;
 mod plugin;
 mod reconcile;
-mod report;
+pub(crate) mod report;
 mod rule;
 mod serve;
-mod session;
+pub(crate) mod session;
 mod sheet;
-mod table;
+pub(crate) mod table;
 mod token;
 mod verify;
-mod view;
-mod whatif;
+pub(crate) mod view;
+pub(crate) mod whatif;
 
 pub use failure::Failure;
 use session::Session;

@@ -56,6 +56,8 @@ pub struct Config {
     pub tls_client_ca: Option<PathBuf>,
     /// Where figures are served to whoever asks, over HTTP at /metrics. Default: nowhere.
     pub metrics_listen: Option<SocketAddr>,
+    /// Serve a page for browsers where the protocol is served. Default: true.
+    pub page: bool,
     /// What clients may open and send.
     pub intake: IntakeLimits,
     /// How alerts are grouped.

@@ -22,6 +22,7 @@ mod connection;
 mod convert;
 mod counts;
 mod devices;
+mod entrance;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod gate;
@@ -60,6 +61,7 @@ const RESET_BEFORE_TAKEN_MAX: usize = 20;
 /// open has some refused, so this is far above what one of good will comes to.
 const RESET_FOR_BREACH_MAX: usize = 1_000;
 
+pub use entrance::{Calls, MakePage, Page};
 pub use tls::{Tls, TlsError};
 pub use traffic::{Tables, Traffic};
 
@@ -74,7 +76,7 @@ pub enum Error {
     Transport(#[from] tonic::transport::Error),
 }
 
-/// Serves on `listener`, with TLS where there is one, until `shutdown` resolves. Then health says so, no more is accepted or read, what was read is
+/// Serves on `listener`, with TLS and a page where there is one, until `shutdown` resolves. Then health says so, no more is accepted or read, what was read is
 /// still answered, and connections that stay open longer than `intake.drain_ms_max` are left behind.
 pub async fn serve(
     handle: Handle,
@@ -82,6 +84,7 @@ pub async fn serve(
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
     traffic: Arc<Traffic>,
+    page: Option<MakePage>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let (stop, stopping) = watch::channel(false);
@@ -89,7 +92,7 @@ pub async fn serve(
     // Before anybody can ask: a service that nobody has reported yet would be one that is not there.
     let serving = *handle.status().borrow() == Status::Serving;
     health::report(&reporter, serving).await;
-    let router = router(&handle, config, &traffic, &stopping)?.add_service(health_service);
+    let router = router(&handle, config, &traffic, page, &stopping)?.add_service(health_service);
     let (connections_max, patience) = (config.intake.connections_max, peer::Patience::new(config));
     let incoming = connection::incoming(listener, connection::Terms { connections_max, tls, patience, traffic });
     let server = router.serve_with_incoming_shutdown(incoming, stopped(stopping));
@@ -119,12 +122,13 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-type Guarded = Stack<panics::Layer, Stack<gate::Layer, tower::layer::util::Identity>>;
+type Guarded = Stack<entrance::Layer, tower::layer::util::Identity>;
 
 fn router(
     handle: &Handle,
     config: &Config,
     traffic: &Arc<Traffic>,
+    page: Option<MakePage>,
     stopping: &watch::Receiver<bool>,
 ) -> Result<Router<Guarded>, Error> {
     let bytes_max = config.intake.message_bytes_max;
@@ -145,6 +149,8 @@ fn router(
         .build_v1()?;
 
     let mut server = Server::builder()
+        // The protocol is HTTP/2 alone; a browser without TLS speaks the other.
+        .accept_http1(page.is_some())
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .max_concurrent_streams(config.intake.streams_per_connection_max)
@@ -155,8 +161,7 @@ fn router(
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .http2_max_pending_accept_reset_streams(Some(RESET_BEFORE_TAKEN_MAX))
         .http2_max_local_error_reset_streams(Some(RESET_FOR_BREACH_MAX))
-        .layer(gate::Layer::new(handle.clone(), config, Arc::clone(traffic)))
-        .layer(panics::layer());
+        .layer(entrance::Layer::new(gate::Layer::new(handle.clone(), config, Arc::clone(traffic)), page));
     Ok(server
         .add_service(v1::alert_service_server::AlertServiceServer::new(alerts).max_decoding_message_size(bytes_max))
         .add_service(v1::plugin_service_server::PluginServiceServer::new(plugins).max_decoding_message_size(bytes_max))

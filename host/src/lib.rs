@@ -12,9 +12,10 @@
 //! The log is the truth; device state and the books are a fold of it, written a slice at a time. After a crash the
 //! tail of the log is folded again over what was written last.
 //!
-//! Floors, upper ones know lower ones and never the reverse: `cli grpc metrics` > `pipeline rehearsal whatif` > `evaluate registry
+//! Floors, upper ones know lower ones and never the reverse: `cli grpc metrics page web` > `pipeline rehearsal whatif` > `evaluate registry
 //! books listing comparison migration reconciliation` > `plugin store intake admit audit` > `domain config`. One module owns each foreign
-//! technology: `plugin` wasmtime, `store` redb, `grpc` and `cli` tonic.
+//! technology: `plugin` wasmtime, `store` redb, `grpc`, `cli` and
+//! `web` tonic, `page` maud, `web` axum.
 
 pub mod admit;
 pub mod audit;
@@ -32,10 +33,12 @@ pub mod intake;
 pub mod listing;
 pub mod metrics;
 pub mod migration;
+mod page;
 pub mod pipeline;
 pub mod plugin;
 pub mod reconciliation;
 pub mod registry;
 pub mod rehearsal;
 pub mod store;
+mod web;
 pub mod whatif;

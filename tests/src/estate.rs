@@ -1,10 +1,12 @@
 //! A small estate in which a network operator and the data company count the same alerts differently, each for reasons
 //! that are known: what docs/reconcile.md tells of.
 //!
-//! It must not know how counts are compared. Invariant: what each of them counts follows from the alerts by hand, day
+//! It must not know how counts are compared, nor how a page looks. Invariant: what each of them counts follows from the alerts by hand, day
 //! by day.
 
-use std::fmt::Write;
+use std::{fmt::Write, fs, path::Path};
+
+use crate::host::Host;
 
 /// Devices that both know.
 pub const DEVICES: u64 = 40;
@@ -113,4 +115,34 @@ pub fn counts() -> String {
     line(&mpan(DEVICES + 50), 1, "8F40", 5);
     line(&mpan(DEVICES + 1), 0, "8014", 3);
     text
+}
+
+/// A name that is an attack wherever it is not text.
+pub const HOSTILE: &str = "=cmd|' /C calc'!A0<script>x</script>";
+
+/// Settings of a host that keeps what happened that long ago.
+pub const KEEPING: (&str, &str) = ("WEIR_STORE__RETENTION_DAYS_MAX", "36500");
+
+/// A host on which all of it happened, with a model whose name is an attack, a rule on the third day and a shadow of
+/// another one. A token is for a host that asks for one.
+pub fn happened(host: &Host, folder: &Path, token: Option<&str>) {
+    let token: Vec<&str> = token.into_iter().flat_map(|token| ["--token", token]).collect();
+    let tell = |arguments: &[&str]| host.json([arguments, &["--json"], &token[..]].concat());
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).expect("it is written");
+        path.to_str().expect("a path").to_owned()
+    };
+    tell(&["plugin", "push", env!("WEIR_GUEST_THRESHOLD")]);
+    tell(&["device", "load", &file("devices.csv", &inventory().replace("Alpha-1", HOSTILE))]);
+    let parameters = r#"{"codes":["8F40"],"below_dv":2570}"#;
+    tell(&["rule", "set", "shadow", "--plugin", "threshold", "--mode", "shadow", "--parameters", parameters]);
+    for day in 0..DAYS.len() {
+        if day == 2 {
+            let parameters = r#"{"codes":["8F40"],"below_dv":2580}"#;
+            let set = ["rule", "set", "voltage", "--plugin", "threshold", "--parameters", parameters, "--why", HOSTILE];
+            tell(&set);
+        }
+        tell(&["alert", "send", &file("alerts.csv", &alerts(day))]);
+    }
 }

@@ -5,10 +5,12 @@
 
 pub mod attack;
 pub mod binary;
+pub mod browser;
 pub mod disk;
 pub mod engine;
 pub mod estate;
 pub mod host;
 pub mod hostile;
+pub mod http;
 pub mod model;
 pub mod workload;

@@ -119,8 +119,10 @@ fn every_format_stands_alone_and_obeys_no_name() {
     assert!(page.starts_with("<!DOCTYPE html>") && !page.contains("<script"), "{page}");
     assert!(!page.contains("http:") && !page.contains("https:") && !page.contains("src="), "nothing is loaded");
     assert!(page.contains("&lt;script&gt;x&lt;/script&gt;") && page.contains("prefers-color-scheme: dark"));
-    let pictures = page.matches("<svg").count();
-    assert_eq!((pictures, page.matches("role=\"img\"").count(), page.matches("<desc ").count()), (6, 6, 6));
+    let pictures = page.matches("<svg class=\"wide\"").count();
+    let drawn = page.matches("<svg").count();
+    assert_eq!((pictures, drawn), (6, 12), "each for a wide window and for a narrow one");
+    assert_eq!((page.matches("role=\"img\"").count(), page.matches("<desc ").count()), (drawn, drawn));
     assert!(page.matches("<table>").count() > pictures, "a table under each picture");
 
     let sheet = report("csv");

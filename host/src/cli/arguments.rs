@@ -36,7 +36,7 @@ impl Period {
 
 /// A kind of meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Generation {
+pub(crate) enum Generation {
     /// SMETS1.
     Smets1,
     /// SMETS2.
@@ -47,7 +47,7 @@ pub(super) enum Generation {
 
 impl Generation {
     /// As the protocol has it.
-    pub(super) fn wire(self) -> i32 {
+    pub(crate) fn wire(self) -> i32 {
         match self {
             Self::Smets1 => v1::Generation::Smets1.into(),
             Self::Smets2 => v1::Generation::Smets2.into(),
@@ -57,12 +57,12 @@ impl Generation {
 }
 
 /// Codes as the protocol has them.
-pub(super) fn codes(codes: &[AlertCode]) -> Vec<u32> {
+pub(crate) fn codes(codes: &[AlertCode]) -> Vec<u32> {
     codes.iter().map(|code| code.0.into()).collect()
 }
 
 /// Operators as the protocol has them.
-pub(super) fn operators(operators: &[OperatorId]) -> Vec<u32> {
+pub(crate) fn operators(operators: &[OperatorId]) -> Vec<u32> {
     operators.iter().map(|operator| operator.get().into()).collect()
 }
 
@@ -72,7 +72,7 @@ pub(super) fn models(models: &[String]) -> Vec<String> {
 }
 
 /// An operator: its distributor id, its four letters, or `unknown`.
-pub(super) fn operator(text: &str) -> Result<OperatorId, String> {
+pub(crate) fn operator(text: &str) -> Result<OperatorId, String> {
     if text.eq_ignore_ascii_case("unknown") {
         return Ok(OperatorId::UNKNOWN);
     }
@@ -83,12 +83,12 @@ pub(super) fn operator(text: &str) -> Result<OperatorId, String> {
 }
 
 /// A device.
-pub(super) fn device(text: &str) -> Result<Eui64, String> {
+pub(crate) fn device(text: &str) -> Result<Eui64, String> {
     Eui64::from_str(text).map_err(|error| error.to_string())
 }
 
 /// RFC 3339, or a day, which stands for its first instant in UTC.
-fn time(text: &str) -> Result<Millis, String> {
+pub(crate) fn time(text: &str) -> Result<Millis, String> {
     let day = || {
         text.parse::<jiff::civil::Date>()
             .ok()
@@ -100,13 +100,13 @@ fn time(text: &str) -> Result<Millis, String> {
 }
 
 /// When a day of UTC begins.
-pub(super) fn start_of_day(day: jiff::civil::Date) -> Result<Millis, Failure> {
+pub(crate) fn start_of_day(day: jiff::civil::Date) -> Result<Millis, Failure> {
     let start = jiff::tz::TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).map(jiff::Timestamp::as_millisecond);
     start.map_err(|_| Failure::usage(format!("--ending: {day} lies outside the years that can be computed with")))
 }
 
 /// When a day of UTC ends.
-pub(super) fn end_of_day(day: jiff::civil::Date) -> Result<Millis, Failure> {
+pub(crate) fn end_of_day(day: jiff::civil::Date) -> Result<Millis, Failure> {
     let next = day.tomorrow();
     start_of_day(next.map_err(|_| Failure::usage(format!("--ending: {day} has no day after it")))?)
 }
@@ -152,27 +152,27 @@ fn overlay<T>(path: &PathBuf, read: impl FnOnce(BufReader<File>) -> Result<T, Li
 
 /// What codes and operators are called.
 #[derive(Debug, Clone)]
-pub(super) struct Names {
+pub(crate) struct Names {
     /// Alert codes.
-    pub(super) codes: CodeTable,
+    pub(crate) codes: CodeTable,
     /// Operators.
-    pub(super) operators: OperatorTable,
+    pub(crate) operators: OperatorTable,
 }
 
 impl Names {
     /// The names that come with the program.
-    pub(super) fn builtin() -> Self {
+    pub(crate) fn builtin() -> Self {
         Self { codes: CodeTable::builtin(), operators: OperatorTable::builtin() }
     }
 
     /// A code in hex with its name, if it has one.
-    pub(super) fn code(&self, code: &str) -> String {
+    pub(crate) fn code(&self, code: &str) -> String {
         let name = code.parse().ok().and_then(|code| self.codes.name(code));
         name.map_or_else(|| code.to_owned(), |name| format!("{code} {name}"))
     }
 
     /// A distributor id with its four letters, if it has them.
-    pub(super) fn operator(&self, id: u32) -> String {
+    pub(crate) fn operator(&self, id: u32) -> String {
         match OperatorId::new(id) {
             Some(OperatorId::UNKNOWN) => "unknown".to_owned(),
             Some(known) => self.operators.name(known).map_or_else(|| id.to_string(), |name| format!("{id} {name}")),

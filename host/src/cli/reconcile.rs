@@ -20,7 +20,6 @@ use super::{
     Failure, Session,
     arguments::{self, NameFiles},
     input::{self, Notices},
-    page,
     session::{Connection, MESSAGE_BYTES_MAX},
     table::thousands,
     view::reconcile::{self, Report, Scope},
@@ -110,7 +109,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         return print(&reconcile::sheet(&report));
     }
     if args.html {
-        return print(&page::reconcile::page(&report, &names));
+        return print(&crate::page::reconcile::page(&report, &names));
     }
     session.show(&report, reconcile::sums)?;
     if session.json {

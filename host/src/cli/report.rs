@@ -4,7 +4,7 @@
 
 use super::{Failure, Session};
 
-mod alerts;
+pub(crate) mod alerts;
 mod migration;
 
 #[derive(Debug, clap::Subcommand)]

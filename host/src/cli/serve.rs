@@ -26,6 +26,7 @@ use crate::{
     metrics,
     pipeline::{self, Handle, Runner, StartError, Status},
     plugin::SandboxError,
+    web,
 };
 
 /// Says what is logged: a level, or levels by module.
@@ -69,11 +70,14 @@ pub struct Args {
     /// Serve figures for Prometheus at http://ADDR/metrics, to whoever asks; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
+    /// Serve no page for browsers
+    #[arg(long)]
+    no_page: bool,
 }
 
 /// Runs the host until it is told to stop.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let Args { config: file, data, listen, no_plugins, authenticate, insecure_listen, metrics } = args;
+    let Args { config: file, data, listen, no_plugins, authenticate, insecure_listen, metrics, no_page } = args;
     start_logging()?;
     let overrides = Overrides {
         data_dir: data,
@@ -82,6 +86,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         authenticate,
         insecure_listen,
         metrics_listen: metrics,
+        without_page: no_page,
     };
     let config = Config::load(file.as_deref(), overrides).map_err(|error| Failure::usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -127,7 +132,8 @@ async fn host(config: Config) -> Result<(), Failure> {
         tokio::spawn(metrics::serve(listener, handle.clone(), Arc::clone(&traffic)));
     }
     let stopped = until_stopped(stop, handle.status());
-    let served = grpc::serve(handle.clone(), &config, listener, tls, traffic, stopped).await;
+    let page = config.page.then(|| web::page(&config));
+    let served = grpc::serve(handle.clone(), &config, listener, tls, traffic, page, stopped).await;
     let closed = close(&handle, runner).await;
     served.map_err(|error| Failure::internal(error.to_string()))?;
     closed
@@ -185,10 +191,11 @@ fn not_started(config: &Config, error: &StartError) -> Failure {
 /// Tells on stdout what is served and where. The last line is for programs: they wait for it and take the address.
 fn say_hello(config: &Config, handle: &Handle, address: SocketAddr, metrics: Option<SocketAddr>) {
     let (plugins, rules, position) = (handle.plugins().len(), handle.rules().len(), handle.position());
+    let scheme = if config.tls_certificate.is_some() { "https" } else { "http" };
     let hello = format!(
         "weir {version}\nstore in {folder}: {plugins} plugins, {rules} rules, log position {position}\n\
-         {metrics}listening on {scheme}://{address}\n",
-        scheme = if config.tls_certificate.is_some() { "https" } else { "http" },
+         {metrics}{page}listening on {scheme}://{address}\n",
+        page = if config.page { format!("page on {scheme}://{address}/\n") } else { String::new() },
         metrics = metrics.map(|address| format!("metrics on http://{address}/metrics\n")).unwrap_or_default(),
         version = env!("CARGO_PKG_VERSION"),
         folder = config.data_dir.display(),

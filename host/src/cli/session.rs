@@ -11,15 +11,20 @@ use std::{
 
 use serde::Serialize;
 use tonic::{
+    Status,
+    body::Body,
+    codegen::http,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
+use tower::{ServiceExt, util::BoxCloneSyncService};
+
 use super::{Failure, input::read_whole, table::Table};
 
 /// Bytes of one answer.
-pub(super) const MESSAGE_BYTES_MAX: usize = 64 << 20;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 64 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -89,6 +94,16 @@ impl fmt::Debug for Session {
 
 /// A connection on which every call says who makes it.
 pub(super) type Connection = InterceptedService<Channel, Bearer>;
+
+/// Makes calls, over a connection or within this process.
+pub(crate) type Link = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
+
+/// A connection as one.
+pub(super) fn link(connection: Connection) -> Link {
+    BoxCloneSyncService::new(
+        connection.map_response(|answer| answer.map(Body::new)).map_err(|error| Status::from_error(error.into())),
+    )
+}
 
 /// A token, as a call carries it.
 #[derive(Clone)]

@@ -12,18 +12,18 @@ use super::view::clean;
 const CELL_CHARS_MAX: usize = 2_000;
 
 /// A table in the making.
-pub(super) struct Table(comfy_table::Table);
+pub(crate) struct Table(comfy_table::Table);
 
 impl Table {
     /// A table with these headings.
-    pub(super) fn new<S: AsRef<str>>(headings: &[S]) -> Self {
+    pub(crate) fn new<S: AsRef<str>>(headings: &[S]) -> Self {
         let mut table = Self::bare();
         table.0.set_header(headings.iter().map(|heading| Cell::new(heading.as_ref())));
         table
     }
 
     /// One thing, a line for each of its facts.
-    pub(super) fn facts(facts: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
+    pub(crate) fn facts(facts: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
         let mut table = Self::bare();
         for (name, value) in facts {
             table.0.add_row([Cell::new(name), value.cell(CellAlignment::Left)]);
@@ -38,7 +38,7 @@ impl Table {
     }
 
     /// The same, as wide as the terminal. Into a pipe or a file a row goes as it is, as one line.
-    pub(super) fn fitted(mut self) -> Self {
+    pub(crate) fn fitted(mut self) -> Self {
         if let Some((_, width)) = console::Term::stdout().size_checked() {
             self.0.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         }
@@ -46,7 +46,7 @@ impl Table {
     }
 
     /// Adds a row.
-    pub(super) fn row(&mut self, values: impl IntoIterator<Item = Value>) {
+    pub(crate) fn row(&mut self, values: impl IntoIterator<Item = Value>) {
         self.0.add_row(values.into_iter().map(|value| value.cell(CellAlignment::Right)).collect::<Vec<_>>());
     }
 }
@@ -58,7 +58,7 @@ impl fmt::Display for Table {
 }
 
 /// What stands in a cell.
-pub(super) enum Value {
+pub(crate) enum Value {
     /// A number: to the right, with separators.
     Number(u64),
     /// A number that has its unit with it: to the right.
@@ -69,7 +69,7 @@ pub(super) enum Value {
 
 impl Value {
     /// Text from wherever.
-    pub(super) fn text(text: impl Into<String>) -> Self {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
 
@@ -83,7 +83,7 @@ impl Value {
 }
 
 /// A number with a comma after every three digits.
-pub(super) fn thousands(value: u64) -> String {
+pub(crate) fn thousands(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (i, digit) in digits.chars().enumerate() {

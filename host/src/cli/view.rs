@@ -3,27 +3,27 @@
 //! It must not know where a message came from. Invariants: every field of a message is in its view (a new one does not
 //! compile until it is), identifiers are text as people write them, times in JSON are the protocol's milliseconds.
 
-pub(super) use crate::domain::is_unsafe;
+pub(crate) use crate::domain::is_unsafe;
 use crate::domain::{AlertCode, Eui64, Millis};
 
-pub(super) mod alert;
-pub(super) mod audit;
-pub(super) mod count;
-pub(super) mod device;
-pub(super) mod export;
-pub(super) mod migration;
-pub(super) mod plugin;
-pub(super) mod reconcile;
-pub(super) mod rehearsal;
-pub(super) mod report;
-pub(super) mod rule;
-pub(super) mod token;
-pub(super) mod trial;
-pub(super) mod verify;
-pub(super) mod whatif;
+pub(crate) mod alert;
+pub(crate) mod audit;
+pub(crate) mod count;
+pub(crate) mod device;
+pub(crate) mod export;
+pub(crate) mod migration;
+pub(crate) mod plugin;
+pub(crate) mod reconcile;
+pub(crate) mod rehearsal;
+pub(crate) mod report;
+pub(crate) mod rule;
+pub(crate) mod token;
+pub(crate) mod trial;
+pub(crate) mod verify;
+pub(crate) mod whatif;
 
 /// Text from elsewhere as a terminal may see it: at most `chars_max` characters, none of them obeyed.
-pub(super) fn clean(text: &str, chars_max: usize) -> String {
+pub(crate) fn clean(text: &str, chars_max: usize) -> String {
     let safe = |character| if is_unsafe(character) { '\u{FFFD}' } else { character };
     let mut cleaned: String = text.chars().take(chars_max).map(safe).collect();
     if cleaned.len() < text.len() && text.chars().nth(chars_max).is_some() {
@@ -33,21 +33,21 @@ pub(super) fn clean(text: &str, chars_max: usize) -> String {
 }
 
 /// A time in UTC as RFC 3339, to the millisecond; the number where no calendar has it.
-pub(super) fn time(millis: Millis) -> String {
+pub(crate) fn time(millis: Millis) -> String {
     jiff::Timestamp::from_millisecond(millis).map_or_else(|_| format!("{millis} ms"), |time| time.to_string())
 }
 
 /// An EUI-64 as text; nothing where it is not known.
-pub(super) fn eui(number: u64) -> Option<String> {
+pub(crate) fn eui(number: u64) -> Option<String> {
     (number != 0).then(|| Eui64(number).to_string())
 }
 
 /// A code as four hex digits.
-pub(super) fn code(number: u32) -> String {
+pub(crate) fn code(number: u32) -> String {
     u16::try_from(number).map_or_else(|_| format!("{number:X}"), |number| AlertCode(number).to_string())
 }
 
-pub(super) fn generation(number: i32) -> &'static str {
+pub(crate) fn generation(number: i32) -> &'static str {
     match weir_proto::v1::Generation::try_from(number) {
         Ok(weir_proto::v1::Generation::Smets1) => "smets1",
         Ok(weir_proto::v1::Generation::Smets2) => "smets2",
@@ -56,12 +56,12 @@ pub(super) fn generation(number: i32) -> &'static str {
 }
 
 /// A distributor id as a row shows it.
-fn operator(id: u32) -> String {
+pub(crate) fn operator(id: u32) -> String {
     if id == 0 { "unknown".to_owned() } else { id.to_string() }
 }
 
 /// Text, or what to show where there is none.
-fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+pub(crate) fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
     if text.is_empty() { otherwise } else { text }
 }
 

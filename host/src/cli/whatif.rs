@@ -20,7 +20,7 @@ use super::{
 };
 use crate::domain::{AlertCode, OperatorId};
 
-mod sweep;
+pub(crate) mod sweep;
 
 use sweep::Sweep;
 

@@ -31,6 +31,7 @@ impl Default for Config {
             tls_key: None,
             tls_client_ca: None,
             metrics_listen: None,
+            page: true,
             intake: IntakeLimits::default(),
             group: GroupLimits::default(),
             plugins: PluginLimits::default(),

@@ -58,6 +58,7 @@ pub fn limits(config: &Config) -> Vec<Limit> {
         tls_key: _,
         tls_client_ca: _,
         metrics_listen: _,
+        page: _,
         intake,
         group,
         plugins,

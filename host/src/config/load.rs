@@ -59,6 +59,8 @@ pub struct Overrides {
     pub insecure_listen: bool,
     /// Where figures are served.
     pub metrics_listen: Option<SocketAddr>,
+    /// Serve no page, whatever the settings say.
+    pub without_page: bool,
 }
 
 /// Why settings are not taken.
@@ -116,13 +118,22 @@ impl Config {
         }
 
         let mut config: Self = figment.extract().map_err(|error| refused(&figment, error))?;
-        let Overrides { data_dir, listen, without_plugins, authenticate, insecure_listen, metrics_listen } = overrides;
+        let Overrides {
+            data_dir,
+            listen,
+            without_plugins,
+            authenticate,
+            insecure_listen,
+            metrics_listen,
+            without_page,
+        } = overrides;
         config.data_dir = data_dir.unwrap_or(config.data_dir);
         config.listen = listen.unwrap_or(config.listen);
         config.without_plugins |= without_plugins;
         config.authenticate |= authenticate;
         config.insecure_listen |= insecure_listen;
         config.metrics_listen = metrics_listen.or(config.metrics_listen);
+        config.page &= !without_page;
         config.validate()?;
         Ok(config)
     }

@@ -200,7 +200,7 @@ impl Outcome {
     /// Watches an answer of it be read.
     pub fn watch(self, body: Body) -> Answering {
         let answer = self.call.peer.as_ref().map(|peer| peer.answer(self.call.path));
-        Answering { body, answer, outcome: self }
+        Answering { body, answer, outcome: Some(self) }
     }
 }
 
@@ -214,7 +214,15 @@ impl Drop for Outcome {
 pub struct Answering {
     body: Body,
     answer: Option<Answer>,
-    outcome: Outcome,
+    /// Of a call; a page has none.
+    outcome: Option<Outcome>,
+}
+
+impl Answering {
+    /// A page, that is to be read like any answer.
+    pub fn of_page(body: Body, peer: Option<&Peer>) -> Self {
+        Self { body, answer: peer.map(|peer| peer.answer("the page")), outcome: None }
+    }
 }
 
 impl hyper::body::Body for Answering {
@@ -225,8 +233,9 @@ impl hyper::body::Body for Answering {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(trailers) = frame.trailers_ref()
+            && let Some(outcome) = &mut self.outcome
         {
-            self.outcome.note(trailers);
+            outcome.note(trailers);
         }
         if let Some(answer) = &self.answer {
             match &polled {

@@ -68,11 +68,15 @@ impl Layer {
 
     /// Lets a call through with the name of who makes it and what it takes up of their limits, or says why not.
     fn admit(&self, request: &mut http::Request<Body>) -> Result<(String, Option<Taken>), Status> {
-        let path = request.uri().path();
+        // Its text is shared, not copied.
+        let uri = request.uri().clone();
+        let path = uri.path();
         if policy::is_public(path) {
             return Ok((String::new(), None));
         }
-        let identity = self.identify(request).inspect_err(|status| self.deny("", path, status.message()))?;
+        let identity = Arc::new(self.identify(request).inspect_err(|status| self.deny("", path, status.message()))?);
+        // Whoever is refused from here on is told so under their name.
+        request.extensions_mut().insert(Arc::clone(&identity));
         let account = self.accounts.of(&identity.name, Instant::now());
         let over = |over: Over| {
             self.traffic.refused(over.setting);
@@ -93,7 +97,6 @@ impl Layer {
             Status::permission_denied(message)
         })?;
         let name = identity.name.clone();
-        request.extensions_mut().insert(Arc::new(identity));
         request.extensions_mut().insert(account);
         Ok((name, taken))
     }
@@ -142,9 +145,11 @@ where
                 traffic.ended(path, status.code());
                 let counts = matches!(status.code(), Code::ResourceExhausted | Code::Unauthenticated);
                 peer.iter().filter(|_| counts).for_each(Peer::refused);
-                return Box::pin(std::future::ready(Ok(status.into_http())));
+                let refused = known_by(status.into_http(), request.extensions().get());
+                return Box::pin(std::future::ready(Ok(refused)));
             }
         };
+        let identity = request.extensions().get().cloned();
         // What everybody may call says nothing for whoever calls it.
         peer.iter().filter(|_| taken.is_some()).for_each(Peer::passed);
         let call = Arc::new(Call::new(path, name, peer, traffic, taken));
@@ -155,9 +160,18 @@ where
         Box::pin(async move {
             let response = answer.await?;
             outcome.note(response.headers());
+            let response = known_by(response, identity.as_ref());
             Ok(response.map(|body| Body::new(outcome.watch(body))))
         })
     }
+}
+
+/// An answer that says who asked, to whoever calls within this process. Nothing of it goes over a wire.
+fn known_by(mut answer: http::Response<Body>, identity: Option<&Arc<Identity>>) -> http::Response<Body> {
+    if let Some(identity) = identity {
+        answer.extensions_mut().insert(Arc::clone(identity));
+    }
+    answer
 }
 
 /// A pipeline behind the gate: what a service has of it before it says who asks.

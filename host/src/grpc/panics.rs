@@ -18,8 +18,11 @@ type Answer = Result<http::Response<Body>, Infallible>;
 type Answering = <Routes as tower::Service<http::Request<Body>>>::Future;
 type Guarded = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
+/// What is done with each answer.
+pub type Guard = fn(Answering) -> Guarded;
+
 /// What a server wraps its services in.
-pub type Layer = MapFutureLayer<fn(Answering) -> Guarded>;
+pub type Layer = MapFutureLayer<Guard>;
 
 /// Guards every call of the services.
 pub fn layer() -> Layer {

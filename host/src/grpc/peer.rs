@@ -23,6 +23,10 @@ use crate::config::Config;
 /// A connection on which so many calls in a row were refused is cut: answering them is work too.
 const REFUSED_IN_A_ROW_MAX: u64 = 1_000;
 
+/// How long after its last request of a browser a connection is kept that gives no sign of life by itself: longer than
+/// any of them may take. A browser makes another without anybody noticing.
+const BROWSER_IDLE_MAX: Duration = Duration::from_secs(120);
+
 /// How long a host waits for what a client owes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -68,6 +72,8 @@ struct State {
     /// Whoever made a call on it, each counted among their connections.
     identified: Mutex<Vec<(Arc<Account>, Taken)>>,
     refused_in_a_row: AtomicU64,
+    /// When a browser last asked for something over HTTP/1, in milliseconds after the opening, from 1; 0: none did.
+    turned_ms: AtomicU64,
     cut: Mutex<Option<oneshot::Sender<()>>>,
     unread: Mutex<Unread>,
 }
@@ -92,6 +98,7 @@ impl Peer {
             certified: OnceLock::new(),
             identified: Mutex::default(),
             refused_in_a_row: AtomicU64::new(0),
+            turned_ms: AtomicU64::new(0),
             cut: Mutex::new(Some(cut)),
             unread: Mutex::default(),
         };
@@ -129,6 +136,12 @@ impl Peer {
         Ok(())
     }
 
+    /// Notes that a browser asks for something. Over HTTP/1 nothing else tells a browser that reads from one that is
+    /// gone.
+    pub fn turn(&self, now: Instant) {
+        self.0.turned_ms.store(self.since_opening_ms(now), Ordering::Relaxed);
+    }
+
     /// Notes that a call was let through.
     pub fn passed(&self) {
         self.0.refused_in_a_row.store(0, Ordering::Relaxed);
@@ -163,7 +176,7 @@ impl Peer {
         let _ = cut.send(());
     }
 
-    /// Ends it where its time is over: nobody known has called, or an answer is not read.
+    /// Ends it where its time is over: nobody known has called, a browser is gone, or an answer is not read.
     pub fn look(&self, now: Instant) {
         let State { opened, patience, .. } = &*self.0;
         let unidentified_ms = patience.unidentified.as_millis();
@@ -174,6 +187,10 @@ impl Peer {
             return self.cut("unidentified", &said);
         }
         let now_ms = self.since_opening_ms(now);
+        let turned_ms = self.0.turned_ms.load(Ordering::Relaxed);
+        if turned_ms > 0 && now_ms.saturating_sub(turned_ms) >= BROWSER_IDLE_MAX.as_millis() as u64 {
+            return self.cut("idle", &format!("a browser asked for nothing in {} s", BROWSER_IDLE_MAX.as_secs()));
+        }
         // A stream of alerts ends by itself after half of that, with words.
         let wait_ms = 2 * patience.unread.as_millis() as u64;
         let late = self.unread().answers.values().find_map(|(call, since)| {
@@ -238,5 +255,27 @@ impl Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         self.peer.unread().answers.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_that_asks_for_nothing_any_more_is_let_go_and_nobody_else_is() {
+        let hour = Duration::from_secs(3_600);
+        let patience = Patience { unidentified: hour, message: hour, partial: hour, unread: hour };
+        let traffic = Arc::new(Traffic::default());
+        let (peer, _cut) = Peer::new(([127, 0, 0, 1], 1).into(), patience, Arc::clone(&traffic));
+        let later = |seconds| Instant::now() + Duration::from_secs(seconds);
+        peer.look(later(600));
+        assert!(peer.is_open(), "a client of the protocol may be silent");
+        peer.turn(later(600));
+        peer.look(later(600 + 110));
+        assert!(peer.is_open());
+        peer.look(later(600 + 130));
+        assert!(!peer.is_open());
+        assert_eq!(traffic.figures().cut.get("idle"), Some(&1));
     }
 }

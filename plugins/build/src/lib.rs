@@ -4,12 +4,14 @@
 //! It must not depend on anything that itself needs a guest, nor on anything heavy: it runs before all else. It must
 //! not know what a rule does. Invariant: a component is written only if its bytes changed, and it imports no function.
 
+mod browser;
 mod environment;
 mod guests;
 mod package;
 mod script;
 mod toolchain;
 
+pub use browser::ensure_browser;
 pub use environment::{BoundedError, bounded, isolated, workspace};
 pub use guests::{Guest, build, build_with, imported_interfaces};
 pub use package::{Built, build_package};

@@ -9,7 +9,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use weir_build::{STOCK, Toolchain, Way, build, imported_interfaces, workspace};
+use weir_build::{STOCK, Toolchain, Way, build, ensure_browser, imported_interfaces, workspace};
+
+/// Tells the tests of the page that there must be a browser: see tests/src/browser.rs.
+const BROWSER_REQUIRED: &str = "BROWSER_TESTS_REQUIRED";
 
 /// Builds plugins and lists them.
 pub fn plugins(packages: &[String]) -> Result<ExitCode> {
@@ -41,12 +44,22 @@ pub fn test() -> Result<ExitCode> {
     ];
     say("all checks; where nothing is built yet, the first build takes ten to fifteen minutes on two cores");
     Toolchain::find(Way::from_environment()?)?;
+    let has_browser = ensure_browser()?;
+    if !has_browser {
+        say("the page is NOT tested in a browser: install chromium and its driver for that");
+    }
     let begun = Instant::now();
     for (i, arguments) in steps.iter().enumerate() {
         let step = format!("step {} of {}: cargo {}", i + 1, steps.len(), arguments.join(" "));
         say(&step);
         let step_begun = Instant::now();
-        let status = run(cargo().args(*arguments).env("RUSTDOCFLAGS", "-D warnings"))?;
+        let mut command = cargo();
+        command.args(*arguments).env("RUSTDOCFLAGS", "-D warnings");
+        if has_browser {
+            // From here on its absence would be a mistake.
+            command.env(BROWSER_REQUIRED, "1");
+        }
+        let status = run(&mut command)?;
         let seconds = step_begun.elapsed().as_secs();
         if !status.success() {
             say(&format!("FAILED after {seconds} s at {step}"));

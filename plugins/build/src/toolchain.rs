@@ -277,7 +277,8 @@ fn folders_in(folder: &Path) -> Vec<PathBuf> {
     folders
 }
 
-fn apt_install(packages: &[&str]) -> Result<()> {
+/// Has apt install packages.
+pub(crate) fn apt_install(packages: &[&str]) -> Result<()> {
     ensure!(Path::new("/etc/debian_version").exists(), "this is not Debian");
     ensure!(output_of(isolated("id").arg("-u"))? == "0", "apt needs root");
     let mut install = vec!["install", "-y", "--no-install-recommends"];

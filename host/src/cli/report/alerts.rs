@@ -10,6 +10,7 @@ use std::{
 
 use clap::ValueEnum;
 use jiff::civil::Date;
+use tonic::Status;
 use weir_proto::v1::{
     self, count_service_client::CountServiceClient, device_service_client::DeviceServiceClient,
     report_service_client::ReportServiceClient,
@@ -19,8 +20,7 @@ use crate::{
     cli::{
         Failure, Session,
         arguments::{self, NameFiles, Names},
-        page,
-        session::{Connection, MESSAGE_BYTES_MAX},
+        session::{Link, MESSAGE_BYTES_MAX, link},
         view::{
             alert::Balance,
             count::{Counts, Row},
@@ -30,6 +30,7 @@ use crate::{
         },
     },
     domain::{Eui64, Millis, OperatorId},
+    page,
 };
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -63,7 +64,7 @@ pub(in crate::cli) struct Args {
 
 /// How long a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Period {
+pub(crate) enum Period {
     /// One day.
     Day,
     /// Seven days.
@@ -95,12 +96,24 @@ enum Format {
     Json,
 }
 
+/// What is reported.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) days: Days,
+    pub(crate) generations: Vec<arguments::Generation>,
+    pub(crate) operators: Vec<OperatorId>,
+    /// How many devices are listed.
+    pub(crate) top: usize,
+}
+
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let names = args.names.read()?;
-    let days = Days::new(args.period, args.ending)?;
-    let format = if session.json { Format::Json } else { args.format };
-    let asking = Asking { session, channel: session.connect().await?, args: &args, names: &names, days };
-    let report = asking.report().await?;
+    let Args { period, ending, generation, operator, top, format, names } = args;
+    let names = names.read()?;
+    let wanted =
+        Wanted { days: Days::new(period, ending)?, generations: generation, operators: operator, top: top as usize };
+    let format = if session.json { Format::Json } else { format };
+    let report = ask(link(session.connect().await?), wanted, names).await;
+    let report = report.map_err(|status| session.failed(&status))?;
     match format {
         Format::Html => session.print(&page::report::page(&report)),
         Format::Md => session.print(report.markdown().trim_end()),
@@ -111,7 +124,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
 
 /// The days of a report, and those before.
 #[derive(Debug, Clone)]
-struct Days {
+pub(crate) struct Days {
     first: Date,
     last: Date,
     before_first: Date,
@@ -120,7 +133,8 @@ struct Days {
 }
 
 impl Days {
-    fn new(period: Period, ending: Option<Date>) -> Result<Self, Failure> {
+    /// Ending with a day; with none, yesterday.
+    pub(crate) fn new(period: Period, ending: Option<Date>) -> Result<Self, Failure> {
         let wrong = |_| Failure::usage("--ending: this day is too far from today to be computed with");
         let yesterday =
             || jiff::tz::TimeZone::UTC.to_datetime(jiff::Timestamp::now()).date().yesterday().map_err(wrong);
@@ -154,16 +168,20 @@ impl Inventory {
     }
 }
 
-struct Asking<'a> {
-    session: &'a Session,
-    channel: Connection,
-    args: &'a Args,
-    names: &'a Names,
+/// Asks for everything that a report has.
+pub(crate) async fn ask(link: Link, wanted: Wanted, names: Names) -> Result<Report, Status> {
+    Asking { link, days: wanted.days.clone(), wanted, names }.report().await
+}
+
+struct Asking {
+    link: Link,
+    wanted: Wanted,
+    names: Names,
     days: Days,
 }
 
-impl Asking<'_> {
-    async fn report(&self) -> Result<Report, Failure> {
+impl Asking {
+    async fn report(&self) -> Result<Report, Status> {
         let inventory = self.inventory().await?;
         let days = self.days.count();
         let (top, alerting_devices) = self.devices().await?;
@@ -216,31 +234,31 @@ impl Asking<'_> {
 
     /// What the report is confined to, in words.
     fn scope(&self) -> String {
-        let generations = self.args.generation.iter().filter_map(|kind| kind.to_possible_value());
+        let generations = self.wanted.generations.iter().filter_map(|kind| kind.to_possible_value());
         let generations = generations.map(|value| value.get_name().to_owned());
-        let operators = self.args.operator.iter().map(|operator| self.names.operator(operator.get().into()));
+        let operators = self.wanted.operators.iter().map(|operator| self.names.operator(operator.get().into()));
         generations.chain(operators).collect::<Vec<_>>().join(", ")
     }
 
     fn generations(&self) -> Vec<i32> {
-        self.args.generation.iter().map(|generation| generation.wire()).collect()
+        self.wanted.generations.iter().map(|generation| generation.wire()).collect()
     }
 
-    async fn counts(&self, group_by: &[v1::Grouping], period: &Range<Millis>) -> Result<Counts, Failure> {
+    async fn counts(&self, group_by: &[v1::Grouping], period: &Range<Millis>) -> Result<Counts, Status> {
         let request = v1::QueryCountsRequest {
             group_by: group_by.iter().map(|key| (*key).into()).collect(),
-            operators: arguments::operators(&self.args.operator),
+            operators: arguments::operators(&self.wanted.operators),
             generations: self.generations(),
             since_ms: period.start,
             until_ms: period.end,
             ..v1::QueryCountsRequest::default()
         };
-        let mut client = CountServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        let answer = client.query_counts(request).await.map_err(|status| self.session.failed(&status))?;
+        let mut client = CountServiceClient::new(self.link.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let answer = client.query_counts(request).await?;
         Ok(Counts::from(answer.into_inner()))
     }
 
-    async fn total(&self, inventory: &Inventory) -> Result<(Line, u64), Failure> {
+    async fn total(&self, inventory: &Inventory) -> Result<(Line, u64), Status> {
         let now = self.counts(&[], &self.days.period).await?;
         let before = self.counts(&[], &self.days.before).await?.total.balance;
         let line = Line::new("total".to_owned(), "in all".to_owned(), &now.total.balance);
@@ -249,7 +267,7 @@ impl Asking<'_> {
     }
 
     /// A line a group, with the period before where that has the same groups.
-    async fn lines(&self, key: v1::Grouping) -> Result<Vec<Line>, Failure> {
+    async fn lines(&self, key: v1::Grouping) -> Result<Vec<Line>, Status> {
         let now = self.counts(&[key], &self.days.period).await?.rows;
         let mut before = HashMap::new();
         if key != v1::Grouping::Day {
@@ -262,35 +280,35 @@ impl Asking<'_> {
         let line = |row: &Row| {
             let raw = raw_key(row);
             let taken_before = (key != v1::Grouping::Day).then(|| before.get(&raw).copied().unwrap_or(0));
-            Line { taken_before, ..Line::new(raw, row.key.text(key, self.names), &row.balance) }
+            Line { taken_before, ..Line::new(raw, row.key.text(key, &self.names), &row.balance) }
         };
         Ok(now.iter().filter(wanted).map(line).collect())
     }
 
-    async fn inventory(&self) -> Result<Inventory, Failure> {
+    async fn inventory(&self) -> Result<Inventory, Status> {
         let request = v1::QueryInventoryRequest {
-            operators: arguments::operators(&self.args.operator),
+            operators: arguments::operators(&self.wanted.operators),
             generations: self.generations(),
         };
         let mut client = self.reports();
-        let answer = client.query_inventory(request).await.map_err(|status| self.session.failed(&status))?;
+        let answer = client.query_inventory(request).await?;
         Ok(Inventory { rows: answer.into_inner().rows })
     }
 
     /// The devices that raise most, and how many raised any alert.
-    async fn devices(&self) -> Result<(Vec<Line>, u64), Failure> {
+    async fn devices(&self) -> Result<(Vec<Line>, u64), Status> {
         let span = |period: &Range<Millis>| v1::Span { start_ms: period.start, end_ms: period.end };
         let request = v1::QueryDeviceCountsRequest {
             spans: vec![span(&self.days.before), span(&self.days.period)],
-            operators: arguments::operators(&self.args.operator),
+            operators: arguments::operators(&self.wanted.operators),
             generations: self.generations(),
             ..v1::QueryDeviceCountsRequest::default()
         };
         let mut client = self.reports();
-        let answer = client.query_device_counts(request).await.map_err(|status| self.session.failed(&status))?;
+        let answer = client.query_device_counts(request).await?;
         let mut pieces = answer.into_inner();
         let mut levels: BTreeMap<u64, (Balance, u64)> = BTreeMap::new();
-        while let Some(piece) = pieces.message().await.map_err(|status| self.session.failed(&status))? {
+        while let Some(piece) = pieces.message().await? {
             for row in piece.rows {
                 let (balance, before) = levels.entry(row.device_id).or_default();
                 if row.span == 0 {
@@ -307,7 +325,7 @@ impl Asking<'_> {
         let mut levels: Vec<(u64, (Balance, u64))> = levels.into_iter().collect();
         levels
             .sort_by_key(|(device, (balance, _))| (std::cmp::Reverse(balance.forwarded + balance.suppressed), *device));
-        levels.truncate(self.args.top as usize);
+        levels.truncate(self.wanted.top);
         let mut lines = Vec::with_capacity(levels.len());
         for (device, (balance, before)) in levels {
             let label = self.label(device).await?;
@@ -318,30 +336,30 @@ impl Asking<'_> {
     }
 
     /// A device with its model and operator.
-    async fn label(&self, device_id: u64) -> Result<String, Failure> {
-        let mut client = DeviceServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    async fn label(&self, device_id: u64) -> Result<String, Status> {
+        let mut client = DeviceServiceClient::new(self.link.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let eui = Eui64(device_id);
         let answer = match client.get_device(v1::GetDeviceRequest { device_id }).await {
             Ok(answer) => answer.into_inner(),
             // It was this operator's when it raised the alerts, and is another's now.
             Err(status) if status.code() == tonic::Code::NotFound => return Ok(eui.to_string()),
-            Err(status) => return Err(self.session.failed(&status)),
+            Err(status) => return Err(status),
         };
         let device = answer.device.unwrap_or_default();
         let model = if device.model.is_empty() { "unknown model" } else { &device.model };
         Ok(format!("{eui} {model}, {}", self.names.operator(device.operator)))
     }
 
-    async fn changes(&self) -> Result<(Vec<Change>, u32), Failure> {
+    async fn changes(&self) -> Result<(Vec<Change>, u32), Status> {
         let request = v1::ListRuleChangesRequest { since_ms: self.days.period.start, until_ms: self.days.period.end };
         let mut client = self.reports();
-        let answer = client.list_rule_changes(request).await.map_err(|status| self.session.failed(&status))?;
+        let answer = client.list_rule_changes(request).await?;
         let v1::ListRuleChangesResponse { changes, left_out_count } = answer.into_inner();
         Ok((changes.into_iter().map(change).collect(), left_out_count))
     }
 
-    fn reports(&self) -> ReportServiceClient<Connection> {
-        ReportServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    fn reports(&self) -> ReportServiceClient<Link> {
+        ReportServiceClient::new(self.link.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 
 /// The four ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(in crate::cli) struct Balance {
+pub(crate) struct Balance {
     pub received: u64,
     pub forwarded: u64,
     pub suppressed: u64,
@@ -34,16 +34,15 @@ impl From<v1::Balance> for Balance {
 
 impl Balance {
     /// Headings of its columns.
-    pub(in crate::cli) const HEADINGS: [&'static str; 5] =
-        ["received", "forwarded", "suppressed", "rejected", "duplicate"];
+    pub(crate) const HEADINGS: [&'static str; 5] = ["received", "forwarded", "suppressed", "rejected", "duplicate"];
 
     /// The values under them.
-    pub(in crate::cli) fn values(self) -> [Value; 5] {
+    pub(crate) fn values(self) -> [Value; 5] {
         [self.received, self.forwarded, self.suppressed, self.rejected, self.duplicate].map(Value::Number)
     }
 
     /// Adds another balance. A count that would run over stays where it is.
-    pub(in crate::cli) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         let Self { received, forwarded, suppressed, rejected, duplicate } = other;
         self.received = self.received.saturating_add(received);
         self.forwarded = self.forwarded.saturating_add(forwarded);
@@ -55,7 +54,7 @@ impl Balance {
 
 /// An alert as it was sent.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Alert {
+pub(crate) struct Alert {
     pub device_id: Option<String>,
     pub recipient_id: Option<String>,
     pub originator_counter: Option<u64>,
@@ -118,7 +117,7 @@ pub(in crate::cli) fn outcome(number: i32) -> &'static str {
 
 /// An alert of the log.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct LoggedAlert {
+pub(crate) struct LoggedAlert {
     pub position: u64,
     pub alert: Option<Alert>,
     pub operator: u32,
@@ -162,7 +161,7 @@ impl From<v1::LoggedAlert> for LoggedAlert {
 
 /// The rule behind a verdict.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct RuleMark {
+pub(crate) struct RuleMark {
     pub name: String,
     pub revision: u32,
     pub plugin_digest: String,
@@ -180,7 +179,7 @@ impl From<v1::RuleMark> for RuleMark {
 
 /// A rule that failed on an alert.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct FaultMark {
+pub(crate) struct FaultMark {
     pub rule: String,
     pub revision: u32,
     pub kind: String,
@@ -194,7 +193,7 @@ impl From<v1::FaultMark> for FaultMark {
 }
 
 /// Logged alerts, a row each.
-pub(in crate::cli) fn table(rows: &[LoggedAlert], names: &Names) -> Table {
+pub(crate) fn table(rows: &[LoggedAlert], names: &Names) -> Table {
     let mut table = Table::new(&LoggedAlert::HEADINGS);
     rows.iter().for_each(|row| table.row(row.values(names)));
     table
@@ -202,11 +201,11 @@ pub(in crate::cli) fn table(rows: &[LoggedAlert], names: &Names) -> Table {
 
 impl LoggedAlert {
     /// What [`values`](Self::values) are.
-    pub(super) const HEADINGS: [&str; 10] =
+    pub(crate) const HEADINGS: [&str; 10] =
         ["position", "received", "device", "code", "measured", "operator", "generation", "model", "outcome", "why"];
 
     /// It as a row.
-    pub(super) fn values(&self, names: &Names) -> [Value; 10] {
+    pub(crate) fn values(&self, names: &Names) -> [Value; 10] {
         let alert = self.alert.as_ref();
         [
             Value::Number(self.position),
@@ -224,7 +223,7 @@ impl LoggedAlert {
 }
 
 /// A measurement in the unit its code implies.
-pub(super) fn measured(alert: &Alert, names: &Names) -> String {
+pub(crate) fn measured(alert: &Alert, names: &Names) -> String {
     let Some(value) = alert.measurement else { return String::new() };
     let sign = if value < 0 { "-" } else { "" };
     let size = value.unsigned_abs();
@@ -237,7 +236,7 @@ pub(super) fn measured(alert: &Alert, names: &Names) -> String {
 }
 
 /// Which rule did what for which reason.
-fn why(row: &LoggedAlert) -> String {
+pub(crate) fn why(row: &LoggedAlert) -> String {
     let mut parts = Vec::new();
     if let Some(rule) = &row.rule {
         let overruled = if row.overruled { ", overruled: protected code" } else { "" };

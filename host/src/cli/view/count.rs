@@ -13,7 +13,7 @@ use crate::cli::{
 
 /// What a row is of. A key that was not grouped by is left out.
 #[derive(Debug, Default, Serialize)]
-pub(in crate::cli) struct Key {
+pub(crate) struct Key {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +32,7 @@ pub(in crate::cli) struct Key {
 
 /// One group.
 #[derive(Debug, Default, Serialize)]
-pub(in crate::cli) struct Row {
+pub(crate) struct Row {
     #[serde(flatten)]
     pub key: Key,
     pub balance: Balance,
@@ -69,7 +69,7 @@ impl From<v1::CountRow> for Row {
 
 /// An answer.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Counts {
+pub(crate) struct Counts {
     pub rows: Vec<Row>,
     pub total: Row,
     pub position: u64,
@@ -87,7 +87,7 @@ impl From<v1::QueryCountsResponse> for Counts {
 }
 
 /// The counts, a row a group, the total last. `keys` are what was grouped by, in order.
-pub(in crate::cli) fn table(counts: &Counts, keys: &[v1::Grouping], names: &Names) -> Table {
+pub(crate) fn table(counts: &Counts, keys: &[v1::Grouping], names: &Names) -> Table {
     let mut headings: Vec<&str> = keys.iter().map(|key| heading(*key)).collect();
     if keys.is_empty() {
         headings.push("");
@@ -130,7 +130,7 @@ impl Further {
 }
 
 /// The heading of a key's column.
-pub(super) fn heading(key: v1::Grouping) -> &'static str {
+pub(crate) fn heading(key: v1::Grouping) -> &'static str {
     match key {
         v1::Grouping::Unspecified => "",
         v1::Grouping::Code => "code",
@@ -146,7 +146,7 @@ pub(super) fn heading(key: v1::Grouping) -> &'static str {
 
 impl Key {
     /// One of its parts as text.
-    pub(in crate::cli) fn text(&self, part: v1::Grouping, names: &Names) -> String {
+    pub(crate) fn text(&self, part: v1::Grouping, names: &Names) -> String {
         match part {
             v1::Grouping::Unspecified => String::new(),
             v1::Grouping::Code => self.code.as_ref().map_or_else(|| "unknown".to_owned(), |code| names.code(code)),

@@ -13,7 +13,7 @@ use crate::cli::{
 
 /// What the inventory says of a device.
 #[derive(Debug, Default, Serialize)]
-pub(in crate::cli) struct Device {
+pub(crate) struct Device {
     pub device_id: Option<String>,
     pub mpxn: String,
     pub generation: &'static str,
@@ -30,7 +30,7 @@ impl From<v1::Device> for Device {
 
 /// What one rule keeps for a device.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct State {
+pub(crate) struct State {
     pub rule: String,
     /// `None` where the state is kept per device.
     pub code: Option<String>,
@@ -46,7 +46,7 @@ impl From<v1::DeviceState> for State {
 
 /// One device with its counts and state.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct DeviceView {
+pub(crate) struct DeviceView {
     pub device: Device,
     pub in_inventory: bool,
     pub balance: Balance,
@@ -69,7 +69,7 @@ impl From<v1::GetDeviceResponse> for DeviceView {
 
 /// What loading an inventory did.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Load {
+pub(crate) struct Load {
     pub added: u64,
     pub changed: u64,
     pub unchanged: u64,
@@ -78,14 +78,14 @@ pub(in crate::cli) struct Load {
 }
 
 /// What loading did, in one row.
-pub(in crate::cli) fn load_table(load: &Load) -> Table {
+pub(crate) fn load_table(load: &Load) -> Table {
     let mut table = Table::new(&["added", "changed", "unchanged", "unreadable"]);
     table.row([load.added, load.changed, load.unchanged, load.unreadable_count].map(Value::Number));
     table
 }
 
 /// One device, a line for each of its facts.
-pub(in crate::cli) fn facts(view: &DeviceView, names: &Names) -> Table {
+pub(crate) fn facts(view: &DeviceView, names: &Names) -> Table {
     let Device { device_id, mpxn, generation, model, operator } = &view.device;
     let counts = Balance::HEADINGS.into_iter().zip(view.balance.values());
     let head = [
@@ -100,7 +100,7 @@ pub(in crate::cli) fn facts(view: &DeviceView, names: &Names) -> Table {
     Table::facts(head.into_iter().chain(counts).chain(states))
 }
 
-fn state_text(state: &State) -> String {
+pub(crate) fn state_text(state: &State) -> String {
     let code = state.code.as_ref().map_or_else(String::new, |code| format!(" {code}"));
     let words: Vec<String> = state.words.iter().map(u64::to_string).collect();
     format!("{}{code}: {}", state.rule, words.join(" "))

@@ -16,7 +16,7 @@ const REASON_CHARS_MAX: usize = 500;
 
 /// A signal.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Signal {
+pub(crate) struct Signal {
     pub advice: &'static str,
     pub light: &'static str,
     pub reasons: Vec<String>,
@@ -84,13 +84,13 @@ impl From<v1::GetMigrationSignalResponse> for Signal {
 
 impl Signal {
     /// What to do, and the gravest reason.
-    pub(in crate::cli) fn headline(&self) -> String {
+    pub(crate) fn headline(&self) -> String {
         let reason = self.reasons.first().map_or("no reason was given", String::as_str);
         format!("{}: {}", self.advice, clean(reason, REASON_CHARS_MAX))
     }
 
     /// What it was made of.
-    pub(in crate::cli) fn facts(&self, planned_devices: u64, capacity_per_day: u64) -> Table {
+    pub(crate) fn facts(&self, planned_devices: u64, capacity_per_day: u64) -> Table {
         let number = |number: u64| Value::Quantity(thousands(number));
         let mut facts = vec![
             ("light", Value::text(self.light)),

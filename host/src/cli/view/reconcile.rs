@@ -15,7 +15,7 @@ use crate::{
 
 /// One row.
 #[derive(Debug, Clone, Serialize)]
-pub(in crate::cli) struct Row {
+pub(crate) struct Row {
     pub subject: String,
     pub code: String,
     pub day: String,
@@ -55,7 +55,7 @@ impl From<&Compared> for Row {
 }
 
 impl Row {
-    pub(in crate::cli) const HEADINGS: [&str; 11] = [
+    pub(crate) const HEADINGS: [&str; 11] = [
         "device",
         "code",
         "day",
@@ -70,7 +70,7 @@ impl Row {
     ];
 
     /// In the order of the headings.
-    pub(in crate::cli) fn values(&self) -> Vec<Value> {
+    pub(crate) fn values(&self) -> Vec<Value> {
         let theirs = self.theirs.map_or_else(|| Value::text("-"), Value::Number);
         vec![
             Value::text(&self.subject),
@@ -94,7 +94,7 @@ fn names(causes: &[Cause]) -> Vec<&'static str> {
 
 /// Differences with the same causes.
 #[derive(Debug, Clone, Serialize)]
-pub(in crate::cli) struct DifferenceRow {
+pub(crate) struct DifferenceRow {
     pub causes: Vec<&'static str>,
     pub meaning: String,
     pub rows: u64,
@@ -104,7 +104,7 @@ pub(in crate::cli) struct DifferenceRow {
 
 /// Sums: theirs = agreed + theirs_more, ours = agreed + ours_more.
 #[derive(Debug, Clone, Serialize)]
-pub(in crate::cli) struct TotalRow {
+pub(crate) struct TotalRow {
     pub rows: u64,
     pub agreeing_rows: u64,
     pub theirs: u64,
@@ -119,7 +119,7 @@ pub(in crate::cli) struct TotalRow {
 
 /// The way to count that fits their file best.
 #[derive(Debug, Clone, Serialize)]
-pub(in crate::cli) struct FitRow {
+pub(crate) struct FitRow {
     pub causes: Vec<&'static str>,
     pub rows: u64,
     pub of_rows: u64,
@@ -127,7 +127,7 @@ pub(in crate::cli) struct FitRow {
 
 /// What was compared.
 #[derive(Debug, Clone, Serialize)]
-pub(in crate::cli) struct Scope {
+pub(crate) struct Scope {
     pub days: &'static str,
     pub first_day: String,
     pub last_day: String,
@@ -140,7 +140,7 @@ pub(in crate::cli) struct Scope {
 
 /// A comparison.
 #[derive(Debug, Clone, Serialize)]
-pub(in crate::cli) struct Report {
+pub(crate) struct Report {
     pub scope: Scope,
     pub totals: TotalRow,
     pub differences: Vec<DifferenceRow>,
@@ -150,7 +150,7 @@ pub(in crate::cli) struct Report {
 
 impl Report {
     /// With the rows that differ, or with all.
-    pub(in crate::cli) fn new(scope: Scope, found: &Reconciliation, all: bool) -> Self {
+    pub(crate) fn new(scope: Scope, found: &Reconciliation, all: bool) -> Self {
         let Reconciliation { rows, totals, fit } = found;
         let sum = |of: fn(&Difference) -> u64| totals.differences.values().map(of).sum();
         let ended = |of: fn(&Compared) -> u64| rows.iter().map(of).sum();
@@ -176,7 +176,7 @@ impl Report {
     }
 
     /// Their way to count, in words.
-    pub(in crate::cli) fn fit_in_words(&self) -> String {
+    pub(crate) fn fit_in_words(&self) -> String {
         let FitRow { causes, rows, of_rows } = &self.fit;
         let known = Cause::ALL.into_iter().filter(|cause| causes.contains(&cause.name()));
         let meanings: Vec<&str> = known.map(Cause::meaning).collect();
@@ -189,7 +189,7 @@ impl Report {
     }
 
     /// The sums and what they are made of, as rows: name, rows, theirs, ours.
-    pub(in crate::cli) fn sums(&self) -> Vec<Vec<Value>> {
+    pub(crate) fn sums(&self) -> Vec<Vec<Value>> {
         let TotalRow { rows, agreeing_rows, theirs, ours, agreed, .. } = self.totals;
         let line = |name: String, [rows, theirs, ours]: [u64; 3]| {
             vec![Value::Text(name), Value::Number(rows), Value::Number(theirs), Value::Number(ours)]
@@ -205,10 +205,10 @@ impl Report {
         std::iter::once(agreed).chain(differences).chain([total]).collect()
     }
 
-    pub(in crate::cli) const SUM_HEADINGS: [&str; 4] = ["", "rows", "theirs", "ours"];
+    pub(crate) const SUM_HEADINGS: [&str; 4] = ["", "rows", "theirs", "ours"];
 
     /// Their rows, those with the greatest differences first.
-    pub(in crate::cli) fn worst(&self, rows_max: usize) -> Vec<&Row> {
+    pub(crate) fn worst(&self, rows_max: usize) -> Vec<&Row> {
         let mut rows: Vec<&Row> = self.rows.iter().collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.theirs.unwrap_or(0).abs_diff(row.ours)));
         rows.truncate(rows_max);
@@ -223,14 +223,14 @@ fn difference((causes, difference): (&Vec<Cause>, &Difference)) -> DifferenceRow
 }
 
 /// The sums.
-pub(in crate::cli) fn sums(report: &Report) -> Table {
+pub(crate) fn sums(report: &Report) -> Table {
     let mut table = Table::new(&Report::SUM_HEADINGS);
     report.sums().into_iter().for_each(|row| table.row(row));
     table
 }
 
 /// Some rows.
-pub(in crate::cli) fn rows(rows: &[&Row], names: &Names) -> Table {
+pub(crate) fn rows(rows: &[&Row], names: &Names) -> Table {
     let mut table = Table::new(&Row::HEADINGS);
     for row in rows {
         let mut values = row.values();
@@ -241,7 +241,7 @@ pub(in crate::cli) fn rows(rows: &[&Row], names: &Names) -> Table {
 }
 
 /// All rows as CSV.
-pub(in crate::cli) fn sheet(report: &Report) -> String {
+pub(crate) fn sheet(report: &Report) -> String {
     let mut sheet = Sheet::new(&Row::HEADINGS);
     report.rows.iter().for_each(|row| sheet.row(row.values()));
     sheet.finish()

@@ -18,7 +18,7 @@ const CELL_CHARS_MAX: usize = 200;
 
 /// The level of one thing.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(in crate::cli) struct Line {
+pub(crate) struct Line {
     pub key: String,
     /// The key with its name.
     pub label: String,
@@ -43,19 +43,19 @@ pub(in crate::cli) struct Line {
 
 impl Line {
     /// From the ends of some alerts.
-    pub(in crate::cli) fn new(key: String, label: String, balance: &Balance) -> Self {
+    pub(crate) fn new(key: String, label: String, balance: &Balance) -> Self {
         let Balance { received, forwarded, suppressed, rejected, duplicate } = *balance;
         Self { key, label, received, forwarded, suppressed, rejected, duplicate, ..Self::default() }
     }
 
     /// Alerts that were taken, each once: the level before suppression.
-    pub(in crate::cli) fn taken(&self) -> u64 {
+    pub(crate) fn taken(&self) -> u64 {
         self.forwarded + self.suppressed
     }
 
     /// With the level of so many devices in so many days.
     #[must_use]
-    pub(in crate::cli) fn of_devices(mut self, devices: u64, days: u64) -> Self {
+    pub(crate) fn of_devices(mut self, devices: u64, days: u64) -> Self {
         self.devices = Some(devices);
         let device_days = u128::from(devices) * u128::from(days);
         let level = |count: u64| u64::try_from((u128::from(count) * 1_000).div_ceil(device_days)).ok();
@@ -81,7 +81,7 @@ impl Line {
     }
 
     /// In the order of the headings.
-    pub(in crate::cli) fn values(&self) -> Vec<Value> {
+    pub(crate) fn values(&self) -> Vec<Value> {
         let number = |number: Option<u64>| number.map_or_else(|| Value::text("-"), Value::Number);
         let level = |level: Option<u64>| Value::Quantity(level.map_or_else(|| "-".to_owned(), thousandths));
         vec![
@@ -101,7 +101,7 @@ impl Line {
 
 /// Lines of one kind.
 #[derive(Debug, Clone, Serialize)]
-pub(in crate::cli) struct Section {
+pub(crate) struct Section {
     pub name: &'static str,
     pub title: &'static str,
     pub lines: Vec<Line>,
@@ -109,7 +109,7 @@ pub(in crate::cli) struct Section {
 
 /// A change to a rule.
 #[derive(Debug, Clone, Serialize)]
-pub(in crate::cli) struct Change {
+pub(crate) struct Change {
     pub rule: String,
     pub revision: u32,
     pub made_at: String,
@@ -123,11 +123,11 @@ pub(in crate::cli) struct Change {
 }
 
 impl Change {
-    pub(in crate::cli) const HEADINGS: [&str; 8] =
+    pub(crate) const HEADINGS: [&str; 8] =
         ["rule", "revision", "made", "by", "it became", "suppressed by it", "overruled", "why"];
 
     /// In the order of the headings.
-    pub(in crate::cli) fn values(&self) -> Vec<Value> {
+    pub(crate) fn values(&self) -> Vec<Value> {
         vec![
             Value::text(&self.rule),
             Value::Number(self.revision.into()),
@@ -143,7 +143,7 @@ impl Change {
 
 /// A report.
 #[derive(Debug, Clone, Serialize)]
-pub(in crate::cli) struct Report {
+pub(crate) struct Report {
     pub first_day: String,
     pub last_day: String,
     pub days: u64,
@@ -161,7 +161,7 @@ pub(in crate::cli) struct Report {
 }
 
 impl Report {
-    pub(in crate::cli) const HEADINGS: [&str; 10] = [
+    pub(crate) const HEADINGS: [&str; 10] = [
         "",
         "devices",
         "received",
@@ -175,13 +175,13 @@ impl Report {
     ];
 
     /// What it is about.
-    pub(in crate::cli) fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         let scope = if self.scope.is_empty() { String::new() } else { format!(" ({})", self.scope) };
         format!("Alert levels, {} to {}{scope}", self.first_day, self.last_day)
     }
 
     /// The most important figures as sentences.
-    pub(in crate::cli) fn summary(&self) -> Vec<String> {
+    pub(crate) fn summary(&self) -> Vec<String> {
         let Line { devices, forwarded, suppressed, duplicate, rejected, .. } = &self.total;
         let level = |level: Option<u64>| level.map_or_else(|| "-".to_owned(), thousandths);
         vec![
@@ -205,14 +205,14 @@ impl Report {
     }
 
     /// All sections, the total first.
-    pub(in crate::cli) fn all(&self) -> impl Iterator<Item = (&'static str, &'static str, &[Line])> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &'static str, &[Line])> {
         let total = ("total", "In all", std::slice::from_ref(&self.total));
         std::iter::once(total)
             .chain(self.sections.iter().map(|section| (section.name, section.title, &section.lines[..])))
     }
 
     /// As CSV: a row a line, with the section it is of.
-    pub(in crate::cli) fn sheet(&self) -> String {
+    pub(crate) fn sheet(&self) -> String {
         let mut sheet = Sheet::new(&[
             "section",
             "key",
@@ -248,7 +248,7 @@ impl Report {
     }
 
     /// As Markdown.
-    pub(in crate::cli) fn markdown(&self) -> String {
+    pub(crate) fn markdown(&self) -> String {
         let mut text = format!("# {}\n\n", marked(&self.title()));
         self.summary().iter().for_each(|sentence| text.push_str(&format!("{}\n", marked(sentence))));
         for (_, title, lines) in self.all() {

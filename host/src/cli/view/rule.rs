@@ -10,7 +10,7 @@ use crate::cli::table::{Table, Value, thousands};
 
 /// Which alerts a rule sees. An empty list lets everything through.
 #[derive(Debug, Default, Serialize)]
-pub(in crate::cli) struct Scope {
+pub(crate) struct Scope {
     pub operators: Vec<u32>,
     pub generations: Vec<&'static str>,
     pub codes: Vec<String>,
@@ -31,7 +31,7 @@ impl From<v1::RuleScope> for Scope {
 
 /// A rule as it stands.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Rule {
+pub(crate) struct Rule {
     pub name: String,
     pub revision: u32,
     pub plugin_digest: String,
@@ -50,7 +50,7 @@ pub(in crate::cli) struct Rule {
 
 /// What a rule that was promoted must keep to.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Guard {
+pub(crate) struct Guard {
     pub suppressed_max_basis_points: u32,
     pub alerts_min: u32,
     pub until_ms: i64,
@@ -66,7 +66,7 @@ impl From<v1::RuleGuard> for Guard {
 
 impl Guard {
     /// In words.
-    fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let Self { suppressed_max_basis_points: share, alerts_min, until_ms, fallback_revision } = self;
         format!(
             "until {}: back to revision {fallback_revision} above {}.{:02} % suppressed (after {} alerts), or at an \
@@ -124,7 +124,7 @@ impl From<v1::Rule> for Rule {
 
 /// One change to a rule.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct RuleRevision {
+pub(crate) struct RuleRevision {
     pub revision: u32,
     pub since_position: u64,
     pub made_at_ms: i64,
@@ -143,13 +143,13 @@ impl From<v1::RuleRevision> for RuleRevision {
 
 /// A rule that was removed.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Removal {
+pub(crate) struct Removal {
     pub name: String,
     pub revision: u32,
 }
 
 /// Rules, a row each, in the order they judge.
-pub(in crate::cli) fn table(rows: &[Rule]) -> Table {
+pub(crate) fn table(rows: &[Rule]) -> Table {
     let header =
         ["place", "name", "revision", "mode", "plugin", "parameters", "sees", "faults", "passed over", "last fault"];
     let mut table = Table::new(&header);
@@ -171,7 +171,7 @@ pub(in crate::cli) fn table(rows: &[Rule]) -> Table {
 }
 
 /// Changes to a rule, a row each, newest first.
-pub(in crate::cli) fn history(rows: &[RuleRevision]) -> Table {
+pub(crate) fn history(rows: &[RuleRevision]) -> Table {
     let header = ["revision", "since position", "made", "who", "why", "mode", "place", "plugin", "parameters", "sees"];
     let mut table = Table::new(&header);
     for row in rows {
@@ -198,7 +198,7 @@ pub(in crate::cli) fn history(rows: &[RuleRevision]) -> Table {
 }
 
 /// One rule, a line for each of its facts.
-pub(in crate::cli) fn facts(rule: &Rule) -> Table {
+pub(crate) fn facts(rule: &Rule) -> Table {
     Table::facts([
         ("name", Value::text(&rule.name)),
         ("revision", Value::Number(rule.revision.into())),
@@ -216,17 +216,17 @@ pub(in crate::cli) fn facts(rule: &Rule) -> Table {
 }
 
 /// What removing a rule did.
-pub(in crate::cli) fn removal_facts(removal: &Removal) -> Table {
+pub(crate) fn removal_facts(removal: &Removal) -> Table {
     Table::facts([("removed", Value::text(&removal.name)), ("by revision", Value::Number(removal.revision.into()))])
 }
 
 /// A rule's plugin, as a row shows it.
-fn plugin(rule: &Rule) -> String {
+pub(crate) fn plugin(rule: &Rule) -> String {
     format!("{} {}", rule.plugin_name, rule.plugin_digest.get(..12).unwrap_or_default())
 }
 
 /// A scope in words.
-fn sees(scope: &Scope) -> String {
+pub(crate) fn sees(scope: &Scope) -> String {
     let operators: Vec<String> = scope.operators.iter().map(|id| operator(*id)).collect();
     let generations: Vec<String> = scope.generations.iter().map(|&name| name.to_owned()).collect();
     let parts: Vec<String> =

@@ -18,7 +18,7 @@ use crate::cli::{
 
 /// What became of alerts, against what the rule said.
 #[derive(Debug, Default, Serialize)]
-pub(in crate::cli) struct Row {
+pub(crate) struct Row {
     #[serde(flatten)]
     pub key: Key,
     pub both_forward: u64,
@@ -74,7 +74,7 @@ fn share(part: u64, of: u64) -> String {
 
 /// An alert on which the rule and what happened differ.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Sample {
+pub(crate) struct Sample {
     pub alert: Option<LoggedAlert>,
     pub would_suppress: bool,
     pub reason: String,
@@ -89,7 +89,7 @@ impl From<v1::SampledAlert> for Sample {
 
 /// A comparison.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Comparison {
+pub(crate) struct Comparison {
     pub rows: Vec<Row>,
     pub total: Row,
     pub held_before_count: u64,
@@ -126,7 +126,7 @@ impl From<v1::CompareRuleResponse> for Comparison {
 }
 
 /// The comparison, a row a group, the total last. `keys` are what was grouped by, in order.
-pub(in crate::cli) fn table(comparison: &Comparison, keys: &[v1::Grouping], names: &Names) -> Table {
+pub(crate) fn table(comparison: &Comparison, keys: &[v1::Grouping], names: &Names) -> Table {
     let mut headings: Vec<&str> = keys.iter().map(|key| heading(*key)).collect();
     if keys.is_empty() {
         headings.push("");
@@ -152,7 +152,7 @@ pub(in crate::cli) fn table(comparison: &Comparison, keys: &[v1::Grouping], name
 }
 
 /// What the table does not say: alerts in scope that the rule was not shown.
-pub(in crate::cli) fn notes(comparison: &Comparison) -> Vec<String> {
+pub(crate) fn notes(comparison: &Comparison) -> Vec<String> {
     let reasons = [
         (comparison.held_before_count, "not shown to it: a rule before it suppressed them"),
         (comparison.shed_count, "not shown to it: the host had no time for shadow rules"),
@@ -163,7 +163,7 @@ pub(in crate::cli) fn notes(comparison: &Comparison) -> Vec<String> {
 }
 
 /// Sampled alerts, a row each.
-pub(in crate::cli) fn samples(rows: &[Sample], names: &Names) -> Table {
+pub(crate) fn samples(rows: &[Sample], names: &Names) -> Table {
     let mut table = Table::new(&[&LoggedAlert::HEADINGS[..], &["would be"]].concat());
     for Sample { alert, would_suppress, reason } in rows {
         let Some(alert) = alert else { continue };

@@ -23,7 +23,7 @@ const BAR_CHARS: usize = 40;
 
 /// A question.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct WhatIf {
+pub(crate) struct WhatIf {
     pub id: u64,
     pub name: String,
     pub who: String,
@@ -118,7 +118,7 @@ fn stage_name(stage: i32) -> &'static str {
 
 /// One thing that is tried.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Tried {
+pub(crate) struct Tried {
     pub label: String,
     pub plugin_digest: String,
     pub plugin_name: String,
@@ -134,14 +134,14 @@ impl From<v1::WhatIfTried> for Tried {
 
 /// A question with its answer.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Shown {
+pub(crate) struct Shown {
     pub what_if: WhatIf,
     pub answer: Option<Answer>,
 }
 
 /// An answer.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Answer {
+pub(crate) struct Answer {
     pub engine: String,
     pub basis: Basis,
     pub now: Sums,
@@ -166,7 +166,7 @@ impl From<v1::WhatIfAnswer> for Answer {
 
 /// What an answer stands on.
 #[derive(Debug, Default, Serialize)]
-pub(in crate::cli) struct Basis {
+pub(crate) struct Basis {
     pub oldest_position: u64,
     pub from_position: u64,
     pub first_position: u64,
@@ -193,7 +193,7 @@ impl From<v1::WhatIfBasis> for Basis {
 
 /// Sums over alerts.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(in crate::cli) struct Sums {
+pub(crate) struct Sums {
     pub forwarded: u64,
     pub suppressed: u64,
     pub forwarded_represented: u64,
@@ -219,7 +219,7 @@ impl Sums {
 
 /// Alerts that are compared with nothing.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Loss {
+pub(crate) struct Loss {
     pub kind: String,
     pub count: u64,
 }
@@ -233,7 +233,7 @@ impl From<v1::WhatIfLoss> for Loss {
 
 /// What one variant would have changed.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Outcome {
+pub(crate) struct Outcome {
     pub label: String,
     pub then: Sums,
     pub total: Row,
@@ -274,11 +274,11 @@ impl From<v1::WhatIfOutcome> for Outcome {
 
 /// A difference by one key.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct KeyedTable {
+pub(crate) struct KeyedTable {
     pub grouping: &'static str,
     pub rows: Vec<Row>,
     #[serde(skip)]
-    key: v1::Grouping,
+    pub(crate) key: v1::Grouping,
 }
 
 impl From<v1::WhatIfTable> for KeyedTable {
@@ -291,7 +291,7 @@ impl From<v1::WhatIfTable> for KeyedTable {
 
 /// A device whose alerts would change.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Device {
+pub(crate) struct Device {
     pub device_id: Option<String>,
     pub newly_suppressed: u64,
     pub newly_forwarded: u64,
@@ -306,7 +306,7 @@ impl From<v1::WhatIfDevice> for Device {
 
 /// An alert whose end would be another.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Sample {
+pub(crate) struct Sample {
     pub position: u64,
     pub alert: Option<Alert>,
     pub operator: u32,
@@ -333,7 +333,7 @@ impl From<v1::WhatIfAlert> for Sample {
 
 /// A decision.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Decision {
+pub(crate) struct Decision {
     pub suppressed: bool,
     pub rule: String,
     pub revision: u32,
@@ -348,7 +348,7 @@ impl From<v1::WhatIfDecision> for Decision {
 }
 
 impl Decision {
-    fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let Self { suppressed, rule, revision, reason } = self;
         let end = if *suppressed { "suppressed" } else { "forwarded" };
         match (rule.is_empty(), *revision) {
@@ -361,7 +361,7 @@ impl Decision {
 
 /// Calls of one rule that failed.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Failed {
+pub(crate) struct Failed {
     pub rule: String,
     pub kind: String,
     pub call_count: u64,
@@ -376,7 +376,7 @@ impl From<v1::WhatIfFailure> for Failed {
 }
 
 /// Questions, a row each.
-pub(in crate::cli) fn list(rows: &[WhatIf]) -> Table {
+pub(crate) fn list(rows: &[WhatIf]) -> Table {
     let mut table = Table::new(&["id", "stage", "asked", "by", "rule", "variants", "name", "note"]);
     for row in rows {
         table.row([
@@ -394,7 +394,7 @@ pub(in crate::cli) fn list(rows: &[WhatIf]) -> Table {
 }
 
 /// One question, without what came of it.
-pub(in crate::cli) fn facts(what_if: &WhatIf) -> Table {
+pub(crate) fn facts(what_if: &WhatIf) -> Table {
     let end = |ms: i64, open: &str| if ms == 0 { open.to_owned() } else { time(ms) };
     let tried = match (what_if.as_recorded, &what_if.variants[..]) {
         (true, _) => "nothing: the rule as the log has it".to_owned(),
@@ -416,7 +416,7 @@ pub(in crate::cli) fn facts(what_if: &WhatIf) -> Table {
 }
 
 /// What happened and what would have, a row each; with several variants a bar shows what each would forward.
-pub(in crate::cli) fn totals(answer: &Answer) -> Table {
+pub(crate) fn totals(answer: &Answer) -> Table {
     let several = answer.outcomes.len() > 1;
     let mut headings =
         vec!["", "forwarded", "suppressed", "newly suppressed", "newly forwarded", "protected", "withheld"];
@@ -448,7 +448,7 @@ fn bar(value: u64, most: u64) -> String {
 }
 
 /// The difference by one key; nothing where the answer has no such table.
-pub(in crate::cli) fn by(outcome: &Outcome, key: v1::Grouping, names: &Names) -> Option<Table> {
+pub(crate) fn by(outcome: &Outcome, key: v1::Grouping, names: &Names) -> Option<Table> {
     let found = outcome.tables.iter().find(|table| table.key == key)?;
     let mut table = Table::new(&[
         heading(key),
@@ -467,7 +467,7 @@ pub(in crate::cli) fn by(outcome: &Outcome, key: v1::Grouping, names: &Names) ->
 }
 
 /// Devices whose alerts would change most.
-pub(in crate::cli) fn devices(rows: &[Device]) -> Table {
+pub(crate) fn devices(rows: &[Device]) -> Table {
     let mut table = Table::new(&["device", "newly suppressed", "newly forwarded"]);
     for Device { device_id, newly_suppressed, newly_forwarded } in rows {
         let device = Value::text(device_id.as_deref().unwrap_or("unknown"));
@@ -477,7 +477,7 @@ pub(in crate::cli) fn devices(rows: &[Device]) -> Table {
 }
 
 /// Alerts whose end would be another.
-pub(in crate::cli) fn samples(rows: &[Sample], names: &Names) -> Table {
+pub(crate) fn samples(rows: &[Sample], names: &Names) -> Table {
     let mut table =
         Table::new(&["position", "received", "device", "code", "measured", "operator", "model", "was", "would be"]);
     for row in rows {
@@ -499,7 +499,7 @@ pub(in crate::cli) fn samples(rows: &[Sample], names: &Names) -> Table {
 }
 
 /// What the tables do not say: what could not be compared, what failed, what state there was.
-pub(in crate::cli) fn notes(answer: &Answer) -> Vec<String> {
+pub(crate) fn notes(answer: &Answer) -> Vec<String> {
     let mut notes = Vec::new();
     let compared = answer.now.forwarded + answer.now.suppressed;
     let lost: u64 = answer.losses.iter().map(|loss| loss.count).sum();

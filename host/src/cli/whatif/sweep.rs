@@ -11,7 +11,7 @@ const VALUES_MAX: usize = 256;
 
 /// A parameter and its values, integers from the first to the last in steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sweep {
+pub(crate) struct Sweep {
     name: String,
     values: Vec<i64>,
 }
@@ -40,7 +40,7 @@ impl FromStr for Sweep {
 
 impl Sweep {
     /// A JSON object with each of the values in turn.
-    pub(super) fn over(&self, parameters: &str) -> Result<Vec<String>, String> {
+    pub(crate) fn over(&self, parameters: &str) -> Result<Vec<String>, String> {
         let parsed = serde_json::from_str::<Value>(parameters);
         let Ok(Value::Object(object)) = parsed else { return Err("what it goes over is no JSON object".to_owned()) };
         let with = |value: &i64| {
@@ -52,7 +52,7 @@ impl Sweep {
     }
 
     /// What tells one value from the others.
-    pub(super) fn label(&self, at: usize) -> String {
+    pub(crate) fn label(&self, at: usize) -> String {
         self.values.get(at).map_or_else(String::new, |value| format!("{}={value}", self.name))
     }
 }

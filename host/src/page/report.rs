@@ -11,10 +11,14 @@ use super::{
 use crate::cli::view::report::{Change, Line, Report};
 
 /// The page.
-pub(in crate::cli) fn page(report: &Report) -> String {
+pub(crate) fn page(report: &Report) -> String {
     let title = report.title();
-    let body = html! {
-        h1 { (title) }
+    document(&title, &html! { h1 { (title) } (body(report)) })
+}
+
+/// What stands under its title.
+pub(crate) fn body(report: &Report) -> Markup {
+    html! {
         @for sentence in report.summary() { p { (sentence) } }
         p.note { "Raw is what was taken before any rule: forwarded and suppressed alerts, each once. Days are those of UTC." }
         @for (name, title, lines) in report.all() { (section(name, title, lines)) }
@@ -23,8 +27,7 @@ pub(in crate::cli) fn page(report: &Report) -> String {
         @else { (table("A row a change, and what its revision did in the period", &Change::HEADINGS, report.changes.iter().map(Change::values))) }
         @if report.changes_left_out > 0 { p.note { (report.changes_left_out) " later changes are left out." } }
         p.note { "As of log position " (report.position) "." }
-    };
-    document(&title, &body)
+    }
 }
 
 fn section(name: &str, title: &str, lines: &[Line]) -> Markup {
@@ -41,5 +44,5 @@ fn section(name: &str, title: &str, lines: &[Line]) -> Markup {
 }
 
 fn bar(line: &Line) -> Bar {
-    Bar { label: line.label.clone(), first: line.forwarded, second: line.suppressed }
+    Bar { label: line.label.clone(), first: line.forwarded, second: line.suppressed, address: None }
 }

@@ -15,7 +15,7 @@ use crate::cli::{
 const ROWS_MAX: usize = 2_000;
 
 /// The page.
-pub(in crate::cli) fn page(report: &Report, names: &Names) -> String {
+pub(crate) fn page(report: &Report, names: &Names) -> String {
     let Scope { days, first_day, last_day, codes, operators, rejected_count, position } = &report.scope;
     let shown = report.worst(ROWS_MAX);
     let title = format!("Counts compared, {first_day} to {last_day}");
