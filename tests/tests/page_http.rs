@@ -17,8 +17,9 @@ use weir_tests::{
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
 
 /// Every page, with the days on which anything happened.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "/?period=week&until=2019-07-04",
+    "/?period=month&until=2019-07-04&generation=smets1",
     "/rules?until=2019-07-04",
     "/rules/voltage?until=2019-07-04",
     "/rules/shadow",
@@ -128,6 +129,28 @@ fn every_page_has_its_policy_shows_names_as_text_and_leads_only_to_pages_that_ar
             answer.body.contains("role=\"alert\"") && !answer.header("content-security-policy").is_empty(),
             "{path}"
         );
+    }
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn a_question_is_followed_and_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = start(folder.path(), &[("WEIR_WHATIF__CPU_PERCENT_MAX", "1")]);
+    estate::happened(&host, folder.path(), None);
+    // One is worked on at a time, slowly: the last of them waits for long.
+    let asked: Vec<String> =
+        (0..6).map(|_| post(&host.url, "/what-ifs", &[], ASK).header("location").to_owned()).collect();
+    let last = asked.last().unwrap().as_str();
+    let page = get(&host.url, last, &[]);
+    assert!(page.body.contains("id=\"live\"") && page.body.contains("<progress"), "{}", page.body);
+    assert!(page.body.contains(&format!("action=\"{last}/cancel\"")) && page.body.contains("<script src=\"/assets/"));
+    let cancelled = post(&host.url, &format!("{last}/cancel"), &[], "");
+    assert_eq!((cancelled.status, cancelled.header("location")), (303, last));
+    let page = answered(&host, last, &[]);
+    assert!(page.body.contains("the question is cancelled") && !page.body.contains("/cancel\""), "{}", page.body);
+    for path in &asked {
+        assert_eq!(post(&host.url, &format!("{path}/cancel"), &[], "").status, 303, "{path}");
     }
     assert_eq!(host.stop(), Some(0));
 }

@@ -63,8 +63,10 @@ pub(crate) fn times(here: &Address, times: &Times<'_>) -> Markup {
 pub(crate) struct Levels<'a> {
     pub(crate) here: &'a Address,
     pub(crate) names: &'a Names,
+    /// What columns stand for: an hour or a day.
+    pub(crate) step: &'static str,
     /// In order, with a name for each stretch of time in which nothing need have happened.
-    pub(crate) hours: Vec<(Millis, String, String, Balance)>,
+    pub(crate) steps: Vec<(Millis, String, String, Balance)>,
     pub(crate) by: [(Grouping, &'a Counts); 3],
     pub(crate) total: &'a Row,
     pub(crate) position: u64,
@@ -95,10 +97,10 @@ pub(crate) fn head(here: &Address, shown: &Times<'_>, names: &Names) -> Markup {
 
 /// What is live.
 pub(crate) fn body(levels: &Levels<'_>) -> Markup {
-    let Levels { here: _, names: _, hours, by, total, position, last_day } = levels;
+    let Levels { here: _, names: _, step, steps, by, total, position, last_day } = levels;
     let Balance { received, forwarded, suppressed, rejected, duplicate } = total.balance;
-    let columns: Vec<Column> = hours.iter().map(|(_, label, name, balance)| column(label, name, balance)).collect();
-    let filled = hours.iter().filter(|(.., balance)| balance.received > 0);
+    let columns: Vec<Column> = steps.iter().map(|(_, label, name, balance)| column(label, name, balance)).collect();
+    let filled = steps.iter().filter(|(.., balance)| balance.received > 0);
     html! {
         (tiles(&[
             ("Received", received, String::new()),
@@ -109,10 +111,10 @@ pub(crate) fn body(levels: &Levels<'_>) -> Markup {
         ]))
         @if received == 0 { (empty(levels.here, last_day.as_deref())) }
         @else {
-            (chart::columns("hours", "Alerts by hour of receipt", PARTS, &columns))
+            (chart::columns("steps", &format!("Alerts by {step} of receipt"), PARTS, &columns))
             details {
                 summary { "The same as a table" }
-                (table("By hour, those in which any came", &["hour", "received", "forwarded", "suppressed", "suppressed share"],
+                (table(&format!("By {step}, those in which any came"), &[step, "received", "forwarded", "suppressed", "suppressed share"],
                     filled.map(|(_, _, name, balance)| with_share(Cell::text(name), balance))))
             }
             @for (key, counts) in by { (section(levels, *key, counts)) }

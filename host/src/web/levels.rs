@@ -38,9 +38,10 @@ async fn show(visitor: &Visitor) -> Result<Shown, Refusal> {
     let window = Window::read(here, "day", now())?;
     let wanted = wanted(visitor, &window)?;
     let ask = |key: Grouping| query(visitor, v1::QueryCountsRequest { group_by: vec![key.into()], ..wanted.clone() });
-    let (hours, codes) = tokio::try_join!(ask(Grouping::Hour), ask(Grouping::Code))?;
+    let (step, by_time) = if window.is_of_weeks() { (Step::Day, Grouping::Day) } else { (Step::Hour, Grouping::Hour) };
+    let (steps, codes) = tokio::try_join!(ask(by_time), ask(Grouping::Code))?;
     let (operators, rules) = tokio::try_join!(ask(Grouping::Operator), ask(Grouping::Rule))?;
-    let balance = hours.total.balance;
+    let balance = steps.total.balance;
     let last_day = match balance.received {
         0 => last_day(visitor, &wanted).await?,
         _ => None,
@@ -48,10 +49,11 @@ async fn show(visitor: &Visitor) -> Result<Shown, Refusal> {
     let levels = levels::Levels {
         here,
         names: &names,
-        hours: filled(&window, &hours),
+        step: step.word(),
+        steps: filled(&window, step, &steps),
         by: [(Grouping::Code, &codes), (Grouping::Operator, &operators), (Grouping::Rule, &rules)],
-        total: &hours.total,
-        position: hours.position,
+        total: &steps.total,
+        position: steps.position,
         last_day,
     };
     let said = format!(
@@ -112,15 +114,15 @@ pub async fn query(visitor: &Visitor, request: v1::QueryCountsRequest) -> Result
     Ok(Counts::from(visitor.counts().query_counts(request).await?.into_inner()))
 }
 
-/// Every hour of the window, those without an alert included.
-fn filled(window: &Window, counts: &Counts) -> Vec<(i64, String, String, Balance)> {
+/// Every hour or day of the window, those without an alert included.
+fn filled(window: &Window, step: Step, counts: &Counts) -> Vec<(i64, String, String, Balance)> {
     let found: HashMap<i64, Balance> =
         counts.rows.iter().filter_map(|row| Some((row.key.start_ms?, row.balance))).collect();
-    let step = |start: i64| {
-        let (name, label) = Step::Hour.names(start, window.is_of_days());
+    let of = |start: i64| {
+        let (name, label) = step.names(start, window.is_of_days());
         (start, label, name, found.get(&start).copied().unwrap_or_default())
     };
-    window.steps(Step::Hour).map(step).collect()
+    window.steps(step).map(of).collect()
 }
 
 /// The end of the last day on which any alert came, as an address has it.

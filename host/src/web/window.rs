@@ -69,6 +69,11 @@ impl Window {
         self.length_ms > DAY_MS
     }
 
+    /// Whether it is so long that hours are too many to look at.
+    pub fn is_of_weeks(&self) -> bool {
+        self.length_ms > 7 * DAY_MS
+    }
+
     /// The beginnings of its hours, or of its days.
     pub fn steps(&self, step: Step) -> impl Iterator<Item = Millis> {
         let (size, end) = (step.ms(), self.end);
