@@ -10,7 +10,10 @@ use super::{
     chart::{self, Bar},
     table,
 };
-use crate::cli::view::rule::{Rule, plugin, sees};
+use crate::cli::{
+    table::Value,
+    view::rule::{Rule, plugin, sees},
+};
 
 /// What a rule did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,7 +73,7 @@ fn headings(has_shadow: bool) -> Vec<&'static str> {
 
 fn row((rule, effect): &(Rule, Effect), has_shadow: bool) -> Vec<Cell> {
     let (class, word) = mode(rule.mode);
-    let of_shadow = |number: Option<u64>| number.map_or_else(|| Cell::text("-"), Cell::number);
+    let of_shadow = |number: Option<u64>| number.map_or_else(|| Value::Quantity("-".to_owned()).into(), Cell::number);
     let mut row = vec![
         Cell::number(rule.position),
         Cell::Link(rule.name.clone(), Address::below("/rules", &rule.name)),

@@ -171,7 +171,8 @@ fn overview(shown: &Shown<'_>, answer: &Answer, chosen: Option<&Outcome>) -> Mar
 }
 
 fn totals(shown: &Shown<'_>, answer: &Answer) -> Markup {
-    let withheld = |number: Option<u64>| number.map_or_else(|| Cell::text("not known"), Cell::number);
+    let withheld =
+        |number: Option<u64>| number.map_or_else(|| Value::Quantity("not known".to_owned()).into(), Cell::number);
     let compared = answer.now.forwarded + answer.now.suppressed;
     let live = shown.swept.and_then(|(name, value)| value.map(|value| format!("{name}={value}")));
     let now = vec![
