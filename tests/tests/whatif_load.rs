@@ -48,10 +48,21 @@ fn send(host: &Host, path: &Path) -> Value {
     host.json(["alert", "send", path.to_str().unwrap(), "--batch", "200", "--json"]).remove(0)
 }
 
+/// Asks what takes a while: storm protection beside the rule, in many variants, none of which holds back anything.
 fn ask(host: &Host) -> u64 {
-    let parameters = r#"{"codes":["8F40"],"below_dv":2500}"#;
-    let run = ["whatif", "run", "--rule", "voltage", "--parameters", parameters, "--detach", "--json"];
-    host.json(run)[0]["id"].as_u64().unwrap()
+    let parameters = r#"{"more_than":100000,"window_s":3600,"period_s":3600}"#;
+    let run = ["whatif", "run", "--rule", "storms", "--plugin", "storm", "--parameters", parameters];
+    let sweep = ["--sweep", "more_than=100000..100031:1", "--detach", "--json"];
+    host.json([&run[..], &sweep].concat())[0]["id"].as_u64().unwrap()
+}
+
+/// Says that it is time to stop when it goes, by whichever way.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn question(host: &Host, id: u64) -> Value {
@@ -91,7 +102,9 @@ fn a_question_beside_arriving_alerts_moves_is_cancelled_and_is_asked_again_after
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let host = start(&data, "1");
-    host.json(["plugin", "push", env!("WEIR_GUEST_THRESHOLD"), "--json"]);
+    for plugin in [env!("WEIR_GUEST_THRESHOLD"), env!("WEIR_GUEST_STORM")] {
+        host.json(["plugin", "push", plugin, "--json"]);
+    }
     let parameters = r#"{"codes":["8F40"],"below_dv":2580}"#;
     host.json(["rule", "set", "voltage", "--plugin", "threshold", "--parameters", parameters, "--json"]);
     let recorded = folder.path().join("recorded.csv");
@@ -113,6 +126,8 @@ fn a_question_beside_arriving_alerts_moves_is_cancelled_and_is_asked_again_after
                 acknowledged.fetch_add(5 * GROUP_ALERTS, Ordering::Relaxed);
             }
         });
+        // The one who sends stops with the scope, also where something is found to be wrong.
+        let _stops = Stops(stop);
         let id = ask(host);
         moving(host, id);
         assert!(acknowledged.load(Ordering::Relaxed) > 0, "alerts arrived meanwhile");
@@ -124,7 +139,6 @@ fn a_question_beside_arriving_alerts_moves_is_cancelled_and_is_asked_again_after
         assert!(took_ms < CANCEL_MS_MAX, "it went on for {took_ms} ms");
         let id = ask(host);
         moving(host, id);
-        stop.store(true, Ordering::Relaxed);
         id
     });
     let acknowledged = acknowledged.into_inner();
@@ -138,7 +152,8 @@ fn a_question_beside_arriving_alerts_moves_is_cancelled_and_is_asked_again_after
     let all = RECORDED + acknowledged;
     let now = &again["answer"]["now"];
     assert_eq!((&now["forwarded"], &now["suppressed"]), (&json!(all / 2), &json!(all / 2)));
-    assert_eq!(again["answer"]["outcomes"][0]["then"]["forwarded"], all);
+    let outcomes = again["answer"]["outcomes"].as_array().unwrap();
+    assert!(outcomes.len() == 32 && outcomes.iter().all(|outcome| outcome["then"]["forwarded"] == all / 2));
     let counted = host.json(["count", "--json"]).remove(0)["total"]["balance"].clone();
     let balance = json!({
         "received": all, "forwarded": all / 2, "suppressed": all / 2, "rejected": 0, "duplicate": 0,
