@@ -23,7 +23,7 @@ const KINDS_MAX: usize = 1 << 17;
 pub(super) struct Kinds {
     /// What tells kinds apart, beside code and flags.
     told_by: ColumnSet,
-    found: ByKey,
+    found: ByKey<u128>,
     lanes: usize,
     /// Words of a set of lanes.
     words: usize,

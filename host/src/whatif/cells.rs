@@ -28,9 +28,9 @@ pub(super) type Numbers = [u32; HOUR];
 const CELLS_MAX: usize = 1 << 16;
 
 /// A map whose keys are looked up once for each alert.
-pub(super) type ByKey = HashMap<u128, u32, BuildHasherDefault<KeyHasher>>;
+pub(super) type ByKey<K> = HashMap<K, u32, BuildHasherDefault<KeyHasher>>;
 
-/// Mixes the two halves of a key. Whoever chooses alerts so that keys collide makes their own questions slow.
+/// Mixes a key of one machine word or two. Whoever chooses alerts so that keys collide makes their own questions slow.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct KeyHasher(u64);
 
@@ -39,6 +39,11 @@ impl Hasher for KeyHasher {
         for byte in bytes {
             self.write_u128(u128::from(*byte) | u128::from(self.0) << 64);
         }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        let product = u128::from(key ^ 0x9E37_79B9_7F4A_7C15) * 0xD1B5_4A32_D192_ED03;
+        self.0 = product as u64 ^ (product >> 64) as u64;
     }
 
     fn write_u128(&mut self, key: u128) {
@@ -57,7 +62,7 @@ impl Hasher for KeyHasher {
 #[derive(Debug, Default)]
 pub(super) struct Cells {
     axes: Axes,
-    found: ByKey,
+    found: ByKey<u64>,
     /// Per cell.
     numbers: Vec<Numbers>,
     /// The number of the last alert's hour, and when it began.
@@ -71,7 +76,7 @@ impl Cells {
         let generation = Flags(rows.flags[row]).generation() as u8;
         let (code, operator, model) = (rows.code[row], rows.operator[row], rows.model[row]);
         let narrow = u64::from(code) << 16 | u64::from(operator) << 8 | u64::from(generation);
-        let key = u128::from(narrow) << 64 | u128::from(model);
+        let key = narrow << 32 | u64::from(model);
         if let Some(cell) = self.found.get(&key) {
             return *cell;
         }
