@@ -2,7 +2,7 @@
 //!
 //! It must not know what a host is set beside. Invariant: the ratio is that of what was measured in one run.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
@@ -12,6 +12,37 @@ use crate::{
 };
 
 const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
+
+/// What a benchmark in turns is told.
+#[derive(Debug, clap::Args)]
+pub struct TurnArgs {
+    /// Alerts a second.
+    #[arg(long, default_value_t = 200_000)]
+    pub rate: u32,
+    /// Seconds of a turn.
+    #[arg(long, default_value_t = 30)]
+    pub seconds: u32,
+    /// Turns alone, and as many beside what is measured.
+    #[arg(long, default_value_t = 3)]
+    pub pairs: u32,
+    /// Devices in the inventory.
+    #[arg(long, default_value_t = 70_000)]
+    pub devices: u32,
+    /// What everything random follows from.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl TurnArgs {
+    /// Alerts of one turn, if there are any.
+    pub fn alerts(&self) -> Result<u64> {
+        ensure!(self.rate > 0 && self.seconds > 0 && self.pairs > 0, "rate, seconds and pairs must be more than 0");
+        Ok(u64::from(self.rate) * u64::from(self.seconds))
+    }
+}
 
 /// All turns of one kind.
 #[derive(Debug, Clone)]

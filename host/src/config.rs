@@ -19,7 +19,7 @@ mod tests;
 
 pub use limits::{Limit, limits};
 pub use load::{ConfigError, Overrides};
-pub use operator::OperatorLimits;
+pub use operator::{LimitsByOwner, OperatorLimits};
 pub use report::ReportLimits;
 
 /// Threads of all questions together: fewer than there are instances that plugins can run in.

@@ -1,6 +1,7 @@
 //! The server: the protocol's services over a pipeline's handle.
 //!
-//! It is the only place of the server that names tonic and prost, and it must not know how anything is judged or kept.
+//! It is the only place of the server that names prost, and that speaks tonic to others: the page asks by its calls. It
+//! must not know how anything is judged or kept.
 //! Invariant: nothing from the wire goes further unless `convert` has made a word of the domain of it.
 
 use std::{future::Future, sync::Arc, time::Duration};

@@ -14,6 +14,16 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// A setting for alerts of years ago, which a host would drop after 400 days.
+pub const KEEPS_ALL: (&str, &str) = ("WEIR_STORE__RETENTION_DAYS_MAX", "36500");
+
+/// Writes a file into a folder; gives its path as an argument of a command.
+pub fn file(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    fs::write(&path, text).expect("a folder of our own can be written");
+    path.to_str().expect("its name is text").to_owned()
+}
+
 /// A running host.
 pub struct Host {
     child: Child,

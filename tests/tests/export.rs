@@ -18,7 +18,10 @@ use parquet::{
     record::Field,
 };
 use serde_json::{Value, json};
-use weir_tests::{estate, host::Host};
+use weir_tests::{
+    estate,
+    host::{self, Host},
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
 
@@ -38,8 +41,7 @@ impl Estate {
     /// The estate of docs/reconcile.md, with rules that hold back, are overruled, let alerts stand for others, and fail.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = [("WEIR_STORE__RETENTION_DAYS_MAX", "36500")];
-        let host = Host::start_with(BINARY, &folder.path().join("data"), &settings);
+        let host = Host::start_with(BINARY, &folder.path().join("data"), &[host::KEEPS_ALL]);
         let estate = Self { host, folder };
         for plugin in [
             env!("WEIR_GUEST_THRESHOLD"),
@@ -68,9 +70,7 @@ impl Estate {
     }
 
     fn file(&self, name: &str, text: &str) -> String {
-        let path = self.folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
+        host::file(self.folder.path(), name, text)
     }
 
     fn send(&self, text: &str) {

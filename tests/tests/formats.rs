@@ -4,7 +4,7 @@ use std::{fs, io::Write, process::Command};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
-use weir_tests::host::Host;
+use weir_tests::host::{self, Host};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
 
@@ -16,15 +16,12 @@ struct Files {
 impl Files {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = [("WEIR_STORE__RETENTION_DAYS_MAX", "36500")];
-        let host = Host::start_with(BINARY, &folder.path().join("data"), &settings);
+        let host = Host::start_with(BINARY, &folder.path().join("data"), &[host::KEEPS_ALL]);
         Self { host, folder }
     }
 
     fn file(&self, name: &str, text: &str) -> String {
-        let path = self.folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
+        host::file(self.folder.path(), name, text)
     }
 
     /// Sends a file; gives what was said of it on stdout and on stderr.

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 use weir_tests::{
     estate::{self, DEVICES},
-    host::Host,
+    host::{self, Host},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
@@ -21,9 +21,7 @@ struct Example {
 impl Example {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // The days are those of the dispute; a host usually keeps 400 days.
-        let settings = [("WEIR_STORE__RETENTION_DAYS_MAX", "36500")];
-        let host = Host::start_with(BINARY, &folder.path().join("data"), &settings);
+        let host = Host::start_with(BINARY, &folder.path().join("data"), &[host::KEEPS_ALL]);
         let example = Self { host, folder };
         example.host.json(["plugin", "push", env!("WEIR_GUEST_THRESHOLD"), "--json"]);
         example.host.json(["device", "load", &example.file("devices.csv", &estate::inventory()), "--json"]);
@@ -45,9 +43,7 @@ impl Example {
             fs::create_dir_all(&folder).unwrap();
             fs::write(Path::new(&folder).join(name), text).unwrap();
         }
-        let path = self.folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
+        host::file(self.folder.path(), name, text)
     }
 
     fn reconcile(&self, arguments: &[&str]) -> Value {

@@ -1,8 +1,10 @@
 //! Reports through the real binary: their numbers are those of `weir count`, and no name is obeyed.
 
 use serde_json::Value;
-use std::fs;
-use weir_tests::{estate, host::Host};
+use weir_tests::{
+    estate,
+    host::{self, Host},
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
 
@@ -19,8 +21,7 @@ impl Estate {
     /// The estate of docs/reconcile.md, with a model whose name is an attack, and a rule on the third day.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = [("WEIR_STORE__RETENTION_DAYS_MAX", "36500")];
-        let host = Host::start_with(BINARY, &folder.path().join("data"), &settings);
+        let host = Host::start_with(BINARY, &folder.path().join("data"), &[host::KEEPS_ALL]);
         let estate = Self { host, folder };
         estate.host.json(["plugin", "push", env!("WEIR_GUEST_THRESHOLD"), "--json"]);
         let inventory = estate::inventory().replace("Alpha-1", HOSTILE);
@@ -37,9 +38,7 @@ impl Estate {
     }
 
     fn file(&self, name: &str, text: &str) -> String {
-        let path = self.folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
+        host::file(self.folder.path(), name, text)
     }
 
     fn send(&self, text: &str) {
@@ -171,20 +170,16 @@ fn the_signal_of_a_migration_is_among_the_figures() {
     ];
     let host = Host::start_with(BINARY, &folder.path().join("data"), &settings);
     assert!(!host.http("GET /metrics").1.contains("weir_migration"), "there are no devices, and so is no signal");
-    let write = |name: &str, text: String| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    };
+    let write = |name: &str, text: String| host::file(folder.path(), name, &text);
     let devices = (0..10).map(|at| format!("{},{},smets1,Alpha\n", estate::eui(at), estate::mpan(at)));
     let devices = write("devices.csv", format!("eui,mpxn,generation,model\n{}", devices.collect::<String>()));
-    host.json(["device".as_ref(), "load".as_ref(), devices.as_os_str(), "--json".as_ref()]);
+    host.json(["device", "load", &devices, "--json"]);
     // A week has 7 for each of 10 devices: one alert a device and day.
     let now_s = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let received_ms = (now_s / 86_400 * 86_400 - 43_200) * 1_000;
     let alerts = (0..70).map(|at| format!("{},{},8F40,{received_ms}\n", estate::eui(at % 10), at + 1));
     let alerts = write("alerts.csv", format!("device,counter,code,received_ms\n{}", alerts.collect::<String>()));
-    assert!(host.weir(["alert".as_ref(), "send".as_ref(), alerts.as_os_str()]).status.success());
+    assert!(host.weir(["alert", "send", &alerts]).status.success());
 
     let expected = [
         "weir_migration_advice{advice=\"pause\"} 1",

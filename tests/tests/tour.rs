@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
-use weir_tests::host::Host;
+use weir_tests::host::{self, Host};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
 
@@ -37,9 +37,7 @@ impl Tour {
     }
 
     fn file(&self, name: &str, text: &str) -> String {
-        let path = self.folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
+        host::file(self.folder.path(), name, text)
     }
 
     fn exit_code(&self, arguments: &[&str]) -> i32 {

@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::Parser;
 use weir_benches::{
     attack::{Attack, Kind, OPERATOR},
@@ -15,33 +15,17 @@ use weir_benches::{
     sending::{self, Sending},
     stage::{self, Stage},
     start_of_yesterday_ms,
-    turns::{self, Turns},
+    turns::{self, TurnArgs, Turns},
 };
 
 /// Measures what one operator can do to the others.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Alerts a second.
-    #[arg(long, default_value_t = 200_000)]
-    rate: u32,
-    /// Seconds of a turn.
-    #[arg(long, default_value_t = 30)]
-    seconds: u32,
-    /// Turns alone, and as many beside the attack.
-    #[arg(long, default_value_t = 3)]
-    pairs: u32,
-    /// Devices in the inventory.
-    #[arg(long, default_value_t = 70_000)]
-    devices: u32,
-    /// What everything random follows from.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    turn: TurnArgs,
     /// What the attack consists of.
     #[arg(long, value_enum, default_value_t = Kind::All)]
     attack: Kind,
-    /// Print one JSON object instead of a table.
-    #[arg(long)]
-    json: bool,
 }
 
 fn main() -> ExitCode {
@@ -49,27 +33,27 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<()> {
-    ensure!(args.rate > 0 && args.seconds > 0 && args.pairs > 0, "rate, seconds and pairs must be more than 0");
+    let alerts = args.turn.alerts()?;
     let (mut alone, mut beside) = (Turns::new()?, Turns::new()?);
-    for pair in 1..=args.pairs {
-        say(&format!("Pair {pair} of {}: alone.", args.pairs));
-        turn(&args, pair, false, &mut alone).await?;
-        say(&format!("Pair {pair} of {}: beside an operator that does all the harm it can.", args.pairs));
-        turn(&args, pair, true, &mut beside).await?;
+    for pair in 1..=args.turn.pairs {
+        say(&format!("Pair {pair} of {}: alone.", args.turn.pairs));
+        turn(&args, (pair, alerts), false, &mut alone).await?;
+        say(&format!("Pair {pair} of {}: beside an operator that does all the harm it can.", args.turn.pairs));
+        turn(&args, (pair, alerts), true, &mut beside).await?;
     }
     show(&args, &alone, &beside);
     Ok(())
 }
 
 /// One turn on a new store. Books that are not as expected are an error.
-async fn turn(args: &Args, pair: u32, attacked: bool, turns: &mut Turns) -> Result<()> {
-    let alerts = u64::from(args.rate) * u64::from(args.seconds);
-    let seed = args.seed + u64::from(pair);
-    let plan = Plan { seed, devices: args.devices, alerts, start_ms: start_of_yesterday_ms()? };
+async fn turn(args: &Args, (pair, alerts): (u32, u64), attacked: bool, turns: &mut Turns) -> Result<()> {
+    let TurnArgs { rate, devices, .. } = args.turn;
+    let seed = args.turn.seed + u64::from(pair);
+    let plan = Plan { seed, devices, alerts, start_ms: start_of_yesterday_ms()? };
     let scratch = stage::scratch(None)?;
     let Stage { host, client } = Stage::set(&plan, scratch.path()).await?;
     let attack = if attacked { Some(Attack::begin(&client, args.attack).await?) } else { None };
-    let sending = Sending::paced("paced", args.rate);
+    let sending = Sending::paced("paced", rate);
     let (day, sent) = sending::send_with_bar(&client, Day::new(plan)?, &sending, alerts).await?;
     if let Some(attack) = attack {
         attack.end().await?;
@@ -87,7 +71,7 @@ async fn turn(args: &Args, pair: u32, attacked: bool, turns: &mut Turns) -> Resu
 }
 
 fn show(args: &Args, alone: &Turns, beside: &Turns) {
-    if args.json {
+    if args.turn.json {
         return println!("{}", turns::json(alone, beside));
     }
     println!("{}", turns::table(alone, beside, "beside the attack"));

@@ -23,7 +23,7 @@ use weir_benches::{
     sending::{self, Sending},
     stage::{self, Stage},
     start_of_yesterday_ms,
-    turns::{self, Turns},
+    turns::{self, TurnArgs, Turns},
 };
 use weir_proto::v1::WhatIfStage;
 
@@ -38,27 +38,11 @@ struct Args {
     /// Alerts that are recorded before the first turn.
     #[arg(long, default_value_t = 20_000_000)]
     recorded: u64,
-    /// Alerts a second.
-    #[arg(long, default_value_t = 200_000)]
-    rate: u32,
-    /// Seconds of a turn.
-    #[arg(long, default_value_t = 30)]
-    seconds: u32,
-    /// Turns alone, and as many beside questions.
-    #[arg(long, default_value_t = 3)]
-    pairs: u32,
-    /// Devices in the inventory.
-    #[arg(long, default_value_t = 70_000)]
-    devices: u32,
-    /// What everything random follows from.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    turn: TurnArgs,
     /// Folder under which the store is made, and so the disk that is measured. Default: that of temporary files.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Print one JSON object instead of a table.
-    #[arg(long)]
-    json: bool,
 }
 
 fn main() -> ExitCode {
@@ -66,11 +50,11 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<()> {
-    ensure!(args.rate > 0 && args.seconds > 0 && args.pairs > 0, "rate, seconds and pairs must be more than 0");
+    let turn_alerts = args.turn.alerts()?;
     ensure!(args.recorded > 0, "recorded: a question needs alerts to be about");
-    let turn_alerts = u64::from(args.rate) * u64::from(args.seconds);
-    let alerts = args.recorded + 2 * u64::from(args.pairs) * turn_alerts;
-    let plan = Plan { seed: args.seed, devices: args.devices, alerts, start_ms: start_of_yesterday_ms()? };
+    let TurnArgs { rate, pairs, devices, seed, .. } = args.turn;
+    let alerts = args.recorded + 2 * u64::from(pairs) * turn_alerts;
+    let plan = Plan { seed, devices, alerts, start_ms: start_of_yesterday_ms()? };
     let scratch = stage::scratch(args.data.as_deref())?;
     let Stage { host, client } = Stage::set(&plan, scratch.path()).await?;
 
@@ -78,12 +62,12 @@ async fn run(args: Args) -> Result<()> {
     let flood = Sending { alerts_max: Some(args.recorded), ..Sending::flood() };
     let (mut day, _) = sending::send_with_bar(&client, Day::new(plan)?, &flood, args.recorded).await?;
     let (mut alone, mut beside, mut asked) = (Turns::new()?, Turns::new()?, Asked::default());
-    for pair in 1..=args.pairs {
+    for pair in 1..=pairs {
         for questioned in [false, true] {
             let what = if questioned { "beside questions over the past" } else { "alone" };
-            say(&format!("Pair {pair} of {}: {what}.", args.pairs));
+            say(&format!("Pair {pair} of {pairs}: {what}."));
             let producer = format!("pair-{pair}-{questioned}");
-            let paced = Sending { alerts_max: Some(turn_alerts), ..Sending::paced(&producer, args.rate) };
+            let paced = Sending { alerts_max: Some(turn_alerts), ..Sending::paced(&producer, rate) };
             let asking = questioned.then(|| Asking::begin(&client));
             let (rest, sent) = sending::send_with_bar(&client, day, &paced, turn_alerts).await?;
             day = rest;
@@ -140,7 +124,7 @@ async fn restart(host: Host, client: &Client, plan: &Plan, data_dir: &Path) -> R
 fn show(args: &Args, alone: &Turns, beside: &Turns, asked: &Asked, interrupted: bool) {
     let Asked { answered, alerts, running, steps, cancelled_after } = *asked;
     let ratio = turns::ratio(alone, beside, 0.99);
-    if args.json {
+    if args.turn.json {
         let mut value = turns::json(alone, beside);
         value["recorded"] = json!(args.recorded);
         value["ratio_p99"] = json!(ratio);

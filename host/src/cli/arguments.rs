@@ -34,6 +34,43 @@ impl Period {
     }
 }
 
+/// Which alerts a command is about. Models stand beside it: not everybody has a word for those without.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct Only {
+    /// Only these operators: distributor ids, four letters like LOND, or unknown.
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = operator)]
+    operator: Vec<OperatorId>,
+    /// Only these generations.
+    #[arg(long, value_delimiter = ',')]
+    generation: Vec<Generation>,
+    /// Only these alert codes: 4 hex digits each, or like N24.
+    #[arg(long, value_delimiter = ',')]
+    code: Vec<AlertCode>,
+}
+
+impl Only {
+    /// Operators as the protocol has them.
+    pub(super) fn operators(&self) -> Vec<u32> {
+        operators(&self.operator)
+    }
+
+    /// Generations as the protocol has them.
+    pub(super) fn generations(&self) -> Vec<i32> {
+        self.generation.iter().map(|generation| generation.wire()).collect()
+    }
+
+    /// Codes as the protocol has them.
+    pub(super) fn codes(&self) -> Vec<u32> {
+        codes(&self.code)
+    }
+
+    /// The scope of a rule, with these models.
+    pub(super) fn scope(&self, models: Vec<String>) -> v1::RuleScope {
+        let (operators, generations, codes) = (self.operators(), self.generations(), self.codes());
+        v1::RuleScope { operators, generations, codes, models }
+    }
+}
+
 /// A kind of meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Generation {

@@ -7,11 +7,10 @@ use weir_proto::v1::{self, count_service_client::CountServiceClient};
 
 use super::{
     Failure, Session,
-    arguments::{self, NameFiles, Period},
+    arguments::{self, NameFiles, Only, Period},
     session::MESSAGE_BYTES_MAX,
     view::count,
 };
-use crate::domain::{AlertCode, OperatorId};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -25,18 +24,11 @@ pub(super) struct Args {
     by: Vec<By>,
     #[command(flatten)]
     period: Period,
-    /// Only these alert codes, 4 hex digits each.
-    #[arg(long, value_delimiter = ',')]
-    code: Vec<AlertCode>,
     /// Only alerts that this rule suppressed or was overruled on.
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
-    /// Only these operators: distributor ids, four letters like LOND, or unknown.
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = arguments::operator)]
-    operator: Vec<OperatorId>,
-    /// Only these generations.
-    #[arg(long, value_delimiter = ',')]
-    generation: Vec<arguments::Generation>,
+    #[command(flatten)]
+    only: Only,
     /// Only these device model combinations; unknown for those without.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     model: Vec<String>,
@@ -82,16 +74,16 @@ impl By {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let Args { by, period, code, rule, operator, generation, model, names } = args;
+    let Args { by, period, rule, only, model, names } = args;
     let names = names.read()?;
     let keys: Vec<v1::Grouping> = by.into_iter().map(By::wire).collect();
     let (since_ms, until_ms) = period.wire();
     let request = v1::QueryCountsRequest {
         group_by: keys.iter().map(|key| (*key).into()).collect(),
-        codes: arguments::codes(&code),
+        codes: only.codes(),
         rule: rule.unwrap_or_default(),
-        operators: arguments::operators(&operator),
-        generations: generation.into_iter().map(arguments::Generation::wire).collect(),
+        operators: only.operators(),
+        generations: only.generations(),
         models: arguments::models(&model),
         since_ms,
         until_ms,

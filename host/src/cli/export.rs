@@ -14,13 +14,13 @@ use weir_proto::v1::{
 
 use super::{
     Failure, Session,
-    arguments::{self, Period},
+    arguments::{self, Only, Period},
     input,
     session::{Connection, MESSAGE_BYTES_MAX},
     table::thousands,
     view::{alert::Balance, export, time},
 };
-use crate::domain::{AlertCode, HOUR_MS, Millis, Mpxn, OperatorId};
+use crate::domain::{HOUR_MS, Millis, Mpxn};
 
 mod columns;
 mod days;
@@ -51,15 +51,8 @@ pub(super) struct Args {
     overwrite: bool,
     #[command(flatten)]
     period: Period,
-    /// Only these operators: distributor ids, four letters like LOND, or unknown.
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = arguments::operator)]
-    operator: Vec<OperatorId>,
-    /// Only these generations.
-    #[arg(long, value_delimiter = ',')]
-    generation: Vec<arguments::Generation>,
-    /// Only these alert codes, 4 hex digits each.
-    #[arg(long, value_delimiter = ',')]
-    code: Vec<AlertCode>,
+    #[command(flatten)]
+    only: Only,
     /// Only these device model combinations; unknown for those without.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     model: Vec<String>,
@@ -117,12 +110,12 @@ type Page = Vec<v1::LoggedAlert>;
 impl Asking<'_> {
     /// What is to come, and the log position before which it lies.
     async fn counts(&self) -> Result<(Balance, u64), Failure> {
-        let Args { period, operator, generation, code, model, duplicates, .. } = self.args;
+        let Args { period, only, model, duplicates, .. } = self.args;
         let (since_ms, until_ms) = period.wire();
         let request = v1::QueryCountsRequest {
-            codes: arguments::codes(code),
-            operators: arguments::operators(operator),
-            generations: generation.iter().map(|generation| generation.wire()).collect(),
+            codes: only.codes(),
+            operators: only.operators(),
+            generations: only.generations(),
             models: arguments::models(model),
             since_ms,
             until_ms,
@@ -144,7 +137,7 @@ impl Asking<'_> {
         let mut mpxns = HashMap::new();
         let mut page_token = String::new();
         loop {
-            let operators = arguments::operators(&self.args.operator);
+            let operators = self.args.only.operators();
             let request = v1::ListDevicesRequest { page_size: 0, page_token: page_token.clone(), operators };
             let answer = client.list_devices(request).await.map_err(|status| self.session.failed(&status))?;
             let v1::ListDevicesResponse { devices, next_page_token } = answer.into_inner();
@@ -257,16 +250,16 @@ impl Asking<'_> {
     }
 
     fn request(&self) -> v1::ListAlertsRequest {
-        let Args { period, operator, generation, code, model, duplicates, .. } = self.args;
+        let Args { period, only, model, duplicates, .. } = self.args;
         let (since_ms, until_ms) = period.wire();
         let ends = [v1::Outcome::Forwarded, v1::Outcome::Suppressed, v1::Outcome::Duplicate];
         let wanted = if *duplicates { &ends[..] } else { &ends[..2] };
         v1::ListAlertsRequest {
             page_size: PAGE_ALERTS,
             outcomes: wanted.iter().map(|outcome| (*outcome).into()).collect(),
-            codes: arguments::codes(code),
-            operators: arguments::operators(operator),
-            generations: generation.iter().map(|generation| generation.wire()).collect(),
+            codes: only.codes(),
+            operators: only.operators(),
+            generations: only.generations(),
             models: arguments::models(model),
             since_ms,
             until_ms,

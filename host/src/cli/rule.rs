@@ -8,11 +8,12 @@ use clap::ValueEnum;
 use weir_proto::v1::{self, rule_service_client::RuleServiceClient};
 
 use super::{
-    Failure, Session, arguments, input,
+    Failure, Session,
+    arguments::Only,
+    input,
     session::{Connection, MESSAGE_BYTES_MAX},
     view::rule::{self, Removal, Rule, RuleRevision},
 };
-use crate::domain::{AlertCode, OperatorId};
 
 mod trial;
 
@@ -109,15 +110,8 @@ pub(super) struct SetArgs {
     /// Of a question with several variants, the one with this label.
     #[arg(long, value_name = "LABEL", requires = "from_whatif")]
     set: Option<String>,
-    /// Only these operators: distributor ids, four letters like LOND, or unknown.
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = arguments::operator)]
-    operator: Vec<OperatorId>,
-    /// Only these generations.
-    #[arg(long, value_delimiter = ',')]
-    generation: Vec<arguments::Generation>,
-    /// Only these alert codes, 4 hex digits each.
-    #[arg(long, value_delimiter = ',')]
-    code: Vec<AlertCode>,
+    #[command(flatten)]
+    only: Only,
     /// Only these device model combinations.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     model: Vec<String>,
@@ -201,13 +195,7 @@ fn show(session: &Session, rule: Option<v1::Rule>) -> Result<(), Failure> {
 }
 
 fn request(args: SetArgs) -> Result<v1::SetRuleRequest, Failure> {
-    let SetArgs { name, plugin, parameters, operator, generation, code, model, mode, position, why, .. } = args;
-    let scope = v1::RuleScope {
-        operators: arguments::operators(&operator),
-        generations: generation.into_iter().map(arguments::Generation::wire).collect(),
-        codes: arguments::codes(&code),
-        models: model,
-    };
+    let SetArgs { name, plugin, parameters, only, model, mode, position, why, .. } = args;
     let mode = match mode {
         Mode::Active => v1::RuleMode::Active,
         Mode::Shadow => v1::RuleMode::Shadow,
@@ -217,7 +205,7 @@ fn request(args: SetArgs) -> Result<v1::SetRuleRequest, Failure> {
         name,
         plugin: plugin.unwrap_or_default(),
         parameters: read_parameters(parameters)?,
-        scope: Some(scope),
+        scope: Some(only.scope(model)),
         mode: mode.into(),
         position: position.unwrap_or(0),
         why: why.why,

@@ -10,7 +10,7 @@ use weir_proto::v1::{self, rule_service_client::RuleServiceClient, what_if_servi
 
 use super::{
     Failure, Session,
-    arguments::{self, NameFiles, Names, Period},
+    arguments::{self, NameFiles, Names, Only, Period},
     count::By,
     input,
     plugin::{CHUNK_BYTES, FILE_BYTES_MAX, SIGNATURE_BYTES_MAX},
@@ -18,7 +18,6 @@ use super::{
     session::{Connection, MESSAGE_BYTES_MAX},
     view::whatif::{self, Shown, WhatIf},
 };
-use crate::domain::{AlertCode, OperatorId};
 
 pub(crate) mod sweep;
 
@@ -99,15 +98,8 @@ pub(super) struct RunArgs {
     /// Let state begin so long before --since (like 12h or 7d), not at the log's oldest entry.
     #[arg(long, value_name = "TIME", value_parser = warm_up, requires = "since")]
     warm_up: Option<i64>,
-    /// Only alerts of these operators: distributor ids, four letters like LOND, or unknown.
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = arguments::operator)]
-    operator: Vec<OperatorId>,
-    /// Only alerts of these generations.
-    #[arg(long, value_delimiter = ',')]
-    generation: Vec<arguments::Generation>,
-    /// Only alerts with these codes, 4 hex digits each.
-    #[arg(long, value_delimiter = ',')]
-    code: Vec<AlertCode>,
+    #[command(flatten)]
+    only: Only,
     /// Only alerts of these device model combinations.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     model: Vec<String>,
@@ -210,17 +202,11 @@ async fn question(session: &Session, args: RunArgs) -> Result<(v1::WhatIfQuestio
         parameters = sweep.over(&base).map_err(|why| Failure::usage(format!("--sweep: {why}")))?;
     }
     let (since_ms, until_ms) = period.wire();
-    let only = v1::RuleScope {
-        operators: arguments::operators(&args.operator),
-        generations: args.generation.into_iter().map(arguments::Generation::wire).collect(),
-        codes: arguments::codes(&args.code),
-        models: args.model,
-    };
     let question = v1::WhatIfQuestion {
         name,
         rule: rule.unwrap_or_default(),
         variants: variants(&plugin, &parameters, sweep.as_ref()),
-        only: Some(only),
+        only: Some(args.only.scope(args.model)),
         position: position.unwrap_or(0),
         since_ms,
         until_ms,

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::PluginLimits;
+use crate::domain::OperatorId;
 
 /// What each operator may take up. The smaller of quota and ceiling holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,7 +62,7 @@ impl Default for OperatorLimits {
 impl PluginLimits {
     /// What holds for the rules of an operator: the smaller of each ceiling and quota.
     #[must_use]
-    pub fn of_operators(&self) -> Self {
+    fn of_operators(&self) -> Self {
         let quota = &self.operator;
         Self {
             upload_bytes_max: self.upload_bytes_max.min(quota.upload_bytes_max),
@@ -77,6 +78,26 @@ impl PluginLimits {
     }
 }
 
+/// What holds for plugins and rules, by whose they are.
+#[derive(Debug, Clone)]
+pub struct LimitsByOwner {
+    /// For the host's own: its ceilings.
+    pub host: PluginLimits,
+    operators: PluginLimits,
+}
+
+impl LimitsByOwner {
+    /// With these ceilings, and the quotas among them.
+    pub fn new(host: PluginLimits) -> Self {
+        Self { operators: host.of_operators(), host }
+    }
+
+    /// For somebody's; the unknown operator is the host itself.
+    pub fn of(&self, owner: OperatorId) -> &PluginLimits {
+        if owner == OperatorId::UNKNOWN { &self.host } else { &self.operators }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,7 +107,9 @@ mod tests {
         let operator = OperatorLimits { fuel_per_alert: 9, memory_bytes_max: 1 << 30, ..OperatorLimits::default() };
         let limits =
             PluginLimits { fuel_per_alert: 10, memory_bytes_max: 5 << 20, operator, ..PluginLimits::default() };
-        let held = limits.of_operators();
+        let by_owner = LimitsByOwner::new(limits.clone());
+        assert_eq!(by_owner.of(OperatorId::UNKNOWN), &limits);
+        let held = by_owner.of(OperatorId::new(12).unwrap());
         assert_eq!((held.fuel_per_alert, held.memory_bytes_max), (9, 5 << 20));
         assert_eq!((held.text_bytes_max, held.stack_bytes_max), (limits.text_bytes_max, limits.stack_bytes_max));
     }

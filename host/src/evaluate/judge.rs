@@ -156,21 +156,26 @@ impl<'a> Work<'a> {
         let seen = self.visible(rule);
         let mut called = Called::new(rule.revision);
         let mut left = seen.len();
-        let turn_alerts = if self.shares_of(rule).is_some() { TURN_ALERTS } else { usize::MAX };
-        for (at, turn) in seen.chunks(turn_alerts).enumerate() {
+        let turns = if self.shares_of(rule).is_some() {
+            seen.chunks(TURN_ALERTS).map(<[u32]>::to_vec).collect()
+        } else {
+            vec![seen]
+        };
+        for (at, turn) in turns.into_iter().enumerate() {
+            let (begins, alerts) = (turn.first().copied().unwrap_or(0), turn.len());
             let has_time = self.shares_of(rule).is_none_or(|shares| shares.has_left((rule.owner, rule.shadow)));
             let passed = match has_time {
-                true => self.turn(rule, chain, turn.to_vec(), slots.as_deref_mut(), &mut called),
+                true => self.turn(rule, chain, turn, slots.as_deref_mut(), &mut called),
                 false => Err(RuleFault::new(FaultKind::OverShare, "")),
             };
             if let Err(RuleFault { kind, detail }) = passed {
                 called.passed_over = if has_time { 0 } else { left as u32 };
                 // What it failed on passes, and what comes after.
-                let first = if at == 0 { 0 } else { turn[0] };
+                let first = if at == 0 { 0 } else { begins };
                 self.fault(rule.revision, kind, first..self.judgement.rows.len() as u32, detail);
                 break;
             }
-            left -= turn.len();
+            left -= alerts;
         }
         if called.shown > 0 || called.passed_over > 0 {
             self.called.push(called);

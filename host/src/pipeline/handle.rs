@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     books::{self, CountQuery, CountTable, Names},
-    config::{PluginLimits, ReportLimits, WhatIfLimits},
+    config::{LimitsByOwner, PluginLimits, ReportLimits, WhatIfLimits},
     domain::{
         Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Identity, Millis, Mode, Mpxn, OperatorId,
         Position, Reject, Revision, Scope, is_unsafe, owner_of_rule,
@@ -193,7 +193,7 @@ pub struct Handle {
     shared: Arc<Shared>,
     sandbox: Sandbox,
     clock: Clock,
-    limits: PluginLimits,
+    limits: LimitsByOwner,
     whatif: WhatIfLimits,
     report: ReportLimits,
     protected: Arc<CodeSet>,
@@ -215,7 +215,7 @@ impl Handle {
             shared,
             sandbox: parts.sandbox.clone(),
             clock: Arc::clone(&parts.clock),
-            limits: parts.config.plugins.clone(),
+            limits: LimitsByOwner::new(parts.config.plugins.clone()),
             whatif: parts.config.whatif.clone(),
             report: parts.config.report.clone(),
             // Where one cannot be read the host does not start.
@@ -254,13 +254,13 @@ impl Handle {
     /// Sets a rule, if its plugin accepts the parameters.
     pub async fn set_rule(&self, mut request: RuleRequest) -> Result<RuleView, Refusal> {
         let owner = owner_of_rule(&request.name).unwrap_or(OperatorId::UNKNOWN);
-        let limits = self.limits_of(owner);
-        check_rule(&request, &limits)?;
+        let limits = self.limits.of(owner);
+        check_rule(&request, limits)?;
         self.check_place(&request.name, &request.scope)?;
         let source = {
             let registry = self.shared.registry.read();
             let info = self.resolve(&registry, &request.plugin).map_err(|why| Refusal::invalid("plugin", why))?;
-            plugins::check_state(info, &limits)?;
+            plugins::check_state(info, limits)?;
             request.plugin = info.digest.to_string();
             self.shared.sources.read().get(&info.digest).cloned()
         };

@@ -16,7 +16,7 @@ use wasmtime::{
 };
 
 use super::{compile::Compiler, meter::TICK_MS, text::clean};
-use crate::{config::PluginLimits, domain::OperatorId};
+use crate::config::{LimitsByOwner, PluginLimits};
 
 /// Instances that live at once; whoever wants one more waits. A handful is enough: a call takes microseconds to
 /// milliseconds, and every instance beyond the number of cores only waits for one.
@@ -90,8 +90,7 @@ pub enum SandboxError {
 /// What a sandbox and its plugins share.
 pub(super) struct Host {
     pub(super) engine: Engine,
-    pub(super) limits: PluginLimits,
-    of_operators: PluginLimits,
+    pub(super) limits: LimitsByOwner,
     pub(super) slots: Arc<Slots>,
     pub(super) compiler: Compiler,
     _ticker: Ticker,
@@ -153,21 +152,14 @@ impl Sandbox {
         let engine = Engine::new(&config).map_err(failed)?;
         let ticker = Ticker::start(engine.clone()).map_err(|error| SandboxError::Engine(error.to_string()))?;
         let slots = Arc::new(Slots::new());
-        let (limits, of_operators) = (limits.clone(), limits.of_operators());
-        Ok(Self(Arc::new(Host { engine, limits, of_operators, slots, compiler, _ticker: ticker })))
-    }
-}
-
-impl Host {
-    /// What holds for a plugin that is uploaded or used by an operator; the unknown one is the host itself.
-    pub(super) fn limits_of(&self, owner: OperatorId) -> &PluginLimits {
-        if owner == OperatorId::UNKNOWN { &self.limits } else { &self.of_operators }
+        let limits = LimitsByOwner::new(limits.clone());
+        Ok(Self(Arc::new(Host { engine, limits, slots, compiler, _ticker: ticker })))
     }
 }
 
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sandbox").field("limits", &self.0.limits).finish_non_exhaustive()
+        f.debug_struct("Sandbox").field("limits", &self.0.limits.host).finish_non_exhaustive()
     }
 }
 

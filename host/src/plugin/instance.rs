@@ -114,7 +114,7 @@ impl Plugin {
     /// # Errors
     /// Too large, not as the schema has it, refused in the plugin's own words, or a fault of the plugin.
     pub fn check(&self, parameters: &str, owner: OperatorId) -> Result<(), CheckError> {
-        let limits = self.compiled.host.limits_of(owner);
+        let limits = self.compiled.host.limits.of(owner);
         if parameters.len() > limits.parameters_bytes_max {
             return Err(CheckError::TooLarge { bytes: parameters.len(), bytes_max: limits.parameters_bytes_max });
         }
@@ -192,7 +192,7 @@ impl Instance {
         reasons: usize,
     ) -> Result<Self, RuleFault> {
         let Host { engine, slots, .. } = &*compiled.host;
-        let limits = compiled.host.limits_of(owner);
+        let limits = compiled.host.limits.of(owner);
         let slot = slots.take(purpose);
         let mut store = Store::new(engine, Growth::new(limits));
         store.limiter(|growth| growth);
@@ -262,7 +262,7 @@ impl Instance {
         Results: ComponentNamedList + Lift,
     {
         let Self { store, component, compiled, metering, owner, granted, .. } = self;
-        let allowance = Allowance::new(compiled.host.limits_of(*owner), alerts, *metering);
+        let allowance = Allowance::new(compiled.host.limits.of(*owner), alerts, *metering);
         *granted = allowance.fuel;
         let answer = grant(store, allowance)
             .and_then(|()| component.get_typed_func::<Params, Results>(&mut *store, export(compiled)))

@@ -72,7 +72,7 @@ impl Sandbox {
 
     fn load_under(&self, bytes: &[u8], uploaded_ms: Millis, terms: Terms) -> Result<Plugin, Refusal> {
         let host = Arc::clone(&self.0);
-        check_form(bytes, host.limits_of(terms.owner).upload_bytes_max)?;
+        check_form(bytes, host.limits.of(terms.owner).upload_bytes_max)?;
         let digest = Digest(Sha256::digest(bytes).into());
         let (component, kept) = host.compiler.component(&host.engine, &digest, bytes)?;
         check_imports(&host.engine, &component)?;
@@ -87,7 +87,7 @@ impl Sandbox {
             return Err(Refusal::WrongExport { name, what: clean(&error.root_cause().to_string(), DETAIL_BYTES_MAX) });
         }
         let origin = Origin { digest, size_bytes: bytes.len() as u64, uploaded_ms };
-        let (info, schema) = describe::info(instance.describe()?, origin, compiled.host.limits_of(terms.owner))?;
+        let (info, schema) = describe::info(instance.describe()?, origin, compiled.host.limits.of(terms.owner))?;
         Ok(Plugin::new(compiled, info, schema))
     }
 }

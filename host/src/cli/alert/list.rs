@@ -7,10 +7,10 @@ use weir_proto::v1;
 use crate::{
     cli::{
         Failure, Session,
-        arguments::{self, NameFiles, Period},
+        arguments::{self, NameFiles, Only, Period},
         view::alert::{LoggedAlert, table},
     },
-    domain::{AlertCode, Eui64, OperatorId},
+    domain::Eui64,
 };
 
 /// Alerts of one page.
@@ -30,18 +30,11 @@ pub(in crate::cli) struct Args {
     /// Only this device: EUI-64, 16 hex digits.
     #[arg(long, value_name = "EUI", value_parser = arguments::device)]
     device: Option<Eui64>,
-    /// Only these alert codes, 4 hex digits each.
-    #[arg(long, value_delimiter = ',')]
-    code: Vec<AlertCode>,
     /// Only alerts that this rule suppressed or was overruled on.
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
-    /// Only these operators: distributor ids, four letters like LOND, or unknown.
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = arguments::operator)]
-    operator: Vec<OperatorId>,
-    /// Only these generations.
-    #[arg(long, value_delimiter = ',')]
-    generation: Vec<arguments::Generation>,
+    #[command(flatten)]
+    only: Only,
     /// Only these device model combinations; unknown for those without.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     model: Vec<String>,
@@ -98,12 +91,12 @@ fn request(args: &Args) -> v1::ListAlertsRequest {
         page_token: String::new(),
         outcomes: outcomes.into_iter().filter(|(wanted, _)| *wanted).map(|(_, outcome)| outcome.into()).collect(),
         device_id: args.device.map_or(0, |device| device.0),
-        codes: arguments::codes(&args.code),
+        codes: args.only.codes(),
         rule: args.rule.clone().unwrap_or_default(),
-        operators: arguments::operators(&args.operator),
+        operators: args.only.operators(),
         since_ms,
         until_ms,
-        generations: args.generation.iter().map(|generation| generation.wire()).collect(),
+        generations: args.only.generations(),
         models: arguments::models(&args.model),
     }
 }

@@ -65,7 +65,7 @@ impl Handle {
             return Ok((self.shown_plugin(&self.shared.registry.read(), &known).0, Duration::ZERO));
         }
         // Before it is compiled, and again when it is kept.
-        plugins_left(&self.shared.registry.read(), &digest, owner, &self.limits)?;
+        plugins_left(&self.shared.registry.read(), &digest, owner, &self.limits.host)?;
         let (plugin, bytes, took) = self.load_upload(bytes, signature).await?;
         let source = Box::new(Source::Component(plugin.clone()));
         let info = self.ask(|reply| Command::AddPlugin(source, bytes, self.who.clone(), reply)).await?;
@@ -117,18 +117,13 @@ impl Handle {
         let source = self.shared.sources.read().get(digest).cloned();
         let Some(Source::Component(plugin)) = source else { return Ok(None) };
         let needs = plugin.needs();
-        let allowed = allowed(plugin.info(), &needs, &self.limits);
+        let allowed = allowed(plugin.info(), &needs, &self.limits.host);
         blocking(move || Some(PluginView { report: plugin.report().clone(), needs, allowed })).await
     }
 
     /// Bytes that the caller may upload.
     pub fn upload_bytes_max(&self) -> usize {
-        self.limits_of(self.who.operator().unwrap_or(OperatorId::UNKNOWN)).upload_bytes_max
-    }
-
-    /// What holds for the plugins and rules of somebody; the unknown operator is the host itself.
-    pub(super) fn limits_of(&self, owner: OperatorId) -> PluginLimits {
-        if owner == OperatorId::UNKNOWN { self.limits.clone() } else { self.limits.of_operators() }
+        self.limits.of(self.who.operator().unwrap_or(OperatorId::UNKNOWN)).upload_bytes_max
     }
 }
 

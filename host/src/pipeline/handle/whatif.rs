@@ -265,7 +265,7 @@ impl Handle {
         let candidates: Sources = sent.into_iter().map(|source| (source.info().digest, source)).collect();
         let owner = self.who.operator().unwrap_or(OperatorId::UNKNOWN);
         for (at, variant) in question.variants.iter().enumerate() {
-            if variant.parameters.len() > self.limits_of(owner).parameters_bytes_max {
+            if variant.parameters.len() > self.limits.of(owner).parameters_bytes_max {
                 let message = format!("{} bytes are more than parameters_bytes_max", variant.parameters.len());
                 return Err(Refusal::invalid(format!("variants[{at}].parameters"), message));
             }
@@ -352,7 +352,7 @@ impl Handle {
             registry: self.shared.registry.read().clone(),
             sources,
             protected: (*self.protected).clone(),
-            codes_per_device_max: self.limits.state_codes_per_device_max,
+            codes_per_device_max: self.limits.host.state_codes_per_device_max,
             models: self.shared.models.read().clone(),
         };
         (ground, end)
