@@ -1,7 +1,7 @@
 //! The page as what it is over the wire: who is shown what, what a page of elsewhere cannot do, and what each request is
 //! bounded by. No browser is needed for that.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fmt::Write, fs, path::Path, process::Command, time::Duration};
 
 use tonic::{
     body::Body,
@@ -133,14 +133,32 @@ fn every_page_has_its_policy_shows_names_as_text_and_leads_only_to_pages_that_ar
     assert_eq!(host.stop(), Some(0));
 }
 
+/// A hundred thousand alerts, which a rule with state judges one by one.
+fn busy_minutes() -> String {
+    let mut text = "device,counter,code,occurred_ms,received_ms,voltage_v\n".to_owned();
+    for nth in 0..100_000_u64 {
+        let at = 1_562_200_000_000 + nth;
+        writeln!(text, "{},{},8F40,{at},{at},259.0", estate::eui(nth % estate::DEVICES), 1_000 + nth).unwrap();
+    }
+    text
+}
+
 #[test]
 fn a_question_is_followed_and_cancelled() {
     let folder = tempfile::tempdir().unwrap();
     let host = start(folder.path(), &[("WEIR_WHATIF__CPU_PERCENT_MAX", "1")]);
     estate::happened(&host, folder.path(), None);
-    // One is worked on at a time, slowly: the last of them waits for long.
+    let parameters = r#"{"more_than":3,"window_s":60,"period_s":60}"#;
+    host.json(["plugin", "push", env!("WEIR_GUEST_STORM"), "--json"]);
+    host.json(["rule", "set", "storm", "--plugin", "storm", "--mode", "shadow", "--parameters", parameters, "--json"]);
+    let busy = folder.path().join("busy.csv");
+    fs::write(&busy, busy_minutes()).unwrap();
+    host.json(["alert", "send", busy.to_str().unwrap(), "--json"]);
+    // One is worked on at a time, for 5 ms of each half second: tens of milliseconds of work are seconds to each, and
+    // the last of them waits for all.
+    let ask = "rule=storm&sweep=more_than%3D1..16&since=2019-07-01&until=2019-07-05";
     let asked: Vec<String> =
-        (0..6).map(|_| post(&host.url, "/what-ifs", &[], ASK).header("location").to_owned()).collect();
+        (0..6).map(|_| post(&host.url, "/what-ifs", &[], ask).header("location").to_owned()).collect();
     let last = asked.last().unwrap().as_str();
     let page = get(&host.url, last, &[]);
     assert!(page.body.contains("id=\"live\"") && page.body.contains("<progress"), "{}", page.body);
