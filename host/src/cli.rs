@@ -13,6 +13,7 @@ mod audit;
 mod cert;
 mod compressed;
 mod count;
+mod cursor;
 mod device;
 mod export;
 mod failure;
@@ -78,6 +79,9 @@ enum Client {
     /// Send alerts and list what became of them.
     #[command(subcommand)]
     Alert(alert::Command),
+    /// Look at and move cursors: how far whoever follows forwarded alerts has come.
+    #[command(subcommand)]
+    Cursor(cursor::Command),
     /// Count alerts by what became of them: received = forwarded + suppressed + rejected + duplicate.
     ///
     /// Counted is by time of receipt, so --since and --until are whole hours. A table leaves out the columns
@@ -130,6 +134,7 @@ fn run_client(session: &Session, command: Client) -> Result<(), Failure> {
             Client::Rule(command) => rule::run(session, command).await,
             Client::Device(command) => device::run(session, command).await,
             Client::Alert(command) => alert::run(session, command).await,
+            Client::Cursor(command) => cursor::run(session, command).await,
             Client::Count(args) => count::run(session, args).await,
             Client::Export(args) => export::run(session, args).await,
             Client::WhatIf(command) => whatif::run(session, command).await,

@@ -14,6 +14,7 @@ mod limits;
 mod load;
 mod operator;
 mod report;
+mod subscribe;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub use limits::{Limit, limits};
 pub use load::{ConfigError, Overrides};
 pub use operator::{LimitsByOwner, OperatorLimits};
 pub use report::ReportLimits;
+pub use subscribe::SubscribeLimits;
 
 /// Threads of all questions together: fewer than there are instances that plugins can run in.
 const WHATIF_THREADS_MAX: usize = 5;
@@ -74,6 +76,8 @@ pub struct Config {
     pub verify: VerifyLimits,
     /// What reports may take up, and what a migration is judged by.
     pub report: ReportLimits,
+    /// What subscribers to forwarded alerts may take up.
+    pub subscribe: SubscribeLimits,
 }
 
 /// What questions over the past may take.

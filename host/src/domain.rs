@@ -7,6 +7,7 @@ mod access;
 mod alert;
 mod audit;
 mod counts;
+mod cursor;
 mod effects;
 mod ids;
 mod rule;
@@ -16,6 +17,7 @@ pub use access::{Identity, Role, Token, TokenHash, owner_of_rule};
 pub use alert::{Alert, Flags, PayloadKind, Reject, RejectReason, Rows};
 pub use audit::{AuditEntry, AuditEvent, AuditHash};
 pub use counts::{Cell, End, HourPage, Tally};
+pub use cursor::{Cursor, CursorKey};
 pub use effects::{
     Ack, Balance, Device, DevicePage, DeviceTally, Effects, Fault, Group, KeptQuestion, Mark, NamespacePage, Poison,
     ProducerMark, Rejected, Rejection, Shadow, Window,

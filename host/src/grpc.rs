@@ -39,6 +39,7 @@ mod reports;
 mod rules;
 mod status;
 mod stream;
+mod subscribe;
 mod tls;
 mod tokens;
 mod traffic;
@@ -134,12 +135,13 @@ fn router(
 ) -> Result<Router<Guarded>, Error> {
     let bytes_max = config.intake.message_bytes_max;
     let door = gate::Door::new(handle.clone());
-    let alerts = alerts::Alerts::new(door.clone(), config.intake.clone(), stopping.clone());
+    let alerts = alerts::Alerts::new(door.clone(), config, stopping.clone());
     let plugins = plugins::Plugins::new(door.clone());
     let rules = rules::Rules::new(door.clone());
     let devices = devices::Devices::new(door.clone(), config.intake.put_devices_max);
     let reports = reports::Reports::new(door.clone(), bytes_max);
-    let counts = counts::Counts::new(door.clone(), bytes_max);
+    let counts = counts::Counts::new(door.clone(), bytes_max, stopping.clone());
+    let cursors = subscribe::Cursors::new(door.clone());
     let trials = trials::Trials::new(door.clone());
     let tokens = tokens::Tokens::new(door.clone());
     let whatifs = whatif::WhatIfs::new(door.clone(), config.plugins.upload_bytes_max, stopping.clone());
@@ -165,6 +167,7 @@ fn router(
         .layer(entrance::Layer::new(gate::Layer::new(handle.clone(), config, Arc::clone(traffic)), page));
     Ok(server
         .add_service(v1::alert_service_server::AlertServiceServer::new(alerts).max_decoding_message_size(bytes_max))
+        .add_service(v1::cursor_service_server::CursorServiceServer::new(cursors).max_decoding_message_size(bytes_max))
         .add_service(v1::plugin_service_server::PluginServiceServer::new(plugins).max_decoding_message_size(bytes_max))
         .add_service(v1::rule_service_server::RuleServiceServer::new(rules).max_decoding_message_size(bytes_max))
         .add_service(v1::device_service_server::DeviceServiceServer::new(devices).max_decoding_message_size(bytes_max))

@@ -38,6 +38,8 @@ pub struct AlertQuery {
     pub since_ms: Option<Millis>,
     /// Received before.
     pub until_ms: Option<Millis>,
+    /// Look at so many rows, and at the rest of the group they end in; `None` for no end.
+    pub looked_rows_max: Option<usize>,
 }
 
 impl AlertQuery {
@@ -112,6 +114,8 @@ pub struct AlertPage {
     pub next: Option<Position>,
     /// Everything before was looked at.
     pub position: Position,
+    /// Where the first group that there was begins; `None` where there was none.
+    pub begun: Option<Position>,
 }
 
 /// A page while groups are looked through.
@@ -122,6 +126,7 @@ pub struct Listing<'a> {
     /// The revisions that the query's rule has had.
     revisions: Option<Vec<Revision>>,
     page: AlertPage,
+    looked_rows: usize,
 }
 
 impl<'a> Listing<'a> {
@@ -130,11 +135,16 @@ impl<'a> Listing<'a> {
         let revisions = query.rule.as_ref().map(|name| {
             registry.revisions().iter().filter(|entry| entry.name == *name).map(|entry| entry.revision).collect()
         });
-        let page = AlertPage { alerts: Vec::new(), next: None, position: query.from };
-        Self { query, registry, models, revisions, page }
+        let page = AlertPage { alerts: Vec::new(), next: None, position: query.from, begun: None };
+        Self { query, registry, models, revisions, page, looked_rows: 0 }
     }
 
-    /// Looks through one group; false when the page is full and no further group is wanted.
+    /// Says where a group begins that is there.
+    pub fn begin(&mut self, first: Position) {
+        self.page.begun.get_or_insert(first);
+    }
+
+    /// Looks through one group; false when no further group is wanted: the page is full, or enough was looked at.
     pub fn take(&mut self, group: &Group) -> bool {
         for row in 0..group.rows.len() {
             let position = group.first.after(row);
@@ -150,7 +160,8 @@ impl<'a> Listing<'a> {
             self.page.alerts.push(alert);
         }
         self.page.position = group.end();
-        true
+        self.looked_rows += group.rows.len();
+        self.query.looked_rows_max.is_none_or(|max| self.looked_rows < max)
     }
 
     /// Passes over groups up to a position: nothing in them was asked for.
@@ -178,25 +189,26 @@ impl<'a> Listing<'a> {
             generation: Flags(rows.flags[row]).generation(),
             model: self.models.get(&ModelId(rows.model[row])).cloned().unwrap_or_default(),
             end: mark.end,
-            rule: self.rule_mark(mark.rule, mark.reason),
+            rule: rule_mark(self.registry, mark.rule, mark.reason),
             overruled: mark.is_overruled(),
             withheld: group.withheld[row],
             faults: failed.map(|fault| (name(fault.rule), fault.rule, fault.kind)).collect(),
         }
     }
+}
 
-    fn rule_mark(&self, revision: Revision, reason: u8) -> Option<RuleMark> {
-        let entry = self.registry.revision(revision)?;
-        let rule = entry.rule.as_ref()?;
-        let plugin = self.registry.plugin(&rule.plugin)?;
-        let reason = usize::from(reason).checked_sub(1).and_then(|index| plugin.reasons.get(index));
-        Some(RuleMark {
-            name: entry.name.clone(),
-            revision,
-            plugin_digest: rule.plugin.to_string(),
-            plugin_name: plugin.name.clone(),
-            parameters: rule.parameters.clone(),
-            reason: reason.cloned().unwrap_or_default(),
-        })
-    }
+/// A rule as it was in a revision, with a reason by its number.
+pub fn rule_mark(registry: &Registry, revision: Revision, reason: u8) -> Option<RuleMark> {
+    let entry = registry.revision(revision)?;
+    let rule = entry.rule.as_ref()?;
+    let plugin = registry.plugin(&rule.plugin)?;
+    let reason = usize::from(reason).checked_sub(1).and_then(|index| plugin.reasons.get(index));
+    Some(RuleMark {
+        name: entry.name.clone(),
+        revision,
+        plugin_digest: rule.plugin.to_string(),
+        plugin_name: plugin.name.clone(),
+        parameters: rule.parameters.clone(),
+        reason: reason.cloned().unwrap_or_default(),
+    })
 }

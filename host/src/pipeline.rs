@@ -10,6 +10,7 @@
 mod changes;
 mod collect;
 mod commit;
+mod cursors;
 mod desk;
 mod engine;
 mod faults;
@@ -23,12 +24,13 @@ mod shared;
 mod supervise;
 mod tokens;
 
+pub use cursors::Seat;
 pub use desk::{Head, QuestionView, Stage};
 pub use figures::{DURATION_BOUNDS_S, Durations, Figures, RuleFigures};
 pub use handle::{
-    Allowed, Batch, Component, DeviceRequest, DeviceView, DevicesPut, Handle, InventoryCount, InventoryCounts,
-    MigrationQuery, MigrationView, NewToken, PluginView, Promotion, Refusal, RuleChange, RuleRequest, Status,
-    VariantRequest, Watched, WhatIfRequest,
+    Allowed, Batch, Component, CursorView, DeviceRequest, DeviceView, DevicesPut, ExplanationView, Handle,
+    InventoryCount, InventoryCounts, MigrationQuery, MigrationView, NewToken, Piece, PluginView, Promotion, Refusal,
+    RuleChange, RuleRequest, Status, SubscribeRequest, Subscription, VariantRequest, Watched, WhatIfRequest,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, system_times};
 pub use shared::Clock;

@@ -90,6 +90,19 @@ impl Source {
         }
     }
 
+    /// A judge that tells what fuel its calls take; native code takes none.
+    pub fn judge_metered(
+        &self,
+        parameters: &str,
+        owner: OperatorId,
+        took: impl Fn(u64) + Send + Sync + 'static,
+    ) -> Judge {
+        match self {
+            Self::Component(plugin) => plugin.judge_metered(parameters, owner, took),
+            Self::Native(_, make) => make(parameters),
+        }
+    }
+
     fn judge(&self, parameters: &str, owner: OperatorId) -> Judge {
         match self {
             Self::Component(plugin) => plugin.judge(parameters, owner),

@@ -16,12 +16,15 @@ use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransac
 
 use crate::{
     config::StoreLimits,
-    domain::{AuditEntry, Device, Effects, KeptQuestion, PluginInfo, Position, ProducerMark, RuleRevision, Token},
+    domain::{
+        AuditEntry, Cursor, Device, Effects, KeptQuestion, PluginInfo, Position, ProducerMark, RuleRevision, Token,
+    },
 };
 
 mod audit;
 mod codec;
 mod column;
+mod cursor;
 mod device;
 mod error;
 #[cfg(feature = "fuzzing")]
@@ -82,6 +85,8 @@ pub struct Snapshot {
     pub producers: Vec<ProducerMark>,
     /// Questions over the past, in order of numbers, without their answers.
     pub questions: Vec<KeptQuestion>,
+    /// How far holders of cursors have come.
+    pub cursors: Vec<Cursor>,
     /// How much log there is.
     pub extent: LogExtent,
 }
@@ -133,6 +138,7 @@ impl Shared {
         token::create(&txn)?;
         audit::create(&txn)?;
         question::create(&txn)?;
+        cursor::create(&txn)?;
         meta::create(&txn)?;
         Ok(txn.commit()?)
     }
@@ -211,6 +217,7 @@ impl Store {
             audit_last: audit::last(&txn)?,
             producers: producer::read(&txn, self.acks_kept)?,
             questions: question::read(&txn)?,
+            cursors: cursor::read(&txn)?,
             extent: self.extent,
         })
     }
@@ -281,6 +288,7 @@ impl Store {
         token::write(&txn, &effects.tokens)?;
         audit::write(&txn, &effects.audit)?;
         question::write(&txn, &effects.questions, &effects.questions_dropped)?;
+        cursor::write(&txn, &effects.cursors, &effects.cursors_dropped)?;
         producer::write(&txn, &effects.producers, self.acks_kept)?;
         page::write(&txn, &effects.pages, &mut self.scratch)?;
         hour::write(&txn, &effects.hours, &mut self.scratch)?;

@@ -40,6 +40,7 @@ mod alike;
 mod answer;
 mod cells;
 mod chains;
+mod explain;
 mod fold;
 mod lane;
 mod log;
@@ -53,6 +54,7 @@ pub use answer::{
     Answer, Basis, ChangedAlert, ChangedDevice, Failed, Kept, Key, Now, Outcome, Row, Said, Sums, Turned,
 };
 pub use chains::{CANDIDATE, Ground};
+pub use explain::{Explanation, Step, StepVerdict, explain};
 pub use pace::{Pace, Stopped};
 pub use question::{Alerts, Question, Variant};
 pub use run::run;

@@ -41,8 +41,28 @@ impl Host {
 
     /// The same, with settings by their names in the environment.
     pub fn start_with(binary: &str, data: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::start_at("127.0.0.1:0", binary, data, settings).expect("a host says where it listens")
+    }
+
+    /// Kills it, as the kernel would, and starts it again where it was: clients that know its URL find it again.
+    pub fn kill_and_restart(self, data: &Path, settings: &[(&str, &str)]) -> Self {
+        let (address, binary) = (self.url.trim_start_matches("http://").to_owned(), self.binary.clone());
+        self.kill();
+        let binary = binary.to_str().expect("its name is text");
+        // Somebody else may have the port for a moment.
+        for _ in 0..100 {
+            if let Some(host) = Self::start_at(&address, binary, data, settings) {
+                return host;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{address} is taken");
+    }
+
+    /// The same at an address. `None`: it ended before it listened.
+    fn start_at(address: &str, binary: &str, data: &Path, settings: &[(&str, &str)]) -> Option<Self> {
         let mut child = Command::new(binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--listen", address, "--data"])
             .arg(data)
             .env("WEIR_LOG", "warn")
             .env_remove("WEIR_EXAMPLE")
@@ -61,11 +81,14 @@ impl Host {
             .by_ref()
             .map_while(Result::ok)
             .inspect(|line| metrics = metrics.take().or(line.strip_prefix("metrics on ").map(str::to_owned)))
-            .find_map(|line| line.strip_prefix("listening on ").map(str::to_owned))
-            .expect("a host says where it listens");
+            .find_map(|line| line.strip_prefix("listening on ").map(str::to_owned));
+        let Some(url) = url else {
+            child.wait().expect("it can be waited for");
+            return None;
+        };
         // What else it prints is read, so that it never waits for room in the pipe.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { child, url, metrics, binary: binary.into() }
+        Some(Self { child, url, metrics, binary: binary.into() })
     }
 
     /// Runs a client command against it.

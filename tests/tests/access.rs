@@ -77,6 +77,11 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             "TokenService/ListTokens AuditService/ListAuditEntries AuditService/VerifyAudit",
             ["auditor", "admin"].to_vec(),
         ),
+        (
+            "AlertService/ExplainAlert AlertService/SubscribeForwarded CountService/WatchCounts CursorService/ListCursors",
+            ["reader", "operator", "auditor", "admin"].to_vec(),
+        ),
+        ("CursorService/AdvanceCursor CursorService/DeleteCursor", ["reader", "operator", "admin"].to_vec()),
         ("WhatIfService/StartWhatIf WhatIfService/CancelWhatIf", ["operator", "admin"].to_vec()),
         (
             "WhatIfService/GetWhatIf WhatIfService/ListWhatIfs WhatIfService/WatchWhatIf",
@@ -104,7 +109,7 @@ fn every_call_is_open_to_those_roles_that_it_is_for_and_closed_to_all_others() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let allowed = allowed();
-        assert_eq!(allowed.len(), 37);
+        assert_eq!(allowed.len(), 43);
         for (call_name, may) in &allowed {
             let path = format!("/weir.v1.{call_name}");
             let nobody = call(&host.url, &path, None).await.unwrap_err();

@@ -5,8 +5,9 @@ use std::pin::Pin;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 use weir_proto::v1::{
-    Balance, GetProducerRequest, GetProducerResponse, ListAlertsRequest, ListAlertsResponse, StreamAlertsResponse,
-    SubmitAlertsRequest, SubmitAlertsResponse,
+    Balance, ExplainAlertRequest, ExplainAlertResponse, GetProducerRequest, GetProducerResponse, ListAlertsRequest,
+    ListAlertsResponse, StreamAlertsResponse, SubmitAlertsRequest, SubmitAlertsResponse, SubscribeForwardedRequest,
+    SubscribeForwardedResponse,
     alert_service_server::{AlertService, AlertServiceServer},
 };
 
@@ -47,6 +48,7 @@ impl Answering {
 #[tonic::async_trait]
 impl AlertService for Answering {
     type StreamAlertsStream = Pin<Box<dyn Stream<Item = Result<StreamAlertsResponse, Status>> + Send>>;
+    type SubscribeForwardedStream = Pin<Box<dyn Stream<Item = Result<SubscribeForwardedResponse, Status>> + Send>>;
 
     async fn stream_alerts(
         &self,
@@ -63,6 +65,17 @@ impl AlertService for Answering {
 
     async fn get_producer(&self, _: Request<GetProducerRequest>) -> Result<Response<GetProducerResponse>, Status> {
         Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn subscribe_forwarded(
+        &self,
+        _: Request<SubscribeForwardedRequest>,
+    ) -> Result<Response<Self::SubscribeForwardedStream>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
+    async fn explain_alert(&self, _: Request<ExplainAlertRequest>) -> Result<Response<ExplainAlertResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
     }
 
     async fn list_alerts(&self, _: Request<ListAlertsRequest>) -> Result<Response<ListAlertsResponse>, Status> {

@@ -10,9 +10,11 @@ use super::{
 };
 
 mod dry_run;
+mod explain;
 mod list;
 mod reader;
 mod send;
+mod tail;
 
 pub(super) use send::open;
 
@@ -29,12 +31,24 @@ pub(super) enum Command {
   weir alert list --suppressed --rule high-volts --since 2026-11-23
   weir alert list --device 00-DB-12-34-56-78-90-A0 --json")]
     List(list::Args),
+    /// Explain one alert: what each rule was shown, said and kept, computed again from the log.
+    #[command(after_help = "Example:\n  weir alert explain 120417")]
+    Explain(explain::Args),
+    /// Follow forwarded alerts as they are logged.
+    #[command(after_help = tail::HELP)]
+    Tail(tail::Args),
+    /// Follow forwarded alerts, and deliver them to a webhook: signed requests, made again until they are taken.
+    #[command(after_help = tail::DELIVER_HELP)]
+    Deliver(tail::DeliverArgs),
 }
 
 pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
     match command {
         Command::Send(args) => send::run(session, args).await,
         Command::List(args) => list::run(session, args).await,
+        Command::Explain(args) => explain::run(session, args).await,
+        Command::Tail(args) => tail::run(session, args).await,
+        Command::Deliver(args) => tail::deliver(session, args).await,
     }
 }
 

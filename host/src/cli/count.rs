@@ -34,6 +34,17 @@ pub(super) struct Args {
     model: Vec<String>,
     #[command(flatten)]
     names: NameFiles,
+    /// Count again whenever alerts have arrived, until interrupted: redrawn on a terminal, otherwise written below.
+    #[arg(long)]
+    watch: bool,
+    /// Time from one count to the next at least, like 500ms or 10s.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval, requires = "watch")]
+    interval: u32,
+}
+
+fn interval(text: &str) -> Result<u32, String> {
+    let ms = u32::try_from(arguments::length(text, 1)?).unwrap_or(u32::MAX);
+    if (100..=3_600_000).contains(&ms) { Ok(ms) } else { Err("expected 100ms to 1h".to_owned()) }
 }
 
 /// What to group by.
@@ -74,7 +85,7 @@ impl By {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let Args { by, period, rule, only, model, names } = args;
+    let Args { by, period, rule, only, model, names, watch, interval } = args;
     let names = names.read()?;
     let keys: Vec<v1::Grouping> = by.into_iter().map(By::wire).collect();
     let (since_ms, until_ms) = period.wire();
@@ -90,6 +101,33 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     };
     let channel = session.connect().await?;
     let mut client = CountServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let answer = client.query_counts(request).await.map_err(|status| session.failed(&status))?;
-    session.show(&count::Counts::from(answer.into_inner()), |counts| count::table(counts, &keys, &names))
+    let show = |answer| session.show(&count::Counts::from(answer), |counts| count::table(counts, &keys, &names));
+    if !watch {
+        let answer = client.query_counts(request).await.map_err(|status| session.failed(&status))?;
+        return show(answer.into_inner());
+    }
+    let request = v1::WatchCountsRequest { query: Some(request), interval_ms: interval };
+    let answers = client.watch_counts(request).await.map_err(|status| session.failed(&status))?;
+    tokio::select! {
+        ended = redraw(session, answers.into_inner(), show) => ended,
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted.map_err(|error| Failure::internal(format!("signals cannot be waited for: {error}")))
+        }
+    }
+}
+
+/// Shows count after count, each in the place of the one before where there is a terminal.
+async fn redraw(
+    session: &Session,
+    mut answers: tonic::Streaming<v1::WatchCountsResponse>,
+    show: impl Fn(v1::QueryCountsResponse) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let terminal = Some(console::Term::stdout()).filter(|terminal| terminal.is_term() && !session.json);
+    while let Some(answer) = answers.message().await.map_err(|status| session.failed(&status))? {
+        if let Some(terminal) = &terminal {
+            terminal.clear_screen().map_err(|error| Failure::of_output(&error))?;
+        }
+        show(answer.counts.unwrap_or_default())?;
+    }
+    Ok(())
 }

@@ -183,6 +183,18 @@ impl Session {
         if self.json { print(&json_line(value)?) } else { print(&table(value).fitted().to_string()) }
     }
 
+    /// The same with several tables, one under the other.
+    pub(super) fn show_all<T: Serialize>(
+        &self,
+        value: &T,
+        tables: impl FnOnce(&T) -> Vec<Table>,
+    ) -> Result<(), Failure> {
+        if self.json {
+            return print(&json_line(value)?);
+        }
+        tables(value).into_iter().try_for_each(|table| print(&table.fitted().to_string()))
+    }
+
     /// Prints text that is ready for a terminal or a file.
     pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
         print(text)

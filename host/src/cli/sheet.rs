@@ -26,6 +26,8 @@ impl Sheet {
     pub(super) fn row(&mut self, values: impl IntoIterator<Item = Value>) {
         let fields = values.into_iter().map(|value| match value {
             Value::Number(number) => number.to_string(),
+            // A number below zero begins like a formula, and is none.
+            Value::Quantity(text) if text.parse::<i64>().is_ok() => text,
             Value::Quantity(text) | Value::Text(text) => quoted(&inert(&text)),
         });
         self.0.push_str(&fields.collect::<Vec<_>>().join(","));
@@ -64,6 +66,13 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_below_zero_is_a_number() {
+        let mut sheet = Sheet::default();
+        sheet.row([Value::Quantity("-7".to_owned()), Value::Quantity("-0.7 V".to_owned())]);
+        assert_eq!(sheet.finish(), "-7,'-0.7 V\n");
+    }
 
     #[test]
     fn no_text_is_a_formula_and_no_record_is_two() {

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use super::{
     AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, ReportLimits, StoreLimits,
-    VerifyLimits, WhatIfLimits,
+    SubscribeLimits, VerifyLimits, WhatIfLimits,
 };
 
 /// Supply outages restored (all phases), supply interrupted, and tamper.
@@ -40,6 +40,7 @@ impl Default for Config {
             whatif: WhatIfLimits::default(),
             verify: VerifyLimits::default(),
             report: ReportLimits::default(),
+            subscribe: SubscribeLimits::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{fmt, ops::RangeInclusive};
 
 use super::{
     AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, ReportLimits, StoreLimits,
-    VerifyLimits, WhatIfLimits,
+    SubscribeLimits, VerifyLimits, WhatIfLimits,
 };
 
 const KIB: u64 = 1 << 10;
@@ -67,6 +67,7 @@ pub fn limits(config: &Config) -> Vec<Limit> {
         whatif,
         verify,
         report,
+        subscribe,
     } = config;
     [
         intake_limits(intake),
@@ -78,6 +79,7 @@ pub fn limits(config: &Config) -> Vec<Limit> {
         whatif_limits(whatif),
         verify_limits(verify),
         report_limits(report),
+        subscribe_limits(subscribe),
     ]
     .concat()
 }
@@ -314,5 +316,17 @@ fn report_limits(limits: &ReportLimits) -> Vec<Limit> {
         limit("report.migration_planned_devices", planned, 0..=1_000_000_000, "devices"),
         limit("report.migration_capacity_alerts_per_day", capacity, 1..=1_000_000_000_000, "alerts"),
         limit("report.migration_every_s", migration_every_s, 1..=86_400, "seconds"),
+    ]
+}
+
+fn subscribe_limits(limits: &SubscribeLimits) -> Vec<Limit> {
+    let SubscribeLimits { streams_max, cursors_max, identity_cursors_max, message_alerts_max, progress_every_ms } =
+        limits.clone();
+    vec![
+        limit("subscribe.streams_max", streams_max as u64, 1..=10_000, "streams"),
+        limit("subscribe.cursors_max", cursors_max as u64, 1..=100_000, "cursors"),
+        limit("subscribe.identity_cursors_max", identity_cursors_max as u64, 1..=1_000, "cursors"),
+        limit("subscribe.message_alerts_max", message_alerts_max as u64, 1..=10_000, "alerts"),
+        limit("subscribe.progress_every_ms", progress_every_ms, 100..=3_600_000, "milliseconds"),
     ]
 }

@@ -4,8 +4,8 @@
 //! It must not know who asked. Invariant: applying the same effects to equal stores makes equal stores.
 
 use super::{
-    AlertCode, AuditEntry, Cell, End, Eui64, FaultKind, Generation, HourPage, Millis, ModelId, Mpxn, OperatorId,
-    PluginInfo, Position, Reject, RejectReason, Revision, Rows, RuleRevision, Token,
+    AlertCode, AuditEntry, Cell, Cursor, CursorKey, End, Eui64, FaultKind, Generation, HourPage, Millis, ModelId, Mpxn,
+    OperatorId, PluginInfo, Position, Reject, RejectReason, Revision, Rows, RuleRevision, Token,
 };
 
 /// What became of an admitted alert, and by which rule.
@@ -321,6 +321,10 @@ pub struct Effects {
     pub questions: Vec<KeptQuestion>,
     /// Numbers of those that go, answers and all.
     pub questions_dropped: Vec<u64>,
+    /// Cursors that are new or were moved.
+    pub cursors: Vec<Cursor>,
+    /// Those that go.
+    pub cursors_dropped: Vec<CursorKey>,
     /// A slice of the devices' state.
     pub pages: Vec<DevicePage>,
     /// A slice of the books.

@@ -48,11 +48,7 @@ impl Replay {
             true => (0..rows.len()).map(|row| group.mark_of(row).end == End::Duplicate).collect(),
             false => self.state.windows.note_rows(rows, |row| !skipped[row]),
         };
-        for rule in &chain.rules {
-            if let Some((namespace, key, words)) = rule.namespace {
-                self.state.slots_mut(namespace, key, words);
-            }
-        }
+        self.make_room(chain);
         let judgement = Judgement {
             rows,
             duplicate: &duplicate,
@@ -79,6 +75,15 @@ impl Replay {
         }
         self.state.touch(wanted().map(|row| rows.device_no[row]), group.first);
         Ok(())
+    }
+
+    /// Makes room for the state of a chain's rules.
+    pub fn make_room(&mut self, chain: &Chain) {
+        for rule in &chain.rules {
+            if let Some((namespace, key, words)) = rule.namespace {
+                self.state.slots_mut(namespace, key, words);
+            }
+        }
     }
 
     /// Whether shadow rules said again what they said.

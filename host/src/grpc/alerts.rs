@@ -2,36 +2,43 @@
 //!
 //! It must not judge anything. Invariant: an ack leaves only after the pipeline has given it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::{self, alert_service_server::AlertService};
 
 use super::{
-    convert::{alert, listing},
+    convert::{alert, explain, listing},
     gate::Door,
     peer::Peer,
     status::{blocking, status},
-    stream,
+    stream, subscribe,
 };
 use crate::{
-    config::IntakeLimits,
-    domain::Ack,
+    config::{Config, IntakeLimits},
+    domain::{Ack, Position},
     pipeline::{Batch, Handle, Refusal},
+    whatif::Pace,
 };
+
+/// Alerts that are explained at once; who comes after waits.
+const EXPLAINED_MAX: usize = 2;
 
 /// The service.
 pub struct Alerts {
     door: Door,
     limits: IntakeLimits,
+    terms: subscribe::Terms,
+    explaining: Semaphore,
     stopping: watch::Receiver<bool>,
 }
 
 impl Alerts {
     /// Streams stop being read when `stopping` turns true.
-    pub fn new(door: Door, limits: IntakeLimits, stopping: watch::Receiver<bool>) -> Self {
-        Self { door, limits, stopping }
+    pub fn new(door: Door, config: &Config, stopping: watch::Receiver<bool>) -> Self {
+        let terms = subscribe::Terms::new(&config.subscribe, &config.intake, stopping.clone());
+        Self { door, limits: config.intake.clone(), terms, explaining: Semaphore::new(EXPLAINED_MAX), stopping }
     }
 }
 
@@ -44,6 +51,7 @@ async fn submit(handle: Handle, batch: Batch) -> Result<impl Future<Output = Res
 #[tonic::async_trait]
 impl AlertService for Alerts {
     type StreamAlertsStream = stream::Answers;
+    type SubscribeForwardedStream = subscribe::Forwarded;
 
     async fn stream_alerts(
         &self,
@@ -97,5 +105,36 @@ impl AlertService for Alerts {
         let query = listing::query(request.into_inner(), &self.limits).map_err(status)?;
         let page = blocking(move || handle.alerts(&query).map(|page| listing::page(page, bytes_max))).await?;
         Ok(Response::new(page))
+    }
+
+    async fn subscribe_forwarded(
+        &self,
+        request: Request<v1::SubscribeForwardedRequest>,
+    ) -> Result<Response<Self::SubscribeForwardedStream>, Status> {
+        let handle = self.door.open(&request)?;
+        let stream = subscribe::begin(handle, request.into_inner(), &self.terms).await.map_err(status)?;
+        Ok(Response::new(stream))
+    }
+
+    async fn explain_alert(
+        &self,
+        request: Request<v1::ExplainAlertRequest>,
+    ) -> Result<Response<v1::ExplainAlertResponse>, Status> {
+        let handle = self.door.open(&request)?;
+        let v1::ExplainAlertRequest { position } = request.into_inner();
+        let Ok(_turn) = self.explaining.acquire().await else { return Err(status(handle.unavailable())) };
+        let pace = GivenUp(Arc::new(Pace::default()));
+        let worked = Arc::clone(&pace.0);
+        let view = blocking(move || handle.explain_alert(Position(position), &worked)).await?;
+        Ok(Response::new(explain::explanation(view)))
+    }
+}
+
+/// Ends the work on an answer when whoever asked has gone away.
+struct GivenUp(Arc<Pace>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }

@@ -16,10 +16,12 @@ pub mod access;
 pub mod alert;
 pub mod count;
 pub mod device;
+pub mod explain;
 pub mod listing;
 pub mod plugin;
 pub mod report;
 pub mod rule;
+pub mod subscribe;
 pub mod trial;
 pub mod whatif;
 

@@ -2,6 +2,10 @@
 //!
 //! It must not add anything up. Invariant: the numbers are the books', as of the position beside them.
 
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use weir_proto::v1::{self, count_service_server::CountService};
 
@@ -10,22 +14,33 @@ use super::{
     gate::Door,
     status::{blocking, status},
 };
+use crate::{
+    books::CountQuery,
+    pipeline::{Handle, Refusal},
+};
+
+/// Time from one answer to the next where none is asked for, and what may be asked for, in milliseconds.
+const INTERVAL_MS: u32 = 1_000;
+const INTERVALS_MS: std::ops::RangeInclusive<u32> = 100..=3_600_000;
 
 /// The service.
 pub struct Counts {
     door: Door,
     message_bytes_max: usize,
+    stopping: watch::Receiver<bool>,
 }
 
 impl Counts {
-    /// Gives answers of at most `message_bytes_max` bytes.
-    pub fn new(door: Door, message_bytes_max: usize) -> Self {
-        Self { door, message_bytes_max }
+    /// Gives answers of at most `message_bytes_max` bytes. Streams end when `stopping` turns true.
+    pub fn new(door: Door, message_bytes_max: usize, stopping: watch::Receiver<bool>) -> Self {
+        Self { door, message_bytes_max, stopping }
     }
 }
 
 #[tonic::async_trait]
 impl CountService for Counts {
+    type WatchCountsStream = ReceiverStream<Result<v1::WatchCountsResponse, Status>>;
+
     async fn query_counts(
         &self,
         request: Request<v1::QueryCountsRequest>,
@@ -34,5 +49,61 @@ impl CountService for Counts {
         let query = count::query(request.into_inner()).map_err(status)?;
         let table = blocking(move || count::table(handle.counts(&query)?, bytes_max)).await?;
         Ok(Response::new(table))
+    }
+
+    async fn watch_counts(
+        &self,
+        request: Request<v1::WatchCountsRequest>,
+    ) -> Result<Response<Self::WatchCountsStream>, Status> {
+        let handle = self.door.open(&request)?;
+        let v1::WatchCountsRequest { query, interval_ms } = request.into_inner();
+        let query = count::query(query.unwrap_or_default()).map_err(status)?;
+        let interval = interval(interval_ms).map_err(status)?;
+        let (sender, messages) = mpsc::channel(1);
+        let (mut stopping, bytes_max) = (self.stopping.clone(), self.message_bytes_max);
+        tokio::spawn(async move {
+            let ended = tokio::select! {
+                ended = watch_counts(&handle, query, (interval, bytes_max), &sender) => ended,
+                () = async { drop(stopping.wait_for(|stop| *stop).await) } => Some(status(handle.unavailable())),
+                () = sender.closed() => None,
+            };
+            if let Some(ended) = ended {
+                let _ = sender.send(Err(ended)).await;
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(messages)))
+    }
+}
+
+fn interval(ms: u32) -> Result<Duration, Refusal> {
+    let ms = if ms == 0 { INTERVAL_MS } else { ms };
+    if !INTERVALS_MS.contains(&ms) {
+        let (min, max) = (INTERVALS_MS.start(), INTERVALS_MS.end());
+        return Err(Refusal::invalid("interval_ms", format!("{ms} is not allowed; from {min} to {max} are")));
+    }
+    Ok(Duration::from_millis(ms.into()))
+}
+
+/// Counts again whenever there is more. It returns why the stream ends; `None` where nobody listens any more.
+async fn watch_counts(
+    handle: &Handle,
+    query: CountQuery,
+    (interval, bytes_max): (Duration, usize),
+    messages: &mpsc::Sender<Result<v1::WatchCountsResponse, Status>>,
+) -> Option<Status> {
+    let mut log_end = handle.log_end();
+    loop {
+        // Marked as seen before it is counted: what comes in between is counted once more.
+        log_end.borrow_and_update();
+        let (handle, query) = (handle.clone(), query.clone());
+        let counted = blocking(move || count::table(handle.counts(&query)?, bytes_max)).await;
+        match counted {
+            Ok(counts) => messages.send(Ok(v1::WatchCountsResponse { counts: Some(counts) })).await.ok()?,
+            Err(status) => return Some(status),
+        }
+        tokio::time::sleep(interval).await;
+        if log_end.changed().await.is_err() {
+            return None;
+        }
     }
 }

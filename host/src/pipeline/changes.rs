@@ -41,6 +41,12 @@ impl Engine {
                 let effects = Effects { questions: vec![*kept], questions_dropped: dropped, ..self.effects() };
                 settle(reply, Ok(((), Work { effects: Some(effects), ..Work::default() })))
             }
+            Command::OpenCursor(key, at, reply) => settle(reply, self.open_cursor(key, at)),
+            Command::AdvanceCursor(key, to, reply) => {
+                self.advance_cursor(&key, to, reply);
+                Work::default()
+            }
+            Command::DropCursor(key, reply) => settle(reply, self.drop_cursor(&key)),
             Command::PutDevices(devices, reply) => settle(reply, self.put_devices(&devices)),
             Command::Device(eui, reply) => settle(reply, self.device(eui).map(|view| (view, Work::default()))),
             Command::Producer(id, reply) => settle(reply, Ok((self.producers.last(&id), Work::default()))),

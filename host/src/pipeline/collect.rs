@@ -12,7 +12,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     config::GroupLimits,
-    domain::{Ack, AuditEvent, Eui64, Identity, KeptQuestion, PluginInfo, Revision, Token},
+    domain::{
+        Ack, AuditEvent, Cursor, CursorKey, Eui64, Identity, KeptQuestion, PluginInfo, Position, Revision, Token,
+    },
     pipeline::{Batch, DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest, handle::Refusal},
     registry::{RuleView, Source},
 };
@@ -42,6 +44,12 @@ pub enum Command {
     Note(AuditEvent),
     /// Keep a question over the past, drop those of some numbers, and note it where it is new.
     KeepQuestion(Box<KeptQuestion>, Vec<u64>, Option<AuditEvent>, Reply<()>),
+    /// Make a cursor at a position where there is none.
+    OpenCursor(CursorKey, Position, Reply<Cursor>),
+    /// Move a cursor forward.
+    AdvanceCursor(CursorKey, Position, Reply<Cursor>),
+    /// Forget a cursor.
+    DropCursor(CursorKey, Reply<()>),
     /// Add or replace devices.
     PutDevices(Vec<DeviceRequest>, Reply<DevicesPut>),
     /// Show a device.
@@ -75,6 +83,11 @@ impl Collector {
     /// Collects from a queue.
     pub fn new(queue: mpsc::Receiver<Command>, limits: GroupLimits) -> Self {
         Self { queue, held: None, limits }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_idle(&self) -> bool {
+        self.held.is_none() && self.queue.is_empty()
     }
 
     /// Takes nothing more; what is queued can still be refused.
@@ -152,6 +165,8 @@ impl Command {
             Self::Producer(_, reply) => drop(reply.send(Err(refusal))),
             Self::CreateToken(_, reply) | Self::RevokeToken(.., reply) => drop(reply.send(Err(refusal))),
             Self::KeepQuestion(.., reply) => drop(reply.send(Err(refusal))),
+            Self::OpenCursor(.., reply) | Self::AdvanceCursor(.., reply) => drop(reply.send(Err(refusal))),
+            Self::DropCursor(_, reply) => drop(reply.send(Err(refusal))),
             Self::Shutdown(reply) => drop(reply.send(Err(refusal))),
             Self::Note(_) | Self::Wake => {}
         }

@@ -21,6 +21,7 @@ use crate::{
     pipeline::{
         Batch, changes,
         collect::{Collector, Next, Reply},
+        cursors::{Cursors, Moves},
         faults::{PassedOver, name_poison},
         figures::GroupFigures,
         guards::Guards,
@@ -88,6 +89,10 @@ pub struct Engine {
     pub guards: Guards,
     /// Who may ask.
     pub tokens: Tokens,
+    /// How far subscribers have come.
+    pub cursors: Cursors,
+    /// What of that the next effects carry.
+    pub moves: Moves,
     /// The end of the audit log.
     pub chain_of_audit: audit::Chain,
     /// Entries of it that the next effects carry.
@@ -112,6 +117,7 @@ impl Engine {
                 },
                 Next::Closed => return self.checkpoint(commits, None),
             };
+            let work = self.add_moves(work, collector.is_idle());
             if commits.send(work).is_err() {
                 return false;
             }
@@ -323,6 +329,10 @@ impl Engine {
     /// Writes every page and tells whoever asked to stop.
     fn checkpoint(&mut self, commits: &mpsc::SyncSender<Work>, stopped: Option<Reply<()>>) -> bool {
         const PAGES_PER_COMMIT: usize = 64;
+        let moves = self.add_moves(Work::default(), true);
+        if commits.send(moves).is_err() {
+            return false;
+        }
         loop {
             let pages = self.state.dirty_pages(PAGES_PER_COMMIT, self.position);
             let last = pages.len() < PAGES_PER_COMMIT;

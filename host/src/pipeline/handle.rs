@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     books::{self, CountQuery, CountTable, Names},
-    config::{LimitsByOwner, PluginLimits, ReportLimits, WhatIfLimits},
+    config::{LimitsByOwner, PluginLimits, ReportLimits, SubscribeLimits, WhatIfLimits},
     domain::{
         Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Identity, Millis, Mode, Mpxn, OperatorId,
         Position, Reject, Revision, Scope, is_unsafe, owner_of_rule,
@@ -28,20 +28,24 @@ use crate::{
 mod access;
 mod caller;
 mod denials;
+mod explain;
 mod figures;
 mod plugins;
 mod report;
+mod subscribe;
 mod trial;
 mod verify;
 mod whatif;
 
 pub use access::NewToken;
 use denials::Denials;
+pub use explain::ExplanationView;
 pub use figures::Watched;
 use plugins::Uploading;
 pub(super) use plugins::plugins_left;
 pub use plugins::{Allowed, PluginView};
 pub use report::{InventoryCount, InventoryCounts, MigrationQuery, MigrationView, RuleChange};
+pub use subscribe::{CursorView, Piece, SubscribeRequest, Subscription};
 pub use whatif::{Component, VariantRequest, WhatIfRequest};
 
 /// Why the pipeline did not do what it was asked. Each becomes one gRPC status.
@@ -196,6 +200,7 @@ pub struct Handle {
     limits: LimitsByOwner,
     whatif: WhatIfLimits,
     report: ReportLimits,
+    subscribe: SubscribeLimits,
     protected: Arc<CodeSet>,
     /// Keys that uploads must be signed with, where they must.
     signers: Option<Signers>,
@@ -218,6 +223,7 @@ impl Handle {
             limits: LimitsByOwner::new(parts.config.plugins.clone()),
             whatif: parts.config.whatif.clone(),
             report: parts.config.report.clone(),
+            subscribe: parts.config.subscribe.clone(),
             // Where one cannot be read the host does not start.
             protected: Arc::new(parts.config.protected_codes().unwrap_or_default().into_iter().collect()),
             signers: parts
@@ -367,7 +373,11 @@ impl Handle {
     pub fn alerts(&self, query: &AlertQuery) -> Result<AlertPage, Refusal> {
         let mut query = query.clone();
         self.limit_operators(&mut query.operators)?;
-        let query = &query;
+        self.page(&query, Position(u64::MAX))
+    }
+
+    /// One page of the log before `end`.
+    fn page(&self, query: &AlertQuery, end: Position) -> Result<AlertPage, Refusal> {
         let reader = self.shared.reader()?;
         let registry = self.shared.registry.read().clone();
         let models = self.shared.models.read().clone();
@@ -376,6 +386,10 @@ impl Handle {
         let mut heads = reader.heads(query.from).map_err(internal)?;
         while let Some(head) = heads.next() {
             let head = head.map_err(internal)?;
+            listing.begin(head.first);
+            if head.end > end {
+                break;
+            }
             if head.received_ms_max < received.start || head.received_ms_min >= received.end {
                 listing.skip(head.end);
             } else if !listing.take(&heads.read(&head).map_err(internal)?) {

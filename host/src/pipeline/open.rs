@@ -28,6 +28,7 @@ use crate::{
     pipeline::{
         changes::event_of,
         commit::Committer,
+        cursors::{Cursors, Moves},
         engine::Engine,
         faults::PassedOver,
         guards::Guards,
@@ -220,8 +221,11 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         config.intake.producers_max,
         config.intake.batches_in_flight_max,
     );
+    let cursors = Cursors::load(std::mem::take(&mut snapshot.cursors));
+    *shared.cursors.write() = cursors.clone();
     let sources = if without { natives(parts) } else { sources };
     publish(shared, &registry, sources, &inventory, ledger, store.reader());
+    shared.log_end.send_replace(position);
     let committer = Committer {
         store,
         shared: Arc::clone(shared),
@@ -245,6 +249,8 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         trial_at_ms: Millis::MAX,
         guards: Guards::default(),
         tokens,
+        cursors,
+        moves: Moves::default(),
         chain_of_audit,
         audit_pending: Vec::new(),
         shared: Arc::clone(shared),

@@ -11,8 +11,14 @@ use tokio::sync::watch;
 
 use crate::{
     books::Ledger,
-    domain::{Millis, Mode, ModelId, Revision, RuleRevision},
-    pipeline::{Figures, Status, desk::Desk, handle::Refusal, tokens::Tokens},
+    domain::{Millis, Mode, ModelId, Position, Revision, RuleRevision},
+    pipeline::{
+        Figures, Status,
+        cursors::{Cursors, Seats},
+        desk::Desk,
+        handle::Refusal,
+        tokens::Tokens,
+    },
     registry::{Registry, RevisionView, RuleView, Sources, Standing},
     store::Reader,
 };
@@ -65,6 +71,12 @@ pub struct Shared {
     pub figures: Published<Figures>,
     /// Questions over the past.
     pub desk: Desk,
+    /// How far subscribers have come.
+    pub cursors: Published<Cursors>,
+    /// Who of them reads just now.
+    pub seats: Arc<Seats>,
+    /// Where the log ends: whoever reads up to here finds everything else published that belongs to it.
+    pub log_end: watch::Sender<Position>,
     /// How to read the store; `None` while it is closed.
     pub reader: Published<Option<Reader>>,
     /// Whether alerts are taken.
@@ -83,6 +95,9 @@ impl Shared {
             faults: Published::default(),
             figures: Published::default(),
             desk: Desk::default(),
+            cursors: Published::default(),
+            seats: Arc::default(),
+            log_end: watch::Sender::default(),
             reader: Published::default(),
             status: watch::Sender::new(Status::Serving),
         }

@@ -154,11 +154,24 @@ impl Plugin {
     /// A rule of `owner` made of this plugin and these parameters. Each call runs in a fresh instance, so nothing is
     /// carried from one call to the next.
     pub fn judge(&self, parameters: &str, owner: OperatorId) -> Judge {
+        self.judge_metered(parameters, owner, |_| {})
+    }
+
+    /// The same; `took` is told the fuel of each call.
+    pub fn judge_metered(
+        &self,
+        parameters: &str,
+        owner: OperatorId,
+        took: impl Fn(u64) + Send + Sync + 'static,
+    ) -> Judge {
         let plugin = self.clone();
         let parameters = parameters.to_owned();
         Arc::new(move |columns, state, metering| {
             let terms = Terms { metering, purpose: Purpose::Judge, owner };
-            plugin.instance(terms)?.call(&parameters, columns, state)
+            let mut instance = plugin.instance(terms)?;
+            let outcome = instance.call(&parameters, columns, state);
+            took(instance.fuel_used());
+            outcome
         })
     }
 

@@ -12,8 +12,8 @@ pub(super) mod fixtures;
 
 use disk::Disk;
 use fixtures::{
-    one_of_everything, some_device, some_group, some_hour, some_mark, some_page, some_plugin, some_question,
-    some_revision,
+    one_of_everything, some_cursor, some_device, some_group, some_hour, some_mark, some_page, some_plugin,
+    some_question, some_revision,
 };
 
 const ACKS_KEPT: u64 = 4;
@@ -89,6 +89,7 @@ fn everything_is_there_after_reopening() {
     );
     assert_eq!(snapshot.producers, [some_mark("a", 9), some_mark("head-end", 1), some_mark("head-end", 2)]);
     assert_eq!(snapshot.questions, [some_question(1, None), some_question(2, None)]);
+    assert_eq!(snapshot.cursors, [some_cursor("a", 1), some_cursor("b", 3)]);
     let reader = store.reader();
     assert_eq!((reader.answer(1).unwrap().as_deref(), reader.answer(2).unwrap()), (Some("an answer"), None));
     let pages: Vec<_> = reader.pages().unwrap().map(Result::unwrap).collect();

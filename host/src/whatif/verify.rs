@@ -3,7 +3,7 @@
 //! It must not know who asks. Invariant: what it says holds was computed from the log's entries alone; what cannot be
 //! computed is counted and said.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, iter::Peekable, vec};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +12,8 @@ use super::{
     log::{Columns, Open, failed, read},
 };
 use crate::{
-    domain::{Millis, Position, Revision, RuleRevision},
-    evaluate::{Divergence, Replay},
+    domain::{Group, Millis, Position, Revision, RuleRevision},
+    evaluate::{Chain, Divergence, Replay},
 };
 
 /// What came of it.
@@ -89,27 +89,19 @@ pub fn verify(
     }
     let from = from.unwrap_or(end);
     pace.expect(rows);
-    let mut replay = replay_from(from, asked, ground, is_idle);
+    let mut again = Again::new(from, ground, is_idle)?;
+    asked.taken_at_their_word.clone_from(&again.taken_at_their_word);
     (asked.from, asked.end) = (from.0, from.0);
-    let mut turns = ground.registry.turning_points().into_iter().filter(|turn| *turn > from).peekable();
-    let chain_at = |position| {
-        let chain = ground.registry.chain_at(position, &ground.sources, &ground.protected, ground.codes_per_device_max);
-        chain.map_err(|missing| Stopped::Failed(missing.to_string()))
-    };
-    let mut chain = chain_at(from)?;
     let mut found: Option<Divergence> = None;
     read(open, from..stop.max(from), pace, (&mut |_| true, Columns::All), &mut |group| {
         pace.advance(group.rows.len() as u64);
         if found.is_some() {
             return Ok(());
         }
-        while turns.next_if(|turn| *turn <= group.first).is_some() {
-            chain = chain_at(group.first)?;
-        }
         for fault in &group.faults {
             *asked.not_replayable.entry(fault.kind.name().to_owned()).or_default() += u64::from(fault.row_count);
         }
-        match replay.fold(&chain, group) {
+        match again.fold(group)? {
             Ok(()) => (asked.end, asked.alerts) = (group.end().0, asked.alerts + group.rows.len() as u64),
             Err(divergence) => found = Some(divergence),
         }
@@ -127,26 +119,66 @@ pub fn verify(
     Ok(())
 }
 
-/// A fold from nothing. Where the log does not begin at its first entry, duplicates and rules that are older are taken
-/// from the record.
-fn replay_from(
-    from: Position,
-    asked: &mut Verification,
-    ground: &Ground,
-    is_idle: &dyn Fn(&RuleRevision) -> bool,
-) -> Replay {
-    let registry = &ground.registry;
-    let is_older = |entry: &RuleRevision| {
-        let Some(rule) = &entry.rule else { return false };
-        let keeps = registry.plugin(&rule.plugin).is_none_or(|info| info.state_words > 0);
-        let begun = registry.revision(rule.namespace).map_or(Position(0), |began| began.since);
-        keeps && begun < from
-    };
-    let taken = registry.revisions().iter().filter(|entry| entry.rule.is_some() && (is_idle(entry) || is_older(entry)));
-    let taken: Vec<&RuleRevision> = taken.collect();
-    asked.taken_at_their_word = taken.iter().map(|entry| entry.name.clone()).collect();
-    asked.taken_at_their_word.sort_unstable();
-    asked.taken_at_their_word.dedup();
-    let obeyed: Vec<Revision> = taken.iter().map(|entry| entry.revision).collect();
-    Replay { obeyed, copies_on_record: from > Position(0), ..Replay::default() }
+/// The log folded once more from an entry on, with the rules as they stood at each.
+pub(super) struct Again<'a> {
+    ground: &'a Ground,
+    /// The fold.
+    pub(super) replay: Replay,
+    /// Rules whose record is taken.
+    pub(super) taken_at_their_word: Vec<String>,
+    /// Where rules changed after the last group.
+    turns: Peekable<vec::IntoIter<Position>>,
+    chain: Chain,
+}
+
+impl<'a> Again<'a> {
+    /// A fold from nothing. Where the log does not begin at its first entry, duplicates and rules that are older are
+    /// taken from the record.
+    pub(super) fn new(
+        from: Position,
+        ground: &'a Ground,
+        is_idle: &dyn Fn(&RuleRevision) -> bool,
+    ) -> Result<Self, Stopped> {
+        let registry = &ground.registry;
+        let is_older = |entry: &RuleRevision| {
+            let Some(rule) = &entry.rule else { return false };
+            let keeps = registry.plugin(&rule.plugin).is_none_or(|info| info.state_words > 0);
+            let begun = registry.revision(rule.namespace).map_or(Position(0), |began| began.since);
+            keeps && begun < from
+        };
+        let taken =
+            registry.revisions().iter().filter(|entry| entry.rule.is_some() && (is_idle(entry) || is_older(entry)));
+        let taken: Vec<&RuleRevision> = taken.collect();
+        let mut taken_at_their_word: Vec<String> = taken.iter().map(|entry| entry.name.clone()).collect();
+        taken_at_their_word.sort_unstable();
+        taken_at_their_word.dedup();
+        let obeyed: Vec<Revision> = taken.iter().map(|entry| entry.revision).collect();
+        let turns: Vec<Position> = registry.turning_points().into_iter().filter(|turn| *turn > from).collect();
+        Ok(Self {
+            ground,
+            replay: Replay { obeyed, copies_on_record: from > Position(0), ..Replay::default() },
+            taken_at_their_word,
+            turns: turns.into_iter().peekable(),
+            chain: chain_at(ground, from)?,
+        })
+    }
+
+    /// Folds the next group, or says where it does not follow.
+    pub(super) fn fold(&mut self, group: &Group) -> Result<Result<(), Divergence>, Stopped> {
+        self.come_to(group.first)?;
+        Ok(self.replay.fold(&self.chain, group))
+    }
+
+    /// The rules that judge a group that begins there.
+    pub(super) fn come_to(&mut self, first: Position) -> Result<&Chain, Stopped> {
+        while self.turns.next_if(|turn| *turn <= first).is_some() {
+            self.chain = chain_at(self.ground, first)?;
+        }
+        Ok(&self.chain)
+    }
+}
+
+fn chain_at(ground: &Ground, position: Position) -> Result<Chain, Stopped> {
+    let chain = ground.registry.chain_at(position, &ground.sources, &ground.protected, ground.codes_per_device_max);
+    chain.map_err(|missing| Stopped::Failed(missing.to_string()))
 }

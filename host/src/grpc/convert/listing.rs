@@ -65,6 +65,7 @@ pub fn query(request: v1::ListAlertsRequest, limits: &IntakeLimits) -> Result<Al
         models: each("models", models, model)?.iter().map(|name| ModelId::of(name)).collect(),
         since_ms: time(since_ms),
         until_ms: time(until_ms),
+        looked_rows_max: None,
     })
 }
 
@@ -93,7 +94,7 @@ fn position(token: &str) -> Result<Position, Refusal> {
 
 /// A page, cut where it would take more than `bytes_max` bytes. One alert is always in it.
 pub fn page(page: AlertPage, bytes_max: usize) -> v1::ListAlertsResponse {
-    let AlertPage { alerts: found, next, position } = page;
+    let AlertPage { alerts: found, next, position, begun: _ } = page;
     let mut alerts = Vec::with_capacity(found.len());
     let mut cut = None;
     let mut bytes = PAGE_BYTES;
@@ -136,7 +137,7 @@ pub(super) fn logged_alert(logged: LoggedAlert) -> v1::LoggedAlert {
     }
 }
 
-fn rule_mark(mark: RuleMark) -> v1::RuleMark {
+pub(super) fn rule_mark(mark: RuleMark) -> v1::RuleMark {
     let RuleMark { name, revision, plugin_digest, plugin_name, parameters, reason } = mark;
     v1::RuleMark { name, revision: revision.0, plugin_digest, plugin_name, parameters, reason }
 }

@@ -76,13 +76,16 @@ impl Handle {
         Some((begun, pace))
     }
 
+    /// Whether this host does not run a rule's plugin.
+    pub(super) fn is_idle(&self, entry: &RuleRevision) -> bool {
+        self.without_plugins || entry.rule.as_ref().is_some_and(|rule| self.denied.contains(&rule.plugin))
+    }
+
     fn verify(&self, mut verification: Verification, pace: &Pace) {
         let (mut ground, end) = self.ground(&Sources::new());
         // Those that are not run stand in the chain all the same; what the log says of them is taken.
         ground.sources.extend(self.shared.sources.read().iter().map(|(digest, source)| (*digest, source.clone())));
-        let is_idle = |entry: &RuleRevision| {
-            self.without_plugins || entry.rule.as_ref().is_some_and(|rule| self.denied.contains(&rule.plugin))
-        };
+        let is_idle = |entry: &RuleRevision| self.is_idle(entry);
         let work = || {
             let mut folded = verification.clone();
             verify(&mut folded, &ground, &is_idle, &|| open(&self.shared), end, pace).map(|()| folded)

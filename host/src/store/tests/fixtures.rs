@@ -2,10 +2,11 @@
 
 use super::arbitrary;
 use crate::domain::{
-    Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, Cell, Column, Device, DeviceNo, DevicePage, DeviceTally,
-    Digest, Effects, End, Eui64, Fault, FaultKind, Generation, Group, Guard, HourPage, KeptQuestion, Mark, Mode,
-    ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, PluginInfo, Position, ProducerMark, RejectReason, Rejected,
-    Revision, Role, Rows, Rule, RuleRevision, Scope, Shadow, StateKey, Tally, Token, Window,
+    Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, Cell, Column, Cursor, CursorKey, Device, DeviceNo,
+    DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind, Generation, Group, Guard, HourPage,
+    KeptQuestion, Mark, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, PluginInfo, Position,
+    ProducerMark, RejectReason, Rejected, Revision, Role, Rows, Rule, RuleRevision, Scope, Shadow, StateKey, Tally,
+    Token, Window,
 };
 
 /// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
@@ -177,6 +178,11 @@ pub(in crate::store) fn some_question(number: u64, answer: Option<&str>) -> Kept
     KeptQuestion { number, head: format!("question {number}"), answer: answer.map(str::to_owned) }
 }
 
+pub(in crate::store) fn some_cursor(name: &str, position: u64) -> Cursor {
+    let key = CursorKey { holder: "grid".to_owned(), name: name.to_owned() };
+    Cursor { key, position: Position(position), made_ms: -5, advanced_ms: 1_795_000_000_000 }
+}
+
 /// Effects that write to every table.
 pub(in crate::store) fn one_of_everything() -> Effects {
     Effects {
@@ -190,6 +196,8 @@ pub(in crate::store) fn one_of_everything() -> Effects {
         producers: vec![some_mark("head-end", 2), some_mark("a", 9), some_mark("head-end", 1)],
         questions: vec![some_question(2, None), some_question(1, Some("an answer"))],
         questions_dropped: vec![7],
+        cursors: vec![some_cursor("b", 3), some_cursor("a", 1)],
+        cursors_dropped: vec![some_cursor("gone", 0).key],
         pages: vec![some_page(0, 2), some_page(1, 3)],
         hours: vec![some_hour(498_611, 2), some_hour(498_613, 3)],
         position: Position(3),

@@ -40,7 +40,7 @@ fn an_ack_goes_out_whole() {
 
 #[test]
 fn a_listed_alert_goes_out_whole() {
-    let page = AlertPage { alerts: vec![logged(41)], next: Some(Position(50)), position: Position(50) };
+    let page = AlertPage { alerts: vec![logged(41)], next: Some(Position(50)), position: Position(50), begun: None };
     let expected = v1::LoggedAlert {
         position: 41,
         alert: Some(sent_alert()),
@@ -64,7 +64,8 @@ fn a_listed_alert_goes_out_whole() {
     assert_eq!(response.alerts, [expected]);
     assert_eq!((response.next_page_token.as_str(), response.position), ("p50", 50));
 
-    let last = listing::page(AlertPage { alerts: Vec::new(), next: None, position: Position(50) }, 4 << 20);
+    let last =
+        listing::page(AlertPage { alerts: Vec::new(), next: None, position: Position(50), begun: None }, 4 << 20);
     assert_eq!((last.next_page_token.as_str(), last.position), ("", 50));
 }
 
@@ -72,7 +73,7 @@ fn a_listed_alert_goes_out_whole() {
 fn a_page_fits_a_message_and_goes_on_where_it_was_cut() {
     for bytes_max in [0, 1_000, 4_000, 10_000] {
         let alerts: Vec<_> = (0..100).map(logged).collect();
-        let response = listing::page(AlertPage { alerts, next: None, position: Position(100) }, bytes_max);
+        let response = listing::page(AlertPage { alerts, next: None, position: Position(100), begun: None }, bytes_max);
         let count = response.alerts.len() as u64;
         assert!((1..100).contains(&count), "{count} in {bytes_max}");
         assert!(response.encoded_len() <= bytes_max || count == 1, "{count} in {bytes_max}");

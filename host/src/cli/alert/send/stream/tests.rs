@@ -65,6 +65,7 @@ impl Ledger {
 #[tonic::async_trait]
 impl v1::alert_service_server::AlertService for Ledger {
     type StreamAlertsStream = ReceiverStream<Result<v1::StreamAlertsResponse, Status>>;
+    type SubscribeForwardedStream = ReceiverStream<Result<v1::SubscribeForwardedResponse, Status>>;
 
     async fn stream_alerts(
         &self,
@@ -102,6 +103,20 @@ impl v1::alert_service_server::AlertService for Ledger {
         &self,
         _: Request<v1::GetProducerRequest>,
     ) -> Result<Response<v1::GetProducerResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
+    async fn subscribe_forwarded(
+        &self,
+        _: Request<v1::SubscribeForwardedRequest>,
+    ) -> Result<Response<Self::SubscribeForwardedStream>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
+    async fn explain_alert(
+        &self,
+        _: Request<v1::ExplainAlertRequest>,
+    ) -> Result<Response<v1::ExplainAlertResponse>, Status> {
         Err(Status::unimplemented("not asked for here"))
     }
 

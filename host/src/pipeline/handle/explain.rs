@@ -1,0 +1,64 @@
+//! One alert explained to whoever may see it.
+//!
+//! It must not know how a log is folded. Invariant: rules of others are as if they were not there.
+
+use super::{Handle, Refusal, whatif::open};
+use crate::{
+    domain::{Position, RuleRevision, owner_of_rule},
+    listing::{AlertQuery, LoggedAlert, RuleMark, rule_mark},
+    registry::Sources,
+    whatif::{Pace, Step, Stopped, explain},
+};
+
+/// An alert, and what the rules had to do with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExplanationView {
+    /// As it stands in the log.
+    pub alert: LoggedAlert,
+    /// The rules in order, as they were then.
+    pub steps: Vec<(RuleMark, Step)>,
+    /// Whether the fold says what is on record.
+    pub is_reproduced: bool,
+    /// Why not.
+    pub why: String,
+    /// The log was folded from here.
+    pub from: Position,
+}
+
+impl Handle {
+    /// Explains the alert at a position. Blocks for as long as the log before it takes to fold, unless `pace` ends it:
+    /// call it from a blocking task.
+    pub fn explain_alert(&self, position: Position, pace: &Pace) -> Result<ExplanationView, Refusal> {
+        let query = AlertQuery { page_size: 1, from: position, looked_rows_max: Some(1), ..AlertQuery::default() };
+        let missing = || {
+            let why = "is not in the log, or not yours to see; `weir alert list` shows positions";
+            Refusal::NotFound(format!("no alert at position {position} {why}"))
+        };
+        let alert = self.alerts(&query)?.alerts.into_iter().next();
+        let alert = alert.filter(|alert| alert.position == position).ok_or_else(missing)?;
+        let (mut ground, _) = self.ground(&Sources::new());
+        // Those that are not run stand in the chain all the same; what the log says of them is taken.
+        ground.sources.extend(self.shared.sources.read().iter().map(|(digest, source)| (*digest, source.clone())));
+        let is_idle = |entry: &RuleRevision| self.is_idle(entry);
+        let explained = explain(position, &ground, &is_idle, &|| open(&self.shared), pace);
+        let explained = explained.map_err(|stopped| match stopped {
+            Stopped::Failed(why) => Refusal::Internal(why),
+            Stopped::Overtaken => missing(),
+            Stopped::Cancelled | Stopped::Interrupted => self.unavailable(),
+        })?;
+        let explained = explained.ok_or_else(missing)?;
+        let own = self.who.operator();
+        let is_seen = |mark: &RuleMark| own.is_none() || [own, None].contains(&owner_of_rule(&mark.name));
+        let marks = explained.steps.iter().cloned().filter_map(|step| {
+            let mark = rule_mark(&ground.registry, step.revision, step.reason)?;
+            is_seen(&mark).then_some((mark, step))
+        });
+        Ok(ExplanationView {
+            alert,
+            steps: marks.collect(),
+            is_reproduced: explained.is_reproduced(),
+            why: explained.why,
+            from: explained.from,
+        })
+    }
+}
