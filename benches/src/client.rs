@@ -9,9 +9,9 @@ use tonic::transport::{Channel, Endpoint};
 use weir_proto::v1::{
     CountRow, Device, Grouping, ListRulesRequest, PutDevicesRequest, PutDevicesResponse, QueryCountsRequest, Rule,
     SetRuleRequest, UploadPluginRequest, UploadPluginResponse, alert_service_client::AlertServiceClient,
-    count_service_client::CountServiceClient, device_service_client::DeviceServiceClient,
-    plugin_service_client::PluginServiceClient, rule_service_client::RuleServiceClient,
-    what_if_service_client::WhatIfServiceClient,
+    count_service_client::CountServiceClient, cursor_service_client::CursorServiceClient,
+    device_service_client::DeviceServiceClient, plugin_service_client::PluginServiceClient,
+    rule_service_client::RuleServiceClient, what_if_service_client::WhatIfServiceClient,
 };
 
 use crate::{
@@ -62,6 +62,11 @@ impl Client {
     /// The service that takes alerts.
     pub fn alerts(&self) -> AlertServiceClient<Channel> {
         AlertServiceClient::new(self.channel.clone())
+    }
+
+    /// The service that remembers how far subscribers have come.
+    pub fn cursors(&self) -> CursorServiceClient<Channel> {
+        CursorServiceClient::new(self.channel.clone())
     }
 
     /// The service that answers questions over the past.

@@ -16,6 +16,7 @@ pub mod questions;
 pub mod report;
 pub mod sending;
 pub mod stage;
+pub mod subscribers;
 pub mod turns;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
