@@ -38,12 +38,14 @@
 
 mod alike;
 mod answer;
-mod cells;
+mod axes;
 mod chains;
+mod counts;
 mod fold;
 mod lane;
 mod log;
 mod pace;
+mod patterns;
 mod question;
 mod run;
 mod tally;
