@@ -48,6 +48,7 @@ mod pace;
 mod patterns;
 mod question;
 mod run;
+mod shared;
 mod tally;
 mod verify;
 

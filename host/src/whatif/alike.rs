@@ -7,6 +7,8 @@
 //! A rule is a function of what it is shown. Alerts of few codes and few voltages are few kinds, so a sweep over many
 //! alerts calls its rules for few of them, and what all variants say of a kind is one number.
 
+use std::hash::Hash;
+
 use super::{
     axes::ByKey,
     lane::{Lane, Sheet},
@@ -24,7 +26,10 @@ const KINDS_MAX: usize = 1 << 17;
 pub(super) struct Kinds {
     /// What tells kinds apart, beside code and flags.
     told_by: ColumnSet,
-    found: ByKey<u128>,
+    /// Kinds by all of it but model and weight, where those tell none apart: half as long a key.
+    narrow: ByKey<u64>,
+    /// Kinds by all of it.
+    wide: ByKey<u128>,
     lanes: usize,
     /// Per kind, what its alerts count as: those that were forwarded, and those that were suppressed.
     patterns: Vec<[u32; 2]>,
@@ -45,7 +50,8 @@ impl Kinds {
         let is_wide = [Column::Device, Column::Occurred].into_iter().any(|column| told_by.contains(column));
         (!is_wide).then(|| Self {
             told_by,
-            found: ByKey::default(),
+            narrow: ByKey::default(),
+            wide: ByKey::default(),
             lanes: chains.len(),
             patterns: Vec::new(),
             marks: Vec::new(),
@@ -62,29 +68,26 @@ impl Kinds {
         patterns: &mut Patterns,
     ) -> Option<Vec<u32>> {
         let mut new = Vec::new();
-        let mut kinds = Vec::with_capacity(which.len());
-        for row in which {
-            let next = self.found.len() as u32;
-            let kind = *self.found.entry(self.key(rows, *row as usize)).or_insert(next);
-            if kind == next {
-                new.push(*row);
-            }
-            kinds.push(kind);
-        }
-        let known = new.is_empty() || (self.found.len() <= KINDS_MAX && self.learn(&rows.pick(&new), lanes, patterns));
-        known.then_some(kinds)
-    }
-
-    /// Everything that a rule may be shown of an alert, or be kept from it by.
-    fn key(&self, rows: &Rows, row: usize) -> u128 {
         let told = |column, value: u32| if self.told_by.contains(column) { value } else { 0 };
-        let operator = told(Column::Operator, u32::from(rows.operator[row]));
-        let narrow = u32::from(rows.code[row]) << 16 | u32::from(rows.flags[row]) << 8 | operator;
-        let model = told(Column::Model, rows.model[row]);
-        let weight = told(Column::Weight, rows.weight[row]);
-        let measurement = told(Column::Measurement, rows.measurement[row].cast_unsigned());
-        let wide = u128::from(model) << 64 | u128::from(weight) << 32 | u128::from(measurement);
-        u128::from(narrow) << 96 | wide
+        let narrow = |row: usize| {
+            let operator = told(Column::Operator, u32::from(rows.operator[row]));
+            let code = u32::from(rows.code[row]) << 16 | u32::from(rows.flags[row]) << 8 | operator;
+            let measurement = told(Column::Measurement, rows.measurement[row].cast_unsigned());
+            u64::from(code) << 32 | u64::from(measurement)
+        };
+        let kinds = if self.told_by.contains(Column::Model) || self.told_by.contains(Column::Weight) {
+            let wide = |row: usize| {
+                let model = told(Column::Model, rows.model[row]);
+                let weight = told(Column::Weight, rows.weight[row]);
+                u128::from(narrow(row)) << 64 | u128::from(model) << 32 | u128::from(weight)
+            };
+            number(&mut self.wide, which, wide, &mut new)
+        } else {
+            number(&mut self.narrow, which, narrow, &mut new)
+        };
+        let count = self.narrow.len() + self.wide.len();
+        let known = new.is_empty() || (count <= KINDS_MAX && self.learn(&rows.pick(&new), lanes, patterns));
+        known.then_some(kinds)
     }
 
     /// Judges one alert of each new kind. False where a call failed or an alert stands for others.
@@ -137,4 +140,23 @@ impl Kinds {
             *pattern = self.patterns[*kind as usize][usize::from(*pattern == SUPPRESSED)];
         }
     }
+}
+
+/// The kinds of rows by their keys. Rows of kinds that are new are added to `new`.
+fn number<K: Copy + Eq + Hash>(
+    found: &mut ByKey<K>,
+    which: &[u32],
+    key: impl Fn(usize) -> K,
+    new: &mut Vec<u32>,
+) -> Vec<u32> {
+    let mut kind = |row: &u32| {
+        let key = key(*row as usize);
+        found.get(&key).copied().unwrap_or_else(|| {
+            let next = found.len() as u32;
+            found.insert(key, next);
+            new.push(*row);
+            next
+        })
+    };
+    which.iter().map(&mut kind).collect()
 }

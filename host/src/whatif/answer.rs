@@ -432,12 +432,12 @@ fn turned(changes: &Changes, now: Ends) -> Turned {
 
 /// The devices that change most, and how many change at all.
 fn changed_devices(
-    devices: impl Iterator<Item = (u32, u32)>,
+    devices: impl Iterator<Item = [u32; 2]>,
     max: usize,
     eui: &dyn Fn(u32) -> u64,
 ) -> (Vec<ChangedDevice>, u64) {
-    let changed = devices.enumerate().filter(|(_, (suppressed, forwarded))| suppressed + forwarded > 0);
-    let mut changed: Vec<(usize, u32, u32)> = changed.map(|(no, (s, f))| (no, s, f)).collect();
+    let changed = devices.enumerate().filter(|(_, [suppressed, forwarded])| suppressed + forwarded > 0);
+    let mut changed: Vec<(usize, u32, u32)> = changed.map(|(no, [s, f])| (no, s, f)).collect();
     let count = changed.len() as u64;
     changed.sort_by_key(|(no, suppressed, forwarded)| (std::cmp::Reverse(suppressed + forwarded), *no));
     changed.truncate(max);

@@ -6,9 +6,10 @@
 //! Each axis is counted by itself and a column at a time, in a list that stays in the processor's cache.
 
 use super::{
-    axes::{AXES, Axes, Axis, CODE, GENERATION, HOUR, MODEL, OPERATOR},
+    axes::{AXES, Axes, CODE, GENERATION, HOUR, MODEL, OPERATOR},
     lane::{Lane, Sheet},
     patterns::{DUPLICATE, FORWARDED, Pattern, Patterns, SUPPRESSED, UNCOUNTED},
+    shared::Portion,
     tally::{Baseline, Changed, Changes, Turns, slot},
 };
 use crate::{
@@ -28,7 +29,9 @@ pub(super) struct Counts {
     pub(super) patterns: Patterns,
     pub(super) baseline: Baseline,
     /// By device number and lane: alerts that would be suppressed, and that would be forwarded.
-    pub(super) devices: Vec<(u32, u32)>,
+    devices: Vec<[u32; 2]>,
+    /// By pattern and lane: what one alert adds to that of its device.
+    device_steps: Vec<[u32; 2]>,
     /// Chooses the sampled alerts.
     seed: u64,
     lanes: usize,
@@ -50,6 +53,7 @@ impl Counts {
             patterns: Patterns::new(lanes),
             baseline: Baseline::default(),
             devices: Vec::new(),
+            device_steps: Vec::new(),
             seed,
             lanes,
             pattern_bits: 0,
@@ -63,7 +67,7 @@ impl Counts {
     /// its number, in a lane.
     pub(super) fn add(
         &mut self,
-        group: &Group,
+        portion: &Portion,
         sheet: &mut Sheet,
         lanes: &mut [Lane<'_>],
         computed: &dyn Fn(usize, usize, usize) -> Mark,
@@ -73,74 +77,131 @@ impl Counts {
             self.settle(lanes);
             self.pattern_bits = bits;
         }
-        self.ranks_max.resize(self.patterns.len(), u64::MAX);
-        self.add_differing(group, sheet, lanes, computed);
+        for pattern in self.patterns.iter().skip(self.ranks_max.len()) {
+            self.ranks_max.push(u64::MAX);
+            let first = self.device_steps.len();
+            self.device_steps.resize(first + self.lanes, [0, 0]);
+            for lane in &pattern.turned {
+                self.device_steps[first + *lane as usize][usize::from(pattern.was_suppressed)] = 1;
+            }
+        }
+        let differing = differing(sheet);
+        let group = &portion.group;
+        self.add_to_devices(&group.rows, sheet, &differing);
+        self.add_to_samples(portion, sheet, &differing, lanes, computed);
+        if self.patterns.len() >> bits > 1 {
+            self.add_alone(&group.rows, sheet, &differing, lanes);
+        }
         self.add_all(group, &sheet.patterns);
     }
 
-    /// Counts what is of devices and samples, for alerts of which some lane says something else.
-    fn add_differing(
+    fn add_to_devices(&mut self, rows: &Rows, sheet: &Sheet, differing: &[u32]) {
+        let lanes = self.lanes;
+        for at in differing {
+            let row = sheet.compared[*at as usize] as usize;
+            let first = rows.device_no[row] as usize * lanes;
+            if self.devices.len() < first + lanes {
+                self.devices.resize(first + lanes, [0, 0]);
+            }
+            // As many for each alert: how many of them add something is hard to predict.
+            let steps = &self.device_steps[sheet.patterns[row] as usize * lanes..][..lanes];
+            for (count, step) in self.devices[first..][..lanes].iter_mut().zip(steps) {
+                *count = [count[0] + step[0], count[1] + step[1]];
+            }
+        }
+    }
+
+    fn add_to_samples(
         &mut self,
-        group: &Group,
-        sheet: &mut Sheet,
+        portion: &Portion,
+        sheet: &Sheet,
+        differing: &[u32],
         lanes: &mut [Lane<'_>],
         computed: &dyn Fn(usize, usize, usize) -> Mark,
     ) {
-        let Sheet { compared, patterns, .. } = sheet;
-        let mut differing = vec![0; compared.len()];
-        let mut count = 0;
-        // Which do is hard to predict: without a branch it takes half the time.
-        for (at, row) in compared.iter().enumerate() {
-            differing[count] = at;
-            count += usize::from(patterns[*row as usize] > SUPPRESSED);
-        }
-        for at in &differing[..count] {
-            let row = compared[*at] as usize;
-            let number = patterns[row] as usize;
-            let pattern = self.patterns.get(patterns[row]);
-            let first = group.rows.device_no[row] as usize * self.lanes;
-            if self.devices.len() < first + self.lanes {
-                self.devices.resize(first + self.lanes, (0, 0));
-            }
-            let of_device = &mut self.devices[first..first + self.lanes];
-            for lane in &pattern.turned {
-                let (suppressed, forwarded) = &mut of_device[*lane as usize];
-                *(if pattern.was_suppressed { forwarded } else { suppressed }) += 1;
-            }
-            let position = group.first.after(row);
-            if rank(position, self.seed) <= self.ranks_max[number] {
+        for at in differing {
+            let at = *at as usize;
+            let row = sheet.compared[at] as usize;
+            let number = sheet.patterns[row];
+            let position = portion.position(row);
+            let rank_max = &mut self.ranks_max[number as usize];
+            if rank(position, self.seed) <= *rank_max {
+                let pattern = self.patterns.get(number);
                 let offer = |lane: &u32| {
                     let lane = *lane as usize;
                     let sample = lanes[lane].turns.sample_mut(pattern.was_suppressed);
-                    sample.offer(position, || Changed::of(group, row, computed(*at, row, lane)));
+                    sample.offer(position, || Changed::of(portion, row, computed(at, row, lane)));
                     sample.rank_max()
                 };
-                self.ranks_max[number] = pattern.turned.iter().map(offer).max().unwrap_or(0);
+                *rank_max = pattern.turned.iter().map(offer).max().unwrap_or(0);
             }
-            if number >> self.pattern_bits > 0 {
-                add_alone(&mut self.axes, pattern, &group.rows, row, lanes);
-                patterns[row] = if pattern.was_suppressed { SUPPRESSED } else { FORWARDED };
+        }
+    }
+
+    /// Counts in each lane, one by one, alerts of patterns that there is no room for, but for what is of devices and samples.
+    /// What happened to them is left to be counted.
+    fn add_alone(&mut self, rows: &Rows, sheet: &mut Sheet, differing: &[u32], lanes: &mut [Lane<'_>]) {
+        let Sheet { compared, patterns, .. } = sheet;
+        for at in differing {
+            let row = compared[*at as usize] as usize;
+            if patterns[row] >> self.pattern_bits == 0 {
+                continue;
             }
+            let pattern = self.patterns.get(patterns[row]);
+            let mut values = [0; AXES];
+            values[CODE] = u32::from(rows.code[row]);
+            values[OPERATOR] = u32::from(rows.operator[row]);
+            values[GENERATION] = Flags(rows.flags[row]).generation() as u32;
+            values[MODEL] = rows.model[row];
+            values[HOUR] = hour_of(rows.received_ms[row]);
+            for (axis, value) in values.into_iter().enumerate() {
+                let number = self.axes.adopt(axis, value);
+                tell(pattern, 1, lanes, |turns| slot(&mut turns.by[axis], number));
+            }
+            tell(pattern, 1, lanes, |turns| &mut turns.total);
+            tell_weight(pattern, u64::from(rows.weight[row]), lanes);
+            patterns[row] = if pattern.was_suppressed { SUPPRESSED } else { FORWARDED };
         }
     }
 
     /// Counts what is of patterns.
     fn add_all(&mut self, group: &Group, patterns: &[u32]) {
-        let (rows, bits) = (&group.rows, self.pattern_bits);
-        let [code, operator, generation, model, hour] = &mut self.by;
-        let axes = self.axes.each_mut();
-        add_column(code, axes[CODE], bits, rows.code.iter().map(|code| u32::from(*code)), patterns);
-        add_column(operator, axes[OPERATOR], bits, rows.operator.iter().map(|operator| u32::from(*operator)), patterns);
-        let generations = rows.flags.iter().map(|flags| Flags(*flags).generation() as u32);
-        add_column(generation, axes[GENERATION], bits, generations, patterns);
-        add_column(model, axes[MODEL], bits, rows.model.iter().copied(), patterns);
+        let rows = &group.rows;
+        let bits = self.pattern_bits;
+        let [codes, operators, generations, models, hours] = self.axes.each_mut();
+        let [by_code, by_operator, by_generation, by_model, by_hour] = &mut self.by;
+        let mut by_pattern = [0_u64; 1 << PATTERN_BITS_MAX];
+        // Side by side, for each waits for its last addition to the same place.
+        let columns = rows.code.iter().zip(&rows.operator).zip(&rows.flags).zip(&rows.model);
+        for ((((code, operator), flags), model), pattern) in columns.zip(patterns) {
+            let generation = Flags(*flags).generation() as u32;
+            add_one(by_code, codes.number(u32::from(*code)), bits, *pattern);
+            add_one(by_operator, operators.number(u32::from(*operator)), bits, *pattern);
+            add_one(by_generation, generations.number(generation), bits, *pattern);
+            add_one(by_model, models.number(*model), bits, *pattern);
+            by_pattern[*pattern as usize] += 1;
+        }
+        let by_pattern = &by_pattern[..1 << bits];
         match only_hour(rows) {
-            Some(only) => add_column(hour, axes[HOUR], bits, patterns.iter().map(|_| only), patterns),
-            None => add_column(hour, axes[HOUR], bits, rows.received_ms.iter().map(|ms| hour_of(*ms)), patterns),
+            Some(hour) => {
+                let first = (hours.number(hour) as usize) << bits;
+                slot(by_hour, first + by_pattern.len() - 1);
+                add_each(&mut by_hour[first..], by_pattern.iter().copied());
+            }
+            None => {
+                for (received_ms, pattern) in rows.received_ms.iter().zip(patterns) {
+                    add_one(by_hour, hours.number(hour_of(*received_ms)), bits, *pattern);
+                }
+            }
         }
         self.weights.resize(1 << bits, 0);
-        for (weight, pattern) in rows.weight.iter().zip(patterns) {
-            self.weights[*pattern as usize] += u64::from(*weight);
+        match only(&rows.weight) {
+            Some(weight) => add_each(&mut self.weights, by_pattern.iter().map(|count| count * u64::from(weight))),
+            None => {
+                for (weight, pattern) in rows.weight.iter().zip(patterns) {
+                    self.weights[*pattern as usize] += u64::from(*weight);
+                }
+            }
         }
         let withheld = group.withheld.iter().zip(patterns);
         let counted = withheld.map(|(withheld, pattern)| u64::from(*withheld) * u64::from(*pattern >= FORWARDED));
@@ -180,51 +241,53 @@ impl Counts {
     pub(super) fn forget_patterns(&mut self) {
         self.patterns = Patterns::new(self.lanes);
         self.ranks_max.clear();
+        self.device_steps.clear();
     }
 
     /// Takes what was counted of other groups or devices. Both are added up.
     pub(super) fn merge(&mut self, other: &Self) {
         self.baseline.merge(&other.baseline, &mut self.axes, &other.axes);
         let length = self.devices.len().max(other.devices.len());
-        self.devices.resize(length, (0, 0));
-        for (own, (suppressed, forwarded)) in self.devices.iter_mut().zip(&other.devices) {
-            *own = (own.0 + suppressed, own.1 + forwarded);
+        self.devices.resize(length, [0, 0]);
+        for (own, more) in self.devices.iter_mut().zip(&other.devices) {
+            *own = [own[0] + more[0], own[1] + more[1]];
         }
     }
 
     /// By device number: alerts that one lane would suppress, and would forward.
-    pub(super) fn devices_of(&self, lane: usize) -> impl Iterator<Item = (u32, u32)> {
+    pub(super) fn devices_of(&self, lane: usize) -> impl Iterator<Item = [u32; 2]> {
         self.devices.chunks_exact(self.lanes).map(move |of_device| of_device[lane])
     }
 }
 
-fn add_column(
-    counts: &mut Vec<u64>,
-    axis: &mut Axis,
-    pattern_bits: u32,
-    values: impl Iterator<Item = u32>,
-    patterns: &[u32],
-) {
-    for (value, pattern) in values.zip(patterns) {
-        let at = (axis.number(value) as usize) << pattern_bits | *pattern as usize;
-        *slot(counts, at) += 1;
+/// Of the compared rows, those of which some lane says something else than what happened.
+fn differing(sheet: &Sheet) -> Vec<u32> {
+    let mut differing = vec![0; sheet.compared.len()];
+    let mut count = 0;
+    // Which do is hard to predict: without a branch it takes half the time.
+    for (at, row) in (0..).zip(&sheet.compared) {
+        differing[count] = at;
+        count += usize::from(sheet.patterns[*row as usize] > SUPPRESSED);
+    }
+    differing.truncate(count);
+    differing
+}
+
+#[inline]
+fn add_one(counts: &mut Vec<u64>, number: u32, pattern_bits: u32, pattern: u32) {
+    *slot(counts, (number as usize) << pattern_bits | pattern as usize) += 1;
+}
+
+fn add_each(counts: &mut [u64], more: impl Iterator<Item = u64>) {
+    for (count, more) in counts.iter_mut().zip(more) {
+        *count += more;
     }
 }
 
-/// Counts one alert in each lane, but for what is of devices and samples.
-fn add_alone(axes: &mut Axes, pattern: &Pattern, rows: &Rows, row: usize, lanes: &mut [Lane<'_>]) {
-    let mut values = [0; AXES];
-    values[CODE] = u32::from(rows.code[row]);
-    values[OPERATOR] = u32::from(rows.operator[row]);
-    values[GENERATION] = Flags(rows.flags[row]).generation() as u32;
-    values[MODEL] = rows.model[row];
-    values[HOUR] = hour_of(rows.received_ms[row]);
-    for (axis, value) in values.into_iter().enumerate() {
-        let number = axes.adopt(axis, value);
-        tell(pattern, 1, lanes, |turns| slot(&mut turns.by[axis], number));
-    }
-    tell(pattern, 1, lanes, |turns| &mut turns.total);
-    tell_weight(pattern, u64::from(rows.weight[row]), lanes);
+/// What every one is, if they are all the same.
+fn only(values: &[u32]) -> Option<u32> {
+    let first = *values.first()?;
+    values.iter().fold(true, |all, value| all & (*value == first)).then_some(first)
 }
 
 /// Tells lanes of so many alerts of a pattern.

@@ -14,6 +14,7 @@ use super::{
     log::Plan,
     patterns::{DUPLICATE, FORWARDED, SUPPRESSED, UNCOUNTED},
     run::stands,
+    shared::Portion,
     tally::Turns,
 };
 use crate::{
@@ -37,8 +38,6 @@ pub(super) struct Fold<'a> {
     only: Filter,
     turns: std::iter::Peekable<std::vec::IntoIter<Position>>,
     stretch: Stretch,
-    /// Of how many parts of all devices this is which.
-    pub(super) devices: Option<(u32, u32)>,
     pub(super) lanes: Vec<Lane<'a>>,
     /// The chain as it was, where a rule's state may be missing.
     pub(super) check: Option<Lane<'a>>,
@@ -74,7 +73,6 @@ impl<'a> Fold<'a> {
             turns: turns.into_iter().peekable(),
             withheld_is_known: !stretch.stateful_before,
             stretch,
-            devices: None,
             counts: Counts::new(lanes.len(), question.sample_seed()),
             lanes,
             check,
@@ -90,7 +88,8 @@ impl<'a> Fold<'a> {
     }
 
     /// Folds one group. False: alerts that look alike were judged once, and that is not what judging whole groups is.
-    pub(super) fn take(&mut self, group: &Group) -> Result<bool, Stopped> {
+    pub(super) fn take(&mut self, portion: &Portion) -> Result<bool, Stopped> {
+        let group = &portion.group;
         self.turn(group.first).map_err(missing)?;
         let mut sheet = self.sheet(group);
         if let Some(check) = &mut self.check {
@@ -100,7 +99,7 @@ impl<'a> Fold<'a> {
                 *self.not_replayable.entry(MISSING_STATE).or_default() += lost;
             }
         }
-        let is_whole = self.compare(group, &mut sheet);
+        let is_whole = self.compare(portion, &mut sheet);
         if self.counts.patterns.is_full() {
             self.settle();
             self.counts.forget_patterns();
@@ -112,7 +111,8 @@ impl<'a> Fold<'a> {
     }
 
     /// Counts what would have been different; false as [`take`](Self::take) has it.
-    fn compare(&mut self, group: &Group, sheet: &mut Sheet) -> bool {
+    fn compare(&mut self, portion: &Portion, sheet: &mut Sheet) -> bool {
+        let group = &portion.group;
         let is_checked = self.is_checked(group.first);
         let Self { lanes, kinds, counts, .. } = self;
         // What is on record of a group's failures is obeyed, and is of that group alone.
@@ -124,7 +124,7 @@ impl<'a> Fold<'a> {
                 lane.compare(at, group, sheet, judged, &mut counts.patterns);
             }
             let marks = |row: usize, lane: usize| judged[lane].marks[usize::from(judged[lane].mark[row])];
-            counts.add(group, sheet, lanes, &|_, row, lane| marks(row, lane));
+            counts.add(portion, sheet, lanes, &|_, row, lane| marks(row, lane));
             return true;
         };
         let Some(kind_of) = kinds.find(&group.rows, &sheet.compared, lanes, &mut counts.patterns) else { return false };
@@ -134,7 +134,7 @@ impl<'a> Fold<'a> {
             return false;
         }
         kinds.compare(sheet, &kind_of);
-        counts.add(group, sheet, lanes, &|at, _, lane| kinds.mark(kind_of[at], lane));
+        counts.add(portion, sheet, lanes, &|at, _, lane| kinds.mark(kind_of[at], lane));
         true
     }
 
@@ -197,9 +197,9 @@ impl<'a> Fold<'a> {
             })
             .collect();
         let end_of = |mark: &u16| ends[usize::from(*mark)];
-        let mut closed: Vec<bool> = group.mark.iter().map(|mark| end_of(mark).1).collect();
+        let closed: Vec<bool> = group.mark.iter().map(|mark| end_of(mark).1).collect();
         let mut patterns: Vec<u32> = group.mark.iter().map(|mark| end_of(mark).0).collect();
-        self.leave_out(group, &mut closed, &mut patterns);
+        self.leave_out(group, &mut patterns);
         let is_compared = |row: usize| !closed[row] & (patterns[row] != UNCOUNTED);
         let mut compared = vec![0; rows.len()];
         let mut count = 0;
@@ -227,22 +227,16 @@ impl<'a> Fold<'a> {
         Sheet { closed, compared, patterns }
     }
 
-    /// Leaves out alerts that the question is not about, and closes those of somebody else's part.
-    fn leave_out(&self, group: &Group, closed: &mut [bool], patterns: &mut [u32]) {
+    /// Leaves out alerts that the question is not about.
+    fn leave_out(&self, group: &Group, patterns: &mut [u32]) {
         let rows = &group.rows;
         let received = self.question.received_ms();
-        if received != (Millis::MIN..Millis::MAX) || !self.only.is_open() {
-            for (row, pattern) in patterns.iter_mut().enumerate() {
-                if !received.contains(&rows.received_ms[row]) || !self.only.admits(rows, row) {
-                    *pattern = UNCOUNTED;
-                }
-            }
+        if received == (Millis::MIN..Millis::MAX) && self.only.is_open() {
+            return;
         }
-        if let Some((which, of)) = self.devices {
-            for ((device_no, closed), pattern) in rows.device_no.iter().zip(closed).zip(patterns) {
-                if device_no % of != which {
-                    (*closed, *pattern) = (true, UNCOUNTED);
-                }
+        for (row, pattern) in patterns.iter_mut().enumerate() {
+            if !received.contains(&rows.received_ms[row]) || !self.only.admits(rows, row) {
+                *pattern = UNCOUNTED;
             }
         }
     }

@@ -18,8 +18,7 @@ use crate::{
 /// What all lanes are told of one group.
 #[derive(Debug, Default)]
 pub(super) struct Sheet {
-    /// Per row: its end does not depend on any rule that is called. It is a duplicate, a rule before suppressed it, or it
-    /// belongs to somebody else's part.
+    /// Per row: its end does not depend on any rule that is called. It is a duplicate, or a rule before suppressed it.
     pub(super) closed: Vec<bool>,
     /// Rows that are not closed and are compared, in order.
     pub(super) compared: Vec<u32>,

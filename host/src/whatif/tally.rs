@@ -3,10 +3,13 @@
 //! It must not know chains or state. Invariant: only an alert whose end is known and differs is counted as changed, so
 //! what both say the same of is the rest.
 
-use super::axes::{AXES, Axes};
+use super::{
+    axes::{AXES, Axes},
+    shared::Portion,
+};
 use crate::{
     comparison::{Agreement, Sample},
-    domain::{Flags, Group, Mark, Position},
+    domain::{Flags, Mark, Position},
 };
 
 /// Alerts that were forwarded and suppressed.
@@ -101,11 +104,12 @@ pub(super) struct Changed {
 }
 
 impl Changed {
-    pub(super) fn of(group: &Group, row: usize, computed: Mark) -> Self {
+    pub(super) fn of(portion: &Portion, row: usize, computed: Mark) -> Self {
+        let group = &portion.group;
         let rows = &group.rows;
         let flags = Flags(rows.flags[row]);
         Self {
-            position: group.first.after(row),
+            position: portion.position(row),
             device_no: rows.device_no[row],
             code: rows.code[row],
             operator: rows.operator[row],

@@ -98,7 +98,7 @@ pub fn verify(
     };
     let mut chain = chain_at(from)?;
     let mut found: Option<Divergence> = None;
-    read(open, from..stop.max(from), pace, (&mut |_| true, Columns::All), &mut |group| {
+    read(open, from..stop.max(from), pace, (&mut |_| true, Columns::All), &mut |group, _| {
         pace.advance(group.rows.len() as u64);
         if found.is_some() {
             return Ok(());
@@ -109,7 +109,7 @@ pub fn verify(
         for fault in &group.faults {
             *asked.not_replayable.entry(fault.kind.name().to_owned()).or_default() += u64::from(fault.row_count);
         }
-        match replay.fold(&chain, group) {
+        match replay.fold(&chain, &group) {
             Ok(()) => (asked.end, asked.alerts) = (group.end().0, asked.alerts + group.rows.len() as u64),
             Err(divergence) => found = Some(divergence),
         }

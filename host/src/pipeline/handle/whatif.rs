@@ -311,7 +311,7 @@ impl Handle {
                 head.stage = match stopped {
                     Stopped::Cancelled => Stage::Cancelled,
                     Stopped::Interrupted => Stage::Interrupted,
-                    Stopped::Overtaken | Stopped::Failed(_) => Stage::Failed,
+                    Stopped::Overtaken | Stopped::Elsewhere | Stopped::Failed(_) => Stage::Failed,
                 };
                 head.why = stopped.to_string();
                 head.ended_ms = Some(now_ms);
