@@ -154,6 +154,20 @@ mod tests {
     use super::*;
     use crate::domain::{FaultKind, Mark, Revision, Rows};
 
+    fn some_group(first: Position) -> Group {
+        Group {
+            first,
+            judged_ms: 0,
+            rows: Rows::default(),
+            marks: Vec::new(),
+            mark: Vec::new(),
+            withheld: Vec::new(),
+            rejected: Vec::new(),
+            faults: Vec::new(),
+            shadows: Vec::new(),
+        }
+    }
+
     /// What one of so many threads takes of so many groups, if it takes no more than that many.
     fn taken(seat: &Seat, groups: u64, most: usize) -> (Vec<u64>, Result<(), Stopped>) {
         let mut taken = Vec::new();
@@ -164,7 +178,7 @@ mod tests {
         let mut read = || {
             for first in 0..groups {
                 if seat.is_next() {
-                    let group = Group { first: Position(first), ..Group::default() };
+                    let group = some_group(Position(first));
                     seat.take_round(&group, &mut Stint::begin(), &mut take)?;
                 }
             }
@@ -203,28 +217,18 @@ mod tests {
     #[test]
     fn portions_are_the_group_by_devices_and_faults_stay_with_their_alerts() {
         let count = 10_u32;
-        let column = |value: u32| vec![value; count as usize];
+        let fault = |(first_row, row_count)| {
+            let (rule, kind, detail) = (Revision(1), FaultKind::Trap, String::new());
+            Fault { rule, kind, first_row, row_count, detail }
+        };
+        let device_no = (0..count).map(|row| row % 4).collect();
         let group = Group {
-            first: Position(100),
-            rows: Rows {
-                device_no: (0..count).map(|row| row % 4).collect(),
-                model: (0..count).collect(),
-                weight: column(1),
-                ..Rows::default()
-            },
+            rows: Rows { device_no, model: (0..count).collect(), ..Rows::default() },
             marks: vec![Mark::FORWARDED, Mark::DUPLICATE],
             mark: (0..count as u16).map(|row| row % 2).collect(),
             withheld: (0..count).collect(),
-            faults: [(0, 10), (3, 2), (5, 1)]
-                .map(|(first_row, row_count)| Fault {
-                    rule: Revision(1),
-                    kind: FaultKind::Trap,
-                    first_row,
-                    row_count,
-                    detail: String::new(),
-                })
-                .to_vec(),
-            ..Group::default()
+            faults: [(0, 10), (3, 2), (5, 1)].map(fault).to_vec(),
+            ..some_group(Position(100))
         };
         let portions = Portion::by_device(&group, 3);
         let mut found: Vec<(Position, u32, u32, Mark)> = Vec::new();
