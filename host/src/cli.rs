@@ -14,6 +14,7 @@ mod cert;
 mod compressed;
 mod count;
 mod device;
+mod doubt;
 mod export;
 mod failure;
 mod input;

@@ -16,6 +16,7 @@ pub mod gbcs_hex;
 pub mod inventory;
 mod lines;
 pub mod ndjson;
+pub mod plausible;
 mod record;
 pub mod tables;
 

@@ -11,6 +11,7 @@ use super::send::AlertFile;
 use crate::{
     cli::{
         arguments::Names,
+        doubt::Doubts,
         input::Notices,
         table::{Table, Value},
         view::time,
@@ -30,6 +31,8 @@ pub(super) struct Found {
     pub(super) unreadable_count: u64,
     /// What else there was to say.
     remark_count: u64,
+    /// Measurements that are not plausible for their codes.
+    implausible_count: u64,
     by_code: Vec<ByCode>,
     #[serde(skip)]
     counts: BTreeMap<AlertCode, ByCode>,
@@ -55,7 +58,7 @@ struct ByCode {
 }
 
 /// Reads a whole file.
-pub(super) fn run(mut alerts: AlertFile, progress: &ProgressBar) -> Result<Found, LineError> {
+pub(super) fn run(mut alerts: AlertFile, mut doubts: Doubts, progress: &ProgressBar) -> Result<Found, LineError> {
     let mut notices = Notices::new("lines that cannot be read", progress.clone());
     let mut remarks = Notices::remarks("remarks", progress.clone());
     let mut found = Found::default();
@@ -64,13 +67,17 @@ pub(super) fn run(mut alerts: AlertFile, progress: &ProgressBar) -> Result<Found
         std::iter::from_fn(|| alerts.remark()).for_each(|remark| remarks.give(&remark.to_string()));
         match item {
             None => break,
-            Some(Ok(alert)) => found.count(&alert),
+            Some(Ok(alert)) => {
+                doubts.look(alerts.line(), &alert);
+                found.count(&alert);
+            }
             Some(Err(error)) if error.fatal => return Err(error),
             Some(Err(error)) => notices.give(&error.to_string()),
         }
     }
     found.unreadable_count = notices.finish();
     found.remark_count = remarks.finish();
+    found.implausible_count = doubts.finish();
     found.by_code = std::mem::take(&mut found.counts).into_iter().map(|(code, row)| row.named(code)).collect();
     Ok(found)
 }
@@ -94,8 +101,7 @@ impl Found {
     }
 
     /// For people.
-    pub(super) fn table(&self) -> Table {
-        let names = Names::builtin();
+    pub(super) fn table(&self, names: &Names) -> Table {
         let mut table = Table::new(&["code", "alerts", "stand for", "measured", "least", "most", "first", "last"]);
         let number = |number: Option<i32>| Value::Text(number.map_or_else(String::new, |number| number.to_string()));
         for row in &self.by_code {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use weir_proto::v1;
 
 use crate::{
-    cli::input::Notices,
+    cli::{doubt::Doubts, input::Notices},
     domain::Alert,
     intake::{Alerts, LineError},
 };
@@ -28,27 +28,37 @@ pub(super) struct Batch {
     pub(super) unreadable_count: u32,
 }
 
-/// How the reading ended: how many lines could not be read, or why the input failed.
-pub(super) type Ending = Result<u64, LineError>;
+/// How the reading ended: what was noticed, or why the input failed.
+pub(super) type Ending = Result<Noticed, LineError>;
+
+/// What was noticed of the lines of a whole input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Noticed {
+    /// Lines that could not be read.
+    pub(super) unreadable_count: u64,
+    /// Measurements that are not plausible for their codes.
+    pub(super) implausible_count: u64,
+}
 
 /// Starts to read. The thread ends with the input, or when the batches are no longer received. The end of the process
 /// does not wait for it: it may be held up by a silent stdin.
 pub(super) fn start<R: BufRead + Send + 'static>(
     alerts: Alerts<R>,
     batch_alerts: usize,
+    doubts: Doubts,
     progress: ProgressBar,
 ) -> (mpsc::Receiver<Batch>, thread::JoinHandle<Ending>) {
     let (sender, receiver) = mpsc::channel(BATCHES_AHEAD_MAX);
     let notices = Notices::new("lines that cannot be read", progress.clone());
     let remarks = Notices::remarks("remarks", progress);
-    (receiver, thread::spawn(move || read(alerts, batch_alerts, &sender, (notices, remarks))))
+    (receiver, thread::spawn(move || read(alerts, batch_alerts, &sender, (notices, remarks, doubts))))
 }
 
 fn read<R: BufRead>(
     mut alerts: Alerts<R>,
     batch_alerts: usize,
     sender: &mpsc::Sender<Batch>,
-    (mut notices, mut remarks): (Notices, Notices),
+    (mut notices, mut remarks, mut doubts): (Notices, Notices, Doubts),
 ) -> Ending {
     let mut batch = Batch::default();
     let mut failed = None;
@@ -58,6 +68,7 @@ fn read<R: BufRead>(
         let Some(item) = item else { break };
         match item {
             Ok(alert) => {
+                doubts.look(alerts.line(), &alert);
                 batch.alerts.push(wire(&alert));
                 batch.lines.push(alerts.line());
             }
@@ -75,7 +86,7 @@ fn read<R: BufRead>(
             && sender.blocking_send(std::mem::take(&mut batch)).is_err()
         {
             remarks.finish();
-            return Ok(notices.finish());
+            return Ok(Noticed { unreadable_count: notices.finish(), implausible_count: doubts.finish() });
         }
     }
     if !batch.alerts.is_empty() || batch.unreadable_count > 0 {
@@ -83,8 +94,8 @@ fn read<R: BufRead>(
         let _ = sender.blocking_send(batch);
     }
     remarks.finish();
-    let unreadable = notices.finish();
-    failed.map_or(Ok(unreadable), Err)
+    let noticed = Noticed { unreadable_count: notices.finish(), implausible_count: doubts.finish() };
+    failed.map_or(Ok(noticed), Err)
 }
 
 fn wire(alert: &Alert) -> v1::Alert {
@@ -105,32 +116,38 @@ fn wire(alert: &Alert) -> v1::Alert {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::intake::csv;
+    use crate::intake::{csv, tables::CodeTable};
 
     fn batches(text: &'static str, batch_alerts: usize) -> (Vec<Batch>, Ending) {
         let alerts = Alerts::Csv(csv::Alerts::new(text.as_bytes()).unwrap());
-        let (mut receiver, reading) = start(alerts, batch_alerts, ProgressBar::hidden());
+        let (mut receiver, reading) = start(
+            alerts,
+            batch_alerts,
+            Doubts::new(CodeTable::builtin(), ProgressBar::hidden()),
+            ProgressBar::hidden(),
+        );
         let batches = std::iter::from_fn(|| receiver.blocking_recv()).collect();
         (batches, reading.join().unwrap())
     }
 
     #[test]
     fn batches_keep_lines_and_count_what_cannot_be_read() {
-        let text = "device,code,voltage_v\n1,8F40,\n00DB1234567890A0,8F40,258.0\n00DB1234567890A0,8014,\n\n\
+        let text = "device,code,voltage_v\n1,8F40,\n00DB1234567890A0,8F40,258.0\n00DB1234567890A0,8F40,25.8\n\n\
                     00DB1234567890A0,zz,\n00DB1234567890A0,8015,\n";
         let (batches, ending) = batches(text, 2);
-        assert_eq!(ending, Ok(2));
+        assert_eq!(ending, Ok(Noticed { unreadable_count: 2, implausible_count: 1 }));
         let shape: Vec<_> = batches.iter().map(|batch| (batch.lines.clone(), batch.unreadable_count)).collect();
         assert_eq!(shape, [(vec![3], 1), (vec![4], 1), (vec![7], 0)]);
         let first = &batches[0].alerts[0];
         assert_eq!((first.device_id, first.code, first.measurement), (0x00DB_1234_5678_90A0, 0x8F40, Some(2580)));
         assert_eq!((first.weight, first.payload_kind()), (1, v1::PayloadKind::Csv));
+        assert_eq!(batches[1].alerts[0].measurement, Some(258), "what is not plausible is sent as it is");
     }
 
     #[test]
     fn a_file_without_alerts_is_no_batch() {
         let (batches, ending) = batches("device,code\n", 2);
         assert!(batches.is_empty());
-        assert_eq!(ending, Ok(0));
+        assert_eq!(ending, Ok(Noticed::default()));
     }
 }

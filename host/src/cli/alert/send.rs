@@ -17,7 +17,9 @@ use super::{dry_run, reader};
 use crate::{
     cli::{
         Failure, Session,
+        arguments::NameFiles,
         compressed::Packing,
+        doubt::Doubts,
         input,
         input::{Input, Notices},
         table::{Table, thousands},
@@ -43,7 +45,10 @@ received_ms, weight, and one of measurement_dv (decivolts), voltage_v (like 258.
 measurement (an integer in the unit the code implies). ndjson: one JSON object a line with the same names. gbcs-hex: one
 message a line in hex, after an optional name and a tab; blank lines and lines that begin with # are skipped. duis-xml:
 response documents of the DCC, one after the other; those that hold no alert are passed over. Codes are four hex digits,
-or the DCC's own, like N24 and AD1. A name that ends in .gz or .zst is unpacked.";
+or the DCC's own, like N24 and AD1. A name that ends in .gz or .zst is unpacked.
+
+A measurement that is not plausible for its code (258 where tenths of a volt are counted) is named, counted and sent as it is.
+What is plausible is in the table of codes; --code-table adds codes of your own, from E000 to EFFF, with name, unit and bounds.";
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -69,6 +74,8 @@ pub(in crate::cli) struct Args {
     /// How long to try again when the connection breaks, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=3_600))]
     reconnect_s: u64,
+    #[command(flatten)]
+    names: NameFiles,
 }
 
 /// The alerts of a file as it is read.
@@ -112,22 +119,26 @@ struct Sent {
     balance: Balance,
     /// Lines that could not be read; the balance has them as rejected.
     unreadable_count: u64,
+    /// Measurements that are not plausible for their codes. They were sent as they are.
+    implausible_count: u64,
     /// Log position after the last batch.
     position: u64,
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    let names = args.names.read()?;
     let (alerts, progress) = open_as(&args.file, args.format, args.throttled_count.into())?;
     let bad_file = |error| Failure::usage(format!("{}: {error}", args.file.display()));
+    let doubts = Doubts::new(names.codes.clone(), progress.clone());
     if args.dry_run {
-        let found = dry_run::run(alerts, &progress);
+        let found = dry_run::run(alerts, doubts, &progress);
         progress.finish_and_clear();
         let found = found.map_err(bad_file)?;
-        session.show(&found, dry_run::Found::table)?;
+        session.show(&found, |found| found.table(&names))?;
         return verdict(&args.file, found.unreadable_count, found.unreadable_count);
     }
     let (producer_id, last_sequence) = producer(session, args.producer).await?;
-    let (batches, reading) = reader::start(alerts, args.batch.into(), progress.clone());
+    let (batches, reading) = reader::start(alerts, args.batch.into(), doubts, progress.clone());
     let rejections = Notices::new("alerts that were rejected", progress.clone());
     let reconnect = Duration::from_secs(args.reconnect_s);
     let delivered =
@@ -135,9 +146,9 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     progress.finish_and_clear();
     let delivered = delivered?;
     let ending = reading.join().map_err(|_| Failure::internal("the file's reader stopped"))?;
-    let unreadable_count = *ending.as_ref().unwrap_or(&0);
+    let reader::Noticed { unreadable_count, implausible_count } = *ending.as_ref().unwrap_or(&Default::default());
     let stream::Delivered { balance, position } = delivered;
-    session.show(&Sent { producer_id, balance, unreadable_count, position }, |sent| {
+    session.show(&Sent { producer_id, balance, unreadable_count, implausible_count, position }, |sent| {
         let mut table = Table::new(&Balance::HEADINGS);
         table.row(sent.balance.values());
         table

@@ -12,7 +12,7 @@ use crate::{
         table::{Table, Value},
     },
     domain::AlertCode,
-    intake::tables::Unit,
+    intake::plausible::Unit,
 };
 
 /// The four ends.
@@ -231,6 +231,7 @@ pub(crate) fn measured(alert: &Alert, names: &Names) -> String {
     match unit {
         Some(Unit::Decivolts) => format!("{sign}{}.{} V", size / 10, size % 10),
         Some(Unit::Thousandths) => format!("{sign}{}.{:03}", size / 1000, size % 1000),
+        Some(Unit::Own(unit)) => format!("{value} {unit}"),
         None => value.to_string(),
     }
 }
