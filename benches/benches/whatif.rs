@@ -142,6 +142,7 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
         counter: sent.originator_counter,
         code: AlertCode(code),
         occurred_ms: Some(sent.occurred_at_ms).filter(|ms| *ms != 0),
+        dcc_ms: None,
         received_ms: Some(sent.received_at_ms).filter(|ms| *ms != 0),
         measurement: sent.measurement,
         weight: sent.weight.max(1),

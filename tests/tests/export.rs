@@ -154,6 +154,7 @@ fn expected(listed: &Value) -> (u64, Value) {
     let some = |value: &Value| if value == "" { Value::Null } else { value.clone() };
     let mark = |field: &str| listed["rule"].get(field).map_or(Value::Null, some);
     let faults = listed["faults"].as_array().filter(|faults| !faults.is_empty());
+    let remarks: Vec<&str> = listed["remarks"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     let received_ms = alert["received_at_ms"].as_i64().unwrap();
     let day = ["2019-06-30", "2019-07-01", "2019-07-02", "2019-07-03"][(received_ms / 86_400_000 - 18_077) as usize];
     let row = json!({
@@ -181,6 +182,8 @@ fn expected(listed: &Value) -> (u64, Value) {
         "overruled": listed["overruled"],
         "withheld": listed["withheld"],
         "faults": faults.map(|faults| serde_json::to_string(faults).unwrap()),
+        "dcc_at": alert["dcc_at_ms"],
+        "remarks": Some(remarks.join(",")).filter(|remarks| !remarks.is_empty()),
     });
     (listed["position"].as_u64().unwrap(), row)
 }

@@ -23,7 +23,7 @@ use super::{Config, Limit};
 const PREFIX: &str = "WEIR_";
 
 /// Variables of the same prefix that are for something else: the client, the logs, building and testing.
-const NOT_SETTINGS: [&str; 12] = [
+const NOT_SETTINGS: [&str; 11] = [
     "WEIR_TOKEN",
     "WEIR_CA",
     "WEIR_CERTIFICATE",
@@ -34,7 +34,6 @@ const NOT_SETTINGS: [&str; 12] = [
     "WEIR_RTDS",
     "WEIR_LOG",
     "WEIR_SEED",
-    "WEIR_CODE_TABLE",
     "WEIR_OPERATOR_TABLE",
 ];
 

@@ -8,7 +8,7 @@
 use weir_proto::v1;
 
 use crate::{
-    domain::{AlertCode, Balance, Eui64, Generation, Millis, OperatorId, is_unsafe},
+    domain::{AlertCode, Balance, Eui64, Generation, Millis, OperatorId, RemarkCounts, is_unsafe},
     pipeline::Refusal,
 };
 
@@ -98,6 +98,11 @@ fn filter(text: String) -> Option<String> {
 /// A time; 0 for none.
 fn time(ms: i64) -> Option<Millis> {
     (ms != 0).then_some(ms)
+}
+
+fn remark_counts(counts: RemarkCounts) -> v1::RemarkCounts {
+    let RemarkCounts { occurred_in_future, occurred_before_retention, out_of_order, implausible } = counts;
+    v1::RemarkCounts { occurred_in_future, occurred_before_retention, out_of_order, implausible }
 }
 
 fn balance(balance: Balance) -> v1::Balance {

@@ -83,6 +83,33 @@ impl Range {
     }
 }
 
+/// What is plausible for each code, for many questions: one look for each, without a search.
+#[derive(Clone)]
+pub struct Ranges(Box<[Range]>);
+
+impl Ranges {
+    /// Nothing is known, so all is plausible.
+    pub fn open() -> Self {
+        Self(vec![Range::default(); 1 << 16].into_boxed_slice())
+    }
+
+    /// Sets what is plausible for a code.
+    pub(super) fn set(&mut self, code: AlertCode, range: Range) {
+        self.0[usize::from(code.0)] = range;
+    }
+
+    /// Whether a measurement of a code is plausible.
+    pub fn contain(&self, code: AlertCode, measurement: i32) -> bool {
+        self.0[usize::from(code.0)].contains(measurement)
+    }
+}
+
+impl fmt::Debug for Ranges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ranges")
+    }
+}
+
 /// A value that is not plausible for its code. As text it says the value, the bounds, and what may have been meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doubt {

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, io::BufRead, str::FromStr};
 
 use super::{
     LineError,
-    plausible::{Doubt, Range, Unit},
+    plausible::{Doubt, Range, Ranges, Unit},
     record::{Record, Records},
     shown,
 };
@@ -88,6 +88,13 @@ impl CodeTable {
     /// What a measurement of a code counts.
     pub fn unit(&self, code: AlertCode) -> Option<&Unit> {
         self.get(code).and_then(|row| row.unit.as_ref())
+    }
+
+    /// What is plausible for each code.
+    pub fn ranges(&self) -> Ranges {
+        let mut ranges = Ranges::open();
+        self.0.iter().for_each(|(code, row)| ranges.set(*code, row.range));
+        ranges
     }
 
     /// What is to be said of a measurement that is not plausible for its code.

@@ -15,9 +15,10 @@ use crate::{
     config::Config,
     domain::{
         Ack, AuditEntry, AuditEvent, Balance, DeviceNo, Effects, End, Group, Metering, Millis, Position, ProducerMark,
-        Reject, RejectReason, Rule, RuleRevision,
+        Reject, RejectReason, RemarkCounts, Rule, RuleRevision,
     },
     evaluate::{Chain, Judged, Judgement, Shares, State, count_devices, judge},
+    intake::plausible::Ranges,
     pipeline::{
         Batch, changes,
         collect::{Collector, Next, Reply},
@@ -64,6 +65,8 @@ pub struct Engine {
     pub config: Arc<Config>,
     /// The time.
     pub clock: Clock,
+    /// Which measurements are plausible.
+    pub plausible: Ranges,
     /// Devices.
     pub inventory: Inventory,
     /// What is kept per device.
@@ -150,7 +153,8 @@ impl Engine {
 
     /// Admits a batch.
     fn take(&mut self, batch: Batch, reply: Reply<Ack>, now_ms: i64, admitted: &mut Admitted) -> Span {
-        let bounds = Bounds::new(now_ms, &self.config.intake, self.config.store.retention_days_max);
+        let retention_days = self.config.store.retention_days_max;
+        let bounds = Bounds::new(now_ms, &self.config.intake, retention_days, &self.plausible);
         let start = admitted.rows.len();
         let mut rejected = u64::from(batch.unreadable);
         if batch.unreadable > 0 {
@@ -229,8 +233,9 @@ impl Engine {
         let mut replies: Vec<Act> = Vec::with_capacity(spans.len());
         for span in spans {
             let mut balance = Balance { rejected: span.rejected, ..Balance::default() };
+            let remarks = RemarkCounts::of(&group.rows.remarks[span.rows.clone()]);
             let mut count = vec![0; group.marks.len()];
-            group.mark[span.rows].iter().for_each(|mark| count[usize::from(*mark)] += 1);
+            group.mark[span.rows.clone()].iter().for_each(|mark| count[usize::from(*mark)] += 1);
             for (mark, count) in group.marks.iter().zip(count) {
                 balance.add(mark.end, count);
                 figures.overruled += if mark.is_overruled() { count } else { 0 };
@@ -239,14 +244,16 @@ impl Engine {
             figures.balance.add(End::Forwarded, balance.forwarded);
             figures.balance.add(End::Suppressed, balance.suppressed);
             figures.balance.add(End::Duplicate, balance.duplicate);
-            let ack = Ack { sequence: span.sequence, position: self.position, balance, rejections: span.rejections };
-            if !span.producer.is_empty() {
-                let mark = ProducerMark { producer: span.producer, ack: ack.clone() };
+            figures.remarks.add(remarks);
+            let Span { producer, sequence, rejections, replies: told, .. } = span;
+            let ack = Ack { sequence, position: self.position, balance, rejections, remarks };
+            if !producer.is_empty() {
+                let mark = ProducerMark { producer, ack: ack.clone() };
                 self.producers.settle(&mark);
                 effects.producers.push(mark);
             }
             replies.push(Box::new(move |_| {
-                span.replies.into_iter().for_each(|reply| drop(reply.send(Ok(ack.clone()))));
+                told.into_iter().for_each(|reply| drop(reply.send(Ok(ack.clone()))));
             }));
         }
         work.acts.push(Box::new(move |shared| shared.figures.write().add(figures, &shared.registry.read())));

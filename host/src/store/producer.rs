@@ -9,11 +9,13 @@ use super::{
     codec::{Reader, Writer},
     error::{Defect, Error},
 };
-use crate::domain::{Ack, Balance, Position, ProducerMark};
+use crate::domain::{Ack, Balance, Position, ProducerMark, RemarkCounts};
 
 /// By producer and sequence.
 const PRODUCER: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("producer");
-const VERSION: u8 = 1;
+/// Version 1 had no counts of remarks.
+const VERSION: u8 = 2;
+const VERSION_WITHOUT_REMARKS: u8 = 1;
 
 /// Makes sure that the table exists.
 pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
@@ -65,12 +67,13 @@ pub(super) fn encode(ack: &Ack) -> Writer {
         out.u32(*index);
         out.text(message);
     }
+    ack.remarks.each().into_iter().for_each(|(_, count)| out.u64(count));
     out
 }
 
 pub(super) fn decode(sequence: u64, bytes: &[u8]) -> Result<Ack, Defect> {
-    let mut input = Reader::new(bytes, VERSION)?;
-    let ack = Ack {
+    let (version, mut input) = Reader::of_versions(bytes, &[VERSION_WITHOUT_REMARKS, VERSION])?;
+    let mut ack = Ack {
         sequence,
         position: Position(input.u64()?),
         balance: Balance {
@@ -80,7 +83,11 @@ pub(super) fn decode(sequence: u64, bytes: &[u8]) -> Result<Ack, Defect> {
             duplicate: input.u64()?,
         },
         rejections: input.list(8, |input| Ok((input.u32()?, input.text()?)))?,
+        remarks: RemarkCounts::default(),
     };
+    if version == VERSION {
+        ack.remarks = RemarkCounts::listed([input.u64()?, input.u64()?, input.u64()?, input.u64()?]);
+    }
     input.finish()?;
     Ok(ack)
 }

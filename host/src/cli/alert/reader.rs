@@ -99,7 +99,8 @@ fn read<R: BufRead>(
 }
 
 fn wire(alert: &Alert) -> v1::Alert {
-    let Alert { device, recipient, counter, code, occurred_ms, received_ms, measurement, weight, payload } = *alert;
+    let Alert { device, recipient, counter, code, occurred_ms, dcc_ms, received_ms, measurement, weight, payload } =
+        *alert;
     v1::Alert {
         device_id: device.0,
         recipient_id: recipient.0,
@@ -110,6 +111,7 @@ fn wire(alert: &Alert) -> v1::Alert {
         measurement,
         weight,
         payload_kind: payload as i32,
+        dcc_at_ms: dcc_ms.unwrap_or(0),
     }
 }
 

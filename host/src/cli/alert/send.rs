@@ -22,8 +22,8 @@ use crate::{
         doubt::Doubts,
         input,
         input::{Input, Notices},
-        table::{Table, thousands},
-        view::alert::Balance,
+        table::{Table, Value, thousands},
+        view::alert::{Balance, RemarkCounts},
     },
     intake::{
         Alerts, csv,
@@ -41,7 +41,7 @@ pub(super) const HELP: &str = "Examples:
   ssh head-end journal | weir alert send - --format ndjson
 
 CSV columns, in any order: device, code (both needed), recipient, counter, occurred_at or occurred_ms, received_at or
-received_ms, weight, and one of measurement_dv (decivolts), voltage_v (like 258.0), power_factor (like 0.950) and
+received_ms, dcc_at or dcc_ms (when the DCC passed it on), weight, and one of measurement_dv (decivolts), voltage_v (like 258.0), power_factor (like 0.950) and
 measurement (an integer in the unit the code implies). ndjson: one JSON object a line with the same names. gbcs-hex: one
 message a line in hex, after an optional name and a tab; blank lines and lines that begin with # are skipped. duis-xml:
 response documents of the DCC, one after the other; those that hold no alert are passed over. Codes are four hex digits,
@@ -121,6 +121,8 @@ struct Sent {
     unreadable_count: u64,
     /// Measurements that are not plausible for their codes. They were sent as they are.
     implausible_count: u64,
+    /// What the host remarked about alerts that it took.
+    remarks: RemarkCounts,
     /// Log position after the last batch.
     position: u64,
 }
@@ -147,10 +149,14 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let delivered = delivered?;
     let ending = reading.join().map_err(|_| Failure::internal("the file's reader stopped"))?;
     let reader::Noticed { unreadable_count, implausible_count } = *ending.as_ref().unwrap_or(&Default::default());
-    let stream::Delivered { balance, position } = delivered;
-    session.show(&Sent { producer_id, balance, unreadable_count, implausible_count, position }, |sent| {
-        let mut table = Table::new(&Balance::HEADINGS);
-        table.row(sent.balance.values());
+    let stream::Delivered { balance, remarks, position } = delivered;
+    session.show(&Sent { producer_id, balance, unreadable_count, implausible_count, remarks, position }, |sent| {
+        // What there is nothing to say of has no column.
+        let remarks = RemarkCounts::HEADINGS.into_iter().zip(sent.remarks.numbers()).filter(|(_, count)| *count > 0);
+        let (headings, numbers): (Vec<&str>, Vec<Value>) =
+            remarks.map(|(heading, count)| (heading, Value::Number(count))).unzip();
+        let mut table = Table::new(&Balance::HEADINGS.into_iter().chain(headings).collect::<Vec<_>>());
+        table.row(sent.balance.values().into_iter().chain(numbers));
         table
     })?;
     ending.map_err(bad_file)?;

@@ -5,7 +5,7 @@
 
 use weir_proto::v1;
 
-use super::{balance, code, shown, time};
+use super::{balance, code, remark_counts, shown, time};
 use crate::{
     config::IntakeLimits,
     domain::{Ack, Alert, Eui64, PayloadKind, Reject, RejectReason},
@@ -62,6 +62,7 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
         measurement,
         weight,
         payload_kind,
+        dcc_at_ms,
     } = sent;
     let code = code(code_number).map_err(|why| Reject {
         reason: RejectReason::Code,
@@ -85,6 +86,7 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
         counter: originator_counter,
         code,
         occurred_ms: time(occurred_at_ms),
+        dcc_ms: time(dcc_at_ms),
         received_ms: time(received_at_ms),
         measurement,
         weight: weight.max(1),
@@ -94,7 +96,8 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
 
 /// An alert as it is listed.
 pub fn wire_alert(alert: Alert) -> v1::Alert {
-    let Alert { device, recipient, counter, code, occurred_ms, received_ms, measurement, weight, payload } = alert;
+    let Alert { device, recipient, counter, code, occurred_ms, dcc_ms, received_ms, measurement, weight, payload } =
+        alert;
     let payload_kind = match payload {
         PayloadKind::Unspecified => v1::PayloadKind::Unspecified,
         PayloadKind::Dlms => v1::PayloadKind::Dlms,
@@ -112,12 +115,14 @@ pub fn wire_alert(alert: Alert) -> v1::Alert {
         measurement,
         weight,
         payload_kind: payload_kind.into(),
+        dcc_at_ms: dcc_ms.unwrap_or(0),
     }
 }
 
 /// What became of a batch.
 pub fn ack(ack: Ack) -> v1::BatchAck {
-    let Ack { sequence, position, balance: ends, rejections } = ack;
+    let Ack { sequence, position, balance: ends, rejections, remarks } = ack;
     let rejections = rejections.into_iter().map(|(index, reason)| v1::Rejection { index, reason }).collect();
-    v1::BatchAck { sequence, position: position.0, balance: Some(balance(ends)), rejections }
+    let (balance, remarks) = (Some(balance(ends)), Some(remark_counts(remarks)));
+    v1::BatchAck { sequence, position: position.0, balance, rejections, remarks }
 }

@@ -18,7 +18,7 @@ use crate::cli::{
     alert::{self, reader::Batch},
     failure::is_broken,
     input::Notices,
-    view::alert::Balance,
+    view::alert::{Balance, RemarkCounts},
 };
 
 /// Batches that are sent and not yet acknowledged.
@@ -29,6 +29,7 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Delivered {
     pub(super) balance: Balance,
+    pub(super) remarks: RemarkCounts,
     pub(super) position: u64,
 }
 
@@ -72,7 +73,7 @@ impl<'a> Delivery<'a> {
             last_sequence,
             batches,
             pending: VecDeque::new(),
-            delivered: Delivered { balance: Balance::default(), position: 0 },
+            delivered: Delivered { balance: Balance::default(), remarks: RemarkCounts::default(), position: 0 },
             acknowledged: 0,
             rejections,
         }
@@ -165,7 +166,7 @@ impl<'a> Delivery<'a> {
     }
 
     fn acknowledge(&mut self, ack: v1::BatchAck) -> Result<(), Interruption> {
-        let v1::BatchAck { sequence, position, balance, rejections } = ack;
+        let v1::BatchAck { sequence, position, balance, rejections, remarks } = ack;
         let wrong = |message: String| Err(Interruption::Final(Failure::internal(message)));
         let Some(balance) = balance.map(Balance::from) else {
             return wrong(format!("balance: missing in the acknowledgement of batch {sequence}"));
@@ -174,6 +175,7 @@ impl<'a> Delivery<'a> {
             return wrong(format!("sequence: batch {sequence} was acknowledged out of turn"));
         };
         self.delivered.balance.add(balance);
+        self.delivered.remarks.add(remarks.into());
         self.delivered.position = self.delivered.position.max(position);
         self.acknowledged += 1;
         let listed = rejections.len() as u64;

@@ -46,6 +46,7 @@ impl Ledger {
             position: request.sequence * 10,
             balance: Some(balance),
             rejections: Vec::new(),
+            remarks: Some(v1::RemarkCounts { implausible: alerts, ..v1::RemarkCounts::default() }),
         };
         Some(acks.entry(request.sequence).or_insert_with(new).clone())
     }
@@ -149,7 +150,8 @@ const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4
 fn all_of_it() -> Delivered {
     let received = BATCHES * ALERTS + 1;
     let balance = Balance { received, forwarded: received - 1, rejected: 1, ..Balance::default() };
-    Delivered { balance, position: BATCHES * 10 }
+    let remarks = RemarkCounts { implausible: BATCHES * ALERTS, ..RemarkCounts::default() };
+    Delivered { balance, remarks, position: BATCHES * 10 }
 }
 
 #[test]
