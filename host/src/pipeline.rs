@@ -11,6 +11,7 @@ mod changes;
 mod collect;
 mod commit;
 mod desk;
+mod devices;
 mod engine;
 mod faults;
 mod figures;
@@ -24,11 +25,12 @@ mod supervise;
 mod tokens;
 
 pub use desk::{Head, QuestionView, Stage};
+pub use devices::DevicesPut;
 pub use figures::{DURATION_BOUNDS_S, Durations, Figures, RuleFigures};
 pub use handle::{
-    Allowed, Batch, Component, DeviceRequest, DeviceView, DevicesPut, Handle, InventoryCount, InventoryCounts,
-    MigrationQuery, MigrationView, NewToken, PluginView, Promotion, Refusal, RuleChange, RuleRequest, Status,
-    VariantRequest, Watched, WhatIfRequest,
+    Allowed, Batch, Component, DeviceRequest, DeviceView, Handle, InventoryCount, InventoryCounts, MigrationQuery,
+    MigrationView, NewToken, PluginView, Promotion, Refusal, RuleChange, RuleRequest, Status, VariantRequest, Watched,
+    WhatIfRequest,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, system_times};
 pub use shared::Clock;

@@ -279,6 +279,13 @@ fn an_operator_sees_its_own_alerts_counts_devices_rules_and_plugins_and_no_other
     let unknown =
         |plugin| weir(&two.host, &two.east, &["plugin", "show", plugin]).unwrap_err().replace(plugin, "PLUGIN");
     assert_eq!(unknown("match"), unknown("nonesuch"));
+    // Whoever sends inventories is told how many devices differ, and not what they were.
+    let ingest = create(&two.host, &two.admin, "head-end", &["ingest"]);
+    let moved = two.file("moved.csv", &format!("eui,mpxn,generation,model,operator\n{LOND_DEVICE},,smets2,A,10\n"));
+    let load = |token: &str| weir(&two.host, token, &["device", "load", &moved, "--dry-run"]).unwrap().remove(0);
+    let (told, seen) = (load(&ingest), load(&two.admin));
+    assert_eq!((&told["changed"], &told["changes"]), (&1.into(), &Value::Array(Vec::new())));
+    assert_eq!((&seen["changed"], &seen["changes"][0]["before"]["operator"]), (&1.into(), &12.into()));
     assert_eq!(two.host.stop(), Some(0));
 }
 

@@ -223,8 +223,10 @@ impl Client {
     /// Three messages: each of them may be the last that is there.
     async fn devices(&mut self) -> Result<(), Status> {
         let begin = self.world.messages;
-        let message =
-            |number: u64| v1::PutDevicesRequest { devices: (0..DEVICES).map(|at| device(number, at)).collect() };
+        let message = |number: u64| v1::PutDevicesRequest {
+            devices: (0..DEVICES).map(|at| device(number, at)).collect(),
+            dry_run: false,
+        };
         let messages: Vec<_> = (begin..begin + 3).map(message).collect();
         let after = |more: u64| World { messages: begin + more, ..self.world.clone() };
         self.doubtful = [1, 2, 3].map(after).to_vec();

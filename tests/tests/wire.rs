@@ -101,7 +101,10 @@ fn lists_of_devices_and_uploads_have_their_limit() {
     with_host(&settings, async |url| {
         let channel = connect(&url).await;
         let devices = |count| (1..=count).map(|device_id| Device { device_id, ..Device::default() }).collect();
-        let messages = [PutDevicesRequest { devices: devices(10) }, PutDevicesRequest { devices: devices(11) }];
+        let messages = [
+            PutDevicesRequest { devices: devices(10), dry_run: false },
+            PutDevicesRequest { devices: devices(11), dry_run: false },
+        ];
         let put = DeviceServiceClient::new(channel.clone()).put_devices(tokio_stream::iter(messages)).await;
         assert_status(&put.unwrap_err(), Code::InvalidArgument, &["devices: ", "put_devices_max (10)"]);
 

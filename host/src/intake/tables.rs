@@ -21,6 +21,9 @@ const BUILTIN_OPERATORS: &str = include_str!("operators.csv");
 /// Bytes of one text of a table.
 const TEXT_BYTES_MAX: usize = 100;
 
+/// The area of an independent network, which lies within those of others.
+const EMBEDDED: &str = "embedded";
+
 const CODE_COLUMNS: &[&str] = &["code", "name", "family", "owner", "critical", "unit", "pair", "min", "max"];
 const OPERATOR_COLUMNS: &[&str] = &["id", "market_id", "area", "group"];
 
@@ -109,7 +112,7 @@ impl CodeTable {
 pub struct Operator {
     /// Its four letters in market messages; may be empty.
     pub market_id: String,
-    /// Where it operates.
+    /// Where it operates; `embedded` for networks within those of others.
     pub area: String,
     /// The company group it belongs to.
     pub group: String,
@@ -150,6 +153,11 @@ impl OperatorTable {
     /// The operator's four letters.
     pub fn name(&self, id: OperatorId) -> Option<&str> {
         self.get(id).map(|row| row.market_id.as_str())
+    }
+
+    /// Whether it is an independent network that lies within those of others.
+    pub fn is_embedded(&self, id: OperatorId) -> bool {
+        self.get(id).is_some_and(|row| row.area == EMBEDDED)
     }
 
     /// The operator with these four letters, in either case.

@@ -3,13 +3,12 @@
 //! It must not know what asked. Invariant: a change that is refused leaves no trace.
 
 use crate::{
-    admit::Change,
     domain::{
-        AlertCode, AuditEvent, Balance, Device, Effects, Eui64, Identity, ModelId, OperatorId, Rule, RuleRevision,
-        StateKey, owner_of_rule,
+        AlertCode, AuditEvent, Balance, Effects, Eui64, Identity, OperatorId, Rule, RuleRevision, StateKey,
+        owner_of_rule,
     },
     pipeline::{
-        DeviceRequest, DeviceView, DevicesPut, RuleRequest,
+        DeviceView, RuleRequest,
         collect::{Command, Reply},
         engine::{Engine, Work},
         handle::{DENIED, Refusal, WITHOUT_PLUGINS, no_such_device, plugins_left},
@@ -41,7 +40,7 @@ impl Engine {
                 let effects = Effects { questions: vec![*kept], questions_dropped: dropped, ..self.effects() };
                 settle(reply, Ok(((), Work { effects: Some(effects), ..Work::default() })))
             }
-            Command::PutDevices(devices, reply) => settle(reply, self.put_devices(&devices)),
+            Command::PutDevices(devices, dry_run, reply) => settle(reply, self.put_devices(&devices, dry_run)),
             Command::Device(eui, reply) => settle(reply, self.device(eui).map(|view| (view, Work::default()))),
             Command::Producer(id, reply) => settle(reply, Ok((self.producers.last(&id), Work::default()))),
             Command::Shutdown(reply) => return Err(Some(reply)),
@@ -157,65 +156,6 @@ impl Engine {
         let mut work = Work { effects: Some(effects), ..Work::default() };
         self.rules_changed(&mut work);
         work
-    }
-
-    fn put_devices(&mut self, devices: &[DeviceRequest]) -> Result<(DevicesPut, Work), Refusal> {
-        let models = self.learn_models(devices)?;
-        let strangers = devices.iter().filter(|device| self.inventory.number(device.eui).is_none()).count();
-        let max = self.config.intake.devices_max;
-        if strangers as u64 + u64::from(self.inventory.len()) > u64::from(max) {
-            self.inventory.forget_models(&models);
-            return Err(Refusal::Exhausted(format!("devices: {strangers} are new, and devices_max is {max}")));
-        }
-        let mut put = DevicesPut::default();
-        let mut effects = Effects { models, ..self.effects() };
-        for request in devices {
-            let device = Device {
-                eui: request.eui,
-                mpxn: request.mpxn,
-                operator: request.operator,
-                generation: request.generation,
-                model: ModelId::of(&request.model),
-                listed: true,
-            };
-            let (no, change) = self.inventory.put(device);
-            *match change {
-                Change::Added => &mut put.added,
-                Change::Changed => &mut put.changed,
-                Change::Unchanged => &mut put.unchanged,
-            } += 1;
-            if change != Change::Unchanged {
-                effects.devices.push((no.0, device));
-            }
-        }
-        let mut work = Work::default();
-        if !effects.devices.is_empty() {
-            let names = self.inventory.models().clone();
-            if !effects.models.is_empty() {
-                work.acts.push(Box::new(move |shared| *shared.models.write() = names));
-            }
-            work.effects = Some(effects);
-        } else {
-            // Names that no device took up are not kept.
-            self.inventory.forget_models(&effects.models);
-        }
-        Ok((put, work))
-    }
-
-    /// Learns the models of some devices: all, or none and why.
-    fn learn_models(&mut self, devices: &[DeviceRequest]) -> Result<Vec<String>, Refusal> {
-        let mut learnt: Vec<String> = Vec::new();
-        for (index, device) in devices.iter().enumerate() {
-            match self.inventory.learn_model(&device.model, self.config.intake.models_max) {
-                Ok(true) => learnt.push(device.model.clone()),
-                Ok(false) => {}
-                Err(why) => {
-                    self.inventory.forget_models(&learnt);
-                    return Err(Refusal::invalid(format!("devices[{index}]"), why.to_string()));
-                }
-            }
-        }
-        Ok(learnt)
     }
 
     fn device(&self, eui: Eui64) -> Result<DeviceView, Refusal> {

@@ -42,8 +42,8 @@ pub enum Command {
     Note(AuditEvent),
     /// Keep a question over the past, drop those of some numbers, and note it where it is new.
     KeepQuestion(Box<KeptQuestion>, Vec<u64>, Option<AuditEvent>, Reply<()>),
-    /// Add or replace devices.
-    PutDevices(Vec<DeviceRequest>, Reply<DevicesPut>),
+    /// Add or change devices, or only say what that would do.
+    PutDevices(Vec<DeviceRequest>, bool, Reply<DevicesPut>),
     /// Show a device.
     Device(Eui64, Reply<DeviceView>),
     /// Tell a producer's last sequence.
@@ -147,7 +147,7 @@ impl Command {
             Self::PromoteRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::ReleaseRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::RemoveRule(.., reply) => drop(reply.send(Err(refusal))),
-            Self::PutDevices(_, reply) => drop(reply.send(Err(refusal))),
+            Self::PutDevices(.., reply) => drop(reply.send(Err(refusal))),
             Self::Device(_, reply) => drop(reply.send(Err(refusal))),
             Self::Producer(_, reply) => drop(reply.send(Err(refusal))),
             Self::CreateToken(_, reply) | Self::RevokeToken(.., reply) => drop(reply.send(Err(refusal))),

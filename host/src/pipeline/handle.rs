@@ -11,11 +11,12 @@ use crate::{
     config::{LimitsByOwner, PluginLimits, ReportLimits, WhatIfLimits},
     domain::{
         Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Identity, Millis, Mode, Mpxn, OperatorId,
-        Position, Reject, Revision, Scope, is_unsafe, owner_of_rule,
+        Position, Reject, Revision, Role, Scope, is_unsafe, owner_of_rule,
     },
     evaluate::CodeSet,
     listing::{AlertPage, AlertQuery, Listing},
     pipeline::{
+        DevicesPut,
         collect::{Command, Reply},
         open::Parts,
         shared::{Clock, Shared},
@@ -147,17 +148,6 @@ pub struct DeviceRequest {
     pub model: String,
     /// Operator, already taken from the MPAN where not given.
     pub operator: OperatorId,
-}
-
-/// What loading an inventory did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DevicesPut {
-    /// New.
-    pub added: u64,
-    /// There and different.
-    pub changed: u64,
-    /// There and the same.
-    pub unchanged: u64,
 }
 
 /// One device as its users see it.
@@ -311,9 +301,18 @@ impl Handle {
         rules.filter_map(|standing| self.shared.view(&registry, standing)).collect()
     }
 
-    /// Adds or replaces devices: all of them, or none and why.
+    /// Adds or changes devices: all of them, or none and why.
     pub async fn put_devices(&self, devices: Vec<DeviceRequest>) -> Result<DevicesPut, Refusal> {
-        self.ask(|reply| Command::PutDevices(devices, reply)).await
+        self.load_devices(devices, false).await
+    }
+
+    /// The same; on a `dry_run` it is only said what would be done.
+    pub async fn load_devices(&self, devices: Vec<DeviceRequest>, dry_run: bool) -> Result<DevicesPut, Refusal> {
+        let mut put = self.ask(|reply| Command::PutDevices(devices, dry_run, reply)).await?;
+        if self.who.role == Role::Ingest {
+            put.changes.clear();
+        }
+        Ok(put)
     }
 
     /// Shows a device.

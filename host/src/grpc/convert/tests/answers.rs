@@ -142,7 +142,7 @@ fn a_device_goes_out_whole() {
     let view = DeviceView { device, model: "ACME-1".into(), balance: ENDS, states, position: Position(6) };
     let response = device::view(view.clone());
     let shown = v1::Device { device_id: 5, mpxn: "123456".into(), generation: 2, model: "ACME-1".into(), operator: 12 };
-    assert_eq!((response.device, response.in_inventory, response.position), (Some(shown), true, 6));
+    assert_eq!((response.device, response.in_inventory, response.position), (Some(shown.clone()), true, 6));
     assert_eq!(response.balance, Some(WIRE_ENDS));
     assert_eq!(response.states[0], v1::DeviceState { rule: "storm".into(), code: 7, words: vec![1, 2] });
     assert_eq!(response.states[1], v1::DeviceState { rule: "burst".into(), code: 0, words: vec![3] });
@@ -152,8 +152,31 @@ fn a_device_goes_out_whole() {
     let only_its_id = v1::Device { device_id: 5, ..v1::Device::default() };
     assert_eq!((response.device, response.in_inventory), (Some(only_its_id), false));
 
-    let put = device::devices_put(DevicesPut { added: 1, changed: 2, unchanged: 3 });
-    assert_eq!(put, v1::PutDevicesResponse { added: 1, changed: 2, unchanged: 3 });
+    let named = (device, "ACME-1".to_owned());
+    let put = device::devices_put(DevicesPut {
+        added: 1,
+        changed: 2,
+        unchanged: 3,
+        met: 4,
+        operator_changed: 5,
+        mpxn_changed: 6,
+        generation_changed: 7,
+        model_changed: 8,
+        changes: vec![(named.clone(), named)],
+    });
+    let change = v1::DeviceChange { before: Some(shown.clone()), after: Some(shown) };
+    let expected = v1::PutDevicesResponse {
+        added: 1,
+        changed: 2,
+        unchanged: 3,
+        met: 4,
+        operator_changed: 5,
+        mpxn_changed: 6,
+        generation_changed: 7,
+        model_changed: 8,
+        changes: vec![change],
+    };
+    assert_eq!(put, expected);
 }
 
 #[test]
