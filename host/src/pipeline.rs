@@ -32,6 +32,6 @@ pub use handle::{
     MigrationView, NewToken, PluginView, Promotion, Refusal, RuleChange, RuleRequest, Status, VariantRequest, Watched,
     WhatIfRequest,
 };
-pub use open::{Opener, Parts, StartError, acks_kept, system_times};
+pub use open::{Opener, Parts, StartError, acks_kept, code_table, system_times};
 pub use shared::Clock;
 pub use supervise::{Runner, start, start_with};

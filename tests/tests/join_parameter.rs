@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use weir_tests::host::Host;
+use weir_tests::host::{self, Host};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
 const PAGE: &str = include_str!("../../docs/join-parameter.md");
@@ -97,6 +97,16 @@ fn the_page_shows_what_is_printed() {
         let note = format!("note: parameters.{limit}: 258 dv is not plausible for 8F40 (1000 to 4000 dv)");
         assert!(said.contains(&note) && said.contains("2580 dv would be"), "{said}");
         assert_eq!(set.status.success(), taken, "{said}");
+    }
+    let asked = host.weir(["whatif", "run", "--rule", "volts", "--parameters", r#"{"codes":["8F40"],"below":25800}"#]);
+    let said = String::from_utf8(asked.stderr).unwrap();
+    assert!(said.contains("note: parameters.below: 25800 dv is not plausible for 8F40"), "{said}");
+    let sample = host::file(folder.path(), "sample.csv", "device,code,voltage_v\n00-DB-12-00-00-00-00-01,8F40,25.8\n");
+    let parameters = r#"{"codes":["8F40"],"below":253}"#;
+    let tried = host.weir(["plugin", "test", env!("WEIR_GUEST_THRESHOLD"), &sample, "--parameters", parameters]);
+    let said = String::from_utf8(tried.stderr).unwrap();
+    for note in ["parameters.below: 253 dv is not plausible", "line 2: measurement: 258 dv is not plausible"] {
+        assert!(said.contains(note), "{note} is missing in\n{said}");
     }
     assert_eq!(host.stop(), Some(0));
 }

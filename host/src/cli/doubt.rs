@@ -5,7 +5,7 @@
 use indicatif::ProgressBar;
 use serde_json::Value;
 
-use super::input::Notices;
+use super::{input::Notices, view::clean};
 use crate::{
     domain::{Alert, AlertCode},
     intake::{
@@ -18,6 +18,8 @@ use crate::{
 const OWN_UNIT: [&str; 3] = ["below", "above", "outside"];
 /// What the names of limits end with that count tenths of a volt.
 const DECIVOLTS: &str = "_dv";
+/// Characters of what is said of a limit.
+const DOUBT_CHARS_MAX: usize = 400;
 
 /// Looks at the measurements of alerts.
 pub(super) struct Doubts {
@@ -45,8 +47,17 @@ impl Doubts {
     }
 }
 
+/// Says on stderr which limits in a rule's parameters are not plausible for their codes, where it sees only those of
+/// `scope`, or any if that is empty. Whether they are taken is the plugin's affair.
+pub(super) fn say(parameters: &str, scope: &[u32], table: &CodeTable) {
+    let scope: Vec<AlertCode> = scope.iter().filter_map(|code| u16::try_from(*code).ok()).map(AlertCode).collect();
+    for doubt in of_parameters(parameters, &scope, table) {
+        eprintln!("note: {}", clean(&doubt, DOUBT_CHARS_MAX));
+    }
+}
+
 /// What is to be said of the limits in a rule's parameters, where the codes that they are for are known.
-pub(super) fn of_parameters(parameters: &str, scope: &[AlertCode], table: &CodeTable) -> Vec<String> {
+fn of_parameters(parameters: &str, scope: &[AlertCode], table: &CodeTable) -> Vec<String> {
     let Ok(Value::Object(parameters)) = serde_json::from_str(parameters) else { return Vec::new() };
     let named = parameters.get("codes").and_then(Value::as_array).into_iter().flatten();
     let mut codes: Vec<AlertCode> = named.filter_map(|code| code.as_str()?.parse().ok()).collect();

@@ -9,22 +9,16 @@ use weir_proto::v1::{self, rule_service_client::RuleServiceClient};
 
 use super::{
     Failure, Session,
-    arguments::{NameFiles, Names, Only},
+    arguments::{NameFiles, Only},
     doubt, input,
     session::{Connection, MESSAGE_BYTES_MAX},
-    view::{
-        clean,
-        rule::{self, Removal, Rule, RuleRevision},
-    },
+    view::rule::{self, Removal, Rule, RuleRevision},
 };
-use crate::domain::AlertCode;
 
 mod trial;
 
 /// Bytes of parameters that are worth sending; the server's own limit is lower.
 const PARAMETERS_BYTES_MAX: u64 = 1 << 20;
-/// Characters of what is said of a limit.
-const DOUBT_CHARS_MAX: usize = 400;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -176,19 +170,11 @@ async fn set(session: &Session, args: SetArgs) -> Result<(), Failure> {
         request.scope = what_if.scope;
         request.position = what_if.position;
     }
-    say_doubts(&request, &names);
+    let scope = request.scope.as_ref().map_or(&[][..], |scope| &scope.codes);
+    doubt::say(&request.parameters, scope, &names.codes);
     let answer = client(session).await?.set_rule(request).await;
     let v1::SetRuleResponse { rule } = answer.map_err(|status| session.failed(&status))?.into_inner();
     show(session, rule)
-}
-
-/// Says on stderr which limits are not plausible for their codes. Whether they are taken is the plugin's affair.
-fn say_doubts(request: &v1::SetRuleRequest, names: &Names) {
-    let scope = request.scope.iter().flat_map(|scope| &scope.codes);
-    let codes: Vec<AlertCode> = scope.filter_map(|code| u16::try_from(*code).ok()).map(AlertCode).collect();
-    for doubt in doubt::of_parameters(&request.parameters, &codes, &names.codes) {
-        eprintln!("note: {}", clean(&doubt, DOUBT_CHARS_MAX));
-    }
 }
 
 /// The variant of a question that a rule is to be set as.

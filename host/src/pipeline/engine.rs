@@ -66,7 +66,7 @@ pub struct Engine {
     /// The time.
     pub clock: Clock,
     /// Which measurements are plausible.
-    pub plausible: Ranges,
+    pub plausible: Arc<Ranges>,
     /// Devices.
     pub inventory: Inventory,
     /// What is kept per device.

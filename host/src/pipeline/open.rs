@@ -166,7 +166,13 @@ struct Recovery<'a> {
 /// Opens the store and recovers.
 pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let config = &parts.config;
-    let plausible = code_table(config)?.ranges();
+    let plausible = match shared.plausible.get() {
+        Some(known) => Arc::clone(known),
+        None => {
+            let read = Arc::new(code_table(config)?.ranges());
+            Arc::clone(shared.plausible.get_or_init(|| read))
+        }
+    };
     let mut store = (parts.open)()?;
     let mut snapshot = store.load()?;
     let mut registry = Registry::load(snapshot.plugins.clone(), snapshot.revisions.clone());
@@ -259,7 +265,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
 }
 
 /// The table of alert codes that the host goes by.
-fn code_table(config: &Config) -> Result<CodeTable, ConfigError> {
+pub fn code_table(config: &Config) -> Result<CodeTable, ConfigError> {
     let Some(path) = &config.code_table else { return Ok(CodeTable::builtin()) };
     let refused = |why: String| ConfigError::Value {
         field: "code_table".to_owned(),

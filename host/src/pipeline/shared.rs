@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use tokio::sync::watch;
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::{
     books::Ledger,
     domain::{Millis, Mode, ModelId, Revision, RuleRevision},
+    intake::plausible::Ranges,
     pipeline::{Figures, Status, desk::Desk, handle::Refusal, tokens::Tokens},
     registry::{Registry, RevisionView, RuleView, Sources, Standing},
     store::Reader,
@@ -59,6 +60,8 @@ pub struct Shared {
     pub models: Published<HashMap<ModelId, String>>,
     /// Counts.
     pub ledger: Published<Ledger>,
+    /// Which measurements are plausible: read once, whatever becomes of the file while the host runs.
+    pub plausible: OnceLock<Arc<Ranges>>,
     /// Failures by rule name.
     pub faults: Published<HashMap<String, FaultCount>>,
     /// What was done, in figures.
@@ -80,6 +83,7 @@ impl Shared {
             tokens: Published::default(),
             models: Published::default(),
             ledger: Published::default(),
+            plausible: OnceLock::new(),
             faults: Published::default(),
             figures: Published::default(),
             desk: Desk::default(),
