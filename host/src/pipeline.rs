@@ -19,17 +19,21 @@ mod handle;
 mod open;
 mod producers;
 mod quarantine;
+mod refusal;
 mod shared;
 mod supervise;
 mod tokens;
+mod wanted;
 
 pub use desk::{Head, QuestionView, Stage};
 pub use figures::{DURATION_BOUNDS_S, Durations, Figures, RuleFigures};
 pub use handle::{
     Allowed, Batch, Component, DeviceRequest, DeviceView, DevicesPut, Handle, InventoryCount, InventoryCounts,
-    MigrationQuery, MigrationView, NewToken, PluginView, Promotion, Refusal, RuleChange, RuleRequest, Status,
-    VariantRequest, Watched, WhatIfRequest,
+    MigrationQuery, MigrationView, NewToken, PluginView, Promotion, RuleChange, RuleRequest, Status, VariantRequest,
+    Watched, WhatIfRequest,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, system_times};
+pub use refusal::Refusal;
 pub use shared::Clock;
 pub use supervise::{Runner, start, start_with};
+pub use wanted::{Waiting, Wanted};

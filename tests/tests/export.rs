@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use weir_tests::{
     estate,
     host::{self, Host},
+    python,
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
@@ -470,28 +471,6 @@ fn an_operator_exports_its_own_alerts_alone() {
     assert_eq!(host.stop(), Some(0));
 }
 
-/// A Python that has DuckDB and pandas, made once under the folder that cargo gives tests; `None` where there is no
-/// Python, or it cannot be given them, and why.
-fn python() -> Result<PathBuf, String> {
-    const PACKAGES: [&str; 3] = ["duckdb", "pandas", "pyarrow"];
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("export-python");
-    let (python, made) = (folder.join("bin/python"), folder.join("made"));
-    let run = |program: &Path, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
-        let output = output.map_err(|error| format!("{}: {error}", program.display()))?;
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        if output.status.success() { Ok(()) } else { Err(format!("{} {arguments:?}: {said}", program.display())) }
-    };
-    if !made.exists() {
-        run(Path::new("python3"), &["-m", "venv", "--clear", folder.to_str().unwrap()])?;
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
-        let patience = ["--timeout", "10", "--retries", "1"];
-        run(&python, &[&pip[..], &patience, &PACKAGES].concat())?;
-        fs::write(made, "").unwrap();
-    }
-    Ok(python)
-}
-
 /// The questions of docs/export.md.
 fn questions() -> Vec<String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/export.md");
@@ -525,7 +504,7 @@ print(json.dumps({
 
 #[test]
 fn duckdb_and_pandas_read_what_was_written() {
-    let python = match python() {
+    let python = match python::with("export-python", &["duckdb", "pandas", "pyarrow"], env!("CARGO_TARGET_TMPDIR")) {
         Ok(python) => python,
         Err(why) => {
             // What the files hold is read by the tests above in any case. Past what cargo keeps of a test that is fine.

@@ -156,12 +156,7 @@ fn one_connection_too_many_waits_its_turn() {
 fn a_host_tells_its_health_and_describes_its_protocol() {
     with_host(&[], async |url| {
         let channel = connect(&url).await;
-        let services = ["Alert", "Plugin", "Rule", "Device", "Count"].map(|name| format!("weir.v1.{name}Service"));
         let mut health = HealthClient::new(channel.clone());
-        for service in services.iter().map(String::as_str).chain([""]) {
-            let check = health.check(HealthCheckRequest { service: service.to_owned() }).await.unwrap();
-            assert_eq!(check.into_inner().status(), ServingStatus::Serving, "{service}");
-        }
         let unknown = health.check(HealthCheckRequest { service: "weir.v1.NoService".to_owned() }).await;
         assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
 
@@ -175,7 +170,13 @@ fn a_host_tells_its_health_and_describes_its_protocol() {
             panic!("the services are listed");
         };
         let listed: Vec<String> = list.service.into_iter().map(|service| service.name).collect();
-        assert!(services.iter().all(|service| listed.contains(service)), "{listed:?}");
+        let ours: Vec<&str> = listed.iter().map(String::as_str).filter(|name| name.starts_with("weir.v1.")).collect();
+        assert!(ours.len() > 10, "{listed:?}");
+        for service in ours.into_iter().chain([""]) {
+            let check = health.check(HealthCheckRequest { service: service.to_owned() }).await;
+            let check = check.unwrap_or_else(|status| panic!("{service}: {status:?}"));
+            assert_eq!(check.into_inner().status(), ServingStatus::Serving, "{service}");
+        }
         let file = answers.next().await.unwrap().unwrap().message_response;
         assert!(matches!(file, Some(MessageResponse::FileDescriptorResponse(_))), "{file:?}");
     });

@@ -10,17 +10,18 @@ use weir_proto::v1::{
     count_service_server::CountServiceServer, device_service_server::DeviceServiceServer,
     plugin_service_server::PluginServiceServer, report_service_server::ReportServiceServer,
     rule_service_server::RuleServiceServer, token_service_server::TokenServiceServer,
-    trial_service_server::TrialServiceServer,
+    trial_service_server::TrialServiceServer, verify_service_server::VerifyServiceServer,
+    what_if_service_server::WhatIfServiceServer,
 };
 
 use super::{
     alerts::Alerts, audit::Audit, counts::Counts, devices::Devices, plugins::Plugins, reports::Reports, rules::Rules,
-    tokens::Tokens, trials::Trials,
+    tokens::Tokens, trials::Trials, whatif::WhatIfs,
 };
 use crate::pipeline::Status;
 
 /// The services by name; the empty name is the server as a whole.
-const SERVICES: [&str; 10] = [
+const SERVICES: [&str; 12] = [
     "",
     AlertServiceServer::<Alerts>::NAME,
     PluginServiceServer::<Plugins>::NAME,
@@ -31,6 +32,8 @@ const SERVICES: [&str; 10] = [
     ReportServiceServer::<Reports>::NAME,
     TokenServiceServer::<Tokens>::NAME,
     AuditServiceServer::<Audit>::NAME,
+    WhatIfServiceServer::<WhatIfs>::NAME,
+    VerifyServiceServer::<WhatIfs>::NAME,
 ];
 
 /// Reports what the pipeline says of itself, as long as it is polled. It does not return.

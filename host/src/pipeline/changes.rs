@@ -5,16 +5,18 @@
 use crate::{
     admit::Change,
     domain::{
-        AlertCode, AuditEvent, Balance, Device, Effects, Eui64, Identity, ModelId, OperatorId, Rule, RuleRevision,
-        StateKey, owner_of_rule,
+        AlertCode, AuditEvent, Balance, Device, DeviceNo, Effects, Eui64, Identity, ModelId, OperatorId, Rule,
+        RuleRevision, StateKey, owner_of_rule,
     },
+    near::euis,
     pipeline::{
         DeviceRequest, DeviceView, DevicesPut, RuleRequest,
         collect::{Command, Reply},
         engine::{Engine, Work},
-        handle::{DENIED, Refusal, WITHOUT_PLUGINS, no_such_device, plugins_left},
+        handle::{DENIED, WITHOUT_PLUGINS, plugins_left},
+        refusal::{Refusal, no_such_device, no_such_rule},
     },
-    registry::{Registry, RuleView, Source},
+    registry::{RuleView, Source},
 };
 
 /// Step between the places of rules that were given none, so that others fit between.
@@ -42,7 +44,9 @@ impl Engine {
                 settle(reply, Ok(((), Work { effects: Some(effects), ..Work::default() })))
             }
             Command::PutDevices(devices, reply) => settle(reply, self.put_devices(&devices)),
-            Command::Device(eui, reply) => settle(reply, self.device(eui).map(|view| (view, Work::default()))),
+            Command::Device(eui, own, reply) => {
+                settle(reply, self.device(eui, own).map(|view| (view, Work::default())))
+            }
             Command::Producer(id, reply) => settle(reply, Ok((self.producers.last(&id), Work::default()))),
             Command::Shutdown(reply) => return Err(Some(reply)),
             Command::Wake => Work::default(),
@@ -218,8 +222,11 @@ impl Engine {
         Ok(learnt)
     }
 
-    fn device(&self, eui: Eui64) -> Result<DeviceView, Refusal> {
-        let no = self.inventory.number(eui).ok_or_else(|| no_such_device(eui))?;
+    /// A device, to whoever may know of those of one operator, or of all.
+    fn device(&self, eui: Eui64, own: Option<OperatorId>) -> Result<DeviceView, Refusal> {
+        let told = |no: &DeviceNo| own.is_none_or(|own| self.inventory.get(*no).operator == own);
+        let known = |eui: Eui64| self.inventory.number(eui).filter(told);
+        let no = known(eui).ok_or_else(|| no_such_device(eui, euis(eui).find(|near| known(*near).is_some())))?;
         let device = *self.inventory.get(no);
         let tally = self.state.tally(no);
         let rules = self.registry.rules();
@@ -242,15 +249,6 @@ impl Engine {
             position: self.position,
         })
     }
-}
-
-/// Why a rule that is named is not there, told to somebody who may know of the rules of one owner, or of all.
-pub fn no_such_rule(registry: &Registry, name: &str, owner: Option<OperatorId>) -> Refusal {
-    let rules = registry.rules();
-    let told = rules.iter().map(|standing| standing.revision.name.as_str());
-    let names: Vec<&str> = told.filter(|name| owner.is_none() || owner_of_rule(name) == owner).collect();
-    let others = if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", names.join(", ")) };
-    Refusal::NotFound(format!("no rule is named {name:?}; {others}"))
 }
 
 /// What the audit log says of a change to a rule.

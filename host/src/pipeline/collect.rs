@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     config::GroupLimits,
-    domain::{Ack, AuditEvent, Eui64, Identity, KeptQuestion, PluginInfo, Revision, Token},
-    pipeline::{Batch, DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest, handle::Refusal},
+    domain::{Ack, AuditEvent, Eui64, Identity, KeptQuestion, OperatorId, PluginInfo, Revision, Token},
+    pipeline::{Batch, DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest, refusal::Refusal},
     registry::{RuleView, Source},
 };
 
@@ -45,7 +45,8 @@ pub enum Command {
     /// Add or replace devices.
     PutDevices(Vec<DeviceRequest>, Reply<DevicesPut>),
     /// Show a device.
-    Device(Eui64, Reply<DeviceView>),
+    /// Of one operator, where it is told of its own alone.
+    Device(Eui64, Option<OperatorId>, Reply<DeviceView>),
     /// Tell a producer's last sequence.
     Producer(String, Reply<u64>),
     /// Write everything and stop.
@@ -148,7 +149,7 @@ impl Command {
             Self::ReleaseRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::RemoveRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::PutDevices(_, reply) => drop(reply.send(Err(refusal))),
-            Self::Device(_, reply) => drop(reply.send(Err(refusal))),
+            Self::Device(_, _, reply) => drop(reply.send(Err(refusal))),
             Self::Producer(_, reply) => drop(reply.send(Err(refusal))),
             Self::CreateToken(_, reply) | Self::RevokeToken(.., reply) => drop(reply.send(Err(refusal))),
             Self::KeepQuestion(.., reply) => drop(reply.send(Err(refusal))),

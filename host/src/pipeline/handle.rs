@@ -18,7 +18,9 @@ use crate::{
     pipeline::{
         collect::{Command, Reply},
         open::Parts,
+        refusal::{Refusal, never_a_rule},
         shared::{Clock, Shared},
+        wanted::Wanted,
     },
     plugin::{Sandbox, Signers},
     registry::{Registry, RevisionView, RuleView, Source},
@@ -43,49 +45,6 @@ pub(super) use plugins::plugins_left;
 pub use plugins::{Allowed, PluginView};
 pub use report::{InventoryCount, InventoryCounts, MigrationQuery, MigrationView, RuleChange};
 pub use whatif::{Component, VariantRequest, WhatIfRequest};
-
-/// Why the pipeline did not do what it was asked. Each becomes one gRPC status.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// A field of the request is wrong.
-    #[error("{field}: {message}")]
-    Invalid {
-        /// The field, as the protocol names it.
-        field: String,
-        /// Its value, and what is allowed.
-        message: String,
-    },
-    /// The caller may not ask for that.
-    #[error("{field}: {message}")]
-    Denied {
-        /// The field, as the protocol names it.
-        field: String,
-        /// What the caller may ask for.
-        message: String,
-    },
-    /// What is named does not exist.
-    #[error("{0}")]
-    NotFound(String),
-    /// It contradicts what is there: a sequence with a gap, say.
-    #[error("{0}")]
-    Precondition(String),
-    /// A limit is reached.
-    #[error("{0}")]
-    Exhausted(String),
-    /// Not now: the store is full, or the host is stopping.
-    #[error("{0}")]
-    Unavailable(String),
-    /// Our fault.
-    #[error("{0}")]
-    Internal(String),
-}
-
-impl Refusal {
-    /// A field of the request is wrong.
-    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid { field: field.into(), message: message.into() }
-    }
-}
 
 /// A batch as it came in, its alerts read.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -204,6 +163,7 @@ pub struct Handle {
     without_plugins: bool,
     uploading: Arc<Uploading>,
     who: Arc<Identity>,
+    wanted: Wanted,
     denials: Arc<Denials>,
     folder: Option<PathBuf>,
 }
@@ -228,6 +188,7 @@ impl Handle {
             without_plugins: parts.config.without_plugins,
             uploading: Arc::default(),
             who: Arc::new(Identity::local()),
+            wanted: Wanted::default(),
             denials: Arc::new(Denials::new(parts.config.access.denials_per_minute_max)),
             folder: parts.folder.clone(),
         }
@@ -298,7 +259,8 @@ impl Handle {
         self.check_own(name)?;
         let registry = self.shared.registry.read();
         if registry.history(name, Revision(u32::MAX)).next().is_none() {
-            return Err(Refusal::NotFound(format!("no rule was ever named {name:?}")));
+            let message = never_a_rule(&registry, name, self.who.operator());
+            return Err(Refusal::not_found("rule", name, message));
         }
         let changes = registry.history(name, before).take(changes_max);
         Ok(changes.map(|entry| self.shared.view_revision(&registry, entry)).collect())
@@ -318,11 +280,7 @@ impl Handle {
 
     /// Shows a device.
     pub async fn device(&self, eui: Eui64) -> Result<DeviceView, Refusal> {
-        let view = self.ask(|reply| Command::Device(eui, reply)).await?;
-        if self.who.operator().is_some_and(|own| view.device.operator != own) {
-            return Err(no_such_device(eui));
-        }
-        Ok(view)
+        self.ask(|reply| Command::Device(eui, self.who.operator(), reply)).await
     }
 
     /// Reads the books. Blocks on the disk for cold hours: call it from a blocking task.
@@ -334,6 +292,7 @@ impl Handle {
     fn counts_named(&self, query: &CountQuery, name: impl Fn(Names) -> Names) -> Result<CountTable, Refusal> {
         let mut query = query.clone();
         self.limit_operators(&mut query.operators)?;
+        self.check_filter(query.rule.as_deref())?;
         let query = &query;
         let hours = books::check(query).map_err(|error| Refusal::invalid(error.field, error.message))?;
         let reader = self.shared.reader()?;
@@ -367,6 +326,7 @@ impl Handle {
     pub fn alerts(&self, query: &AlertQuery) -> Result<AlertPage, Refusal> {
         let mut query = query.clone();
         self.limit_operators(&mut query.operators)?;
+        self.check_filter(query.rule.as_deref())?;
         let query = &query;
         let reader = self.shared.reader()?;
         let registry = self.shared.registry.read().clone();
@@ -375,6 +335,7 @@ impl Handle {
         let received = query.received_ms();
         let mut heads = reader.heads(query.from).map_err(internal)?;
         while let Some(head) = heads.next() {
+            self.go_on()?;
             let head = head.map_err(internal)?;
             if head.received_ms_max < received.start || head.received_ms_min >= received.end {
                 listing.skip(head.end);
@@ -455,7 +416,8 @@ fn check_why(why: &str) -> Result<(), Refusal> {
 fn restored(registry: &Registry, name: &str, revision: Revision, why: &str) -> Result<RuleRequest, Refusal> {
     let number = revision.0;
     let entry = registry.revision(revision).filter(|entry| entry.name == name);
-    let entry = entry.ok_or_else(|| Refusal::NotFound(format!("rule {name:?} has no revision {number}")))?;
+    let entry = entry
+        .ok_or_else(|| Refusal::not_found("revision", number, format!("rule {name:?} has no revision {number}")))?;
     let Some(rule) = &entry.rule else {
         return Err(Refusal::Precondition(format!("revision {number} removed the rule; restore one before it")));
     };
@@ -473,11 +435,6 @@ fn restored(registry: &Registry, name: &str, revision: Revision, why: &str) -> R
         order: Some(rule.order),
         why: format!("restores revision {number}{because}"),
     })
-}
-
-/// Why a device that is named is not there.
-pub(super) fn no_such_device(eui: Eui64) -> Refusal {
-    Refusal::NotFound(format!("device {eui} is not in the inventory, and no alert has named it"))
 }
 
 /// Checks the name of something.

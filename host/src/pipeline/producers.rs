@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::{
     domain::{Ack, ProducerMark},
-    pipeline::handle::Refusal,
+    pipeline::refusal::Refusal,
 };
 
 /// What to do with a batch.

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::{
     books::Ledger,
     domain::{Millis, Mode, ModelId, Revision, RuleRevision},
-    pipeline::{Figures, Status, desk::Desk, handle::Refusal, tokens::Tokens},
+    pipeline::{Figures, Status, desk::Desk, refusal::Refusal, tokens::Tokens},
     registry::{Registry, RevisionView, RuleView, Sources, Standing},
     store::Reader,
 };

@@ -4,7 +4,7 @@
 
 use weir_proto::v1;
 
-use super::{balance, device_id, each, generation, model, operator, wire_generation};
+use super::{balance, device_id, each, generation, model, operator, page_at, wire_generation};
 use crate::{
     domain::{AlertCode, Device, Eui64, Mpxn, OperatorId},
     pipeline::{DeviceRequest, DeviceView, DevicesPut, Refusal},
@@ -85,11 +85,7 @@ pub fn listed(
             return Err(Refusal::invalid("page_size", why));
         }
     };
-    let from = match page_token.as_str() {
-        "" => 0,
-        token => token.parse().map_err(|_| Refusal::invalid("page_token", "is none that an answer has given"))?,
-    };
-    Ok((from, devices_max, each("operators", operators, operator)?))
+    Ok((page_at(&page_token)?.unwrap_or(0), devices_max, each("operators", operators, operator)?))
 }
 
 /// A page of devices with their models by name.
