@@ -23,8 +23,9 @@ use super::{Config, Limit};
 const PREFIX: &str = "WEIR_";
 
 /// Variables of the same prefix that are for something else: the client, the logs, building and testing.
-const NOT_SETTINGS: [&str; 12] = [
+const NOT_SETTINGS: [&str; 13] = [
     "WEIR_TOKEN",
+    "WEIR_TIME_ZONE",
     "WEIR_CA",
     "WEIR_CERTIFICATE",
     "WEIR_KEY",

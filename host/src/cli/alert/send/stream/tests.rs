@@ -128,6 +128,7 @@ fn deliver(
             certificate: None,
             key: None,
             json: false,
+            look: Default::default(),
         };
         let (sender, batches) = mpsc::channel(BATCHES as usize);
         for number in 0..BATCHES {
