@@ -227,6 +227,7 @@ fn a_shell_and_man_know_every_command() {
         let script = weir(&["completions", shell]);
         let missing: Vec<_> = commands.iter().filter(|command| !script.contains(*command)).collect();
         assert!(missing.is_empty() && script.contains("time-zone"), "{shell}: {missing:?}");
+        assert!(!script.contains("compile-worker"), "{shell} proposes what nobody types");
     }
     assert!(weir(&["man"]).contains(".TH weir 1"));
     let folder = tempfile::tempdir().unwrap();

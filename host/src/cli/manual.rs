@@ -4,7 +4,7 @@
 
 use std::{fs, io, path::PathBuf};
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory, builder::StyledStr};
 use clap_complete::Shell;
 
 use super::{Cli, Failure};
@@ -32,7 +32,7 @@ pub(super) struct Man {
 /// Prints a shell's script.
 pub(super) fn completions(args: &Completions) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "weir", &mut script);
+    clap_complete::generate(args.shell, &mut commands(), "weir", &mut script);
     write(&script)
 }
 
@@ -40,13 +40,25 @@ pub(super) fn completions(args: &Completions) -> Result<(), Failure> {
 pub(super) fn man(args: &Man) -> Result<(), Failure> {
     let Some(dir) = &args.dir else {
         let mut page = Vec::new();
-        clap_mangen::Man::new(Cli::command())
-            .render(&mut page)
-            .map_err(|error| Failure::internal(error.to_string()))?;
+        clap_mangen::Man::new(commands()).render(&mut page).map_err(|error| Failure::internal(error.to_string()))?;
         return write(&page);
     };
-    let written = fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(Cli::command(), dir));
+    let written = fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(commands(), dir));
     written.map_err(|error| Failure::usage(format!("--dir: {}: {error}", dir.display())))
+}
+
+/// The commands that people type: without those that the program starts by itself, which completion would propose.
+fn commands() -> Command {
+    let all = Cli::command();
+    let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    let text = |text: Option<&StyledStr>| text.cloned().unwrap_or_default();
+    Command::new("weir")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(text(all.get_about()))
+        .after_help(text(all.get_after_help()))
+        .args(all.get_arguments())
+        .subcommands(shown)
+        .subcommand_required(true)
 }
 
 fn write(text: &[u8]) -> Result<(), Failure> {

@@ -265,7 +265,20 @@ impl hyper::body::Body for Answering {
 
 #[cfg(test)]
 mod tests {
-    use super::Framing;
+    use std::sync::Arc;
+
+    use super::{Body, Call, Framing, Outcome, Traffic};
+
+    #[test]
+    fn a_call_is_wanted_until_its_answer_is_let_go_of() {
+        let call = Arc::new(Call::new("a call", String::new(), None, Arc::new(Traffic::default()), None));
+        let outcome = Outcome::new(call);
+        let wanted = outcome.wanted();
+        let answer = outcome.watch(Body::empty());
+        assert!(wanted.is_so(), "an answer that is streamed is still worked on");
+        drop(answer);
+        assert!(!wanted.is_so());
+    }
 
     #[test]
     fn messages_are_told_apart_wherever_they_are_cut() {

@@ -45,6 +45,7 @@ pub async fn within<T>(wait: Option<Duration>, answer: impl Future<Output = T>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::Waiting;
 
     #[test]
     fn a_deadline_is_digits_and_a_unit() {
@@ -70,7 +71,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_takes_longer_is_dropped_and_says_so() {
-        let never = within(Some(Duration::from_millis(10)), std::future::pending::<()>()).await.unwrap_err();
+        let waiting = Waiting::default();
+        let wanted = waiting.wanted();
+        let work = async move {
+            let _held = waiting;
+            std::future::pending::<()>().await
+        };
+        let never = within(Some(Duration::from_millis(10)), work).await.unwrap_err();
+        assert!(!wanted.is_so());
         assert_eq!(never.code(), Code::DeadlineExceeded);
         assert!(never.message().contains("within the 10 ms"), "{never:?}");
         assert_eq!(within(None, async { 7 }).await.unwrap(), 7);
