@@ -16,6 +16,8 @@ mod count;
 mod device;
 mod export;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod input;
 mod plugin;
 mod reconcile;

@@ -11,6 +11,8 @@ use crate::domain::Alert;
 pub mod claims;
 pub mod csv;
 pub mod duis_xml;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub mod gbcs;
 pub mod gbcs_hex;
 pub mod inventory;
@@ -84,6 +86,11 @@ impl<R: BufRead> Iterator for Alerts<R> {
             Self::DuisXml(alerts) => alerts.next(),
         }
     }
+}
+
+/// What a library says is wrong, which may quote as much of the input as it likes: cut, and in characters that are shown.
+fn said(error: &impl std::fmt::Display) -> String {
+    crate::domain::shown(&error.to_string(), 200)
 }
 
 /// A value as an error message shows it: quoted, escaped and cut to 40 characters.
