@@ -9,6 +9,7 @@ use std::io::BufRead;
 use crate::domain::Alert;
 
 pub mod claims;
+pub mod columnar;
 pub mod csv;
 pub mod duis_xml;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -53,6 +54,8 @@ pub enum Alerts<R> {
     GbcsHex(gbcs_hex::Alerts<R>),
     /// DUIS documents.
     DuisXml(duis_xml::Alerts<R>),
+    /// Rows of a Parquet file.
+    Parquet(Box<columnar::Alerts>),
 }
 
 impl<R: BufRead> Alerts<R> {
@@ -63,6 +66,7 @@ impl<R: BufRead> Alerts<R> {
             Self::Ndjson(alerts) => alerts.line(),
             Self::GbcsHex(alerts) => alerts.line(),
             Self::DuisXml(alerts) => alerts.line(),
+            Self::Parquet(alerts) => alerts.line(),
         }
     }
 
@@ -70,6 +74,7 @@ impl<R: BufRead> Alerts<R> {
     pub fn remark(&mut self) -> Option<LineError> {
         match self {
             Self::DuisXml(alerts) => alerts.remark(),
+            Self::Parquet(alerts) => alerts.remark(),
             Self::Csv(_) | Self::Ndjson(_) | Self::GbcsHex(_) => None,
         }
     }
@@ -84,6 +89,7 @@ impl<R: BufRead> Iterator for Alerts<R> {
             Self::Ndjson(alerts) => alerts.next(),
             Self::GbcsHex(alerts) => alerts.next(),
             Self::DuisXml(alerts) => alerts.next(),
+            Self::Parquet(alerts) => alerts.next(),
         }
     }
 }

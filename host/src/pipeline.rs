@@ -31,5 +31,6 @@ pub use handle::{
     VariantRequest, Watched, WhatIfRequest,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, system_times};
+pub use producers::Standing;
 pub use shared::Clock;
 pub use supervise::{Runner, start, start_with};

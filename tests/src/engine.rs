@@ -185,9 +185,13 @@ pub async fn perform(handle: &Handle, step: &Step) -> Result<Option<weir_host::d
 /// The batch of a step.
 pub fn batch(step: &Step) -> Batch {
     match step {
-        Step::Batch { producer, sequence, alerts, unreadable } => {
-            Batch { producer: producer.clone(), sequence: *sequence, alerts: alerts.clone(), unreadable: *unreadable }
-        }
+        Step::Batch { producer, sequence, alerts, unreadable } => Batch {
+            producer: producer.clone(),
+            sequence: *sequence,
+            alerts: alerts.clone(),
+            unreadable: *unreadable,
+            bookmark: Vec::new(),
+        },
         other => panic!("{other:?} is no batch"),
     }
 }

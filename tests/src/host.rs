@@ -41,8 +41,20 @@ impl Host {
 
     /// The same, with settings by their names in the environment.
     pub fn start_with(binary: &str, data: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::start_at("127.0.0.1:0", binary, data, settings)
+    }
+
+    /// Kills it and starts it again where it was, for clients that are to find it there.
+    pub fn kill_and_start(self, data: &Path, settings: &[(&str, &str)]) -> Self {
+        let (url, binary) = (self.url.clone(), self.binary.clone());
+        self.kill();
+        let address = url.trim_start_matches("http://");
+        Self::start_at(address, binary.to_str().expect("its name is text"), data, settings)
+    }
+
+    fn start_at(address: &str, binary: &str, data: &Path, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--listen", address, "--data"])
             .arg(data)
             .env("WEIR_LOG", "warn")
             .env_remove("WEIR_EXAMPLE")
@@ -68,14 +80,16 @@ impl Host {
         Self { child, url, metrics, binary: binary.into() }
     }
 
+    /// A client command against it.
+    pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).env("WEIR_SERVER", &self.url).stdin(Stdio::null());
+        command
+    }
+
     /// Runs a client command against it.
     pub fn weir<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Output {
-        Command::new(&self.binary)
-            .args(arguments)
-            .env("WEIR_SERVER", &self.url)
-            .stdin(Stdio::null())
-            .output()
-            .expect("the binary runs")
+        self.command(arguments).output().expect("the binary runs")
     }
 
     /// The same; it must succeed, and what it prints is JSON, one object a line.

@@ -256,7 +256,7 @@ async fn batches(channel: Channel, mut next: u64) -> u64 {
         let alert = |at| v1::Alert { device_id: 1 + (next * BATCH + at) % 1_000, code: 0x8F40, ..Default::default() };
         let alerts = (0..BATCH).map(alert).collect();
         let request =
-            v1::SubmitAlertsRequest { producer_id: PRODUCER.into(), sequence: next, alerts, unreadable_count: 0 };
+            v1::SubmitAlertsRequest { producer_id: PRODUCER.into(), sequence: next, alerts, ..Default::default() };
         match client.submit_alerts(request).await {
             Ok(_) => next += 1,
             Err(_) => return next - 1,

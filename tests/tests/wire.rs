@@ -44,7 +44,12 @@ fn alerts(count: u64) -> Vec<Alert> {
 }
 
 fn batch(sequence: u64, count: u64) -> StreamAlertsRequest {
-    StreamAlertsRequest { producer_id: "wire".into(), sequence, alerts: alerts(count), unreadable_count: 0 }
+    StreamAlertsRequest {
+        producer_id: "wire".into(),
+        sequence,
+        alerts: alerts(count),
+        ..StreamAlertsRequest::default()
+    }
 }
 
 async fn received(channel: &Channel) -> u64 {
@@ -74,8 +79,10 @@ fn a_batch_that_is_too_long_ends_its_stream_and_loses_nothing_before_it() {
         assert_eq!(acked, [1, 2]);
         assert_eq!(received(&channel).await, 160);
 
-        let StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count } = batch(3, 101);
-        let alone = client.submit_alerts(SubmitAlertsRequest { producer_id, sequence, alerts, unreadable_count }).await;
+        let StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark } = batch(3, 101);
+        let alone = client
+            .submit_alerts(SubmitAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark })
+            .await;
         assert_status(&alone.unwrap_err(), Code::InvalidArgument, &["alerts: ", "batch_alerts_max (100)"]);
         let producer = client.get_producer(GetProducerRequest { producer_id: "wire".into() }).await.unwrap();
         assert_eq!(producer.into_inner().last_sequence, 2);

@@ -202,6 +202,8 @@ pub struct ProducerMark {
     pub producer: String,
     /// What it was told; the sequence is in it.
     pub ack: Ack,
+    /// Where it said it stood after that, in its own words.
+    pub bookmark: Vec<u8>,
 }
 
 /// A device as the inventory knows it.

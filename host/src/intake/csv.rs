@@ -30,7 +30,7 @@ pub(super) const COLUMNS: &[&str] = &[
     "measurement",
     "weight",
 ];
-const REQUIRED: usize = 2;
+pub(super) const REQUIRED: usize = 2;
 
 const DEVICE: usize = 0;
 const CODE: usize = 1;

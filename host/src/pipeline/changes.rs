@@ -43,7 +43,7 @@ impl Engine {
             }
             Command::PutDevices(devices, reply) => settle(reply, self.put_devices(&devices)),
             Command::Device(eui, reply) => settle(reply, self.device(eui).map(|view| (view, Work::default()))),
-            Command::Producer(id, reply) => settle(reply, Ok((self.producers.last(&id), Work::default()))),
+            Command::Producer(id, reply) => settle(reply, Ok((self.producers.standing(&id), Work::default()))),
             Command::Shutdown(reply) => return Err(Some(reply)),
             Command::Wake => Work::default(),
         })

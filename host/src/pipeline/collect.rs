@@ -13,7 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     config::GroupLimits,
     domain::{Ack, AuditEvent, Eui64, Identity, KeptQuestion, PluginInfo, Revision, Token},
-    pipeline::{Batch, DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest, handle::Refusal},
+    pipeline::{
+        Batch, DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest, handle::Refusal, producers::Standing,
+    },
     registry::{RuleView, Source},
 };
 
@@ -46,8 +48,8 @@ pub enum Command {
     PutDevices(Vec<DeviceRequest>, Reply<DevicesPut>),
     /// Show a device.
     Device(Eui64, Reply<DeviceView>),
-    /// Tell a producer's last sequence.
-    Producer(String, Reply<u64>),
+    /// Tell where a producer stands.
+    Producer(String, Reply<Standing>),
     /// Write everything and stop.
     Shutdown(Reply<()>),
     /// Nothing: the committer stopped, and a fold that waits for work must find out.

@@ -24,7 +24,7 @@ use crate::{
         faults::{PassedOver, name_poison},
         figures::GroupFigures,
         guards::Guards,
-        producers::{Expected, Producers},
+        producers::{self, Expected, Producers},
         quarantine::Quarantine,
         shared::{Clock, Shared},
         tokens::Tokens,
@@ -52,6 +52,7 @@ pub struct Work {
 struct Span {
     producer: String,
     sequence: u64,
+    bookmark: Vec<u8>,
     rows: Range<usize>,
     rejected: u64,
     rejections: Vec<(u32, String)>,
@@ -128,13 +129,21 @@ impl Engine {
             let named = !batch.producer.is_empty();
             let same = |span: &&mut Span| named && span.producer == batch.producer && span.sequence == batch.sequence;
             if let Some(span) = spans.iter_mut().find(same) {
-                span.replies.push(reply);
+                if span.bookmark == batch.bookmark {
+                    span.replies.push(reply);
+                } else {
+                    let refusal = producers::another(&batch.producer, batch.sequence);
+                    work.acts.push(Box::new(move |_| drop(reply.send(Err(refusal)))));
+                }
                 continue;
             }
             let before = spans.iter().rev().find(|span| named && span.producer == batch.producer);
             let follows = before.is_some_and(|span| span.sequence.checked_add(1) == Some(batch.sequence));
-            let expected =
-                if follows { Ok(Expected::Next) } else { self.producers.expect(&batch.producer, batch.sequence) };
+            let expected = if follows {
+                Ok(Expected::Next)
+            } else {
+                self.producers.expect(&batch.producer, batch.sequence, &batch.bookmark)
+            };
             match expected {
                 Ok(Expected::Next) => spans.push(self.take(batch, reply, now_ms, &mut admitted)),
                 Ok(Expected::Again(ack)) => work.acts.push(Box::new(move |_| drop(reply.send(Ok(ack))))),
@@ -166,7 +175,8 @@ impl Engine {
             }
         });
         let rows = start..admitted.rows.len();
-        Span { producer: batch.producer, sequence: batch.sequence, rows, rejected, rejections, replies: vec![reply] }
+        let Batch { producer, sequence, bookmark, alerts: _, unreadable: _ } = batch;
+        Span { producer, sequence, bookmark, rows, rejected, rejections, replies: vec![reply] }
     }
 
     fn judge(&mut self, mut admitted: Admitted, spans: Vec<Span>, (now_ms, sheds): (Millis, bool), work: &mut Work) {
@@ -241,7 +251,7 @@ impl Engine {
             figures.balance.add(End::Duplicate, balance.duplicate);
             let ack = Ack { sequence: span.sequence, position: self.position, balance, rejections: span.rejections };
             if !span.producer.is_empty() {
-                let mark = ProducerMark { producer: span.producer, ack: ack.clone() };
+                let mark = ProducerMark { producer: span.producer, ack: ack.clone(), bookmark: span.bookmark };
                 self.producers.settle(&mark);
                 effects.producers.push(mark);
             }

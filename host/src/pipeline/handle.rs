@@ -18,6 +18,7 @@ use crate::{
     pipeline::{
         collect::{Command, Reply},
         open::Parts,
+        producers::Standing,
         shared::{Clock, Shared},
     },
     plugin::{Sandbox, Signers},
@@ -98,6 +99,8 @@ pub struct Batch {
     pub alerts: Vec<Result<Alert, Reject>>,
     /// Inputs the sender could not read.
     pub unreadable: u32,
+    /// Where the sender stands once it is taken, in its own words.
+    pub bookmark: Vec<u8>,
 }
 
 /// A rule as somebody asks for it.
@@ -246,8 +249,8 @@ impl Handle {
         self.shared.unavailable()
     }
 
-    /// Sequence of a producer's last committed batch; 0 for none.
-    pub async fn producer(&self, id: &str) -> Result<u64, Refusal> {
+    /// Where a producer stands, by its last committed batch.
+    pub async fn producer(&self, id: &str) -> Result<Standing, Refusal> {
         self.ask(|reply| Command::Producer(id.to_owned(), reply)).await
     }
 

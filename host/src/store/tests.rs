@@ -440,7 +440,7 @@ fn the_published_encodings_stay() {
         ("hour", (238, 0xA913_9762_3952_2C11)),
         ("revision", (260, 0xA26A_B785_48EB_CFEF)),
         ("plugin", (121, 0x1037_A4B7_FAC8_CC94)),
-        ("producer", (231, 0xB64C_39CE_F26A_4CB5)),
+        ("producer", (267, 0xE591_CEFC_8DA1_D91E)),
         ("token", (138, 0x64B9_0816_6205_DA6D)),
         ("audit", (172, 0xE8E6_B277_054E_DF59)),
     ];

@@ -1,4 +1,4 @@
-//! The columns of an export, and files of them; the only place that names parquet.
+//! The columns of an export, and files of them; the only place that writes with parquet.
 //!
 //! It must not know where rows come from or what a file is called. Invariants: [`COLUMNS`] says what a file's columns
 //! are, in order, and docs/export.md says the same; a file is whole once it was finished, and not before.

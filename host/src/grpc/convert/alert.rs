@@ -14,10 +14,12 @@ use crate::{
 
 /// Longest id of a producer, in characters.
 const PRODUCER_CHARS_MAX: usize = 64;
+/// Longest bookmark of a batch, in bytes.
+const BOOKMARK_BYTES_MAX: usize = 64;
 
 /// A batch of a stream.
 pub fn batch(request: v1::StreamAlertsRequest, limits: &IntakeLimits) -> Result<Batch, Refusal> {
-    let v1::StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count } = request;
+    let v1::StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark } = request;
     if alerts.len() > limits.batch_alerts_max {
         let why = format!(
             "{} alerts in one batch; at most batch_alerts_max ({}) are allowed, send more batches",
@@ -30,14 +32,18 @@ pub fn batch(request: v1::StreamAlertsRequest, limits: &IntakeLimits) -> Result<
     if sequence == 0 && !producer.is_empty() {
         return Err(Refusal::invalid("sequence", "0 is no batch of a producer; they are numbered from 1"));
     }
+    if bookmark.len() > BOOKMARK_BYTES_MAX {
+        let why = format!("{} bytes; at most {BOOKMARK_BYTES_MAX} are kept", bookmark.len());
+        return Err(Refusal::invalid("bookmark", why));
+    }
     let alerts = alerts.into_iter().map(alert).collect();
-    Ok(Batch { producer, sequence, alerts, unreadable: unreadable_count })
+    Ok(Batch { producer, sequence, alerts, unreadable: unreadable_count, bookmark })
 }
 
 /// A batch by itself.
 pub fn single_batch(request: v1::SubmitAlertsRequest, limits: &IntakeLimits) -> Result<Batch, Refusal> {
-    let v1::SubmitAlertsRequest { producer_id, sequence, alerts, unreadable_count } = request;
-    batch(v1::StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count }, limits)
+    let v1::SubmitAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark } = request;
+    batch(v1::StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark }, limits)
 }
 
 /// The id of a producer.

@@ -104,6 +104,7 @@ pub(in crate::store) fn some_mark(producer: &str, sequence: u64) -> ProducerMark
     ProducerMark {
         producer: producer.to_owned(),
         ack: Ack { sequence, position: Position(sequence * 3), balance, rejections },
+        bookmark: sequence.to_be_bytes().to_vec(),
     }
 }
 

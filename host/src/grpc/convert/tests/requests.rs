@@ -3,7 +3,13 @@
 use super::*;
 
 fn batch(alerts: Vec<v1::Alert>) -> v1::StreamAlertsRequest {
-    v1::StreamAlertsRequest { producer_id: "dno.north_1-a".into(), sequence: 5, alerts, unreadable_count: 2 }
+    v1::StreamAlertsRequest {
+        producer_id: "dno.north_1-a".into(),
+        sequence: 5,
+        alerts,
+        unreadable_count: 2,
+        bookmark: vec![1, 2],
+    }
 }
 
 #[test]

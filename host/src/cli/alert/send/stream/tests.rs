@@ -132,8 +132,8 @@ fn deliver(
         let (sender, batches) = mpsc::channel(BATCHES as usize);
         for number in 0..BATCHES {
             let alerts = vec![v1::Alert { device_id: 1, code: 0x8F40, ..v1::Alert::default() }; ALERTS as usize];
-            let batch =
-                Batch { alerts, lines: vec![number; ALERTS as usize], unreadable_count: u32::from(number == 1) };
+            let lines = vec![number; ALERTS as usize];
+            let batch = Batch { alerts, lines, unreadable_count: u32::from(number == 1), ..Batch::default() };
             sender.try_send(batch).unwrap();
         }
         drop(sender);
