@@ -84,7 +84,7 @@ pub fn write(out: &mut impl Write, lines: u64, seed: u64, start_ms: i64) -> io::
         *written.broken.entry(KINDS[kind]).or_default() += 1;
         let wrong = ["nobody", "8G40", "90-B3", "-1", "23/11/2026", "noon", "258.15", "0"];
         let bytes = match kind {
-            8 if number % 2 == 0 => format!("{},more", values.join(",")).into_bytes(),
+            8 if number.is_multiple_of(2) => format!("{},more", values.join(",")).into_bytes(),
             8 => values[1..].join(",").into_bytes(),
             9 => format!("\"{}", values.join(",")).into_bytes(),
             10 => [values.join(",").as_bytes(), b"\xFF"].concat(),

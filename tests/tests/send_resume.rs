@@ -90,11 +90,11 @@ fn killed_at_either_end_and_gone_on_with_it_sends_nothing_twice() {
         client.wait().unwrap();
     });
     let output = host.weir(send);
-    let rest: Value = serde_json::from_slice(&output.stdout).expect(&String::from_utf8_lossy(&output.stderr));
+    let rest: Value = serde_json::from_slice(&output.stdout).expect("a report");
     let before = rest["sent_before_count"].as_u64().unwrap();
     println!("server killed {} times, client {}; {before} of {LINES} were sent by then", kills[0], kills[1]);
     assert!(before > 0 && before < LINES, "{rest}");
-    // Batches of the client that was killed last may still arrive, and be answered as what they are.
+    // Batches of the client that was killed last may still arrive, and are answered as what they are.
     assert!(rest["balance"]["received"].as_u64().unwrap() + before == LINES, "{rest}");
 
     let (found, expected) = (contents(&host), contents(&clean));

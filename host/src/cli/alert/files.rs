@@ -76,7 +76,7 @@ pub(super) struct Files {
 
 enum Source {
     /// One that is open already.
-    One(Option<AlertFile>),
+    One(Option<Box<AlertFile>>),
     Listed(VecDeque<(PathBuf, Format)>),
     Followed(Follow, Format),
 }
@@ -88,7 +88,7 @@ impl Files {
             return Self::of_folder(path, reading);
         }
         let (alerts, progress) = open_as(path, reading)?;
-        Ok(Self { source: Source::One(Some(alerts)), reading, progress })
+        Ok(Self { source: Source::One(Some(Box::new(alerts))), reading, progress })
     }
 
     fn of_folder(folder: &Path, reading: Reading) -> Result<Self, Failure> {
@@ -161,7 +161,7 @@ impl Files {
     pub(super) fn next(&mut self) -> Option<Opened> {
         let throttled = self.reading.throttled;
         match &mut self.source {
-            Source::One(alerts) => alerts.take().map(|alerts| Opened { name: None, alerts: Ok(alerts), watch: None }),
+            Source::One(alerts) => alerts.take().map(|alerts| Opened { name: None, alerts: Ok(*alerts), watch: None }),
             Source::Listed(listed) => {
                 let (path, format) = listed.pop_front()?;
                 let alerts = if format == Format::Parquet {

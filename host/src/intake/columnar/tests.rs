@@ -1,6 +1,6 @@
 //! Files written here, of every type that a column may have, and every way to spoil them.
 
-use std::{fs::File, io::Write, sync::Arc};
+use std::{io::Write, sync::Arc};
 
 use parquet::{
     data_type::{ByteArray, ByteArrayType, DoubleType, FloatType, Int32Type, Int64Type},
@@ -55,7 +55,7 @@ fn file(schema: &str, columns: &[Cells]) -> Vec<u8> {
 fn opened(bytes: &[u8]) -> Result<Alerts, LineError> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
-    Alerts::new(File::from(file))
+    Alerts::new(file)
 }
 
 fn read(bytes: &[u8]) -> Vec<Result<Alert, String>> {
