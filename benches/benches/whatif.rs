@@ -142,6 +142,7 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
         counter: sent.originator_counter,
         code: AlertCode(code),
         occurred_ms: Some(sent.occurred_at_ms).filter(|ms| *ms != 0),
+        dcc_ms: None,
         received_ms: Some(sent.received_at_ms).filter(|ms| *ms != 0),
         measurement: sent.measurement,
         weight: sent.weight.max(1),
@@ -178,13 +179,9 @@ fn questions(chain: &[&str]) -> Vec<(&'static str, WhatIfRequest)> {
 }
 
 /// Processor time that this process has used, all of its threads.
-fn processor_seconds() -> Result<f64> {
-    const TICKS_PER_S: f64 = 100.0;
-    let stat = fs::read_to_string("/proc/self/stat").context("/proc/self/stat")?;
-    // The name before the last parenthesis may hold anything.
-    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
-    let ticks: Vec<f64> = fields.skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
-    Ok(ticks.iter().sum::<f64>() / TICKS_PER_S)
+fn processor_time() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(used.tv_sec.unsigned_abs(), used.tv_nsec.unsigned_abs() as u32)
 }
 
 /// Asks a question some times; the row of the best.
@@ -194,9 +191,9 @@ fn measure(
     request: &WhatIfRequest,
     (what, threads): (&str, usize),
 ) -> Result<Vec<String>> {
-    let mut best: Option<(Duration, f64, u64)> = None;
+    let mut best: Option<(Duration, Duration, u64)> = None;
     for _ in 0..ROUNDS {
-        let (asked, used) = (Instant::now(), processor_seconds()?);
+        let (asked, used) = (Instant::now(), processor_time());
         let number = runtime.block_on(handle.start_what_if(request.clone(), None)).map_err(|why| anyhow!("{why}"))?;
         let number = number.number;
         let view = loop {
@@ -208,7 +205,7 @@ fn measure(
             thread::sleep(Duration::from_millis(1));
         };
         ensure!(view.head.stage == Stage::Done, "{what}: {}", view.head.why);
-        let (took, used) = (Duration::from_millis(view.running_ms), processor_seconds()? - used);
+        let (took, used) = (Duration::from_millis(view.running_ms), processor_time() - used);
         let (_, answer) = handle.what_if(number).map_err(|why| anyhow!("{why}"))?;
         let answer = answer.context("an answer is missing")?;
         let alerts = answer.now.sums.forwarded + answer.now.sums.suppressed + answer.now.duplicates;
@@ -217,13 +214,13 @@ fn measure(
         }
     }
     let (took, used, alerts) = best.context("nothing was measured")?;
-    let rate = |seconds: f64| format!("{:.1}", alerts as f64 / seconds.max(1e-9) / 1e6);
+    let rate = |time: Duration| format!("{:.1}", alerts as f64 / time.as_secs_f64().max(1e-9) / 1e6);
     let figures = [
         threads.to_string(),
         alerts.to_string(),
         format!("{:.3}", took.as_secs_f64()),
-        format!("{used:.2}"),
-        rate(took.as_secs_f64()),
+        format!("{:.3}", used.as_secs_f64()),
+        rate(took),
         rate(used),
     ];
     Ok([what.to_owned()].into_iter().chain(figures).collect())

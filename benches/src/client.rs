@@ -136,7 +136,7 @@ impl Client {
         let messages = std::iter::from_fn(move || {
             let devices: Vec<Device> = devices.by_ref().take(DEVICES_PER_MESSAGE).collect();
             on_sent(devices.len() as u64);
-            (!devices.is_empty()).then_some(PutDevicesRequest { devices })
+            (!devices.is_empty()).then_some(PutDevicesRequest { devices, dry_run: false })
         });
         let mut service = DeviceServiceClient::new(self.channel.clone());
         let put = service.put_devices(tokio_stream::iter(messages)).await;

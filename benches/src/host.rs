@@ -126,9 +126,7 @@ impl Host {
 
     /// What it has used until now.
     pub fn usage(&self) -> Result<Usage> {
-        let process = PathBuf::from(format!("/proc/{}", self.child.id()));
-        let read = |file: &str| fs::read_to_string(process.join(file)).with_context(|| format!("cannot read {file}"));
-        parse_usage(&read("stat")?, &read("io")?, &read("status")?)
+        usage_of(self.child.id())
     }
 
     /// Asks it to stop, and waits until it has.
@@ -218,6 +216,13 @@ pub async fn until_interrupted<T>(work: impl Future<Output = Result<T>>) -> Resu
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),
         _ = terminate.recv() => bail!("told to stop"),
     }
+}
+
+/// What a process of ours has used until now.
+pub fn usage_of(id: u32) -> Result<Usage> {
+    let process = PathBuf::from(format!("/proc/{id}"));
+    let read = |file: &str| fs::read_to_string(process.join(file)).with_context(|| format!("cannot read {file}"));
+    parse_usage(&read("stat")?, &read("io")?, &read("status")?)
 }
 
 fn parse_usage(stat: &str, io: &str, status: &str) -> Result<Usage> {

@@ -8,6 +8,7 @@
 
 pub mod attack;
 pub mod books;
+pub mod broken;
 pub mod client;
 pub mod generator;
 pub mod host;

@@ -185,7 +185,7 @@ async fn feed(
         let Ok(room) = stamps.reserve().await else { return };
         room.send(Stamp { sequence, alerts: count, since: due.unwrap_or_else(Instant::now) });
         let producer_id = sending.producer.clone();
-        let request = StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count: 0 };
+        let request = StreamAlertsRequest { producer_id, sequence, alerts, ..StreamAlertsRequest::default() };
         if requests.send(request).await.is_err() {
             return;
         }

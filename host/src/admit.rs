@@ -7,38 +7,46 @@ mod inventory;
 mod windows;
 
 pub use inventory::{Change, Inventory, InventoryError};
-pub use windows::Windows;
+pub use windows::{Sight, Windows};
 
 use crate::{
     config::IntakeLimits,
-    domain::{Alert, DeviceNo, Eui64, HOUR_MS, Millis, Reject, RejectReason, Rejected, Rows},
+    domain::{Alert, DeviceNo, Eui64, HOUR_MS, Millis, Reject, RejectReason, Rejected, Remark, Rows},
+    intake::plausible::Ranges,
 };
 
-/// Earliest and latest time of occurrence that fits a calendar: the years 1970 to 2200.
+/// Earliest and latest time that fits a calendar: the years 1970 to 2200.
 const OCCURRED_MS: std::ops::Range<Millis> = 0..7_258_118_400_000;
 
 /// What the checks go by, for one group.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
+pub struct Bounds<'a> {
     /// The host's clock.
     pub now_ms: Millis,
     /// Earliest time of receipt: what the log keeps.
     pub received_ms_min: Millis,
     /// Latest time of receipt.
     pub received_ms_max: Millis,
+    /// How much clocks may differ.
+    pub future_ms_max: Millis,
+    /// Which measurements are plausible.
+    pub plausible: &'a Ranges,
     /// Largest weight.
     pub weight_max: u32,
     /// Devices at most.
     pub devices_max: u32,
 }
 
-impl Bounds {
+impl<'a> Bounds<'a> {
     /// The bounds at a time.
-    pub fn new(now_ms: Millis, limits: &IntakeLimits, retention_days: u32) -> Self {
+    pub fn new(now_ms: Millis, limits: &IntakeLimits, retention_days: u32, plausible: &'a Ranges) -> Self {
+        let future_ms_max = i64::try_from(limits.future_s_max).unwrap_or(0) * 1000;
         Self {
             now_ms,
             received_ms_min: now_ms.saturating_sub(i64::from(retention_days) * 24 * HOUR_MS).max(0),
-            received_ms_max: now_ms.saturating_add(i64::try_from(limits.future_s_max).unwrap_or(0) * 1000),
+            received_ms_max: now_ms.saturating_add(future_ms_max),
+            future_ms_max,
+            plausible,
             weight_max: limits.weight_max,
             devices_max: limits.devices_max,
         }
@@ -66,7 +74,7 @@ impl Admitted {
     pub fn take(
         &mut self,
         alerts: &[Result<Alert, Reject>],
-        bounds: &Bounds,
+        bounds: &Bounds<'_>,
         inventory: &mut Inventory,
         mut rejected: impl FnMut(usize, Reject),
     ) {
@@ -81,16 +89,20 @@ impl Admitted {
         }
     }
 
-    /// Looks for copies among all that was taken, once, when the group is whole.
+    /// Looks for copies, and for what is out of order, among all that was taken, once, when the group is whole.
     pub fn find_copies(&mut self, windows: &mut Windows) {
-        self.duplicate = windows.note_rows(&self.rows, |_| true);
+        let seen = windows.note_rows(&self.rows, |_| true);
+        for row in (0..seen.len()).filter(|row| seen[*row] == Sight::Late) {
+            self.rows.remark(row, Remark::OutOfOrder);
+        }
+        self.duplicate = seen.into_iter().map(|sight| sight == Sight::Copy).collect();
     }
 
     fn admit(
         &mut self,
         alert: &Result<Alert, Reject>,
         known: Option<DeviceNo>,
-        bounds: &Bounds,
+        bounds: &Bounds<'_>,
         inventory: &mut Inventory,
     ) -> Result<(), Reject> {
         let alert = alert.as_ref().map_err(Reject::clone)?;
@@ -100,7 +112,24 @@ impl Admitted {
             None => self.number(alert, bounds, inventory)?,
         };
         self.rows.push(alert, times, device_no, inventory.join(device_no));
+        self.remark(alert, times, bounds);
         Ok(())
+    }
+
+    /// Says what is remarkable about the alert that was taken last.
+    fn remark(&mut self, alert: &Alert, (occurred, received): (Millis, Millis), bounds: &Bounds<'_>) {
+        let row = self.rows.len() - 1;
+        // Whichever of the other two clocks is behind: what happened did so before both.
+        let known_by = alert.dcc_ms.map_or(received, |dcc| dcc.min(received));
+        if occurred > known_by.saturating_add(bounds.future_ms_max) {
+            self.rows.remark(row, Remark::OccurredInFuture);
+        }
+        if occurred < bounds.received_ms_min {
+            self.rows.remark(row, Remark::OccurredBeforeRetention);
+        }
+        if alert.measurement.is_some_and(|measurement| !bounds.plausible.contain(alert.code, measurement)) {
+            self.rows.remark(row, Remark::Implausible);
+        }
     }
 
     /// Counts rejected inputs.
@@ -114,7 +143,7 @@ impl Admitted {
     }
 
     /// The number of a device that was not known when its batch was looked up.
-    fn number(&mut self, alert: &Alert, bounds: &Bounds, inventory: &mut Inventory) -> Result<DeviceNo, Reject> {
+    fn number(&mut self, alert: &Alert, bounds: &Bounds<'_>, inventory: &mut Inventory) -> Result<DeviceNo, Reject> {
         if let Some(number) = inventory.number(alert.device) {
             return Ok(number);
         }
@@ -144,7 +173,7 @@ fn reject(alert: &Alert, reason: RejectReason, message: String) -> Reject {
 }
 
 /// Times of occurrence and receipt, both filled in and in range.
-fn settle_times(alert: &Alert, bounds: &Bounds) -> Result<(Millis, Millis), Reject> {
+fn settle_times(alert: &Alert, bounds: &Bounds<'_>) -> Result<(Millis, Millis), Reject> {
     let received = alert.received_ms.unwrap_or(bounds.now_ms);
     if !(bounds.received_ms_min..=bounds.received_ms_max).contains(&received) {
         let message = format!(
@@ -157,6 +186,10 @@ fn settle_times(alert: &Alert, bounds: &Bounds) -> Result<(Millis, Millis), Reje
     if !OCCURRED_MS.contains(&occurred) {
         let message = format!("occurred_at_ms: {occurred} lies outside the years 1970 to 2200");
         return Err(reject(alert, RejectReason::OccurredAt, message));
+    }
+    if let Some(dcc) = alert.dcc_ms.filter(|dcc| !OCCURRED_MS.contains(dcc)) {
+        let message = format!("dcc_at_ms: {dcc} lies outside the years 1970 to 2200");
+        return Err(reject(alert, RejectReason::DccAt, message));
     }
     if alert.weight > bounds.weight_max || alert.weight == 0 {
         let message = format!("weight: {} is not 1 to weight_max ({})", alert.weight, bounds.weight_max);

@@ -5,7 +5,7 @@
 //! go to stdout, everything else to stderr; text from a server or a file is freed of control characters before a
 //! terminal sees it.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod alert;
 pub(crate) mod arguments;
@@ -15,9 +15,13 @@ mod compressed;
 mod count;
 mod cursor;
 mod device;
+mod doubt;
 mod export;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod input;
+mod manual;
 mod plugin;
 mod reconcile;
 pub(crate) mod report;
@@ -26,6 +30,7 @@ mod serve;
 pub(crate) mod session;
 mod sheet;
 pub(crate) mod table;
+mod terminal;
 mod token;
 mod verify;
 pub(crate) mod view;
@@ -59,6 +64,10 @@ enum Command {
     Cert(cert::Command),
     #[command(flatten)]
     Client(Client),
+    /// Print what a shell needs to complete commands, options and their values.
+    Completions(manual::Completions),
+    /// Print the manual page, or write those of all commands.
+    Man(manual::Man),
     /// Compile a component from stdin to stdout: what a host starts for each upload.
     #[command(hide = true)]
     CompileWorker,
@@ -112,13 +121,25 @@ enum Client {
     Audit(audit::Command),
 }
 
+impl Cli {
+    /// What this process was asked to do. `Err`: help, or what is wrong, to be printed as it is.
+    pub fn asked() -> Result<Self, clap::Error> {
+        let mut commands = Self::command().color(terminal::Color::of_usage(std::env::args_os()));
+        let matches = commands.try_get_matches_from_mut(std::env::args_os())?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut commands))
+    }
+}
+
 /// Runs one command to its end.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     let Cli { session, command } = cli;
+    session.set_terminal();
     match command {
         Command::Serve(args) => serve::run(args),
         Command::Cert(command) => cert::run(command),
         Command::CompileWorker => crate::plugin::compile_stdin().map_err(|error| Failure::internal(error.to_string())),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
         Command::Client(command) => run_client(&session, command),
     }
 }

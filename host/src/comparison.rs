@@ -14,7 +14,7 @@ use crate::{
 
 mod sample;
 
-pub use sample::{Sample, mixed};
+pub use sample::{Sample, mixed, rank};
 
 /// Rows of one comparison.
 pub const ROWS_MAX: usize = 10_000;

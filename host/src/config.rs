@@ -37,6 +37,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Codes that no rule can hold back, 4 hex digits each. Default: the supply-outage and tamper families.
     pub protected_codes: Vec<String>,
+    /// CSV file over the table of alert codes that is built in: which measurements are plausible. Default: none.
+    pub code_table: Option<PathBuf>,
     /// Load no plugin, turn every rule off and forward everything. Default: false.
     pub without_plugins: bool,
     /// Ask for a token with every call. Default: false, and then whoever reaches the port may do everything.

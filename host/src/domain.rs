@@ -10,6 +10,7 @@ mod counts;
 mod cursor;
 mod effects;
 mod ids;
+mod remark;
 mod rule;
 mod text;
 
@@ -23,6 +24,7 @@ pub use effects::{
     ProducerMark, Rejected, Rejection, Shadow, Window,
 };
 pub use ids::{AlertCode, DeviceNo, Digest, Eui64, Generation, IdError, ModelId, Mpxn, OperatorId, Position, Revision};
+pub use remark::{Remark, RemarkCounts, Remarks};
 pub use rule::{
     Column, ColumnSet, Columns, FaultKind, Guard, Judge, Metering, Mode, Outcome, PluginInfo, Rule, RuleFault,
     RuleRevision, Scope, StateKey,

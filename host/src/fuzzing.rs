@@ -5,7 +5,9 @@
 //! what is behind it broke its word, and is silent about everything that was refused.
 
 pub use crate::{
+    cli::fuzzing::unpacked,
     grpc::fuzzing::{REQUESTS, request},
+    intake::fuzzing::{Format, decoded, document, example as example_file, hex, message},
     plugin::fuzzing::{Said, described},
     store::fuzzing::{TABLES, example, stored},
 };

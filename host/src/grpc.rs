@@ -22,6 +22,7 @@ mod bodies;
 mod connection;
 mod convert;
 mod counts;
+mod deadline;
 mod devices;
 mod entrance;
 #[cfg(feature = "fuzzing")]
@@ -149,6 +150,7 @@ fn router(
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(status::DETAILS)
         .build_v1()?;
 
     let mut server = Server::builder()

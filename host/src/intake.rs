@@ -9,13 +9,17 @@ use std::io::BufRead;
 use crate::domain::Alert;
 
 pub mod claims;
+pub mod columnar;
 pub mod csv;
 pub mod duis_xml;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub mod gbcs;
 pub mod gbcs_hex;
 pub mod inventory;
 mod lines;
 pub mod ndjson;
+pub mod plausible;
 mod record;
 pub mod tables;
 
@@ -51,6 +55,8 @@ pub enum Alerts<R> {
     GbcsHex(gbcs_hex::Alerts<R>),
     /// DUIS documents.
     DuisXml(duis_xml::Alerts<R>),
+    /// Rows of a Parquet file.
+    Parquet(Box<columnar::Alerts>),
 }
 
 impl<R: BufRead> Alerts<R> {
@@ -61,6 +67,7 @@ impl<R: BufRead> Alerts<R> {
             Self::Ndjson(alerts) => alerts.line(),
             Self::GbcsHex(alerts) => alerts.line(),
             Self::DuisXml(alerts) => alerts.line(),
+            Self::Parquet(alerts) => alerts.line(),
         }
     }
 
@@ -68,6 +75,7 @@ impl<R: BufRead> Alerts<R> {
     pub fn remark(&mut self) -> Option<LineError> {
         match self {
             Self::DuisXml(alerts) => alerts.remark(),
+            Self::Parquet(alerts) => alerts.remark(),
             Self::Csv(_) | Self::Ndjson(_) | Self::GbcsHex(_) => None,
         }
     }
@@ -82,8 +90,14 @@ impl<R: BufRead> Iterator for Alerts<R> {
             Self::Ndjson(alerts) => alerts.next(),
             Self::GbcsHex(alerts) => alerts.next(),
             Self::DuisXml(alerts) => alerts.next(),
+            Self::Parquet(alerts) => alerts.next(),
         }
     }
+}
+
+/// What a library says is wrong, which may quote as much of the input as it likes: cut, and in characters that are shown.
+fn said(error: &impl std::fmt::Display) -> String {
+    crate::domain::shown(&error.to_string(), 200)
 }
 
 /// A value as an error message shows it: quoted, escaped and cut to 40 characters.

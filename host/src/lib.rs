@@ -13,7 +13,7 @@
 //! tail of the log is folded again over what was written last.
 //!
 //! Floors, upper ones know lower ones and never the reverse: `cli grpc metrics page web` > `pipeline rehearsal whatif` > `evaluate registry
-//! books listing comparison migration reconciliation` > `plugin store intake admit audit` > `domain config`. One module owns each foreign
+//! books listing comparison migration reconciliation` > `plugin store intake admit audit near` > `domain config`. One module owns each foreign
 //! technology: `plugin` wasmtime, `store` redb, `grpc`, `cli` and
 //! `web` tonic, `page` maud, `web` axum.
 
@@ -33,6 +33,7 @@ pub mod intake;
 pub mod listing;
 pub mod metrics;
 pub mod migration;
+mod near;
 mod page;
 pub mod pipeline;
 pub mod plugin;

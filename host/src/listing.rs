@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::{
     domain::{
         Alert, AlertCode, End, Eui64, FaultKind, Flags, Generation, Group, Millis, ModelId, OperatorId, Position,
-        Revision,
+        Remarks, Revision,
     },
     registry::Registry,
 };
@@ -103,6 +103,8 @@ pub struct LoggedAlert {
     pub withheld: u32,
     /// Rules that failed on it: name, revision, kind.
     pub faults: Vec<(String, Revision, FaultKind)>,
+    /// What there was to remark about it when it was taken.
+    pub remarks: Remarks,
 }
 
 /// A page of them.
@@ -193,6 +195,7 @@ impl<'a> Listing<'a> {
             overruled: mark.is_overruled(),
             withheld: group.withheld[row],
             faults: failed.map(|fault| (name(fault.rule), fault.rule, fault.kind)).collect(),
+            remarks: Remarks(rows.remarks[row]),
         }
     }
 }

@@ -5,11 +5,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use weir_host::cli::{self, Cli, Failure};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::asked() {
         Ok(cli) => cli,
         Err(error) => {
             // There is nobody left to tell when even this cannot be printed.

@@ -12,6 +12,7 @@ mod collect;
 mod commit;
 mod cursors;
 mod desk;
+mod devices;
 mod engine;
 mod faults;
 mod figures;
@@ -20,18 +21,24 @@ mod handle;
 mod open;
 mod producers;
 mod quarantine;
+mod refusal;
 mod shared;
 mod supervise;
 mod tokens;
+mod wanted;
 
 pub use cursors::Seat;
 pub use desk::{Head, QuestionView, Stage};
+pub use devices::DevicesPut;
 pub use figures::{DURATION_BOUNDS_S, Durations, Figures, RuleFigures};
 pub use handle::{
-    Allowed, Batch, Component, CursorView, DeviceRequest, DeviceView, DevicesPut, ExplanationView, Handle,
-    InventoryCount, InventoryCounts, MigrationQuery, MigrationView, NewToken, Piece, PluginView, Promotion, Refusal,
-    RuleChange, RuleRequest, Status, SubscribeRequest, Subscription, VariantRequest, Watched, WhatIfRequest,
+    Allowed, Batch, Component, CursorView, DeviceRequest, DeviceView, ExplanationView, Handle, InventoryCount,
+    InventoryCounts, MigrationQuery, MigrationView, NewToken, Piece, PluginView, Promotion, RuleChange, RuleRequest,
+    Status, SubscribeRequest, Subscription, VariantRequest, Watched, WhatIfRequest,
 };
-pub use open::{Opener, Parts, StartError, acks_kept, system_times};
+pub use open::{Opener, Parts, StartError, acks_kept, code_table, system_times};
+pub use producers::Standing;
+pub use refusal::Refusal;
 pub use shared::Clock;
 pub use supervise::{Runner, start, start_with};
+pub use wanted::{Waiting, Wanted};

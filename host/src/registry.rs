@@ -15,6 +15,7 @@ use crate::{
         owner_of_rule,
     },
     evaluate::{Chain, ChainRule, CodeSet, Filter},
+    near::{did_you_mean, nearest},
     plugin::Plugin,
 };
 
@@ -172,7 +173,8 @@ impl Registry {
             [one] => Ok(one),
             [] => {
                 let names: Vec<&str> = plugins.iter().map(|info| info.name.as_str()).collect();
-                Err(format!("no plugin has the name or digest {wanted:?}; there are: {}", list(&names)))
+                let near = did_you_mean(nearest(wanted, names.iter().copied()));
+                Err(format!("no plugin has the name or digest {wanted:?}; there are: {}{near}", list(&names)))
             }
             _ => Err(format!("more than one plugin's digest begins with {wanted:?}; give more digits")),
         }

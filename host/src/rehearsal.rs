@@ -20,7 +20,7 @@ use crate::{
         Outcome, Position, Revision, Rule, RuleFault, RuleRevision, Scope,
     },
     evaluate::{Chain, Judged, Judgement, State, judge},
-    intake::inventory::Row,
+    intake::{inventory::Row, plausible::Ranges},
     plugin::Plugin,
     registry::{Registry, Source, Sources},
 };
@@ -164,7 +164,8 @@ impl Rehearsal<'_> {
                 pass.state.slots_mut(namespace, key, words);
             }
         }
-        let bounds = self.bounds();
+        let plausible = Ranges::open();
+        let bounds = self.bounds(&plausible);
         for alerts in self.alerts.chunks(group_alerts) {
             pass.group(alerts, &bounds, &chain, &meter);
         }
@@ -172,10 +173,10 @@ impl Rehearsal<'_> {
     }
 
     /// As a live host's, but the sample may be as old as it likes.
-    fn bounds(&self) -> Bounds {
+    fn bounds<'a>(&self, plausible: &'a Ranges) -> Bounds<'a> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-        let bounds = Bounds::new(now_ms, &self.config.intake, self.config.store.retention_days_max);
+        let bounds = Bounds::new(now_ms, &self.config.intake, self.config.store.retention_days_max, plausible);
         Bounds { received_ms_min: 0, ..bounds }
     }
 
@@ -238,7 +239,7 @@ struct Pass {
 }
 
 impl Pass {
-    fn group(&mut self, alerts: &[Alert], bounds: &Bounds, chain: &Chain, meter: &Meter) {
+    fn group(&mut self, alerts: &[Alert], bounds: &Bounds<'_>, chain: &Chain, meter: &Meter) {
         let first = self.verdicts.len();
         let mut admitted = Admitted::default();
         let mut rejected = HashMap::new();

@@ -143,6 +143,13 @@ impl Shared {
         Ok(txn.commit()?)
     }
 
+    /// Notes that values from here on may be of this format.
+    fn raise_format(&self) -> Result<(), Error> {
+        let txn = self.begin_write()?;
+        meta::raise(&txn)?;
+        Ok(txn.commit()?)
+    }
+
     fn close(&self) -> Result<(), Error> {
         let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
         Ok(database.ok_or(Error::Closed)?.close()?)
@@ -181,8 +188,10 @@ impl Store {
 
     fn over(database: Database, acks_kept: u64) -> Result<Self, Error> {
         let shared = Shared::over(database);
-        if !meta::is_there(&shared.begin_read()?)? {
-            shared.create_tables()?;
+        match meta::look(&shared.begin_read()?)? {
+            meta::Found::Nothing => shared.create_tables()?,
+            meta::Found::Before => shared.raise_format()?,
+            meta::Found::Now => {}
         }
         let txn = shared.begin_read()?;
         let progress = meta::read(&txn)?;

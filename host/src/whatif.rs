@@ -38,15 +38,18 @@
 
 mod alike;
 mod answer;
-mod cells;
+mod axes;
 mod chains;
+mod counts;
 mod explain;
 mod fold;
 mod lane;
 mod log;
 mod pace;
+mod patterns;
 mod question;
 mod run;
+mod shared;
 mod tally;
 mod verify;
 

@@ -166,7 +166,7 @@ pub async fn perform(handle: &Handle, step: &Step) -> Result<Option<weir_host::d
         Step::Hold(code) => handle.set_rule(rule("hold", u64::from(*code), 1)).await.map(|_| None),
         Step::Every(n) => handle.set_rule(rule("every", *n, 3)).await.map(|_| None),
         Step::RemoveEvery => match handle.remove_rule("every", String::new()).await {
-            Ok(_) | Err(Refusal::NotFound(_)) => Ok(None),
+            Ok(_) | Err(Refusal::NotFound { .. }) => Ok(None),
             Err(refusal) => Err(refusal),
         },
         Step::Devices(devices, operator) => {
@@ -185,9 +185,13 @@ pub async fn perform(handle: &Handle, step: &Step) -> Result<Option<weir_host::d
 /// The batch of a step.
 pub fn batch(step: &Step) -> Batch {
     match step {
-        Step::Batch { producer, sequence, alerts, unreadable } => {
-            Batch { producer: producer.clone(), sequence: *sequence, alerts: alerts.clone(), unreadable: *unreadable }
-        }
+        Step::Batch { producer, sequence, alerts, unreadable } => Batch {
+            producer: producer.clone(),
+            sequence: *sequence,
+            alerts: alerts.clone(),
+            unreadable: *unreadable,
+            bookmark: Vec::new(),
+        },
         other => panic!("{other:?} is no batch"),
     }
 }
@@ -262,7 +266,7 @@ pub async fn compare(handle: &Handle, model: &Model, devices: u64, context: &str
                 .filter(|(rule, ..)| rule == "every")
                 .map(|(_, code, words)| (code.expect("kept by code").0, words[0]))
                 .collect(),
-            Err(Refusal::NotFound(_)) => Vec::new(),
+            Err(Refusal::NotFound { .. }) => Vec::new(),
             Err(refusal) => panic!("{context}: device {device}: {refusal}"),
         };
         found.sort_unstable();

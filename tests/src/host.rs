@@ -91,14 +91,16 @@ impl Host {
         Some(Self { child, url, metrics, binary: binary.into() })
     }
 
+    /// A client command against it.
+    pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).env("WEIR_SERVER", &self.url).stdin(Stdio::null());
+        command
+    }
+
     /// Runs a client command against it.
     pub fn weir<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Output {
-        Command::new(&self.binary)
-            .args(arguments)
-            .env("WEIR_SERVER", &self.url)
-            .stdin(Stdio::null())
-            .output()
-            .expect("the binary runs")
+        self.command(arguments).output().expect("the binary runs")
     }
 
     /// The same; it must succeed, and what it prints is JSON, one object a line.

@@ -13,4 +13,5 @@ pub mod host;
 pub mod hostile;
 pub mod http;
 pub mod model;
+pub mod python;
 pub mod workload;

@@ -134,6 +134,7 @@ pub fn plain(device: u64, counter: u64, code: u16) -> Alert {
         counter: Some(counter),
         code: AlertCode(code),
         occurred_ms: None,
+        dcc_ms: None,
         received_ms: None,
         measurement: None,
         weight: 1,

@@ -252,7 +252,12 @@ fn an_operator_sees_its_own_alerts_counts_devices_rules_and_plugins_and_no_other
     let total = |rows: &[Value]| rows[0]["total"]["balance"]["received"].as_u64();
     assert_eq!(total(&lond(&["count"]).unwrap()), Some(3));
     assert_eq!(total(&two.admin(&["count"])), Some(6));
-    assert_eq!(total(&lond(&["count", "--rule", "10-volts"]).unwrap()), Some(0));
+    for filtered in [&["count", "--rule"][..], &["alert", "list", "--rule"]] {
+        let absent = |rule| lond(&[filtered, &[rule]].concat()).unwrap_err().replace(rule, "RULE");
+        assert_eq!(without_near(&absent("10-volts")), without_near(&absent("10-nonesuch")), "whether it exists or not");
+        assert!(absent("12-vots").ends_with("; did you mean \"12-volts\"?\n"), "{}", absent("12-vots"));
+    }
+    assert_eq!(total(&lond(&["count", "--rule", "all-amps"]).unwrap()), Some(1));
     assert!(lond(&["count", "--operator", "10,12"]).is_err());
     let by_operator = lond(&["count", "--by", "operator"]).unwrap();
     assert_eq!(by_operator[0]["rows"].as_array().unwrap().len(), 1);
@@ -260,7 +265,11 @@ fn an_operator_sees_its_own_alerts_counts_devices_rules_and_plugins_and_no_other
     assert!(lond(&["device", "show", LOND_DEVICE]).is_ok());
     let (theirs, nobodys) = (EAST_DEVICE, "00-0D-6F-00-00-00-00-99");
     let absent = |device| lond(&["device", "show", device]).unwrap_err().replace(device, "DEVICE");
-    assert_eq!(absent(theirs), absent(nobodys), "whether it exists or not");
+    assert_eq!(without_near(&absent(theirs)), without_near(&absent(nobodys)), "whether it exists or not");
+    // One digit away from another's device: none of theirs is proposed, however near.
+    let near_theirs = format!("{}F", &theirs[..theirs.len() - 1]);
+    let proposed = lond(&["device", "show", &near_theirs]).unwrap_err();
+    assert!(!proposed.contains(theirs), "{proposed}");
 
     let by_day = two.host.weir(["count", "--by", "day", "--token", &two.admin]).stdout;
     let by_day = String::from_utf8(by_day).unwrap();
@@ -283,8 +292,21 @@ fn an_operator_sees_its_own_alerts_counts_devices_rules_and_plugins_and_no_other
     );
     let unknown =
         |plugin| weir(&two.host, &two.east, &["plugin", "show", plugin]).unwrap_err().replace(plugin, "PLUGIN");
-    assert_eq!(unknown("match"), unknown("nonesuch"));
+    assert_eq!(without_near(&unknown("match")), without_near(&unknown("nonesuch")));
+    assert!(!unknown("mtch").contains("did you mean"), "{}", unknown("mtch"));
+    // Whoever sends inventories is told how many devices differ, and not what they were.
+    let ingest = create(&two.host, &two.admin, "head-end", &["ingest"]);
+    let moved = two.file("moved.csv", &format!("eui,mpxn,generation,model,operator\n{LOND_DEVICE},,smets2,A,10\n"));
+    let load = |token: &str| weir(&two.host, token, &["device", "load", &moved, "--dry-run"]).unwrap().remove(0);
+    let (told, seen) = (load(&ingest), load(&two.admin));
+    assert_eq!((&told["changed"], &told["changes"]), (&1.into(), &Value::Array(Vec::new())));
+    assert_eq!((&seen["changed"], &seen["changes"][0]["before"]["operator"]), (&1.into(), &12.into()));
     assert_eq!(two.host.stop(), Some(0));
+}
+
+/// What is said of a name without the near one, which follows from what was typed and from the caller's own.
+fn without_near(said: &str) -> String {
+    said.split("; did you mean").next().unwrap().trim_end().to_owned()
 }
 
 #[test]
@@ -301,8 +323,10 @@ fn an_operator_changes_its_own_rules_and_no_others() {
     ];
     for verb in verbs {
         let absent = |name| lond(&[verb, &[name]].concat()).unwrap_err().replace(name, "RULE");
-        assert_eq!(absent("10-volts"), absent("10-nonesuch"), "{verb:?}: whether it exists or not");
-        assert_eq!(absent("10-volts"), absent("all-amps"), "{verb:?}: the host's own is not its to touch");
+        let [theirs, nobodys, hosts] = ["10-volts", "10-nonesuch", "all-amps"].map(|name| without_near(&absent(name)));
+        assert_eq!(theirs, nobodys, "{verb:?}: whether it exists or not");
+        assert_eq!(theirs, hosts, "{verb:?}: the host's own is not its to touch");
+        assert!(!absent("10-vots").contains("\"10-volts\""), "{verb:?}: {}", absent("10-vots"));
         assert!(absent("10-volts").contains("there are: 12-volts"), "{verb:?}: {}", absent("10-volts"));
     }
     let parameters = r#"{"codes":["8F40"],"below_dv":2590}"#;

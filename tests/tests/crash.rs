@@ -119,7 +119,9 @@ async fn is_there(handle: &weir_host::pipeline::Handle, step: &Step) -> bool {
         rules.iter().find(|rule| rule.name == name).map(|rule| rule.parameters.clone())
     };
     match step {
-        Step::Batch { producer, sequence, .. } => handle.producer(producer).await == Ok(*sequence),
+        Step::Batch { producer, sequence, .. } => {
+            handle.producer(producer).await.map(|standing| standing.last) == Ok(*sequence)
+        }
         Step::Hold(code) => parameters("hold") == Some(format!("{{\"n\":{code}}}")),
         Step::Every(n) => parameters("every") == Some(format!("{{\"n\":{n}}}")),
         Step::RemoveEvery => parameters("every").is_none(),

@@ -117,7 +117,7 @@ impl Client {
 
 fn batch(producer: &str, sequence: u64, count: u64) -> StreamAlertsRequest {
     let alerts = (1..=count).map(|device_id| Alert { device_id, code: 0x8F40, ..Alert::default() }).collect();
-    StreamAlertsRequest { producer_id: producer.into(), sequence, alerts, unreadable_count: 0 }
+    StreamAlertsRequest { producer_id: producer.into(), sequence, alerts, ..StreamAlertsRequest::default() }
 }
 
 /// A message as it is framed.

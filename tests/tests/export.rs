@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use weir_tests::{
     estate,
     host::{self, Host},
+    python,
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
@@ -154,6 +155,7 @@ fn expected(listed: &Value) -> (u64, Value) {
     let some = |value: &Value| if value == "" { Value::Null } else { value.clone() };
     let mark = |field: &str| listed["rule"].get(field).map_or(Value::Null, some);
     let faults = listed["faults"].as_array().filter(|faults| !faults.is_empty());
+    let remarks: Vec<&str> = listed["remarks"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     let received_ms = alert["received_at_ms"].as_i64().unwrap();
     let day = ["2019-06-30", "2019-07-01", "2019-07-02", "2019-07-03"][(received_ms / 86_400_000 - 18_077) as usize];
     let row = json!({
@@ -181,6 +183,8 @@ fn expected(listed: &Value) -> (u64, Value) {
         "overruled": listed["overruled"],
         "withheld": listed["withheld"],
         "faults": faults.map(|faults| serde_json::to_string(faults).unwrap()),
+        "dcc_at": alert["dcc_at_ms"],
+        "remarks": Some(remarks.join(",")).filter(|remarks| !remarks.is_empty()),
     });
     (listed["position"].as_u64().unwrap(), row)
 }
@@ -470,28 +474,6 @@ fn an_operator_exports_its_own_alerts_alone() {
     assert_eq!(host.stop(), Some(0));
 }
 
-/// A Python that has DuckDB and pandas, made once under the folder that cargo gives tests; `None` where there is no
-/// Python, or it cannot be given them, and why.
-fn python() -> Result<PathBuf, String> {
-    const PACKAGES: [&str; 3] = ["duckdb", "pandas", "pyarrow"];
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("export-python");
-    let (python, made) = (folder.join("bin/python"), folder.join("made"));
-    let run = |program: &Path, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
-        let output = output.map_err(|error| format!("{}: {error}", program.display()))?;
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        if output.status.success() { Ok(()) } else { Err(format!("{} {arguments:?}: {said}", program.display())) }
-    };
-    if !made.exists() {
-        run(Path::new("python3"), &["-m", "venv", "--clear", folder.to_str().unwrap()])?;
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
-        let patience = ["--timeout", "10", "--retries", "1"];
-        run(&python, &[&pip[..], &patience, &PACKAGES].concat())?;
-        fs::write(made, "").unwrap();
-    }
-    Ok(python)
-}
-
 /// The questions of docs/export.md.
 fn questions() -> Vec<String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/export.md");
@@ -525,7 +507,7 @@ print(json.dumps({
 
 #[test]
 fn duckdb_and_pandas_read_what_was_written() {
-    let python = match python() {
+    let python = match python::with("export-python", &["duckdb", "pandas", "pyarrow"], env!("CARGO_TARGET_TMPDIR")) {
         Ok(python) => python,
         Err(why) => {
             // What the files hold is read by the tests above in any case. Past what cargo keeps of a test that is fine.

@@ -67,8 +67,12 @@ async fn stream(url: String, stop: Arc<AtomicBool>) -> (u64, u64) {
             sent += 1;
             let alert = |at| Alert { device_id: 1 + (sent * BATCH + at) % 500, code: 0x8F40, ..Alert::default() };
             let alerts = (0..BATCH).map(alert).collect();
-            let request =
-                StreamAlertsRequest { producer_id: "beside".into(), sequence: sent, alerts, unreadable_count: 0 };
+            let request = StreamAlertsRequest {
+                producer_id: "beside".into(),
+                sequence: sent,
+                alerts,
+                ..StreamAlertsRequest::default()
+            };
             sender.send(request).await.expect("the host takes it");
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }

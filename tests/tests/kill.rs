@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio_stream::wrappers::ReceiverStream;
 use weir_proto::v1::{
-    Alert, BatchAck, GetProducerRequest, QueryCountsRequest, StreamAlertsRequest, SubmitAlertsRequest,
-    alert_service_client::AlertServiceClient, count_service_client::CountServiceClient,
+    Alert, BatchAck, GetProducerRequest, GetProducerResponse, QueryCountsRequest, StreamAlertsRequest,
+    SubmitAlertsRequest, alert_service_client::AlertServiceClient, count_service_client::CountServiceClient,
 };
 use weir_tests::{host::Host, workload::Random};
 
@@ -35,7 +35,14 @@ fn alerts(sequence: u64) -> Vec<Alert> {
 }
 
 fn request(sequence: u64) -> StreamAlertsRequest {
-    StreamAlertsRequest { producer_id: PRODUCER.into(), sequence, alerts: alerts(sequence), unreadable_count: 1 }
+    let bookmark = sequence.to_be_bytes().to_vec();
+    StreamAlertsRequest {
+        producer_id: PRODUCER.into(),
+        sequence,
+        alerts: alerts(sequence),
+        unreadable_count: 1,
+        bookmark,
+    }
 }
 
 async fn connect(url: &str) -> tonic::transport::Channel {
@@ -67,13 +74,16 @@ async fn load(url: String, next: u64) -> Vec<BatchAck> {
 async fn check(url: &str, acks: &[BatchAck]) -> u64 {
     let mut client = AlertServiceClient::new(connect(url).await);
     let request = GetProducerRequest { producer_id: PRODUCER.into() };
-    let last = client.get_producer(request).await.expect("an answer").into_inner().last_sequence;
+    let GetProducerResponse { last_sequence: last, bookmark } =
+        client.get_producer(request).await.expect("an answer").into_inner();
+    assert_eq!(bookmark, if last == 0 { Vec::new() } else { last.to_be_bytes().to_vec() }, "it is kept with the batch");
     let acked = acks.last().map_or(0, |ack| ack.sequence);
     assert!(last >= acked, "batch {acked} was acknowledged and is gone; the last is {last}");
     // What was committed and never read here may have pushed older answers out: the host keeps the last 32.
     for ack in acks.iter().rev().filter(|ack| ack.sequence + 32 > last).take(5) {
-        let StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count } = self::request(ack.sequence);
-        let again = SubmitAlertsRequest { producer_id, sequence, alerts, unreadable_count };
+        let StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark } =
+            self::request(ack.sequence);
+        let again = SubmitAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark };
         let again = client.submit_alerts(again).await.expect("an answer").into_inner().ack;
         assert_eq!(again.as_ref(), Some(ack), "a resend gets the same answer");
     }

@@ -223,8 +223,10 @@ impl Client {
     /// Three messages: each of them may be the last that is there.
     async fn devices(&mut self) -> Result<(), Status> {
         let begin = self.world.messages;
-        let message =
-            |number: u64| v1::PutDevicesRequest { devices: (0..DEVICES).map(|at| device(number, at)).collect() };
+        let message = |number: u64| v1::PutDevicesRequest {
+            devices: (0..DEVICES).map(|at| device(number, at)).collect(),
+            dry_run: false,
+        };
         let messages: Vec<_> = (begin..begin + 3).map(message).collect();
         let after = |more: u64| World { messages: begin + more, ..self.world.clone() };
         self.doubtful = [1, 2, 3].map(after).to_vec();
@@ -256,7 +258,7 @@ async fn batches(channel: Channel, mut next: u64) -> u64 {
         let alert = |at| v1::Alert { device_id: 1 + (next * BATCH + at) % 1_000, code: 0x8F40, ..Default::default() };
         let alerts = (0..BATCH).map(alert).collect();
         let request =
-            v1::SubmitAlertsRequest { producer_id: PRODUCER.into(), sequence: next, alerts, unreadable_count: 0 };
+            v1::SubmitAlertsRequest { producer_id: PRODUCER.into(), sequence: next, alerts, ..Default::default() };
         match client.submit_alerts(request).await {
             Ok(_) => next += 1,
             Err(_) => return next - 1,

@@ -143,6 +143,8 @@ fn piece(group: &Group, from: usize, rows: usize) -> Group {
             flags: r.flags[from..to].to_vec(),
             operator: r.operator[from..to].to_vec(),
             model: r.model[from..to].to_vec(),
+            dcc_ms: r.dcc_ms[from..to].to_vec(),
+            remarks: r.remarks[from..to].to_vec(),
         },
         marks: group.marks.clone(),
         mark: group.mark[from..to].to_vec(),

@@ -1,6 +1,6 @@
 //! The commands by hand, through the real binary: what the README's tour shows, and its exit codes.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use serde_json::Value;
 use weir_tests::host::{self, Host};
@@ -209,5 +209,110 @@ fn every_real_message_passes_a_real_host() {
         let stated =
             name.split('_').find(|part| part.len() == 4 && part.starts_with('8') && part.parse::<u64>().is_err());
         assert!(stated.is_none_or(|stated| stated == code), "{name}: {code}");
+    }
+}
+
+#[test]
+fn a_shell_and_man_know_every_command() {
+    let weir = |arguments: &[&str]| {
+        let output = Command::new(BINARY).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let help = weir(&["--help"]);
+    let commands = help.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap().lines().skip(1);
+    let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(commands.len() > 10, "{commands:?}");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = weir(&["completions", shell]);
+        let missing: Vec<_> = commands.iter().filter(|command| !script.contains(*command)).collect();
+        assert!(missing.is_empty() && script.contains("time-zone"), "{shell}: {missing:?}");
+        assert!(!script.contains("compile-worker"), "{shell} proposes what nobody types");
+    }
+    assert!(weir(&["man"]).contains(".TH weir 1"));
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    assert_eq!(weir(&["man", "--dir", pages.to_str().unwrap()]), "");
+    for command in commands.iter().filter(|command| **command != "help") {
+        let page = fs::read_to_string(pages.join(format!("weir-{command}.1"))).unwrap();
+        assert!(page.contains(".SH SYNOPSIS"), "{command}");
+    }
+    assert!(pages.join("weir-alert-send.1").exists() && !pages.join("weir-compile-worker.1").exists());
+}
+
+#[test]
+fn what_is_shown_is_plain_in_utc_unless_somebody_says_otherwise() {
+    let tour = Tour::new();
+    let summer = "device,counter,code,received_at\n00-DB-12-34-56-78-90-A0,1,8F40,2026-07-25T17:20:00Z\n";
+    tour.host.json(["alert", "send", &tour.file("alerts.csv", summer), "--json"]);
+    let shown = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = Command::new(BINARY);
+        command.args(arguments).env("WEIR_SERVER", &tour.host.url).stdin(std::process::Stdio::null());
+        for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "WEIR_TIME_ZONE"] {
+            command.env_remove(name);
+        }
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let plain = shown(&["alert", "list"], &[]);
+    assert!(plain.contains("2026-07-25T17:20:00Z") && !plain.contains('\u{1b}'), "{plain}");
+    assert!(plain.lines().all(|line| line.starts_with(['|', '+'])), "nothing but a table: {plain}");
+    for arguments in [&["rule", "lst"][..], &["rule", "remove", "nobody"], &["--help"]] {
+        assert!(!shown(arguments, &[]).contains('\u{1b}'), "{arguments:?} into a pipe");
+        assert!(shown(&[arguments, &["--color", "always"]].concat(), &[]).contains('\u{1b}'), "{arguments:?}");
+        let never = [arguments, &["--color=never"]].concat();
+        assert!(!shown(&never, &[("CLICOLOR_FORCE", "1")]).contains('\u{1b}'), "{arguments:?}");
+    }
+    assert!(shown(&["alert", "list", "--color", "always"], &[]).contains("\u{1b}[1m| "));
+    assert!(shown(&["alert", "list"], &[("CLICOLOR_FORCE", "1")]).contains('\u{1b}'));
+    assert!(!shown(&["alert", "list", "--json", "--color", "always"], &[]).contains('\u{1b}'));
+
+    let system = std::path::Path::new("/usr/share/zoneinfo/Europe/London").exists();
+    if system {
+        let london = shown(&["alert", "list"], &[("WEIR_TIME_ZONE", "Europe/London")]);
+        assert!(london.contains("2026-07-25T18:20:00+01:00"), "{london}");
+        let mistyped = shown(&["alert", "list", "--time-zone", "Europe/Lodon"], &[]);
+        assert!(mistyped.contains("did you mean \"Europe/London\"?"), "{mistyped}");
+        let json = shown(&["alert", "list", "--time-zone", "Europe/London", "--json"], &[]);
+        assert_eq!(json, shown(&["alert", "list", "--json"], &[]));
+    }
+    let nowhere = shown(&["alert", "list", "--time-zone", "Mars/Olympus"], &[]);
+    assert!(nowhere.contains("expected utc, local, or a zone"), "{nowhere}");
+}
+
+#[test]
+fn a_name_that_is_mistyped_is_told_the_near_one() {
+    let tour = Tour::new();
+    tour.host.json(["plugin", "push", env!("WEIR_GUEST_MATCH"), "--json"]);
+    tour.host.json([
+        "rule",
+        "set",
+        "power-factor",
+        "--plugin",
+        "match",
+        "--parameters",
+        r#"{"codes":["8014"]}"#,
+        "--json",
+    ]);
+    tour.host.json(["device", "load", &tour.file("devices.csv", DEVICES), "--json"]);
+    for (line, near) in [
+        ("rule remove power_factor", "power-factor"),
+        ("rule history powerfactor", "power-factor"),
+        ("alert list --rule power-facter", "power-factor"),
+        ("count --rule powr-factor", "power-factor"),
+        ("rule set a --plugin mtach --parameters {}", "match"),
+        ("plugin show macth", "match"),
+        ("whatif run --rule power-factr", "power-factor"),
+        ("alert list --code 8F4O", "8F40"),
+        ("alert list --operator LODN", "LOND"),
+        ("alert list --generation smest1", "smets1"),
+        ("device show 00-DB-12-34-56-78-90-AO", "00-DB-12-34-56-78-90-A0"),
+        ("device show 00-DB-12-34-56-78-90-0A", "00-DB-12-34-56-78-90-A0"),
+        ("rule lsit", "list"),
+    ] {
+        let output = tour.host.weir(line.split(' '));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{line}: {said}");
+        assert!(said.contains(near) && (said.contains("did you mean") || said.contains("similar")), "{line}: {said}");
     }
 }

@@ -48,7 +48,7 @@ fn a_log_is_verified_and_a_record_that_does_not_follow_is_named() {
     runtime.block_on(async {
         let cheats = Arc::new(AtomicBool::new(false));
         let (handle, runner) = cheating(&disk, Arc::clone(&cheats));
-        assert!(matches!(handle.verification(), Err(Refusal::NotFound(_))));
+        assert!(matches!(handle.verification(), Err(Refusal::NotFound { .. })));
         handle.set_rule(rule("frail", 1, 2)).await.unwrap();
         for step in &steps {
             perform(&handle, step).await.unwrap();

@@ -1,5 +1,8 @@
 use super::*;
-use crate::domain::{AlertCode, Device, Generation, ModelId, Mpxn, OperatorId, PayloadKind};
+use crate::{
+    domain::{AlertCode, Device, Generation, ModelId, Mpxn, OperatorId, PayloadKind, Remarks},
+    intake::tables::CodeTable,
+};
 
 const NOW: Millis = 1_764_000_000_000;
 
@@ -10,6 +13,7 @@ fn alert(device: u64, counter: u64) -> Alert {
         counter: Some(counter),
         code: AlertCode(0x8F40),
         occurred_ms: None,
+        dcc_ms: None,
         received_ms: None,
         measurement: Some(2550),
         weight: 1,
@@ -20,19 +24,22 @@ fn alert(device: u64, counter: u64) -> Alert {
 struct Door {
     admitted: Admitted,
     inventory: Inventory,
-    bounds: Bounds,
+    plausible: Ranges,
+    limits: IntakeLimits,
 }
 
 impl Door {
     fn new() -> Self {
         let limits = IntakeLimits { devices_max: 3, ..IntakeLimits::default() };
-        Self { admitted: Admitted::default(), inventory: Inventory::default(), bounds: Bounds::new(NOW, &limits, 400) }
+        let plausible = CodeTable::builtin().ranges();
+        Self { admitted: Admitted::default(), inventory: Inventory::default(), plausible, limits }
     }
 
     fn take(&mut self, alert: Alert) -> Result<(), Reject> {
         let mut rejected = Ok(());
         let mut told = |_, reject| rejected = Err(reject);
-        self.admitted.take(&[Ok(alert)], &self.bounds, &mut self.inventory, &mut told);
+        let bounds = Bounds::new(NOW, &self.limits, 400, &self.plausible);
+        self.admitted.take(&[Ok(alert)], &bounds, &mut self.inventory, &mut told);
         rejected
     }
 }
@@ -69,6 +76,7 @@ fn each_defect_is_named_and_counted() {
         (Alert { received_ms: Some(NOW + 301_000), ..alert(1, 1) }, RejectReason::ReceivedAt, "received_at_ms"),
         (Alert { received_ms: Some(0), ..alert(1, 1) }, RejectReason::ReceivedAt, "received_at_ms: 0"),
         (Alert { occurred_ms: Some(-1), ..alert(1, 1) }, RejectReason::OccurredAt, "occurred_at_ms: -1"),
+        (Alert { dcc_ms: Some(1 << 60), ..alert(1, 1) }, RejectReason::DccAt, "dcc_at_ms: 1152921504606846976"),
     ];
     for (alert, reason, text) in cases {
         let reject = door.take(alert).unwrap_err();
@@ -76,7 +84,7 @@ fn each_defect_is_named_and_counted() {
         assert!(reject.message.starts_with(text), "{}", reject.message);
     }
     let total: u64 = door.admitted.rejected.iter().map(|r| r.count).sum();
-    assert_eq!(total, 6);
+    assert_eq!(total, 7);
     assert!(door.admitted.rows.is_empty());
 }
 
@@ -90,39 +98,86 @@ fn a_full_table_rejects_strangers_and_still_takes_known_devices() {
     door.take(alert(2, 2)).unwrap();
 }
 
+/// Nobody's clock is believed more than another's, and no alert is lost or changed by it.
+#[test]
+fn clocks_that_disagree_and_what_is_not_plausible_are_remarked_and_taken() {
+    const DAY: Millis = 24 * HOUR_MS;
+    let at = |occurred: Millis, dcc: Option<Millis>| Alert {
+        occurred_ms: Some(NOW + occurred),
+        dcc_ms: dcc.map(|dcc| NOW + dcc),
+        ..alert(1, 1)
+    };
+    let future = &[Remark::OccurredInFuture][..];
+    let cases = [
+        (at(0, None), &[][..]),
+        (at(300_000, None), &[]),
+        (at(300_001, None), future),
+        (at(300_000, Some(-1)), future),
+        (at(300_000, Some(9 * DAY)), &[]),
+        (at(-400 * DAY, None), &[]),
+        (at(-400 * DAY - 1, None), &[Remark::OccurredBeforeRetention]),
+        (at(-5, Some(-3)), &[]),
+        (Alert { measurement: Some(255), ..alert(1, 1) }, &[Remark::Implausible]),
+        (Alert { measurement: Some(255), ..at(300_001, None) }, &[Remark::OccurredInFuture, Remark::Implausible]),
+        (Alert { measurement: None, ..alert(1, 1) }, &[]),
+        (Alert { code: AlertCode(0x1234), ..alert(1, 1) }, &[]),
+    ];
+    let mut door = Door::new();
+    for (row, (alert, expected)) in cases.into_iter().enumerate() {
+        door.take(alert).unwrap();
+        let rows = &door.admitted.rows;
+        assert_eq!(Remarks(rows.remarks[row]).iter().collect::<Vec<_>>(), expected, "{alert:?}");
+        let received_ms = Some(NOW);
+        let occurred_ms = alert.occurred_ms.or(received_ms);
+        assert_eq!(rows.alert(row), Alert { occurred_ms, received_ms, ..alert });
+    }
+}
+
+#[test]
+fn an_alert_that_a_later_one_overtook_is_remarked() {
+    let mut door = Door::new();
+    for counter in [5, 7, 6, 6, 8, 1 << 40, 9] {
+        door.take(alert(1, counter)).unwrap();
+    }
+    door.take(Alert { counter: None, ..alert(1, 0) }).unwrap();
+    door.admitted.find_copies(&mut Windows::default());
+    let late = Remark::OutOfOrder as u8;
+    assert_eq!(door.admitted.rows.remarks, [0, 0, late, 0, 0, 0, late, 0]);
+    assert_eq!(door.admitted.duplicate, [false, false, false, true, false, false, false, false]);
+}
+
 #[test]
 fn a_counter_is_a_copy_only_for_the_same_device_and_recipient() {
     let mut windows = Windows::default();
     let (device, other) = (DeviceNo(0), DeviceNo(9));
-    assert!(!windows.note(device, Eui64(1), 100));
-    assert!(windows.note(device, Eui64(1), 100));
-    assert!(!windows.note(device, Eui64(2), 100));
-    assert!(windows.note(device, Eui64(2), 100));
-    assert!(!windows.note(other, Eui64(1), 100));
+    assert_eq!(windows.note(device, Eui64(1), 100), Sight::New);
+    assert_eq!(windows.note(device, Eui64(1), 100), Sight::Copy);
+    assert_eq!(windows.note(device, Eui64(2), 100), Sight::New);
+    assert_eq!(windows.note(device, Eui64(2), 100), Sight::Copy);
+    assert_eq!(windows.note(other, Eui64(1), 100), Sight::New);
 }
 
 #[test]
 fn copies_are_found_out_of_order_within_64_and_let_pass_beyond() {
     let mut windows = Windows::default();
     let device = DeviceNo(0);
-    for counter in [1000, 990, 1003, 1060] {
-        assert!(!windows.note(device, Eui64(1), counter), "{counter}");
-    }
+    let sights = [1000, 990, 1003, 1060].map(|counter| windows.note(device, Eui64(1), counter));
+    assert_eq!(sights, [Sight::New, Sight::Late, Sight::New, Sight::New]);
     for counter in [1000, 1003, 1060] {
-        assert!(windows.note(device, Eui64(1), counter), "{counter}");
+        assert_eq!(windows.note(device, Eui64(1), counter), Sight::Copy, "{counter}");
     }
     // 990 is 70 back by now: out of the window, so it passes, each time.
-    assert!(!windows.note(device, Eui64(1), 990));
-    assert!(!windows.note(device, Eui64(1), u64::MAX));
-    assert!(windows.note(device, Eui64(1), u64::MAX));
-    assert!(!windows.note(device, Eui64(1), 0));
+    assert_eq!(windows.note(device, Eui64(1), 990), Sight::Late);
+    assert_eq!(windows.note(device, Eui64(1), u64::MAX), Sight::New);
+    assert_eq!(windows.note(device, Eui64(1), u64::MAX), Sight::Copy);
+    assert_eq!(windows.note(device, Eui64(1), 0), Sight::Late);
 }
 
 #[test]
 fn a_counter_of_zero_is_a_counter() {
     let mut windows = Windows::default();
-    assert!(!windows.note(DeviceNo(0), Eui64(0), 0));
-    assert!(windows.note(DeviceNo(0), Eui64(0), 0));
+    assert_eq!(windows.note(DeviceNo(0), Eui64(0), 0), Sight::New);
+    assert_eq!(windows.note(DeviceNo(0), Eui64(0), 0), Sight::Copy);
 }
 
 #[test]

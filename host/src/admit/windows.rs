@@ -16,6 +16,17 @@ const RECIPIENTS_MAX: usize = 8;
 /// Recipients at hand for each device: its supplier and its operator, and nearly never another.
 const AT_HAND: usize = 2;
 
+/// What a counter says of the alert that has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// It is the highest so far, or there is none.
+    New,
+    /// A higher one had been seen, but not this one.
+    Late,
+    /// It had been seen.
+    Copy,
+}
+
 /// Windows of all devices.
 #[derive(Debug, Default)]
 pub struct Windows {
@@ -26,18 +37,20 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// Notes the counters of those rows that have one and are `wanted`; tells of each row whether it had been seen.
-    pub fn note_rows(&mut self, rows: &Rows, wanted: impl Fn(usize) -> bool) -> Vec<bool> {
+    /// Notes the counters of those rows that have one and are `wanted`; tells of each row what its counter says.
+    pub fn note_rows(&mut self, rows: &Rows, wanted: impl Fn(usize) -> bool) -> Vec<Sight> {
         let noted = |row: usize| {
-            Flags(rows.flags[row]).has_counter()
-                && wanted(row)
-                && self.note(DeviceNo(rows.device_no[row]), Eui64(rows.recipient[row]), rows.counter[row])
+            if Flags(rows.flags[row]).has_counter() && wanted(row) {
+                self.note(DeviceNo(rows.device_no[row]), Eui64(rows.recipient[row]), rows.counter[row])
+            } else {
+                Sight::New
+            }
         };
         (0..rows.len()).map(noted).collect()
     }
 
-    /// Notes a counter; tells whether it had been seen.
-    pub fn note(&mut self, device: DeviceNo, recipient: Eui64, counter: u64) -> bool {
+    /// Notes a counter; tells what it says.
+    pub fn note(&mut self, device: DeviceNo, recipient: Eui64, counter: u64) -> Sight {
         let at_hand = self.at_hand(device);
         if let Some(window) = at_hand.iter_mut().find(|window| window.seen == 0 || window.recipient == recipient.0) {
             window.recipient = recipient.0;
@@ -51,7 +64,7 @@ impl Windows {
             more.remove(0);
         }
         more.push(Window { recipient: recipient.0, highest: counter, seen: 1 });
-        false
+        Sight::New
     }
 
     /// The windows of one device, in order of first sight.
@@ -76,25 +89,25 @@ impl Windows {
     }
 }
 
-/// Marks a counter in its window; tells whether it was marked already.
-fn slide(window: &mut Window, counter: u64) -> bool {
+/// Marks a counter in its window; tells what it says.
+fn slide(window: &mut Window, counter: u64) -> Sight {
     if window.seen == 0 {
         window.highest = counter;
         window.seen = 1;
-        return false;
+        return Sight::New;
     }
     if counter > window.highest {
         let steps = counter - window.highest;
         window.seen = if steps < 64 { window.seen << steps | 1 } else { 1 };
         window.highest = counter;
-        return false;
+        return Sight::New;
     }
     let back = window.highest - counter;
     if back >= 64 {
-        return false;
+        return Sight::Late;
     }
     let bit = 1 << back;
-    let copy = window.seen & bit != 0;
+    let sight = if window.seen & bit == 0 { Sight::Late } else { Sight::Copy };
     window.seen |= bit;
-    copy
+    sight
 }

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::{
-    AlertCode, Balance, Cell, End, Generation, HOUR_MS, Millis, ModelId, OperatorId, Position, RejectReason, Revision,
-    Tally,
+    AlertCode, Balance, Cell, End, Generation, HOUR_MS, Millis, ModelId, OperatorId, Position, RejectReason,
+    RemarkCounts, Revision, Tally,
 };
 
 /// What to group by.
@@ -121,6 +121,8 @@ pub struct Counts {
     pub overruled: u64,
     /// Sum of what forwarded alerts stand for beside themselves.
     pub withheld: u64,
+    /// Remarks about what was taken.
+    pub remarks: RemarkCounts,
 }
 
 impl Counts {
@@ -128,6 +130,7 @@ impl Counts {
         self.balance.add(cell.end, tally.count);
         self.represented += tally.represented;
         self.withheld += tally.withheld;
+        self.remarks.add(tally.remarks);
         if cell.end == End::Forwarded && cell.rule != Revision::NONE {
             self.overruled += tally.count;
         }

@@ -12,7 +12,7 @@ use hashbrown::HashMap as FastMap;
 
 use crate::{
     admit::hour_of,
-    domain::{AlertCode, Cell, End, Group, HourPage, Position, Revision, Tally},
+    domain::{AlertCode, Cell, End, Group, HourPage, Position, Remarks, Revision, Tally},
 };
 
 /// Hours kept in memory though nothing in them changed for long.
@@ -107,6 +107,9 @@ impl Ledger {
             sum.count += 1;
             sum.represented += u64::from(rows.weight[row]);
             sum.withheld += u64::from(group.withheld[row]);
+            if rows.remarks[row] != 0 {
+                sum.remarks.note(Remarks(rows.remarks[row]));
+            }
         }
         for rejected in &group.rejected {
             let cell = Cell {
@@ -118,7 +121,7 @@ impl Ledger {
                 rule: Revision::NONE,
                 reason: rejected.reason as u8,
             };
-            let tally = Tally { count: rejected.count, represented: rejected.count, withheld: 0 };
+            let tally = Tally { count: rejected.count, represented: rejected.count, ..Tally::default() };
             sums.entry((rejected.hour, pack(&cell))).or_default().add(tally);
         }
         for ((hour, cell), tally) in sums {

@@ -18,6 +18,9 @@ fn group(first: u64, alerts: &[(i64, u16, Mark)]) -> Group {
         rows.flags.push(2);
         rows.operator.push(14);
         rows.model.push(ModelId::of("A").0);
+        rows.dcc_ms.push(0);
+        // Each alert is out of order, and those of code 2 are not plausible either.
+        rows.remarks.push(if *code == 2 { 12 } else { 4 });
         let at = marks.iter().position(|known| known == m).unwrap_or_else(|| {
             marks.push(*m);
             marks.len() - 1
@@ -81,6 +84,8 @@ fn every_answer_balances_and_its_rows_add_up() {
         assert_eq!((sum, table.total.balance.received()), (7, 7));
         assert_eq!(table.total.overruled, 1);
         assert_eq!(table.total.represented, 4 * 2 + 3);
+        assert_eq!((table.total.remarks.out_of_order, table.total.remarks.implausible), (4, 2));
+        assert_eq!(table.rows.iter().map(|(_, counts)| counts.remarks.implausible).sum::<u64>(), 2);
     }
 }
 

@@ -9,18 +9,22 @@ use super::{
     session::{Connection, MESSAGE_BYTES_MAX},
 };
 
+mod bookmark;
 mod dry_run;
 mod explain;
+mod files;
+mod follow;
 mod list;
 mod reader;
 mod send;
 mod tail;
+mod unreadable;
 
-pub(super) use send::open;
+pub(super) use files::open;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Send the alerts of a file and say what became of them.
+    /// Send the alerts of files and say what became of them.
     ///
     /// Lines that cannot be read are named, and counted by the server as received and rejected. Where the connection
     /// breaks, what was not acknowledged is sent again; the server recognises it and counts nothing twice.

@@ -9,11 +9,12 @@ use weir_proto::v1;
 
 use super::Failure;
 use crate::{
-    domain::{AlertCode, Eui64, Millis, OperatorId},
+    domain::{AlertCode, Eui64, IdError, Millis, OperatorId},
     intake::{
         LineError,
         tables::{CodeTable, OperatorTable},
     },
+    near::{as_hex, did_you_mean, nearest},
 };
 
 /// A stretch of time of receipt.
@@ -44,7 +45,7 @@ pub(super) struct Only {
     #[arg(long, value_delimiter = ',')]
     generation: Vec<Generation>,
     /// Only these alert codes: 4 hex digits each, or like N24.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = code)]
     code: Vec<AlertCode>,
 }
 
@@ -114,14 +115,30 @@ pub(crate) fn operator(text: &str) -> Result<OperatorId, String> {
         return Ok(OperatorId::UNKNOWN);
     }
     let id = text.parse().ok().and_then(OperatorId::new);
-    id.or_else(|| OperatorTable::builtin().find(text)).ok_or_else(|| {
-        "expected a distributor id (10 to 99), an operator's four letters like LOND, or unknown".to_owned()
+    let table = OperatorTable::builtin();
+    id.or_else(|| table.find(text)).ok_or_else(|| {
+        let names = (10..=99).filter_map(OperatorId::new).filter_map(|id| table.name(id));
+        let near = did_you_mean(nearest(text, names.chain(["unknown"])));
+        format!("expected a distributor id (10 to 99), an operator's four letters like LOND, or unknown{near}")
     })
 }
 
 /// A device.
 pub(crate) fn device(text: &str) -> Result<Eui64, String> {
-    Eui64::from_str(text).map_err(|error| error.to_string())
+    identifier(text)
+}
+
+/// An alert code.
+pub(crate) fn code(text: &str) -> Result<AlertCode, String> {
+    identifier(text)
+}
+
+/// What is written in hex; where letters that look like digits are in the way, what was probably meant.
+fn identifier<T: FromStr<Err = IdError> + ToString>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| {
+        let meant = as_hex(text).and_then(|hex| hex.parse::<T>().ok()).map(|meant| meant.to_string());
+        format!("{error}{}", did_you_mean(meant.as_deref()))
+    })
 }
 
 /// RFC 3339, or a day, which stands for its first instant in UTC.
@@ -239,5 +256,14 @@ mod tests {
         for wrong in ["", "9", "100", "XXXX"] {
             assert!(operator(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_mistyped_is_told_what_was_meant() {
+        assert!(operator("LNOD").unwrap_err().ends_with("; did you mean \"LOND\"?"));
+        assert!(code("8F4O").unwrap_err().ends_with("; did you mean \"8F40\"?"));
+        assert!(code("8F").unwrap_err().ends_with("found \"8F\""));
+        let device = device("OO-DB-12-34-56-78-9O-AO").unwrap_err();
+        assert!(device.ends_with("; did you mean \"00-DB-12-34-56-78-90-A0\"?"), "{device}");
     }
 }

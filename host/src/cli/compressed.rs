@@ -12,7 +12,10 @@ use std::{
 };
 
 use flate2::bufread::MultiGzDecoder;
-use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::{
+    BlockDecodingStrategy, FrameDecoder,
+    errors::{FrameDecoderError, ReadFrameHeaderError},
+};
 
 /// What a Zstandard frame may look back over: what the program `zstd` uses unless it is told to take more.
 const WINDOW_BYTES_MAX: u64 = 128 << 20;
@@ -53,13 +56,13 @@ impl Packing {
 }
 
 /// Zstandard frames in a row: whoever packs in parallel writes many.
-struct Frames<R: Read> {
+struct Frames<R> {
     state: Option<State<R>>,
 }
 
-enum State<R: Read> {
+enum State<R> {
     Between(R),
-    Within(Box<StreamingDecoder<R, ruzstd::decoding::FrameDecoder>>),
+    Within(R, Box<FrameDecoder>),
 }
 
 impl<R: BufRead> Read for Frames<R> {
@@ -72,24 +75,61 @@ impl<R: BufRead> Read for Frames<R> {
                     if reader.fill_buf()?.is_empty() {
                         return Ok(0);
                     }
-                    let decoder = StreamingDecoder::new_with_max_window_size(reader, WINDOW_BYTES_MAX);
-                    self.state = Some(State::Within(Box::new(decoder.map_err(io::Error::other)?)));
+                    self.state = Some(begin(reader)?);
                 }
-                Some(State::Within(mut decoder)) => match decoder.read(buffer)? {
-                    0 if !buffer.is_empty() => self.state = Some(State::Between(decoder.into_inner())),
-                    read => {
-                        self.state = Some(State::Within(decoder));
-                        return Ok(read);
+                Some(State::Within(mut reader, mut decoder)) => {
+                    while decoder.can_collect() == 0 && !decoder.is_finished() {
+                        let blocks = decoder.decode_blocks(&mut reader, BlockDecodingStrategy::UptoBlocks(1));
+                        blocks.map_err(io::Error::other)?;
                     }
-                },
+                    match decoder.read(buffer)? {
+                        0 if !buffer.is_empty() => {
+                            check(&decoder)?;
+                            self.state = Some(State::Between(reader));
+                        }
+                        read => {
+                            self.state = Some(State::Within(reader, decoder));
+                            return Ok(read);
+                        }
+                    }
+                }
             }
         }
+    }
+}
+
+/// Begins a frame, or passes over one that is there to be passed over.
+fn begin<R: BufRead>(mut reader: R) -> io::Result<State<R>> {
+    let mut decoder = FrameDecoder::new();
+    decoder.set_max_window_size(WINDOW_BYTES_MAX);
+    match decoder.init(&mut reader) {
+        Ok(()) => Ok(State::Within(reader, Box::new(decoder))),
+        Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+            let length = u64::from(length);
+            if io::copy(&mut reader.by_ref().take(length), &mut io::sink())? < length {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            Ok(State::Between(reader))
+        }
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+/// What the writer of a frame said it would add up to must be what came: the decoder leaves that to us.
+fn check(decoder: &FrameDecoder) -> io::Result<()> {
+    match decoder.get_checksum_from_data() {
+        Some(stated) if decoder.get_calculated_checksum() != Some(stated) => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "the checksum of a frame is wrong"))
+        }
+        _ => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::{Cursor, Write};
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -117,6 +157,43 @@ mod tests {
             let cut = packed[..packed.len() - 5].to_vec();
             assert!(unpack(packing, cut).is_err(), "{packing:?}: one that ends too early");
             assert!(unpack(packing, b"device,code\n".to_vec()).is_err(), "{packing:?}: one that is not packed");
+        }
+    }
+
+    #[test]
+    fn a_frame_that_adds_up_to_something_else_is_an_error_and_one_to_be_passed_over_is_passed_over() {
+        let text = "alert ".repeat(1_000);
+        let whole = zstd(&text);
+        let mut wrong = whole.clone();
+        *wrong.last_mut().unwrap() ^= 1;
+        assert!(unpack(Packing::Zstd, wrong).unwrap_err().to_string().contains("checksum"));
+        let skipped = [&[0x50, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3][..], &whole].concat();
+        assert_eq!(unpack(Packing::Zstd, skipped.clone()).unwrap(), text);
+        assert!(unpack(Packing::Zstd, skipped[..10].to_vec()).is_err());
+    }
+
+    proptest! {
+        /// Bytes of anybody: an error or an end, and never another text than was packed.
+        #[test]
+        fn whatever_was_done_to_it_what_is_unpacked_is_what_was_packed(
+            bytes in prop::collection::vec(any::<u8>(), 0..2_000),
+            at in any::<prop::sample::Index>(),
+            bit in 0..8_u8,
+        ) {
+            let text = "device,code,voltage_v\n".repeat(bytes.len() % 50 + 1);
+            for (packing, packed) in [(Packing::Gzip, gzip(&text)), (Packing::Zstd, zstd(&text))] {
+                let _ = unpack(packing, bytes.clone());
+                let _ = unpack(packing, [&packed[..], &bytes].concat());
+                let cut = at.index(packed.len());
+                // Nothing at all is a file of no frames, and is not gzip.
+                let whole = cut == 0 && packing == Packing::Zstd;
+                prop_assert_eq!(unpack(packing, packed[..cut].to_vec()).is_ok(), whole, "cut at {}", cut);
+                let mut changed = packed.clone();
+                changed[cut] ^= 1 << bit;
+                // Something in the head may change, and nothing with it.
+                let found = unpack(packing, changed);
+                prop_assert!(found.as_ref().map_or(true, |found| *found == text), "bit {} of byte {}", bit, cut);
+            }
         }
     }
 

@@ -99,8 +99,9 @@ impl fmt::Display for Failure {
         if self.message.is_empty() {
             return Ok(());
         }
-        writeln!(f, "error: {}", self.message)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| writeln!(f, "hint: {hint}"))
+        writeln!(f, "{} {}", console::style("error:").for_stderr().red().bold(), self.message)?;
+        let word = console::style("hint:").for_stderr().cyan();
+        self.hint.as_ref().map_or(Ok(()), |hint| writeln!(f, "{word} {hint}"))
     }
 }
 

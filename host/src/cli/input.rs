@@ -34,10 +34,23 @@ pub(super) fn open(path: &Path) -> Result<Input, Failure> {
         return Ok(Input { reader, progress });
     }
     let (file, bytes) = open_file(path)?;
-    let progress = ProgressBar::new(bytes).with_style(style("[{bar:40}] {bytes}/{total_bytes} {bytes_per_sec} {eta}"));
+    let progress = measuring(bytes);
+    Ok(Input { reader: unpacked(path, file, &progress), progress })
+}
+
+/// A bar that follows so many bytes, of one file or several.
+pub(super) fn measuring(bytes: u64) -> ProgressBar {
+    ProgressBar::new(bytes).with_style(style("[{bar:40}] {bytes}/{total_bytes} {bytes_per_sec} {eta}"))
+}
+
+/// Opens one of several files that a bar follows.
+pub(super) fn open_within(path: &Path, progress: &ProgressBar) -> Result<Box<dyn BufRead + Send>, Failure> {
+    open_file(path).map(|(file, _)| unpacked(path, file, progress))
+}
+
+fn unpacked(path: &Path, file: File, progress: &ProgressBar) -> Box<dyn BufRead + Send> {
     let (packing, _) = Packing::of(path);
-    let packed = BufReader::with_capacity(BUFFER_BYTES, progress.wrap_read(file));
-    Ok(Input { reader: packing.unpack(packed, BUFFER_BYTES), progress })
+    packing.unpack(BufReader::with_capacity(BUFFER_BYTES, progress.wrap_read(file)), BUFFER_BYTES)
 }
 
 /// A bar that counts things of which so many are expected.
@@ -56,7 +69,8 @@ pub(super) fn read_whole(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure
     Ok(bytes)
 }
 
-fn open_file(path: &Path) -> Result<(File, u64), Failure> {
+/// Opens a file, and says how many bytes it has.
+pub(super) fn open_file(path: &Path) -> Result<(File, u64), Failure> {
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
     if metadata.is_dir() {
@@ -101,6 +115,11 @@ impl Notices {
             self.spoken += 1;
             self.progress.suspend(|| eprintln!("{}: {}", self.word, clean(notice, NOTICE_CHARS_MAX)));
         }
+    }
+
+    /// Whether the next one is spelled out.
+    pub(super) fn speaks(&self) -> bool {
+        self.spoken < NOTICES_MAX
     }
 
     /// Counts `count` more of which nothing else is known.

@@ -55,7 +55,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = Days::Local)]
     days: Days,
     /// Compare these codes. Without it: those that the file names.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = arguments::code)]
     code: Vec<AlertCode>,
     /// Compare devices of these operators. Without it: those whose devices the file names.
     #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = arguments::operator)]

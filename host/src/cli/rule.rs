@@ -9,8 +9,8 @@ use weir_proto::v1::{self, rule_service_client::RuleServiceClient};
 
 use super::{
     Failure, Session,
-    arguments::Only,
-    input,
+    arguments::{NameFiles, Only},
+    doubt, input,
     session::{Connection, MESSAGE_BYTES_MAX},
     view::rule::{self, Removal, Rule, RuleRevision},
 };
@@ -123,6 +123,8 @@ pub(super) struct SetArgs {
     position: Option<u32>,
     #[command(flatten)]
     why: Why,
+    #[command(flatten)]
+    names: NameFiles,
 }
 
 #[derive(Debug, clap::Args)]
@@ -160,6 +162,7 @@ async fn set(session: &Session, args: SetArgs) -> Result<(), Failure> {
         Some(id) => Some(tried(session, id, args.set.as_deref()).await?),
         None => None,
     };
+    let names = args.names.read()?;
     let mut request = request(args)?;
     if let Some((what_if, variant)) = tried {
         request.plugin = variant.plugin_digest;
@@ -167,6 +170,8 @@ async fn set(session: &Session, args: SetArgs) -> Result<(), Failure> {
         request.scope = what_if.scope;
         request.position = what_if.position;
     }
+    let scope = request.scope.as_ref().map_or(&[][..], |scope| &scope.codes);
+    doubt::say(&request.parameters, scope, &names.codes);
     let answer = client(session).await?.set_rule(request).await;
     let v1::SetRuleResponse { rule } = answer.map_err(|status| session.failed(&status))?.into_inner();
     show(session, rule)

@@ -21,7 +21,12 @@ use tonic::{
 
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
-use super::{Failure, input::read_whole, table::Table};
+use super::{
+    Failure,
+    input::read_whole,
+    table::Table,
+    terminal::{Look, with_bold_head},
+};
 
 /// Bytes of one answer.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -83,6 +88,8 @@ pub(super) struct Session {
     /// Print JSON: one object a line for lists, one object otherwise.
     #[arg(long, global = true, help_heading = "Options of every command")]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) look: Look,
 }
 
 impl fmt::Debug for Session {
@@ -173,6 +180,11 @@ impl Session {
         Ok(Some(tls))
     }
 
+    /// Has everything that is shown from here on be as these options say.
+    pub(super) fn set_terminal(&self) {
+        self.look.set(self.json);
+    }
+
     /// A failed call as a failure of the command.
     pub(super) fn failed(&self, status: &tonic::Status) -> Failure {
         Failure::of_call(status, &self.server)
@@ -180,7 +192,7 @@ impl Session {
 
     /// Prints one value: as JSON, or as the table made of it.
     pub(super) fn show<T: Serialize>(&self, value: &T, table: impl FnOnce(&T) -> Table) -> Result<(), Failure> {
-        if self.json { print(&json_line(value)?) } else { print(&table(value).fitted().to_string()) }
+        if self.json { print(&json_line(value)?) } else { print(&with_bold_head(table(value).fitted().to_string())) }
     }
 
     /// The same with several tables, one under the other.
@@ -203,7 +215,7 @@ impl Session {
     /// Prints a list: as one JSON object a line, or as the table made of it.
     pub(super) fn list<T: Serialize>(&self, rows: &[T], table: impl FnOnce(&[T]) -> Table) -> Result<(), Failure> {
         if !self.json {
-            return print(&table(rows).fitted().to_string());
+            return print(&with_bold_head(table(rows).fitted().to_string()));
         }
         rows.iter().try_for_each(|row| print(&json_line(row)?))
     }

@@ -4,12 +4,15 @@
 
 use std::fmt;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, presets};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Width, presets};
 
 use super::view::clean;
 
 /// Characters of one cell.
 const CELL_CHARS_MAX: usize = 2_000;
+
+/// What stands beside the text of a cell: a border or what is left of it, and blanks.
+const BESIDE_CELL_CHARS: usize = 3;
 
 /// A table in the making.
 pub(crate) struct Table(comfy_table::Table);
@@ -40,9 +43,23 @@ impl Table {
     /// The same, as wide as the terminal. Into a pipe or a file a row goes as it is, as one line.
     pub(crate) fn fitted(mut self) -> Self {
         if let Some((_, width)) = console::Term::stdout().size_checked() {
-            self.0.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+            self.fit(width);
         }
         self
+    }
+
+    fn fit(&mut self, width: u16) {
+        self.0.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        let heading = |cell: &Cell| cell.content().chars().count();
+        let headings: Vec<usize> = self.0.header().into_iter().flat_map(Row::cell_iter).map(heading).collect();
+        // Headings are not broken where there is room for them, each with the blanks and borders around it.
+        if headings.iter().map(|chars| chars + BESIDE_CELL_CHARS).sum::<usize>() >= usize::from(width) {
+            return;
+        }
+        for (column, chars) in self.0.column_iter_mut().zip(headings) {
+            let least = u16::try_from(chars).unwrap_or(width).saturating_add(BESIDE_CELL_CHARS as u16);
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
+        }
     }
 
     /// Adds a row.
@@ -105,6 +122,19 @@ mod tests {
             assert_eq!(thousands(value), text);
         }
         assert_eq!(thousands(u64::MAX), "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn a_table_fits_a_narrow_terminal_and_keeps_its_headings() {
+        let mut table = Table::new(&["position", "device", "what became of it"]);
+        table.row([Value::Number(1), Value::text("00-DB-12-34-56-78-90-A0"), Value::text("a b c d e f g ".repeat(5))]);
+        for width in [30, 45, 60, 100] {
+            let mut narrow = Table(table.0.clone());
+            narrow.fit(width);
+            let text = narrow.to_string();
+            assert!(text.lines().all(|line| line.chars().count() <= usize::from(width)), "{width}: {text}");
+            assert_eq!(width > 30, text.contains("position") && text.contains("what became of it"), "{width}: {text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! It must not know where a message came from. Invariants: every field of a message is in its view (a new one does not
 //! compile until it is), identifiers are text as people write them, times in JSON are the protocol's milliseconds.
 
+use jiff::tz::TimeZone;
+
+use super::terminal::zone;
 pub(crate) use crate::domain::is_unsafe;
 use crate::domain::{AlertCode, Eui64, Millis};
 
@@ -34,9 +37,19 @@ pub(crate) fn clean(text: &str, chars_max: usize) -> String {
     cleaned
 }
 
-/// A time in UTC as RFC 3339, to the millisecond; the number where no calendar has it.
+/// A time as RFC 3339, to the millisecond, in the zone that was asked for; the number where no calendar has it.
 pub(crate) fn time(millis: Millis) -> String {
-    jiff::Timestamp::from_millisecond(millis).map_or_else(|_| format!("{millis} ms"), |time| time.to_string())
+    time_in(zone(), millis)
+}
+
+/// The same in UTC, whatever was asked for.
+pub(crate) fn utc(millis: Millis) -> String {
+    time_in(&TimeZone::UTC, millis)
+}
+
+fn time_in(zone: &TimeZone, millis: Millis) -> String {
+    let Ok(time) = jiff::Timestamp::from_millisecond(millis) else { return format!("{millis} ms") };
+    if *zone == TimeZone::UTC { time.to_string() } else { time.display_with_offset(zone.to_offset(time)).to_string() }
 }
 
 /// An EUI-64 as text; nothing where it is not known.
@@ -83,5 +96,13 @@ mod tests {
         assert_eq!(time(1_795_426_215_250), "2026-11-23T09:30:15.25Z");
         assert_eq!(time(0), "1970-01-01T00:00:00Z");
         assert_eq!(time(i64::MAX), "9223372036854775807 ms");
+    }
+
+    #[test]
+    fn times_elsewhere_say_how_far_from_utc_they_are() {
+        const LONDON: TimeZone = jiff::tz::get!("Europe/London");
+        assert_eq!(time_in(&LONDON, 1_795_426_215_250), "2026-11-23T09:30:15.25+00:00");
+        assert_eq!(time_in(&LONDON, 1_785_000_000_000), "2026-07-25T18:20:00+01:00");
+        assert_eq!(utc(1_785_000_000_000), "2026-07-25T17:20:00Z");
     }
 }

@@ -12,7 +12,7 @@ use super::{
     Failure, Session,
     arguments::{self, NameFiles, Names, Only, Period},
     count::By,
-    input,
+    doubt, input,
     plugin::{CHUNK_BYTES, FILE_BYTES_MAX, SIGNATURE_BYTES_MAX},
     rule::read_parameters,
     session::{Connection, MESSAGE_BYTES_MAX},
@@ -190,6 +190,8 @@ async fn question(session: &Session, args: RunArgs) -> Result<(v1::WhatIfQuestio
         return Err(Failure::usage("--rule: is missing; name a rule, or what to try by --candidate or --plugin"));
     }
     let mut parameters: Vec<String> = parameters.into_iter().map(read_parameters).collect::<Result<_, _>>()?;
+    let codes = view.names.read()?.codes;
+    parameters.iter().for_each(|given| doubt::say(given, &args.only.codes(), &codes));
     if let Some(sweep) = &sweep {
         if parameters.len() > 1 {
             return Err(Failure::usage("--sweep: goes over one set of --parameters, not over several"));

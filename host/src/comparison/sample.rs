@@ -23,15 +23,19 @@ impl<T: Ord> Sample<T> {
 
     /// Offers what stands at a position. It is made only where it is kept.
     pub fn offer(&mut self, position: Position, make: impl FnOnce() -> T) {
-        let rank = mixed(position.0 ^ self.seed);
-        let full = self.kept.len() == self.max;
-        if full && self.kept.last().is_none_or(|(last, _)| rank > *last) {
+        let rank = rank(position, self.seed);
+        if self.max == 0 || rank > self.rank_max() {
             return;
         }
         self.kept.insert((rank, make()));
         if self.kept.len() > self.max {
             self.kept.pop_last();
         }
+    }
+
+    /// What has a higher rank is not kept.
+    pub fn rank_max(&self) -> u64 {
+        if self.kept.len() < self.max { u64::MAX } else { self.kept.last().map_or(0, |(last, _)| *last) }
     }
 
     /// Takes what another sample of the same kind has.
@@ -46,6 +50,11 @@ impl<T: Ord> Sample<T> {
     pub fn take(self) -> Vec<T> {
         self.kept.into_iter().map(|(_, item)| item).collect()
     }
+}
+
+/// By what those are chosen that are kept: the lowest are.
+pub fn rank(position: Position, seed: u64) -> u64 {
+    mixed(position.0 ^ seed)
 }
 
 /// A number's bits, mixed (the finaliser of SplitMix64).

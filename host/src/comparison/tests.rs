@@ -16,6 +16,7 @@ fn group(first: u64, ends: &[End], said: Option<&[u16]>) -> Group {
             counter: None,
             code: AlertCode(1 + row as u16 % 2),
             occurred_ms: None,
+            dcc_ms: None,
             received_ms: None,
             measurement: None,
             weight: 1,

@@ -21,6 +21,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7700)),
             data_dir: PathBuf::from("weir-data"),
             protected_codes: PROTECTED_CODES.map(str::to_owned).to_vec(),
+            code_table: None,
             without_plugins: false,
             authenticate: false,
             insecure_listen: false,

@@ -48,6 +48,7 @@ pub fn limits(config: &Config) -> Vec<Limit> {
         listen: _,
         data_dir: _,
         protected_codes: _,
+        code_table: _,
         without_plugins: _,
         authenticate: _,
         insecure_listen: _,

@@ -25,6 +25,7 @@ const PREFIX: &str = "WEIR_";
 /// Variables of the same prefix that are for something else: the client, the logs, building and testing.
 const NOT_SETTINGS: [&str; 12] = [
     "WEIR_TOKEN",
+    "WEIR_TIME_ZONE",
     "WEIR_CA",
     "WEIR_CERTIFICATE",
     "WEIR_KEY",
@@ -34,7 +35,6 @@ const NOT_SETTINGS: [&str; 12] = [
     "WEIR_RTDS",
     "WEIR_LOG",
     "WEIR_SEED",
-    "WEIR_CODE_TABLE",
     "WEIR_OPERATOR_TABLE",
 ];
 

@@ -2,7 +2,7 @@
 //!
 //! It must not know how alerts are encoded anywhere. Invariant: all columns of `Rows` have the same length.
 
-use super::{AlertCode, DeviceNo, Eui64, Generation, Millis, ModelId, OperatorId};
+use super::{AlertCode, DeviceNo, Eui64, Generation, Millis, ModelId, OperatorId, Remark, Remarks};
 
 /// How the payload of an alert was encoded where it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -40,6 +40,8 @@ pub struct Alert {
     pub code: AlertCode,
     /// When the device says it happened; `None` takes the time of receipt.
     pub occurred_ms: Option<Millis>,
+    /// When the DCC passed it on, by the DCC's clock.
+    pub dcc_ms: Option<Millis>,
     /// When it reached the sender; `None` takes the host's clock.
     pub received_ms: Option<Millis>,
     /// What it reports, in the unit its code implies.
@@ -69,11 +71,13 @@ pub enum RejectReason {
     PayloadKind = 7,
     /// No room for another unknown device.
     DeviceLimit = 8,
+    /// The DCC's time is out of any calendar's range.
+    DccAt = 9,
 }
 
 impl RejectReason {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unreadable,
         Self::DeviceId,
         Self::Code,
@@ -82,6 +86,7 @@ impl RejectReason {
         Self::Weight,
         Self::PayloadKind,
         Self::DeviceLimit,
+        Self::DccAt,
     ];
 
     /// From its number on disk.
@@ -100,6 +105,7 @@ impl RejectReason {
             Self::Weight => "weight",
             Self::PayloadKind => "payload-kind",
             Self::DeviceLimit => "device-limit",
+            Self::DccAt => "dcc-at",
         }
     }
 }
@@ -169,6 +175,8 @@ pub struct Rows {
     pub occurred_ms: Vec<Millis>,
     /// Time of receipt.
     pub received_ms: Vec<Millis>,
+    /// The DCC's time, 0 when not stated.
+    pub dcc_ms: Vec<Millis>,
     /// Measurement; 0 where the flag is clear.
     pub measurement: Vec<i32>,
     /// How many alerts it stands for.
@@ -179,6 +187,8 @@ pub struct Rows {
     pub operator: Vec<u8>,
     /// Model id, 0 when not known.
     pub model: Vec<u32>,
+    /// See [`Remarks`].
+    pub remarks: Vec<u8>,
 }
 
 impl Rows {
@@ -200,9 +210,11 @@ impl Rows {
         recipient.reserve(more);
         counter.reserve(more);
         code.reserve(more);
-        let Self { occurred_ms, received_ms, measurement, weight, flags, operator, model, .. } = self;
+        let Self { occurred_ms, received_ms, dcc_ms, measurement, weight, flags, operator, model, remarks, .. } = self;
         occurred_ms.reserve(more);
         received_ms.reserve(more);
+        dcc_ms.reserve(more);
+        remarks.reserve(more);
         measurement.reserve(more);
         weight.reserve(more);
         flags.reserve(more);
@@ -226,11 +238,20 @@ impl Rows {
         self.code.push(alert.code.0);
         self.occurred_ms.push(occurred_ms);
         self.received_ms.push(received_ms);
+        self.dcc_ms.push(alert.dcc_ms.unwrap_or(0));
         self.measurement.push(alert.measurement.unwrap_or(0));
         self.weight.push(alert.weight);
         self.flags.push(Flags::new(alert, generation).0);
         self.operator.push(operator.get());
         self.model.push(model.0);
+        self.remarks.push(0);
+    }
+
+    /// Makes a remark about one alert.
+    pub fn remark(&mut self, row: usize, remark: Remark) {
+        let mut remarks = Remarks(self.remarks[row]);
+        remarks.add(remark);
+        self.remarks[row] = remarks.0;
     }
 
     /// Some rows, in that order. Columns that were left out stay so.
@@ -239,7 +260,7 @@ impl Rows {
             if column.is_empty() { Vec::new() } else { which.iter().map(|row| column[*row as usize]).collect() }
         }
         let Self { device_no, device, recipient, counter, code, occurred_ms, .. } = self;
-        let Self { received_ms, measurement, weight, flags, operator, model, .. } = self;
+        let Self { received_ms, dcc_ms, measurement, weight, flags, operator, model, remarks, .. } = self;
         Self {
             device_no: column(device_no, which),
             device: column(device, which),
@@ -248,11 +269,13 @@ impl Rows {
             code: column(code, which),
             occurred_ms: column(occurred_ms, which),
             received_ms: column(received_ms, which),
+            dcc_ms: column(dcc_ms, which),
             measurement: column(measurement, which),
             weight: column(weight, which),
             flags: column(flags, which),
             operator: column(operator, which),
             model: column(model, which),
+            remarks: column(remarks, which),
         }
     }
 
@@ -265,6 +288,7 @@ impl Rows {
             counter: flags.has_counter().then_some(self.counter[row]),
             code: AlertCode(self.code[row]),
             occurred_ms: Some(self.occurred_ms[row]),
+            dcc_ms: Some(self.dcc_ms[row]).filter(|ms| *ms != 0),
             received_ms: Some(self.received_ms[row]),
             measurement: flags.has_measurement().then_some(self.measurement[row]),
             weight: self.weight[row],

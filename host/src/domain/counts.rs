@@ -3,7 +3,7 @@
 //! It must not know how counts are kept or asked for. Invariant: every received alert falls into exactly one cell of
 //! exactly one hour.
 
-use super::{Position, Revision};
+use super::{Position, RemarkCounts, Revision};
 
 /// The four ends of an alert. The numbers are on disk: never reuse one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +55,8 @@ pub struct Tally {
     pub represented: u64,
     /// Sum of what they stand for beside themselves by a rule's decision.
     pub withheld: u64,
+    /// Remarks made about them.
+    pub remarks: RemarkCounts,
 }
 
 impl Tally {
@@ -63,6 +65,7 @@ impl Tally {
         self.count += other.count;
         self.represented += other.represented;
         self.withheld += other.withheld;
+        self.remarks.add(other.remarks);
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::{
     AlertCode, AuditEntry, Cell, Cursor, CursorKey, End, Eui64, FaultKind, Generation, HourPage, Millis, ModelId, Mpxn,
-    OperatorId, PluginInfo, Position, Reject, RejectReason, Revision, Rows, RuleRevision, Token,
+    OperatorId, PluginInfo, Position, Reject, RejectReason, RemarkCounts, Revision, Rows, RuleRevision, Token,
 };
 
 /// What became of an admitted alert, and by which rule.
@@ -193,6 +193,8 @@ pub struct Ack {
     pub balance: Balance,
     /// Index and message of rejected alerts, at most as many as the limit allows.
     pub rejections: Vec<(u32, String)>,
+    /// What there was to remark about those that were taken.
+    pub remarks: RemarkCounts,
 }
 
 /// A producer's last batch.
@@ -202,6 +204,8 @@ pub struct ProducerMark {
     pub producer: String,
     /// What it was told; the sequence is in it.
     pub ack: Ack,
+    /// Where it said it stood after that, in its own words.
+    pub bookmark: Vec<u8>,
 }
 
 /// A device as the inventory knows it.

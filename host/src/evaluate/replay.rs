@@ -4,6 +4,7 @@
 //! does not.
 
 use crate::{
+    admit::Sight,
     domain::{End, Group, Mark, Metering, Position, Revision, Shadow},
     evaluate::{Chain, Judgement, State, judge},
 };
@@ -44,9 +45,12 @@ impl Replay {
         if wanted().next().is_none() {
             return Ok(());
         }
-        let duplicate = match self.copies_on_record {
+        let duplicate: Vec<bool> = match self.copies_on_record {
             true => (0..rows.len()).map(|row| group.mark_of(row).end == End::Duplicate).collect(),
-            false => self.state.windows.note_rows(rows, |row| !skipped[row]),
+            false => {
+                let seen = self.state.windows.note_rows(rows, |row| !skipped[row]);
+                seen.into_iter().map(|sight| sight == Sight::Copy).collect()
+            }
         };
         self.make_room(chain);
         let judgement = Judgement {

@@ -6,7 +6,7 @@
 //!
 //! It must not know rules or rows. Invariant: an entry, once made, stays, unless the call that made it failed.
 
-use std::{hash::BuildHasher, ops::Range};
+use std::{hash::BuildHasher, hint::black_box, ops::Range};
 
 use hashbrown::DefaultHashBuilder;
 
@@ -102,6 +102,10 @@ impl Slots {
         while places.len() > 0 {
             together.clear();
             together.extend(places.by_ref().take(LOOKED_UP_TOGETHER).map(|place| (place, self.find(place))));
+            // A look at each entry has the processor fetch them side by side. Below, where it cannot tell what comes next,
+            // it would wait for one after the other.
+            let headers = together.iter().filter_map(|(_, found)| *found).map(|entry| self.header_of(entry));
+            black_box(headers.fold(0, |all, header| all ^ header));
             for (place, found) in &together {
                 // What was not there may have been made since.
                 let entry = found.or_else(|| self.find(*place)).or_else(|| self.make(*place, codes_max));
@@ -195,7 +199,11 @@ impl Slots {
     }
 
     fn key_of(&self, entry: u32) -> u32 {
-        (self.entries[entry as usize * self.stride()] >> 32) as u32
+        (self.header_of(entry) >> 32) as u32
+    }
+
+    fn header_of(&self, entry: u32) -> u64 {
+        self.entries[entry as usize * self.stride()]
     }
 
     fn words_of(&self, entry: u32) -> &[u64] {

@@ -77,6 +77,8 @@ fn rows(alerts: &[(u32, u16)]) -> Rows {
         rows.flags.push((Generation::Smets1 as u8) << 1);
         rows.operator.push(10);
         rows.model.push(0);
+        rows.dcc_ms.push(0);
+        rows.remarks.push(0);
     }
     rows
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     config::{Config, IntakeLimits},
     domain::{Ack, Position},
-    pipeline::{Batch, Handle, Refusal},
+    pipeline::{Batch, Handle, Refusal, Standing},
     whatif::Pace,
 };
 
@@ -93,8 +93,8 @@ impl AlertService for Alerts {
         let handle = self.door.open(&request)?;
         let v1::GetProducerRequest { producer_id } = request.into_inner();
         let producer = alert::producer(producer_id).map_err(status)?;
-        let last_sequence = handle.producer(&producer).await.map_err(status)?;
-        Ok(Response::new(v1::GetProducerResponse { last_sequence }))
+        let Standing { last, bookmark } = handle.producer(&producer).await.map_err(status)?;
+        Ok(Response::new(v1::GetProducerResponse { last_sequence: last, bookmark }))
     }
 
     async fn list_alerts(

@@ -18,8 +18,10 @@ use tonic::{Code, Status, body::Body};
 use super::{
     peer::{Answer, Patience, Peer},
     quota::Taken,
+    status::{CALLER_TOO_SLOW, refused},
     traffic::Traffic,
 };
+use crate::pipeline::{Waiting, Wanted};
 
 /// What comes before each message: a flag and its length.
 const PREFIX_BYTES: usize = 5;
@@ -109,7 +111,7 @@ impl Arriving {
         };
         let message = format!("{what} within {setting} ({} ms)", wait.as_millis());
         self.call.cut(why, &message);
-        Status::deadline_exceeded(message)
+        refused(Code::DeadlineExceeded, CALLER_TOO_SLOW, &message)
     }
 }
 
@@ -182,12 +184,18 @@ impl Drop for Call {
 pub struct Outcome {
     call: Arc<Call>,
     code: Code,
+    waiting: Waiting,
 }
 
 impl Outcome {
     /// Of a call that has not ended.
     pub fn new(call: Arc<Call>) -> Self {
-        Self { call, code: Code::Cancelled }
+        Self { call, code: Code::Cancelled, waiting: Waiting::default() }
+    }
+
+    /// Whether the caller still waits for its end: for whoever works on it.
+    pub fn wanted(&self) -> Wanted {
+        self.waiting.wanted()
     }
 
     /// Notes the status, where these headers have one.
@@ -257,7 +265,20 @@ impl hyper::body::Body for Answering {
 
 #[cfg(test)]
 mod tests {
-    use super::Framing;
+    use std::sync::Arc;
+
+    use super::{Body, Call, Framing, Outcome, Traffic};
+
+    #[test]
+    fn a_call_is_wanted_until_its_answer_is_let_go_of() {
+        let call = Arc::new(Call::new("a call", String::new(), None, Arc::new(Traffic::default()), None));
+        let outcome = Outcome::new(call);
+        let wanted = outcome.wanted();
+        let answer = outcome.watch(Body::empty());
+        assert!(wanted.is_so(), "an answer that is streamed is still worked on");
+        drop(answer);
+        assert!(!wanted.is_so());
+    }
 
     #[test]
     fn messages_are_told_apart_wherever_they_are_cut() {

@@ -5,10 +5,12 @@
 //! by field, so that a new one does not compile before somebody has thought about it; what is wrong with a request is a
 //! `Refusal::Invalid` that names the field, what is wrong with one alert a `Reject`.
 
+use std::str::FromStr;
+
 use weir_proto::v1;
 
 use crate::{
-    domain::{AlertCode, Balance, Eui64, Generation, Millis, OperatorId, is_unsafe},
+    domain::{AlertCode, Balance, Eui64, Generation, Millis, OperatorId, RemarkCounts, is_unsafe},
     pipeline::Refusal,
 };
 
@@ -92,6 +94,13 @@ fn device_id(value: u64) -> Result<Eui64, String> {
     if value == 0 { Err("0 is no device; its EUI-64 as a number is".to_owned()) } else { Ok(Eui64(value)) }
 }
 
+/// The number in a page token, which is one of a row and so stays good whatever is added; `None` for the first page.
+fn page_at<T: FromStr>(token: &str) -> Result<Option<T>, Refusal> {
+    let why = || format!("{} did not come from this host; take next_page_token as it was", shown(token));
+    let number = || token.parse().map_err(|_| Refusal::invalid("page_token", why()));
+    (!token.is_empty()).then(number).transpose()
+}
+
 /// A filter by text; empty for any.
 fn filter(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
@@ -100,6 +109,11 @@ fn filter(text: String) -> Option<String> {
 /// A time; 0 for none.
 fn time(ms: i64) -> Option<Millis> {
     (ms != 0).then_some(ms)
+}
+
+fn remark_counts(counts: RemarkCounts) -> v1::RemarkCounts {
+    let RemarkCounts { occurred_in_future, occurred_before_retention, out_of_order, implausible } = counts;
+    v1::RemarkCounts { occurred_in_future, occurred_before_retention, out_of_order, implausible }
 }
 
 fn balance(balance: Balance) -> v1::Balance {

@@ -36,11 +36,8 @@ impl DeviceService for Devices {
         let mut messages = request.into_inner();
         let mut total = DevicesPut::default();
         while let Some(message) = messages.message().await? {
-            let devices = device::devices(message, self.put_devices_max).map_err(status)?;
-            let DevicesPut { added, changed, unchanged } = handle.put_devices(devices).await.map_err(status)?;
-            total.added += added;
-            total.changed += changed;
-            total.unchanged += unchanged;
+            let (devices, dry_run) = device::devices(message, self.put_devices_max).map_err(status)?;
+            total.add(handle.load_devices(devices, dry_run).await.map_err(status)?);
         }
         Ok(Response::new(device::devices_put(total)))
     }

@@ -16,12 +16,18 @@ use tonic::{Code, Request, Status, body::Body, codegen::http};
 
 use super::{
     bodies::{Arriving, Call, Outcome},
+    deadline,
     peer::{Patience, Peer},
     policy,
     quota::{Account, Accounts, Over, Taken},
+    status::{CALLER_UNKNOWN, ROLE_NOT_ALLOWED, refused},
     traffic::Traffic,
 };
-use crate::{config::Config, domain::Identity, pipeline::Handle};
+use crate::{
+    config::Config,
+    domain::Identity,
+    pipeline::{Handle, Wanted},
+};
 
 /// A header is not looked at beyond this.
 const TOKEN_BYTES_MAX: usize = 200;
@@ -54,16 +60,16 @@ impl Layer {
         let header = request.headers().get(http::header::AUTHORIZATION);
         let certified = request.extensions().get::<Peer>().and_then(Peer::certified);
         if let (None, Some(name)) = (header, certified) {
-            return self.handle.identify_holder(name).map_err(Status::unauthenticated);
+            return self.handle.identify_holder(name).map_err(unknown);
         }
         let Some(header) = header else {
-            return Err(Status::unauthenticated("this host asks for a token: send one in the header authorization"));
+            return Err(unknown("this host asks for a token: send one in the header authorization"));
         };
         let text = header.to_str().ok().filter(|text| text.len() <= TOKEN_BYTES_MAX);
         let token = text
             .and_then(|text| text.strip_prefix("Bearer "))
-            .ok_or_else(|| Status::unauthenticated("the header authorization is not of the form: Bearer TOKEN"))?;
-        self.handle.identify(token).map_err(Status::unauthenticated)
+            .ok_or_else(|| unknown("the header authorization is not of the form: Bearer TOKEN"))?;
+        self.handle.identify(token).map_err(unknown)
     }
 
     /// Lets a call through with the name of who makes it and what it takes up of their limits, or says why not.
@@ -94,7 +100,7 @@ impl Layer {
             let message =
                 format!("{:?} in the role {} may not call {path}: {may}", identity.name, identity.role.name());
             self.deny(&identity.name, path, &message);
-            Status::permission_denied(message)
+            refused(Code::PermissionDenied, ROLE_NOT_ALLOWED, &message)
         })?;
         let name = identity.name.clone();
         request.extensions_mut().insert(account);
@@ -154,16 +160,31 @@ where
         peer.iter().filter(|_| taken.is_some()).for_each(Peer::passed);
         let call = Arc::new(Call::new(path, name, peer, traffic, taken));
         let mut outcome = Outcome::new(Arc::clone(&call));
+        request.extensions_mut().insert(outcome.wanted());
         let (may_rest, patience) = (path == MAY_REST, *patience);
         let request = request.map(|body| Body::new(Arriving::new(body, may_rest, patience, call)));
+        let wait = deadline::of(request.headers());
         let answer = self.inner.call(request);
         Box::pin(async move {
-            let response = answer.await?;
+            let response = match deadline::within(wait, answer).await {
+                Ok(response) => response?,
+                Err(late) => late.into_http(),
+            };
             outcome.note(response.headers());
             let response = known_by(response, identity.as_ref());
             Ok(response.map(|body| Body::new(outcome.watch(body))))
         })
     }
+}
+
+/// What whoever shows nothing that is known here is told.
+fn unknown(why: &str) -> Status {
+    refused(Code::Unauthenticated, CALLER_UNKNOWN, why)
+}
+
+/// A call that did not come by the gate.
+fn nobody() -> Status {
+    refused(Code::PermissionDenied, ROLE_NOT_ALLOWED, "nobody knows who makes this call")
 }
 
 /// An answer that says who asked, to whoever calls within this process. Nothing of it goes over a wire.
@@ -187,13 +208,14 @@ impl Door {
     /// What whoever makes this call takes up, to count more of it.
     pub fn account<T>(&self, request: &Request<T>) -> Result<Arc<Account>, Status> {
         let account = request.extensions().get::<Arc<Account>>();
-        account.map(Arc::clone).ok_or_else(|| Status::permission_denied("nobody knows who makes this call"))
+        account.map(Arc::clone).ok_or_else(nobody)
     }
 
     /// The pipeline as whoever makes this call may use it.
     pub fn open<T>(&self, request: &Request<T>) -> Result<Handle, Status> {
         let identity = request.extensions().get::<Arc<Identity>>();
-        let identity = identity.ok_or_else(|| Status::permission_denied("nobody knows who makes this call"))?;
-        Ok(self.0.for_caller(Arc::clone(identity)))
+        let identity = identity.ok_or_else(nobody)?;
+        let wanted = request.extensions().get::<Wanted>().cloned().unwrap_or_default();
+        Ok(self.0.for_caller(Arc::clone(identity)).while_wanted(wanted))
     }
 }

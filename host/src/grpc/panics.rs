@@ -11,8 +11,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use tonic::{Status, body::Body, codegen::http, service::Routes};
+use tonic::{Code, Status, body::Body, codegen::http, service::Routes};
 use tower::util::MapFutureLayer;
+
+use super::status::{HOST_FAULT, refused};
 
 type Answer = Result<http::Response<Body>, Infallible>;
 type Answering = <Routes as tower::Service<http::Request<Body>>>::Future;
@@ -35,7 +37,7 @@ fn guarded(call: Answering) -> Guarded {
 
 /// What the caller is told.
 pub fn status() -> Status {
-    Status::internal("the host met a fault of its own; its log says which")
+    refused(Code::Internal, HOST_FAULT, "the host met a fault of its own; its log says which")
 }
 
 /// A future that panicked.

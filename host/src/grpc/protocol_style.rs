@@ -71,6 +71,67 @@ fn snake(name: &str) -> String {
     snake
 }
 
+/// Whether a name is in words that begin with a capital.
+fn is_pascal(name: &str) -> bool {
+    name.starts_with(|letter: char| letter.is_ascii_uppercase()) && name.chars().all(|c| c.is_ascii_alphanumeric())
+}
+
+/// Whether a name is in lower-case words.
+fn is_lower_snake(name: &str) -> bool {
+    name.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// Types that a file names, as `.weir.v1.Alert`.
+fn named_types(file: &FileDescriptorProto) -> HashSet<&str> {
+    let fields = file.message_type.iter().flat_map(|message| &message.field).map(|field| field.type_name());
+    let rpcs = file.service.iter().flat_map(|service| &service.method);
+    let of_rpcs = rpcs.flat_map(|rpc| [rpc.input_type(), rpc.output_type()]);
+    fields.chain(of_rpcs).filter(|name| !name.is_empty()).collect()
+}
+
+/// What `buf lint` asks of a package by its rules STANDARD, beside what the tests below look at.
+#[test]
+fn files_and_names_are_where_generators_expect_them() {
+    let files = files();
+    for file in &files {
+        let name = file.name();
+        let stem = name.strip_prefix("weir/v1/").and_then(|name| name.strip_suffix(".proto"));
+        assert!(stem.is_some_and(is_lower_snake), "{name}: a file of weir.v1 lies in weir/v1");
+        assert_eq!(file.syntax(), "proto3", "{name}");
+        assert_eq!(file.options, None, "{name}: all files have the same options, which are none");
+        assert!(file.public_dependency.is_empty(), "{name}");
+        let named = named_types(file);
+        for import in &file.dependency {
+            let imported = files.iter().find(|other| other.name() == import).expect("imports are of this package");
+            let messages = imported.message_type.iter().map(|message| message.name());
+            let mut defined = messages.chain(imported.enum_type.iter().map(|enumeration| enumeration.name()));
+            assert!(
+                defined.any(|name| named.contains(format!(".weir.v1.{name}").as_str())),
+                "{name}: {import} is unused"
+            );
+        }
+        for message in &file.message_type {
+            assert!(is_pascal(message.name()), "{}", message.name());
+            // One of an optional field is the compiler's own, and begins with an underscore.
+            let chosen = message.oneof_decl.iter().map(|one| one.name()).filter(|name| !name.starts_with('_'));
+            chosen.for_each(|name| assert!(is_lower_snake(name), "{}.{name}", message.name()));
+        }
+        for enumeration in &file.enum_type {
+            assert!(is_pascal(enumeration.name()), "{}", enumeration.name());
+            assert_eq!(enumeration.options, None, "{}: two names for one number confuse", enumeration.name());
+            for value in &enumeration.value {
+                assert!(is_lower_snake(&value.name().to_ascii_lowercase()), "{}", value.name());
+                assert_eq!(value.name(), value.name().to_ascii_uppercase());
+            }
+        }
+        for service in &file.service {
+            assert!(is_pascal(service.name()) && service.name().ends_with("Service"), "{}", service.name());
+            service.method.iter().for_each(|rpc| assert!(is_pascal(rpc.name()), "{}", rpc.name()));
+        }
+    }
+}
+
 #[test]
 fn everything_has_a_comment_that_is_a_sentence() {
     for file in files() {

@@ -10,15 +10,13 @@ use std::{
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::{Status, metadata::MetadataValue};
+use tonic::{Code, Status};
 
+use super::status;
 use crate::config::AccessLimits;
 
 /// Where that many identities are known, those that take up nothing are forgotten.
 const ACCOUNTS_MIN: usize = 64;
-
-/// How a client's library is told when to try again: the header of gRPC's retry design.
-const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// Why an identity is refused: it is over one of its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,16 +40,15 @@ impl Over {
             let message = format!(
                 "{setting} ({max}): {who} would have more {what} than that; end some, or have the setting raised"
             );
-            return Status::resource_exhausted(message);
+            return status::over(name, setting, &message);
         };
         let wait_ms = wait.as_millis().max(1);
         let message = format!(
             "{setting} ({max}): {who} made more {what} than that; retry after {wait_ms} ms, send more in each call, or \
              have the setting raised"
         );
-        let mut status = Status::resource_exhausted(message);
-        status.metadata_mut().insert(PUSHBACK, MetadataValue::from(u64::try_from(wait_ms).unwrap_or(u64::MAX)));
-        status
+        let wait = (*wait).max(Duration::from_millis(1));
+        status::later(Code::ResourceExhausted, status::RATE_EXCEEDED, &message, wait)
     }
 }
 
@@ -223,7 +220,7 @@ mod tests {
         let status = over.status("a");
         assert!(status.message().starts_with("access.identity_calls_per_second_max (10): a made"), "{status:?}");
         assert!(status.message().contains("retry after 100 ms"), "{status:?}");
-        assert_eq!(status.metadata().get(PUSHBACK).unwrap(), "100");
+        assert_eq!(status.metadata().get("grpc-retry-pushback-ms").unwrap(), "100");
         assert!(accounts.of("b", now).call(now).is_ok(), "nobody else is held back");
     }
 

@@ -11,14 +11,14 @@ use tokio::{
     time::timeout,
 };
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
-use tonic::Status;
+use tonic::{Code, Status};
 use weir_proto::v1;
 
 use super::{
     convert, panics,
     peer::Peer,
     quota::{Account, Taken},
-    status::status,
+    status::{CALLER_TOO_SLOW, refused, status},
 };
 use crate::{config::ALERT_BYTES_MAX, domain::Ack, pipeline::Refusal};
 
@@ -192,10 +192,11 @@ async fn write<A: Future<Output = Result<Ack, Refusal>>>(
 
 fn unread(unread_max: Duration) -> Status {
     let wait_ms = unread_max.as_millis();
-    Status::deadline_exceeded(format!(
+    let words = format!(
         "an answer was not read within intake.unread_answers_ms_max ({wait_ms} ms); resend what has no ack, and read \
          answers while you send"
-    ))
+    );
+    refused(Code::DeadlineExceeded, CALLER_TOO_SLOW, &words)
 }
 
 #[cfg(test)]

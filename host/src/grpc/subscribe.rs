@@ -11,13 +11,13 @@ use tokio::{
     time::timeout,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 use weir_proto::v1::{self, cursor_service_server::CursorService};
 
 use super::{
     convert::subscribe,
     gate::Door,
-    status::{blocking, status},
+    status::{CURSOR_TAKEN, blocking, refused, status},
 };
 use crate::{
     config::{IntakeLimits, SubscribeLimits},
@@ -89,7 +89,7 @@ async fn follow(
     loop {
         // Marked as seen before it is read: what comes in between wakes the stream again.
         log_end.borrow_and_update();
-        let read = blocking(move || subscription.next().map(|piece| (subscription, piece))).await;
+        let read = blocking(move || subscription.read_on().map(|piece| (subscription, piece))).await;
         let (back, piece) = match read {
             Ok(read) => read,
             Err(status) => return Some(status),
@@ -129,7 +129,7 @@ async fn follow(
 /// Why a stream ends whose cursor has another reader, or is gone.
 fn taken_over() -> Status {
     let why = "another stream of this cursor has begun, or the cursor was removed; a cursor has one reader";
-    Status::aborted(why)
+    refused(Code::Aborted, CURSOR_TAKEN, why)
 }
 
 /// The service.

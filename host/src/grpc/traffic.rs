@@ -16,7 +16,7 @@ use tonic::Code;
 pub type Counts<A, B> = BTreeMap<(A, B), u64>;
 
 /// A status as the protocol writes it.
-fn name_of(code: Code) -> &'static str {
+pub(super) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",
@@ -64,7 +64,7 @@ pub struct Tables {
 impl Traffic {
     /// Counts a call that ended.
     pub fn ended(&self, call: &'static str, code: Code) {
-        *self.tables().calls.entry((call, name_of(code))).or_default() += 1;
+        *self.tables().calls.entry((call, code_name(code))).or_default() += 1;
     }
 
     /// Counts a call that a limit did not let through.

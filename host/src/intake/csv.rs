@@ -3,7 +3,7 @@
 //! It must not know who made the file. Invariant: a number is read exactly or not at all; nothing is rounded.
 //!
 //! Columns, in any order: `device` and `code` must be there. Times are RFC 3339 text (`occurred_at`) or milliseconds
-//! since 1970-01-01T00:00:00Z (`occurred_ms`). A measurement has one of four columns: `measurement_dv` in decivolts,
+//! since 1970-01-01T00:00:00Z (`occurred_ms`): the device's, the DCC's (`dcc_at`), and that of receipt (`received_at`). A measurement has one of four columns: `measurement_dv` in decivolts,
 //! `voltage_v` in volts with up to one decimal, `power_factor` with up to three, or `measurement` as it stands.
 
 use std::{io::BufRead, str::FromStr};
@@ -29,8 +29,10 @@ pub(super) const COLUMNS: &[&str] = &[
     "power_factor",
     "measurement",
     "weight",
+    "dcc_at",
+    "dcc_ms",
 ];
-const REQUIRED: usize = 2;
+pub(super) const REQUIRED: usize = 2;
 
 const DEVICE: usize = 0;
 const CODE: usize = 1;
@@ -45,6 +47,8 @@ const VOLTAGE_V: usize = 9;
 const POWER_FACTOR: usize = 10;
 const MEASUREMENT: usize = 11;
 const WEIGHT: usize = 12;
+const DCC_AT: usize = 13;
+const DCC_MS: usize = 14;
 
 /// The alerts of a CSV file.
 pub struct Alerts<R> {
@@ -79,6 +83,7 @@ pub(super) fn alert(record: &Record<'_>) -> Result<Alert, LineError> {
         counter: record.read(COUNTER, |text| integer::<u64>(text, "0 to 18446744073709551615"))?,
         code: record.require(CODE, AlertCode::from_str)?,
         occurred_ms: time(record, OCCURRED_AT, OCCURRED_MS)?,
+        dcc_ms: time(record, DCC_AT, DCC_MS)?,
         received_ms: time(record, RECEIVED_AT, RECEIVED_MS)?,
         measurement: measurement(record)?,
         weight: record.read(WEIGHT, weight)?.unwrap_or(1),
@@ -158,8 +163,8 @@ mod tests {
 
     #[test]
     fn every_column_lands_where_it_belongs() {
-        let text = "weight,voltage_v,received_ms,occurred_at,counter,recipient,code,device\n\
-                    3,258.1,1764000000123,2025-11-24T16:00:00.5+01:00,7,90-B3-D5-1F-30-02-00-00,8f40,\
+        let text = "weight,dcc_at,voltage_v,received_ms,occurred_at,counter,recipient,code,device\n\
+                    3,2025-11-24T15:00:01Z,258.1,1764000000123,2025-11-24T16:00:00.5+01:00,7,90-B3-D5-1F-30-02-00-00,8f40,\
                     00:db:12:34:56:78:90:a0\n";
         let expected = Alert {
             device: Eui64(0x00DB_1234_5678_90A0),
@@ -167,6 +172,7 @@ mod tests {
             counter: Some(7),
             code: AlertCode(0x8F40),
             occurred_ms: Some(1_763_996_400_500),
+            dcc_ms: Some(1_763_996_401_000),
             received_ms: Some(1_764_000_000_123),
             measurement: Some(2581),
             weight: 3,
@@ -180,6 +186,8 @@ mod tests {
         let alert = one("recipient,counter,occurred_at,received_ms,measurement,weight", ",,,,,").unwrap();
         assert_eq!((alert.recipient, alert.counter, alert.weight), (Eui64::NONE, None, 1));
         assert_eq!((alert.occurred_ms, alert.received_ms, alert.measurement), (None, None, None));
+        assert_eq!(alert.dcc_ms, None);
+        assert_eq!(one("dcc_ms", "5").unwrap().dcc_ms, Some(5));
     }
 
     #[test]

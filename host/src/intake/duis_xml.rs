@@ -113,7 +113,8 @@ struct Header {
     code: AlertCode,
     /// Who sent it, whom to, and the counter.
     id: Option<(Eui64, Eui64, u64)>,
-    received_ms: Option<Millis>,
+    /// When the DCC answered. Where the document came from, nobody noted when it was received, so this stands for it too.
+    dcc_ms: Option<Millis>,
     weight: u32,
 }
 
@@ -131,7 +132,7 @@ impl Header {
                 |_| ("ResponseDateTime", format!("expected a time like 2026-11-23T09:30:00Z, found {}", shown(text)));
             text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).map_err(wrong)
         };
-        let received_ms = envelope.time.as_deref().map(time).transpose()?;
+        let dcc_ms = envelope.time.as_deref().map(time).transpose()?;
         let copies = envelope.throttled_count.as_deref().map(|text| {
             let wrong = |_| ("ThrottledAlertCount", format!("expected an integer of 32 bits, found {}", shown(text)));
             text.parse::<u32>().map_err(wrong)
@@ -141,13 +142,13 @@ impl Header {
             (Some(withheld), ThrottledCount::Withheld) => withheld.saturating_add(1),
             (Some(all), ThrottledCount::All) => all.max(1),
         };
-        Ok(Self { code, id, received_ms, weight })
+        Ok(Self { code, id, dcc_ms, weight })
     }
 
     /// An alert as far as the envelope goes. `None` where that names nobody.
     fn alert(&self) -> Option<Alert> {
         let (device, recipient, counter) = self.id?;
-        let Self { code, received_ms, weight, .. } = *self;
+        let Self { code, dcc_ms, weight, .. } = *self;
         let (counter, payload) = (Some(counter), PayloadKind::Unspecified);
         Some(Alert {
             device,
@@ -155,7 +156,8 @@ impl Header {
             counter,
             code,
             occurred_ms: None,
-            received_ms,
+            dcc_ms,
+            received_ms: dcc_ms,
             measurement: None,
             weight,
             payload,
@@ -191,8 +193,8 @@ impl Header {
             let (outside, inside) = (named(&outside), named(&inside));
             remark("ResponseID", format!("{outside} in the envelope and {inside} in the payload; the second is kept"));
         }
-        let Self { code, received_ms, weight, .. } = *self;
-        Ok(Alert { code, received_ms, weight, ..inside })
+        let Self { code, dcc_ms, weight, .. } = *self;
+        Ok(Alert { code, dcc_ms, received_ms: dcc_ms, weight, ..inside })
     }
 
     /// An alert of the DCC, once for each device that it names.

@@ -74,6 +74,7 @@ pub fn decode(message: &[u8]) -> Result<Decoded, GbcsError> {
         counter: Some(counter),
         code: payload.code,
         occurred_ms: payload.occurred_ms,
+        dcc_ms: None,
         received_ms: None,
         measurement: None,
         weight: 1,

@@ -11,6 +11,7 @@ use super::{
     LineError,
     record::{Record, Records},
     shown,
+    tables::OperatorTable,
 };
 use crate::domain::{Eui64, Generation, Mpxn, OperatorId, is_unsafe};
 
@@ -48,6 +49,15 @@ impl Row {
             stated => stated,
         }
     }
+
+    /// The operator that the MPAN begins with, where the row states another one. An independent network lies within one
+    /// of the others and has a number of its own, so a row may well state which; then nobody is wrong.
+    pub fn other_operator(&self, operators: &OperatorTable) -> Option<OperatorId> {
+        let by_mpan =
+            self.mpxn.distributor().filter(|id| self.operator != OperatorId::UNKNOWN && *id != self.operator)?;
+        let within = operators.is_embedded(by_mpan) && !operators.is_embedded(self.operator);
+        (!within).then_some(by_mpan)
+    }
 }
 
 /// The rows of an inventory.
@@ -59,6 +69,11 @@ impl<R: BufRead> Rows<R> {
     /// Reads the header. An unknown, doubled or missing column is an error that lists the known ones.
     pub fn new(reader: R) -> Result<Self, LineError> {
         Ok(Self { records: Records::new(reader, COLUMNS, REQUIRED)? })
+    }
+
+    /// Number of the line read last.
+    pub fn line(&self) -> u64 {
+        self.records.line()
     }
 }
 
@@ -119,6 +134,20 @@ mod tests {
         let second = rows[1].as_ref().unwrap();
         assert_eq!((second.mpxn, second.operator), (Mpxn::NONE, OperatorId::UNKNOWN));
         assert!(read("eui,mpxn,generation,model\n00DB1234567890A0,,smets2,M\n")[0].is_ok());
+    }
+
+    #[test]
+    fn an_operator_that_is_not_the_mpans_is_noticed_but_for_networks_within_others() {
+        let other = |mpxn: &str, operator: &str| {
+            let rows = read(&format!("eui,mpxn,generation,model,operator\n00DB1234567890A0,{mpxn},,,{operator}\n"));
+            rows[0].as_ref().unwrap().other_operator(&OperatorTable::builtin()).map(OperatorId::get)
+        };
+        assert_eq!(other("1000000000012", "12"), Some(10));
+        assert_eq!(other("1000000000012", "24"), Some(10), "no network of others lies within an independent one");
+        for (mpxn, operator) in [("1000000000012", "10"), ("1000000000012", ""), ("2400000000013", "10"), ("", "12")] {
+            assert_eq!(other(mpxn, operator), None, "{mpxn} {operator}");
+        }
+        assert_eq!(other("123456", "12"), None, "gas has no distributor in its number");
     }
 
     #[test]

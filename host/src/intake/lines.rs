@@ -59,7 +59,7 @@ impl<R: BufRead> Lines<R> {
             return Some(Err(LineError::new(self.number, "line", message)));
         }
         let text = std::str::from_utf8(&self.buffer).map_err(|error| {
-            LineError::new(self.number, "line", format!("not UTF-8 from byte {} on", error.valid_up_to()))
+            LineError::new(self.number, "text", format!("not UTF-8 from byte {} on", error.valid_up_to()))
         });
         // Spreadsheets like to begin a file with a byte order mark.
         let first = self.number == 1;
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn bytes_that_are_not_text_spoil_their_line_only() {
         let lines = read(b"ok\n\xFF\xFE\nok");
-        assert_eq!(lines[1].as_ref().unwrap_err().to_string(), "line 2: line: not UTF-8 from byte 0 on");
+        assert_eq!(lines[1].as_ref().unwrap_err().to_string(), "line 2: text: not UTF-8 from byte 0 on");
         assert!(lines[2].is_ok());
     }
 

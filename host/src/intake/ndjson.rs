@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, io::BufRead};
 
 use serde_json::{Value, value::RawValue};
 
-use super::{LineError, csv, lines::Lines, record::Record, shown};
+use super::{LineError, csv, lines::Lines, record::Record, said, shown};
 use crate::domain::Alert;
 
 /// The alerts of a file of JSON lines.
@@ -54,7 +54,7 @@ fn take(line: &str, texts: &mut [String]) -> Result<(), (String, String)> {
     texts.iter_mut().for_each(String::clear);
     // Of members with the same name the last one counts, as nearly everywhere.
     let members: BTreeMap<String, &RawValue> = serde_json::from_str(line)
-        .map_err(|error| ("object".to_owned(), format!("expected a JSON object: {error}")))?;
+        .map_err(|error| ("object".to_owned(), format!("expected a JSON object: {}", said(&error))))?;
     for (name, value) in members {
         let Some(column) = csv::COLUMNS.iter().position(|known| *known == name) else {
             let known = csv::COLUMNS.join(", ");

@@ -79,7 +79,7 @@ impl<R: BufRead> Records<R> {
                             let message = format!("{found} fields where the header names {}", self.width);
                             Err(LineError::new(line, "fields", message))
                         }
-                        Err(message) => Err(LineError::new(line, "fields", message)),
+                        Err(message) => Err(LineError::new(line, "quotes", message)),
                     });
                 }
             }
@@ -92,7 +92,7 @@ impl<R: BufRead> Records<R> {
 }
 
 /// Whether a heading is a column's name, however it is written: `Alert Code` is `alert_code`.
-fn is_named(heading: &str, name: &str) -> bool {
+pub(super) fn is_named(heading: &str, name: &str) -> bool {
     let same = |(a, b): (u8, u8)| a.eq_ignore_ascii_case(&b) || (b == b'_' && matches!(a, b' ' | b'-'));
     heading.len() == name.len() && heading.bytes().zip(name.bytes()).all(same)
 }
@@ -245,7 +245,7 @@ mod tests {
         let rows = rows("a,b\n1\n1,2,3,4\n\"1,2\n5,6");
         assert_eq!(rows[0], Err("line 2: fields: 1 fields where the header names 2".into()));
         assert_eq!(rows[1], Err("line 3: fields: more fields where the header names 2".into()));
-        assert_eq!(rows[2], Err("line 4: fields: a quoted field does not end on its line".into()));
+        assert_eq!(rows[2], Err("line 4: quotes: a quoted field does not end on its line".into()));
         assert_eq!(rows[3], Ok(["5".into(), "6".into(), String::new()]));
     }
 }

@@ -80,6 +80,9 @@ impl Moment {
         page.counters("alerts", "Alerts since the host started, by what became of them", ends)?;
         let help = "Alerts that a rule would have suppressed if their code were not protected";
         page.counter("alerts_overruled", help, figures.overruled)?;
+        let remarks = figures.remarks.each().map(|(remark, count)| (vec![("remark", remark.name())], count));
+        let help = "Remarks about alerts that were taken since the host started: clocks, order, measurements";
+        page.counters("alerts_remarked", help, remarks)?;
         page.durations("group_seconds", "Time from a group of alerts to what it changes", &figures.groups)?;
         page.durations("commit_seconds", "Time of one durable commit", &figures.commits)?;
         page.gauge("batches_waiting", "Batches, and other commands, that wait to be judged", self.watched.waiting)?;

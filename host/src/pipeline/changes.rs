@@ -3,18 +3,19 @@
 //! It must not know what asked. Invariant: a change that is refused leaves no trace.
 
 use crate::{
-    admit::Change,
     domain::{
-        AlertCode, AuditEvent, Balance, Device, Effects, Eui64, Identity, ModelId, OperatorId, Rule, RuleRevision,
-        StateKey, owner_of_rule,
+        AlertCode, AuditEvent, Balance, DeviceNo, Effects, Eui64, Identity, OperatorId, Rule, RuleRevision, StateKey,
+        owner_of_rule,
     },
+    near::euis,
     pipeline::{
-        DeviceRequest, DeviceView, DevicesPut, RuleRequest,
+        DeviceView, RuleRequest,
         collect::{Command, Reply},
         engine::{Engine, Work},
-        handle::{DENIED, Refusal, WITHOUT_PLUGINS, no_such_device, plugins_left},
+        handle::{DENIED, WITHOUT_PLUGINS, plugins_left},
+        refusal::{Refusal, no_such_device, no_such_rule},
     },
-    registry::{Registry, RuleView, Source},
+    registry::{RuleView, Source},
 };
 
 /// Step between the places of rules that were given none, so that others fit between.
@@ -47,9 +48,11 @@ impl Engine {
                 Work::default()
             }
             Command::DropCursor(key, reply) => settle(reply, self.drop_cursor(&key)),
-            Command::PutDevices(devices, reply) => settle(reply, self.put_devices(&devices)),
-            Command::Device(eui, reply) => settle(reply, self.device(eui).map(|view| (view, Work::default()))),
-            Command::Producer(id, reply) => settle(reply, Ok((self.producers.last(&id), Work::default()))),
+            Command::PutDevices(devices, dry_run, reply) => settle(reply, self.put_devices(&devices, dry_run)),
+            Command::Device(eui, own, reply) => {
+                settle(reply, self.device(eui, own).map(|view| (view, Work::default())))
+            }
+            Command::Producer(id, reply) => settle(reply, Ok((self.producers.standing(&id), Work::default()))),
             Command::Shutdown(reply) => return Err(Some(reply)),
             Command::Wake => Work::default(),
         })
@@ -165,67 +168,11 @@ impl Engine {
         work
     }
 
-    fn put_devices(&mut self, devices: &[DeviceRequest]) -> Result<(DevicesPut, Work), Refusal> {
-        let models = self.learn_models(devices)?;
-        let strangers = devices.iter().filter(|device| self.inventory.number(device.eui).is_none()).count();
-        let max = self.config.intake.devices_max;
-        if strangers as u64 + u64::from(self.inventory.len()) > u64::from(max) {
-            self.inventory.forget_models(&models);
-            return Err(Refusal::Exhausted(format!("devices: {strangers} are new, and devices_max is {max}")));
-        }
-        let mut put = DevicesPut::default();
-        let mut effects = Effects { models, ..self.effects() };
-        for request in devices {
-            let device = Device {
-                eui: request.eui,
-                mpxn: request.mpxn,
-                operator: request.operator,
-                generation: request.generation,
-                model: ModelId::of(&request.model),
-                listed: true,
-            };
-            let (no, change) = self.inventory.put(device);
-            *match change {
-                Change::Added => &mut put.added,
-                Change::Changed => &mut put.changed,
-                Change::Unchanged => &mut put.unchanged,
-            } += 1;
-            if change != Change::Unchanged {
-                effects.devices.push((no.0, device));
-            }
-        }
-        let mut work = Work::default();
-        if !effects.devices.is_empty() {
-            let names = self.inventory.models().clone();
-            if !effects.models.is_empty() {
-                work.acts.push(Box::new(move |shared| *shared.models.write() = names));
-            }
-            work.effects = Some(effects);
-        } else {
-            // Names that no device took up are not kept.
-            self.inventory.forget_models(&effects.models);
-        }
-        Ok((put, work))
-    }
-
-    /// Learns the models of some devices: all, or none and why.
-    fn learn_models(&mut self, devices: &[DeviceRequest]) -> Result<Vec<String>, Refusal> {
-        let mut learnt: Vec<String> = Vec::new();
-        for (index, device) in devices.iter().enumerate() {
-            match self.inventory.learn_model(&device.model, self.config.intake.models_max) {
-                Ok(true) => learnt.push(device.model.clone()),
-                Ok(false) => {}
-                Err(why) => {
-                    self.inventory.forget_models(&learnt);
-                    return Err(Refusal::invalid(format!("devices[{index}]"), why.to_string()));
-                }
-            }
-        }
-        Ok(learnt)
-    }
-
-    fn device(&self, eui: Eui64) -> Result<DeviceView, Refusal> {
-        let no = self.inventory.number(eui).ok_or_else(|| no_such_device(eui))?;
+    /// A device, to whoever may know of those of one operator, or of all.
+    fn device(&self, eui: Eui64, own: Option<OperatorId>) -> Result<DeviceView, Refusal> {
+        let told = |no: &DeviceNo| own.is_none_or(|own| self.inventory.get(*no).operator == own);
+        let known = |eui: Eui64| self.inventory.number(eui).filter(told);
+        let no = known(eui).ok_or_else(|| no_such_device(eui, euis(eui).find(|near| known(*near).is_some())))?;
         let device = *self.inventory.get(no);
         let tally = self.state.tally(no);
         let rules = self.registry.rules();
@@ -248,15 +195,6 @@ impl Engine {
             position: self.position,
         })
     }
-}
-
-/// Why a rule that is named is not there, told to somebody who may know of the rules of one owner, or of all.
-pub fn no_such_rule(registry: &Registry, name: &str, owner: Option<OperatorId>) -> Refusal {
-    let rules = registry.rules();
-    let told = rules.iter().map(|standing| standing.revision.name.as_str());
-    let names: Vec<&str> = told.filter(|name| owner.is_none() || owner_of_rule(name) == owner).collect();
-    let others = if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", names.join(", ")) };
-    Refusal::NotFound(format!("no rule is named {name:?}; {others}"))
 }
 
 /// What the audit log says of a change to a rule.

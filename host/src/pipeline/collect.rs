@@ -13,9 +13,12 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     config::GroupLimits,
     domain::{
-        Ack, AuditEvent, Cursor, CursorKey, Eui64, Identity, KeptQuestion, PluginInfo, Position, Revision, Token,
+        Ack, AuditEvent, Cursor, CursorKey, Eui64, Identity, KeptQuestion, OperatorId, PluginInfo, Position, Revision,
+        Token,
     },
-    pipeline::{Batch, DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest, handle::Refusal},
+    pipeline::{
+        Batch, DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest, producers::Standing, refusal::Refusal,
+    },
     registry::{RuleView, Source},
 };
 
@@ -50,12 +53,13 @@ pub enum Command {
     AdvanceCursor(CursorKey, Position, Reply<Cursor>),
     /// Forget a cursor.
     DropCursor(CursorKey, Reply<()>),
-    /// Add or replace devices.
-    PutDevices(Vec<DeviceRequest>, Reply<DevicesPut>),
+    /// Add or change devices, or only say what that would do.
+    PutDevices(Vec<DeviceRequest>, bool, Reply<DevicesPut>),
     /// Show a device.
-    Device(Eui64, Reply<DeviceView>),
-    /// Tell a producer's last sequence.
-    Producer(String, Reply<u64>),
+    /// Of one operator, where it is told of its own alone.
+    Device(Eui64, Option<OperatorId>, Reply<DeviceView>),
+    /// Tell where a producer stands.
+    Producer(String, Reply<Standing>),
     /// Write everything and stop.
     Shutdown(Reply<()>),
     /// Nothing: the committer stopped, and a fold that waits for work must find out.
@@ -160,8 +164,8 @@ impl Command {
             Self::PromoteRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::ReleaseRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::RemoveRule(.., reply) => drop(reply.send(Err(refusal))),
-            Self::PutDevices(_, reply) => drop(reply.send(Err(refusal))),
-            Self::Device(_, reply) => drop(reply.send(Err(refusal))),
+            Self::PutDevices(.., reply) => drop(reply.send(Err(refusal))),
+            Self::Device(_, _, reply) => drop(reply.send(Err(refusal))),
             Self::Producer(_, reply) => drop(reply.send(Err(refusal))),
             Self::CreateToken(_, reply) | Self::RevokeToken(.., reply) => drop(reply.send(Err(refusal))),
             Self::KeepQuestion(.., reply) => drop(reply.send(Err(refusal))),

@@ -16,7 +16,7 @@ use crate::{
     pipeline::{
         collect::Reply,
         engine::{Act, Engine, Work},
-        handle::Refusal,
+        refusal::Refusal,
     },
 };
 
@@ -136,7 +136,8 @@ impl Engine {
 
 /// Why a cursor that is named is not there.
 fn no_such_cursor(name: &str) -> Refusal {
-    Refusal::NotFound(format!("you have no cursor {name:?}; `weir cursor list` lists those that you have"))
+    let why = format!("you have no cursor {name:?}; `weir cursor list` lists those that you have");
+    Refusal::not_found("cursor", name, why)
 }
 
 /// Who reads just now.
@@ -173,7 +174,7 @@ impl Seats {
         let max = limits.streams_max;
         if taken.seats.len() >= max {
             let why = format!("subscribe.streams_max ({max}) streams are open; subscribe again when one has ended");
-            return Err(Refusal::Exhausted(why));
+            return Err(Refusal::Busy(why));
         }
         taken.last += 1;
         let number = taken.last;

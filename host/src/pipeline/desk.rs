@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::WhatIfLimits,
     domain::{KeptQuestion, Millis, OperatorId},
-    pipeline::handle::Refusal,
+    pipeline::refusal::Refusal,
     registry::Sources,
     whatif::{Pace, Question, Verdict, Verification},
 };
@@ -159,15 +159,13 @@ impl Desk {
         let max = limits.questions_running_max + limits.questions_waiting_max;
         if all >= max {
             let why = format!("{all} questions run or wait (whatif.questions_running_max and questions_waiting_max)");
-            return Err(Refusal::Exhausted(format!("{why}; ask again when one is answered, or cancel one")));
+            return Err(Refusal::Busy(format!("{why}; ask again when one is answered, or cancel one")));
         }
         let is_own = |file: &&File| head.operator != 0 && file.head.operator == head.operator;
         let own = inner.files.values().filter(open).filter(is_own).count();
         if own >= limits.operator_questions_max {
             let max = limits.operator_questions_max;
-            return Err(Refusal::Exhausted(format!(
-                "whatif.operator_questions_max ({max}) of its questions run or wait"
-            )));
+            return Err(Refusal::Busy(format!("whatif.operator_questions_max ({max}) of its questions run or wait")));
         }
         let over = |own_only: bool| {
             let files = inner.files.iter().filter(move |(_, file)| !own_only || is_own(file));

@@ -15,9 +15,10 @@ use crate::{
     config::Config,
     domain::{
         Ack, AuditEntry, AuditEvent, Balance, DeviceNo, Effects, End, Group, Metering, Millis, Position, ProducerMark,
-        Reject, RejectReason, Rule, RuleRevision,
+        Reject, RejectReason, RemarkCounts, Rule, RuleRevision,
     },
     evaluate::{Chain, Judged, Judgement, Shares, State, count_devices, judge},
+    intake::plausible::Ranges,
     pipeline::{
         Batch, changes,
         collect::{Collector, Next, Reply},
@@ -25,7 +26,7 @@ use crate::{
         faults::{PassedOver, name_poison},
         figures::GroupFigures,
         guards::Guards,
-        producers::{Expected, Producers},
+        producers::{self, Expected, Producers},
         quarantine::Quarantine,
         shared::{Clock, Shared},
         tokens::Tokens,
@@ -53,6 +54,7 @@ pub struct Work {
 struct Span {
     producer: String,
     sequence: u64,
+    bookmark: Vec<u8>,
     rows: Range<usize>,
     rejected: u64,
     rejections: Vec<(u32, String)>,
@@ -65,6 +67,8 @@ pub struct Engine {
     pub config: Arc<Config>,
     /// The time.
     pub clock: Clock,
+    /// Which measurements are plausible.
+    pub plausible: Arc<Ranges>,
     /// Devices.
     pub inventory: Inventory,
     /// What is kept per device.
@@ -134,13 +138,21 @@ impl Engine {
             let named = !batch.producer.is_empty();
             let same = |span: &&mut Span| named && span.producer == batch.producer && span.sequence == batch.sequence;
             if let Some(span) = spans.iter_mut().find(same) {
-                span.replies.push(reply);
+                if span.bookmark == batch.bookmark {
+                    span.replies.push(reply);
+                } else {
+                    let refusal = producers::another(&batch.producer, batch.sequence);
+                    work.acts.push(Box::new(move |_| drop(reply.send(Err(refusal)))));
+                }
                 continue;
             }
             let before = spans.iter().rev().find(|span| named && span.producer == batch.producer);
             let follows = before.is_some_and(|span| span.sequence.checked_add(1) == Some(batch.sequence));
-            let expected =
-                if follows { Ok(Expected::Next) } else { self.producers.expect(&batch.producer, batch.sequence) };
+            let expected = if follows {
+                Ok(Expected::Next)
+            } else {
+                self.producers.expect(&batch.producer, batch.sequence, &batch.bookmark)
+            };
             match expected {
                 Ok(Expected::Next) => spans.push(self.take(batch, reply, now_ms, &mut admitted)),
                 Ok(Expected::Again(ack)) => work.acts.push(Box::new(move |_| drop(reply.send(Ok(ack))))),
@@ -156,7 +168,8 @@ impl Engine {
 
     /// Admits a batch.
     fn take(&mut self, batch: Batch, reply: Reply<Ack>, now_ms: i64, admitted: &mut Admitted) -> Span {
-        let bounds = Bounds::new(now_ms, &self.config.intake, self.config.store.retention_days_max);
+        let retention_days = self.config.store.retention_days_max;
+        let bounds = Bounds::new(now_ms, &self.config.intake, retention_days, &self.plausible);
         let start = admitted.rows.len();
         let mut rejected = u64::from(batch.unreadable);
         if batch.unreadable > 0 {
@@ -172,7 +185,8 @@ impl Engine {
             }
         });
         let rows = start..admitted.rows.len();
-        Span { producer: batch.producer, sequence: batch.sequence, rows, rejected, rejections, replies: vec![reply] }
+        let Batch { producer, sequence, bookmark, alerts: _, unreadable: _ } = batch;
+        Span { producer, sequence, bookmark, rows, rejected, rejections, replies: vec![reply] }
     }
 
     fn judge(&mut self, mut admitted: Admitted, spans: Vec<Span>, (now_ms, sheds): (Millis, bool), work: &mut Work) {
@@ -235,8 +249,9 @@ impl Engine {
         let mut replies: Vec<Act> = Vec::with_capacity(spans.len());
         for span in spans {
             let mut balance = Balance { rejected: span.rejected, ..Balance::default() };
+            let remarks = RemarkCounts::of(&group.rows.remarks[span.rows.clone()]);
             let mut count = vec![0; group.marks.len()];
-            group.mark[span.rows].iter().for_each(|mark| count[usize::from(*mark)] += 1);
+            group.mark[span.rows.clone()].iter().for_each(|mark| count[usize::from(*mark)] += 1);
             for (mark, count) in group.marks.iter().zip(count) {
                 balance.add(mark.end, count);
                 figures.overruled += if mark.is_overruled() { count } else { 0 };
@@ -245,14 +260,16 @@ impl Engine {
             figures.balance.add(End::Forwarded, balance.forwarded);
             figures.balance.add(End::Suppressed, balance.suppressed);
             figures.balance.add(End::Duplicate, balance.duplicate);
-            let ack = Ack { sequence: span.sequence, position: self.position, balance, rejections: span.rejections };
-            if !span.producer.is_empty() {
-                let mark = ProducerMark { producer: span.producer, ack: ack.clone() };
+            figures.remarks.add(remarks);
+            let Span { producer, sequence, bookmark, rejections, replies: told, .. } = span;
+            let ack = Ack { sequence, position: self.position, balance, rejections, remarks };
+            if !producer.is_empty() {
+                let mark = ProducerMark { producer, ack: ack.clone(), bookmark };
                 self.producers.settle(&mark);
                 effects.producers.push(mark);
             }
             replies.push(Box::new(move |_| {
-                span.replies.into_iter().for_each(|reply| drop(reply.send(Ok(ack.clone()))));
+                told.into_iter().for_each(|reply| drop(reply.send(Ok(ack.clone()))));
             }));
         }
         work.acts.push(Box::new(move |shared| shared.figures.write().add(figures, &shared.registry.read())));

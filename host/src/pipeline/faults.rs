@@ -11,7 +11,7 @@ use crate::{
     pipeline::{
         collect::Reply,
         engine::{Engine, Work},
-        handle::Refusal,
+        refusal::Refusal,
     },
     registry::RuleView,
 };

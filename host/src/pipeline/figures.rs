@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    domain::{Balance, FaultKind, Revision},
+    domain::{Balance, FaultKind, RemarkCounts, Revision},
     evaluate::Called,
     registry::Registry,
 };
@@ -54,6 +54,8 @@ pub struct Figures {
     pub balance: Balance,
     /// Forwarded alerts that a rule would have suppressed if their code were not protected.
     pub overruled: u64,
+    /// Remarks about alerts that were taken.
+    pub remarks: RemarkCounts,
     /// By the name of a rule.
     pub rules: BTreeMap<String, RuleFigures>,
     /// Rules that were quarantined.
@@ -77,6 +79,8 @@ pub struct GroupFigures {
     pub balance: Balance,
     /// Of them, those that a protected code let pass.
     pub overruled: u64,
+    /// Remarks about them.
+    pub remarks: RemarkCounts,
     /// The rules that were called.
     pub called: Vec<Called>,
     /// What failed.
@@ -86,12 +90,13 @@ pub struct GroupFigures {
 impl Figures {
     /// Counts a group.
     pub fn add(&mut self, group: GroupFigures, registry: &Registry) {
-        let GroupFigures { balance, overruled, called, faults } = group;
+        let GroupFigures { balance, overruled, remarks, called, faults } = group;
         self.balance.forwarded += balance.forwarded;
         self.balance.suppressed += balance.suppressed;
         self.balance.rejected += balance.rejected;
         self.balance.duplicate += balance.duplicate;
         self.overruled += overruled;
+        self.remarks.add(remarks);
         for Called { rule, failed: _, shown, suppressed, overruled, passed_over } in called {
             let Some(figures) = self.rule(rule, registry) else { continue };
             figures.shown += u64::from(shown);

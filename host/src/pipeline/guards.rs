@@ -14,7 +14,7 @@ use crate::{
         Promotion,
         collect::Reply,
         engine::{Engine, Work},
-        handle::Refusal,
+        refusal::Refusal,
     },
     registry::{RuleView, Standing},
 };

@@ -11,14 +11,18 @@ use crate::{
     config::{LimitsByOwner, PluginLimits, ReportLimits, SubscribeLimits, WhatIfLimits},
     domain::{
         Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Identity, Millis, Mode, Mpxn, OperatorId,
-        Position, Reject, Revision, Scope, is_unsafe, owner_of_rule,
+        Position, Reject, Revision, Role, Scope, is_unsafe, owner_of_rule,
     },
     evaluate::CodeSet,
     listing::{AlertPage, AlertQuery, Listing},
     pipeline::{
+        DevicesPut,
         collect::{Command, Reply},
         open::Parts,
+        producers::Standing,
+        refusal::{Refusal, never_a_rule},
         shared::{Clock, Shared},
+        wanted::Wanted,
     },
     plugin::{Sandbox, Signers},
     registry::{Registry, RevisionView, RuleView, Source},
@@ -48,49 +52,6 @@ pub use report::{InventoryCount, InventoryCounts, MigrationQuery, MigrationView,
 pub use subscribe::{CursorView, Piece, SubscribeRequest, Subscription};
 pub use whatif::{Component, VariantRequest, WhatIfRequest};
 
-/// Why the pipeline did not do what it was asked. Each becomes one gRPC status.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// A field of the request is wrong.
-    #[error("{field}: {message}")]
-    Invalid {
-        /// The field, as the protocol names it.
-        field: String,
-        /// Its value, and what is allowed.
-        message: String,
-    },
-    /// The caller may not ask for that.
-    #[error("{field}: {message}")]
-    Denied {
-        /// The field, as the protocol names it.
-        field: String,
-        /// What the caller may ask for.
-        message: String,
-    },
-    /// What is named does not exist.
-    #[error("{0}")]
-    NotFound(String),
-    /// It contradicts what is there: a sequence with a gap, say.
-    #[error("{0}")]
-    Precondition(String),
-    /// A limit is reached.
-    #[error("{0}")]
-    Exhausted(String),
-    /// Not now: the store is full, or the host is stopping.
-    #[error("{0}")]
-    Unavailable(String),
-    /// Our fault.
-    #[error("{0}")]
-    Internal(String),
-}
-
-impl Refusal {
-    /// A field of the request is wrong.
-    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid { field: field.into(), message: message.into() }
-    }
-}
-
 /// A batch as it came in, its alerts read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Batch {
@@ -102,6 +63,8 @@ pub struct Batch {
     pub alerts: Vec<Result<Alert, Reject>>,
     /// Inputs the sender could not read.
     pub unreadable: u32,
+    /// Where the sender stands once it is taken, in its own words.
+    pub bookmark: Vec<u8>,
 }
 
 /// A rule as somebody asks for it.
@@ -153,17 +116,6 @@ pub struct DeviceRequest {
     pub operator: OperatorId,
 }
 
-/// What loading an inventory did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DevicesPut {
-    /// New.
-    pub added: u64,
-    /// There and different.
-    pub changed: u64,
-    /// There and the same.
-    pub unchanged: u64,
-}
-
 /// One device as its users see it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeviceView {
@@ -209,6 +161,7 @@ pub struct Handle {
     without_plugins: bool,
     uploading: Arc<Uploading>,
     who: Arc<Identity>,
+    wanted: Wanted,
     denials: Arc<Denials>,
     folder: Option<PathBuf>,
 }
@@ -234,6 +187,7 @@ impl Handle {
             without_plugins: parts.config.without_plugins,
             uploading: Arc::default(),
             who: Arc::new(Identity::local()),
+            wanted: Wanted::default(),
             denials: Arc::new(Denials::new(parts.config.access.denials_per_minute_max)),
             folder: parts.folder.clone(),
         }
@@ -252,8 +206,8 @@ impl Handle {
         self.shared.unavailable()
     }
 
-    /// Sequence of a producer's last committed batch; 0 for none.
-    pub async fn producer(&self, id: &str) -> Result<u64, Refusal> {
+    /// Where a producer stands, by its last committed batch.
+    pub async fn producer(&self, id: &str) -> Result<Standing, Refusal> {
         self.ask(|reply| Command::Producer(id.to_owned(), reply)).await
     }
 
@@ -304,7 +258,8 @@ impl Handle {
         self.check_own(name)?;
         let registry = self.shared.registry.read();
         if registry.history(name, Revision(u32::MAX)).next().is_none() {
-            return Err(Refusal::NotFound(format!("no rule was ever named {name:?}")));
+            let message = never_a_rule(&registry, name, self.who.operator());
+            return Err(Refusal::not_found("rule", name, message));
         }
         let changes = registry.history(name, before).take(changes_max);
         Ok(changes.map(|entry| self.shared.view_revision(&registry, entry)).collect())
@@ -317,18 +272,23 @@ impl Handle {
         rules.filter_map(|standing| self.shared.view(&registry, standing)).collect()
     }
 
-    /// Adds or replaces devices: all of them, or none and why.
+    /// Adds or changes devices: all of them, or none and why.
     pub async fn put_devices(&self, devices: Vec<DeviceRequest>) -> Result<DevicesPut, Refusal> {
-        self.ask(|reply| Command::PutDevices(devices, reply)).await
+        self.load_devices(devices, false).await
+    }
+
+    /// The same; on a `dry_run` it is only said what would be done.
+    pub async fn load_devices(&self, devices: Vec<DeviceRequest>, dry_run: bool) -> Result<DevicesPut, Refusal> {
+        let mut put = self.ask(|reply| Command::PutDevices(devices, dry_run, reply)).await?;
+        if self.who.role == Role::Ingest {
+            put.changes.clear();
+        }
+        Ok(put)
     }
 
     /// Shows a device.
     pub async fn device(&self, eui: Eui64) -> Result<DeviceView, Refusal> {
-        let view = self.ask(|reply| Command::Device(eui, reply)).await?;
-        if self.who.operator().is_some_and(|own| view.device.operator != own) {
-            return Err(no_such_device(eui));
-        }
-        Ok(view)
+        self.ask(|reply| Command::Device(eui, self.who.operator(), reply)).await
     }
 
     /// Reads the books. Blocks on the disk for cold hours: call it from a blocking task.
@@ -340,6 +300,7 @@ impl Handle {
     fn counts_named(&self, query: &CountQuery, name: impl Fn(Names) -> Names) -> Result<CountTable, Refusal> {
         let mut query = query.clone();
         self.limit_operators(&mut query.operators)?;
+        self.check_filter(query.rule.as_deref())?;
         let query = &query;
         let hours = books::check(query).map_err(|error| Refusal::invalid(error.field, error.message))?;
         let reader = self.shared.reader()?;
@@ -373,6 +334,7 @@ impl Handle {
     pub fn alerts(&self, query: &AlertQuery) -> Result<AlertPage, Refusal> {
         let mut query = query.clone();
         self.limit_operators(&mut query.operators)?;
+        self.check_filter(query.rule.as_deref())?;
         self.page(&query, Position(u64::MAX))
     }
 
@@ -385,6 +347,7 @@ impl Handle {
         let received = query.received_ms();
         let mut heads = reader.heads(query.from).map_err(internal)?;
         while let Some(head) = heads.next() {
+            self.go_on()?;
             let head = head.map_err(internal)?;
             listing.begin(head.first);
             if head.end > end {
@@ -469,7 +432,8 @@ fn check_why(why: &str) -> Result<(), Refusal> {
 fn restored(registry: &Registry, name: &str, revision: Revision, why: &str) -> Result<RuleRequest, Refusal> {
     let number = revision.0;
     let entry = registry.revision(revision).filter(|entry| entry.name == name);
-    let entry = entry.ok_or_else(|| Refusal::NotFound(format!("rule {name:?} has no revision {number}")))?;
+    let entry = entry
+        .ok_or_else(|| Refusal::not_found("revision", number, format!("rule {name:?} has no revision {number}")))?;
     let Some(rule) = &entry.rule else {
         return Err(Refusal::Precondition(format!("revision {number} removed the rule; restore one before it")));
     };
@@ -487,11 +451,6 @@ fn restored(registry: &Registry, name: &str, revision: Revision, why: &str) -> R
         order: Some(rule.order),
         why: format!("restores revision {number}{because}"),
     })
-}
-
-/// Why a device that is named is not there.
-pub(super) fn no_such_device(eui: Eui64) -> Refusal {
-    Refusal::NotFound(format!("device {eui} is not in the inventory, and no alert has named it"))
 }
 
 /// Checks the name of something.

@@ -5,8 +5,8 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, OpenOptions},
-    io::{self, Write},
+    fs::{self, File, OpenOptions},
+    io::{self, BufReader, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -25,6 +25,7 @@ use crate::{
         Rule, RuleFault, RuleRevision, Token,
     },
     evaluate::{Chain, CodeSet, Divergence, Replay, Shares, State, Times},
+    intake::tables::CodeTable,
     pipeline::{
         changes::event_of,
         commit::Committer,
@@ -166,6 +167,13 @@ struct Recovery<'a> {
 /// Opens the store and recovers.
 pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let config = &parts.config;
+    let plausible = match shared.plausible.get() {
+        Some(known) => Arc::clone(known),
+        None => {
+            let read = Arc::new(code_table(config)?.ranges());
+            Arc::clone(shared.plausible.get_or_init(|| read))
+        }
+    };
     let mut store = (parts.open)()?;
     let mut snapshot = store.load()?;
     let mut registry = Registry::load(snapshot.plugins.clone(), snapshot.revisions.clone());
@@ -237,6 +245,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let mut engine = Engine {
         config: Arc::clone(config),
         clock: Arc::clone(&parts.clock),
+        plausible,
         inventory,
         state,
         registry,
@@ -259,6 +268,17 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     engine.plan_trials();
     engine.guards.watch(&engine.registry.rules());
     Ok(Opened { engine, committer })
+}
+
+/// The table of alert codes that the host goes by.
+pub fn code_table(config: &Config) -> Result<CodeTable, ConfigError> {
+    let Some(path) = &config.code_table else { return Ok(CodeTable::builtin()) };
+    let refused = |why: String| ConfigError::Value {
+        field: "code_table".to_owned(),
+        message: format!("{}: {why}", path.display()),
+    };
+    let file = File::open(path).map_err(|error| refused(error.to_string()))?;
+    CodeTable::builtin().with_file(BufReader::new(file)).map_err(|error| refused(error.to_string()))
 }
 
 fn publish(

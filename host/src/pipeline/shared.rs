@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use tokio::sync::watch;
@@ -12,11 +12,12 @@ use tokio::sync::watch;
 use crate::{
     books::Ledger,
     domain::{Millis, Mode, ModelId, Position, Revision, RuleRevision},
+    intake::plausible::Ranges,
     pipeline::{
         Figures, Status,
         cursors::{Cursors, Seats},
         desk::Desk,
-        handle::Refusal,
+        refusal::Refusal,
         tokens::Tokens,
     },
     registry::{Registry, RevisionView, RuleView, Sources, Standing},
@@ -65,6 +66,8 @@ pub struct Shared {
     pub models: Published<HashMap<ModelId, String>>,
     /// Counts.
     pub ledger: Published<Ledger>,
+    /// Which measurements are plausible: read once, whatever becomes of the file while the host runs.
+    pub plausible: OnceLock<Arc<Ranges>>,
     /// Failures by rule name.
     pub faults: Published<HashMap<String, FaultCount>>,
     /// What was done, in figures.
@@ -92,6 +95,7 @@ impl Shared {
             tokens: Published::default(),
             models: Published::default(),
             ledger: Published::default(),
+            plausible: OnceLock::new(),
             faults: Published::default(),
             figures: Published::default(),
             desk: Desk::default(),

@@ -9,9 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     domain::{AuditEvent, Effects, Identity, Millis, Role, Token, TokenHash},
+    near::{did_you_mean, nearest},
     pipeline::{
         engine::{Engine, Work},
-        handle::Refusal,
+        refusal::Refusal,
     },
 };
 
@@ -111,12 +112,18 @@ impl Engine {
     pub fn revoke_token(&mut self, name: &str, who: &Identity) -> Result<(Token, Work), Refusal> {
         let now_ms = (self.clock)();
         let known = self.tokens.by_name.get(name).filter(|token| token.is_live(now_ms)).cloned();
-        let token =
-            known.ok_or_else(|| Refusal::NotFound(format!("nobody named {name:?} has a token that is good")))?;
+        let token = known.ok_or_else(|| self.no_such_holder(name, now_ms))?;
         let token = Token { revoked_ms: Some(now_ms), ..token };
         let event = AuditEvent::new(&who.name, "token.revoke", name, token.role.name());
         let work = self.keep_token(token.clone(), event);
         Ok((token, work))
+    }
+
+    /// Why somebody has no token to revoke.
+    fn no_such_holder(&self, name: &str, now_ms: Millis) -> Refusal {
+        let good = self.tokens.list().filter(|token| token.is_live(now_ms)).map(|token| token.name.as_str());
+        let near = did_you_mean(nearest(name, good));
+        Refusal::not_found("token", name, format!("nobody named {name:?} has a token that is good{near}"))
     }
 
     fn keep_token(&mut self, token: Token, event: AuditEvent) -> Work {

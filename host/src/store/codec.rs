@@ -96,6 +96,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A value of any of some versions, and which one it is of.
+    pub(super) fn of_versions(bytes: &'a [u8], versions: &[u8]) -> Result<(u8, Self), Defect> {
+        match bytes.split_first() {
+            Some((found, rest)) if versions.contains(found) => Ok((*found, Self { rest })),
+            Some(_) => Err(Defect("its version is not known")),
+            None => Err(Defect("it is empty")),
+        }
+    }
+
     /// Says that nothing may follow.
     pub(super) fn finish(self) -> Result<(), Defect> {
         if self.rest.is_empty() { Ok(()) } else { Err(Defect("bytes follow its end")) }

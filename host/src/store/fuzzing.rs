@@ -38,7 +38,7 @@ pub fn stored(table: u8, bytes: &[u8]) -> bool {
         2 => same(bytes, |bytes| hour::decode(key, bytes), |value, out| fits(hour::encode(value, out))),
         3 => same(bytes, |bytes| page::decode(key, bytes), |value, out| fits(page::encode(value, out))),
         4 => same(bytes, |bytes| plugin::decode(Digest([7; 32]), bytes), |value, out| *out = plugin::encode(value)),
-        5 => same(bytes, |bytes| producer::decode(7, bytes), |value, out| *out = producer::encode(value)),
+        5 => same(bytes, |bytes| producer::decode("p", 7, bytes), |value, out| *out = producer::encode(value)),
         6 => same(bytes, |bytes| revision::decode(7, bytes), |value, out| *out = revision::encode(value)),
         7 => same(bytes, |bytes| token::decode("name", bytes), |value, out| *out = token::encode(value)),
         8 => same(
@@ -85,7 +85,7 @@ pub fn example(table: u8) -> Vec<u8> {
 fn an_hour() -> HourPage {
     let cell =
         |code| Cell { code, operator: 12, generation: 1, model: 5, end: End::Suppressed, rule: Revision(4), reason: 1 };
-    let tally = Tally { count: 3, represented: 4, withheld: 5 };
+    let tally = Tally { count: 3, represented: 4, withheld: 5, ..Tally::default() };
     HourPage { hour: 490_000, as_of: Position(9), cells: vec![(cell(None), tally), (cell(Some(0x8F40)), tally)] }
 }
 
@@ -145,11 +145,13 @@ fn a_group() -> Group {
         code: vec![0x8F40, 0x8F36, 0x8F40],
         occurred_ms: vec![99, 100, -1],
         received_ms: vec![100, 100, 101],
+        dcc_ms: vec![0, 99, 0],
         measurement: vec![2530, 0, -5],
         weight: vec![1; 3],
         flags: vec![1, 2, 3],
         operator: vec![12; 3],
         model: vec![5, 6, 5],
+        remarks: vec![0, 4, 9],
     };
     let held = Mark { end: End::Suppressed, rule: Revision(4), reason: 1 };
     let (rule, kind) = (Revision(5), FaultKind::Trap);

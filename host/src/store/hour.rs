@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! version | hour u32 | as_of u64 | cells u32
-//! count (dense), represented, withheld, code, operator, generation, model*, end, rule, reason: a column each
+//! count (dense), represented, withheld, code, operator, generation, model*, end, rule, reason, and each remark's count: a
+//! column each
 //! ```
 //! The code column holds 65,536 for none.
 
@@ -17,12 +18,16 @@ use super::{
     column::Packing::{Dense, Dictionary, Frame},
     error::{Defect, Error},
 };
-use crate::domain::{Cell, End, HourPage, Position, Revision, Tally};
+use crate::domain::{Cell, End, HourPage, Position, Remark, RemarkCounts, Revision, Tally};
 
 const HOUR: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("hour");
-const VERSION: u8 = 1;
+/// Version 1 had no counts of remarks.
+const VERSION: u8 = 2;
+const VERSION_WITHOUT_REMARKS: u8 = 1;
 /// What the code column holds where there is no code.
 const NO_CODE: u32 = 65_536;
+/// Remarks that are counted.
+const REMARKS: usize = Remark::ALL.len();
 
 /// Makes sure that the table exists.
 pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
@@ -80,11 +85,14 @@ pub(super) fn encode(page: &HourPage, out: &mut Writer) -> Result<(), Defect> {
     out.column(cells().map(|cell| cell.end as u8), Frame);
     out.column(cells().map(|cell| cell.rule.0), Frame);
     out.column(cells().map(|cell| cell.reason), Frame);
+    for remark in 0..REMARKS {
+        out.column(tallies().map(|tally| tally.remarks.each()[remark].1), Frame);
+    }
     Ok(())
 }
 
 pub(super) fn decode(hour: u32, bytes: &[u8]) -> Result<HourPage, Defect> {
-    let mut input = Reader::new(bytes, VERSION)?;
+    let (version, mut input) = Reader::of_versions(bytes, &[VERSION_WITHOUT_REMARKS, VERSION])?;
     if input.u32()? != hour {
         return Err(Defect("it is another hour's"));
     }
@@ -100,6 +108,12 @@ pub(super) fn decode(hour: u32, bytes: &[u8]) -> Result<HourPage, Defect> {
     let end: Vec<u8> = input.column(count)?;
     let rule: Vec<u32> = input.column(count)?;
     let reason: Vec<u8> = input.column(count)?;
+    let mut remarks: [Vec<u64>; REMARKS] = std::array::from_fn(|_| vec![0; count]);
+    if version == VERSION {
+        for column in &mut remarks {
+            *column = input.column(count)?;
+        }
+    }
     input.finish()?;
     let cell = |row: usize| -> Result<(Cell, Tally), Defect> {
         let code = match code[row] {
@@ -115,7 +129,8 @@ pub(super) fn decode(hour: u32, bytes: &[u8]) -> Result<HourPage, Defect> {
             rule: Revision(rule[row]),
             reason: reason[row],
         };
-        Ok((cell, Tally { count: counts[row], represented: represented[row], withheld: withheld[row] }))
+        let remarks = RemarkCounts::listed(std::array::from_fn(|remark| remarks[remark][row]));
+        Ok((cell, Tally { count: counts[row], represented: represented[row], withheld: withheld[row], remarks }))
     };
     let page = HourPage { hour, as_of, cells: (0..count).map(cell).collect::<Result<_, _>>()? };
     check(&page)?;

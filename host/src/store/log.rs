@@ -189,8 +189,8 @@ impl Heads {
         self.decode(head, group::decode)
     }
 
-    /// The same as far as rules and counts need it: without recipients and originator counters, and without the EUI-64s
-    /// of devices unless they are asked for. Those columns are empty.
+    /// The same as far as rules and questions need it: without recipients, originator counters, the DCC's times and
+    /// remarks, and without the EUI-64s of devices unless they are asked for. Those columns are empty.
     pub fn read_for_rules(&self, head: &GroupHead, devices: bool) -> Result<Group, Error> {
         let part = group::Part { devices, messages: false };
         self.decode(head, |bytes, euis| group::decode_part(bytes, euis, part))

@@ -15,7 +15,10 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// The format this program writes. It goes up when a table or a value changes in a way that an older program would
 /// misread.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
+/// The format before, which this program reads as well: every value says its version. A file becomes one of this format
+/// when it is opened, before anything of it is written that an older program would misread.
+const FORMAT_BEFORE: u64 = 2;
 
 /// How far the store has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,18 +46,36 @@ pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
     write(txn, Progress::default())
 }
 
-/// Whether the file is a store of this format. A new file is not one yet; another format is an error.
-pub(super) fn is_there(txn: &ReadTransaction) -> Result<bool, Error> {
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A new file, without tables.
+    Nothing,
+    /// A store of the format before.
+    Before,
+    /// A store of this format.
+    Now,
+}
+
+/// What the file is. A format that this program does not read is an error.
+pub(super) fn look(txn: &ReadTransaction) -> Result<Found, Error> {
     let table = match txn.open_table(META) {
         Ok(table) => table,
-        Err(TableError::TableDoesNotExist(_)) if txn.list_tables()?.next().is_none() => return Ok(false),
+        Err(TableError::TableDoesNotExist(_)) if txn.list_tables()?.next().is_none() => return Ok(Found::Nothing),
         Err(TableError::TableDoesNotExist(_)) => return Err(missing("format")),
         Err(other) => return Err(other.into()),
     };
     match number(&table, "format")? {
-        FORMAT => Ok(true),
+        FORMAT => Ok(Found::Now),
+        FORMAT_BEFORE => Ok(Found::Before),
         found => Err(Error::Format { found, wanted: FORMAT }),
     }
+}
+
+/// Makes a store of the format before one of this format.
+pub(super) fn raise(txn: &WriteTransaction) -> Result<(), Error> {
+    txn.open_table(META)?.insert("format", FORMAT)?;
+    Ok(())
 }
 
 /// Writes how far the store has come.

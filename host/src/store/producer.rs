@@ -9,11 +9,13 @@ use super::{
     codec::{Reader, Writer},
     error::{Defect, Error},
 };
-use crate::domain::{Ack, Balance, Position, ProducerMark};
+use crate::domain::{Ack, Balance, Position, ProducerMark, RemarkCounts};
 
 /// By producer and sequence.
 const PRODUCER: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("producer");
-const VERSION: u8 = 1;
+/// Version 1 had neither counts of remarks nor bookmarks.
+const VERSION: u8 = 2;
+const VERSION_BEFORE: u8 = 1;
 
 /// Makes sure that the table exists.
 pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
@@ -29,7 +31,7 @@ pub(super) fn write(txn: &WriteTransaction, marks: &[ProducerMark], kept: u64) -
     let mut table = txn.open_table(PRODUCER)?;
     for mark in marks {
         let producer = mark.producer.as_str();
-        table.insert((producer, mark.ack.sequence), encode(&mark.ack).as_bytes())?;
+        table.insert((producer, mark.ack.sequence), encode(mark).as_bytes())?;
         if let Some(last_old) = mark.ack.sequence.checked_sub(kept) {
             table.retain_in((producer, 0)..=(producer, last_old), |_, _| false)?;
         }
@@ -43,9 +45,9 @@ pub(super) fn read(txn: &ReadTransaction, kept: u64) -> Result<Vec<ProducerMark>
     for entry in txn.open_table(PRODUCER)?.iter()? {
         let (key, value) = entry?;
         let (producer, sequence) = key.value();
-        let ack = decode(sequence, value.value())
+        let mark = decode(producer, sequence, value.value())
             .map_err(|defect| Error::corrupt("producer", format_args!("{producer:?} {sequence}"), defect))?;
-        marks.push(ProducerMark { producer: producer.to_owned(), ack });
+        marks.push(mark);
     }
     // More are there when fewer are to be kept than before.
     let of_producer = marks.chunk_by(|a, b| a.producer == b.producer);
@@ -53,7 +55,8 @@ pub(super) fn read(txn: &ReadTransaction, kept: u64) -> Result<Vec<ProducerMark>
     Ok(of_producer.flat_map(|marks| &marks[marks.len().saturating_sub(kept)..]).cloned().collect())
 }
 
-pub(super) fn encode(ack: &Ack) -> Writer {
+pub(super) fn encode(mark: &ProducerMark) -> Writer {
+    let ProducerMark { producer: _, ack, bookmark } = mark;
     let mut out = Writer::new(VERSION);
     out.u64(ack.position.0);
     out.u64(ack.balance.forwarded);
@@ -65,12 +68,15 @@ pub(super) fn encode(ack: &Ack) -> Writer {
         out.u32(*index);
         out.text(message);
     }
+    ack.remarks.each().into_iter().for_each(|(_, count)| out.u64(count));
+    out.count(bookmark.len());
+    out.raw(bookmark);
     out
 }
 
-pub(super) fn decode(sequence: u64, bytes: &[u8]) -> Result<Ack, Defect> {
-    let mut input = Reader::new(bytes, VERSION)?;
-    let ack = Ack {
+pub(super) fn decode(producer: &str, sequence: u64, bytes: &[u8]) -> Result<ProducerMark, Defect> {
+    let (version, mut input) = Reader::of_versions(bytes, &[VERSION_BEFORE, VERSION])?;
+    let mut ack = Ack {
         sequence,
         position: Position(input.u64()?),
         balance: Balance {
@@ -80,7 +86,13 @@ pub(super) fn decode(sequence: u64, bytes: &[u8]) -> Result<Ack, Defect> {
             duplicate: input.u64()?,
         },
         rejections: input.list(8, |input| Ok((input.u32()?, input.text()?)))?,
+        remarks: RemarkCounts::default(),
     };
+    let mut bookmark = Vec::new();
+    if version == VERSION {
+        ack.remarks = RemarkCounts::listed([input.u64()?, input.u64()?, input.u64()?, input.u64()?]);
+        bookmark = input.list(1, Reader::u8)?;
+    }
     input.finish()?;
-    Ok(ack)
+    Ok(ProducerMark { producer: producer.to_owned(), ack, bookmark })
 }

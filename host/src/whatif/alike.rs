@@ -5,15 +5,18 @@
 //! group is judged otherwise has everything judged in whole groups.
 //!
 //! A rule is a function of what it is shown. Alerts of few codes and few voltages are few kinds, so a sweep over many
-//! alerts calls its rules for few of them, and what each variant says of a kind is a bit.
+//! alerts calls its rules for few of them, and what all variants say of a kind is one number.
+
+use std::hash::Hash;
 
 use super::{
-    cells::ByKey,
+    axes::ByKey,
     lane::{Lane, Sheet},
+    patterns::{Patterns, SUPPRESSED},
 };
 use crate::{
-    domain::{Column, ColumnSet, End, Group, Mark, Rows},
-    evaluate::Chain,
+    domain::{Column, ColumnSet, Group, Mark, Rows},
+    evaluate::{Chain, Judged},
 };
 
 /// Kinds at most: where there are more, alerts are too different for this to be of use.
@@ -23,14 +26,13 @@ const KINDS_MAX: usize = 1 << 17;
 pub(super) struct Kinds {
     /// What tells kinds apart, beside code and flags.
     told_by: ColumnSet,
-    found: ByKey<u128>,
+    /// Kinds by all of it but model and weight, where those tell none apart: half as long a key.
+    narrow: ByKey<u64>,
+    /// Kinds by all of it.
+    wide: ByKey<u128>,
     lanes: usize,
-    /// Words of a set of lanes.
-    words: usize,
-    /// Per kind, the lanes that suppress it.
-    suppressed: Vec<u64>,
-    /// Per kind, the lanes whose candidate would, were its code not protected.
-    overruled: Vec<u64>,
+    /// Per kind, what its alerts count as: those that were forwarded, and those that were suppressed.
+    patterns: Vec<[u32; 2]>,
     /// Per kind, each lane's mark.
     marks: Vec<Mark>,
 }
@@ -48,67 +50,61 @@ impl Kinds {
         let is_wide = [Column::Device, Column::Occurred].into_iter().any(|column| told_by.contains(column));
         (!is_wide).then(|| Self {
             told_by,
-            found: ByKey::default(),
+            narrow: ByKey::default(),
+            wide: ByKey::default(),
             lanes: chains.len(),
-            words: chains.len().div_ceil(u64::BITS as usize),
-            suppressed: Vec::new(),
-            overruled: Vec::new(),
+            patterns: Vec::new(),
             marks: Vec::new(),
         })
     }
 
     /// The kind of each of these rows; new ones are judged. `None` where there are too many, a call failed, or something
     /// was said that is not of one alert alone.
-    pub(super) fn find(&mut self, rows: &Rows, which: &[u32], lanes: &mut [Lane<'_>]) -> Option<Vec<u32>> {
+    pub(super) fn find(
+        &mut self,
+        rows: &Rows,
+        which: &[u32],
+        lanes: &mut [Lane<'_>],
+        patterns: &mut Patterns,
+    ) -> Option<Vec<u32>> {
         let mut new = Vec::new();
-        let mut kinds = Vec::with_capacity(which.len());
-        for row in which {
-            let next = self.found.len() as u32;
-            let kind = *self.found.entry(self.key(rows, *row as usize)).or_insert(next);
-            if kind == next {
-                new.push(*row);
-            }
-            kinds.push(kind);
-        }
-        let known = new.is_empty() || (self.found.len() <= KINDS_MAX && self.learn(&rows.pick(&new), lanes));
+        let told = |column, value: u32| if self.told_by.contains(column) { value } else { 0 };
+        let narrow = |row: usize| {
+            let operator = told(Column::Operator, u32::from(rows.operator[row]));
+            let code = u32::from(rows.code[row]) << 16 | u32::from(rows.flags[row]) << 8 | operator;
+            let measurement = told(Column::Measurement, rows.measurement[row].cast_unsigned());
+            u64::from(code) << 32 | u64::from(measurement)
+        };
+        let kinds = if self.told_by.contains(Column::Model) || self.told_by.contains(Column::Weight) {
+            let wide = |row: usize| {
+                let model = told(Column::Model, rows.model[row]);
+                let weight = told(Column::Weight, rows.weight[row]);
+                u128::from(narrow(row)) << 64 | u128::from(model) << 32 | u128::from(weight)
+            };
+            number(&mut self.wide, which, wide, &mut new)
+        } else {
+            number(&mut self.narrow, which, narrow, &mut new)
+        };
+        let count = self.narrow.len() + self.wide.len();
+        let known = new.is_empty() || (count <= KINDS_MAX && self.learn(&rows.pick(&new), lanes, patterns));
         known.then_some(kinds)
     }
 
-    /// Everything that a rule may be shown of an alert, or be kept from it by.
-    fn key(&self, rows: &Rows, row: usize) -> u128 {
-        let told = |column, value: u32| if self.told_by.contains(column) { value } else { 0 };
-        let operator = told(Column::Operator, u32::from(rows.operator[row]));
-        let narrow = u32::from(rows.code[row]) << 16 | u32::from(rows.flags[row]) << 8 | operator;
-        let model = told(Column::Model, rows.model[row]);
-        let weight = told(Column::Weight, rows.weight[row]);
-        let measurement = told(Column::Measurement, rows.measurement[row].cast_unsigned());
-        let wide = u128::from(model) << 64 | u128::from(weight) << 32 | u128::from(measurement);
-        u128::from(narrow) << 96 | wide
-    }
-
     /// Judges one alert of each new kind. False where a call failed or an alert stands for others.
-    fn learn(&mut self, rows: &Rows, lanes: &mut [Lane<'_>]) -> bool {
-        let known = self.suppressed.len() / self.words.max(1);
-        let count = known + rows.len();
-        self.suppressed.resize(count * self.words, 0);
-        self.overruled.resize(count * self.words, 0);
-        self.marks.resize(count * self.lanes, Mark::FORWARDED);
+    fn learn(&mut self, rows: &Rows, lanes: &mut [Lane<'_>], patterns: &mut Patterns) -> bool {
         let open = vec![false; rows.len()];
-        for (at, lane) in lanes.iter_mut().enumerate() {
-            let judged = lane.judge(rows, &open, &[]);
-            if !judged.faults.is_empty() || judged.withheld.iter().any(|withheld| *withheld > 0) {
-                return false;
-            }
-            for (kind, mark) in (known..).zip(&judged.mark) {
-                let mark = judged.marks[usize::from(*mark)];
-                let (word, bit) = (kind * self.words + at / 64, 1 << (at % 64));
-                self.marks[kind * self.lanes + at] = mark;
-                if mark.end == End::Suppressed {
-                    self.suppressed[word] |= bit;
-                } else if lane.is_overruled(&mark) {
-                    self.overruled[word] |= bit;
-                }
-            }
+        let judged: Vec<Judged> = lanes.iter_mut().map(|lane| lane.judge(rows, &open, &[])).collect();
+        let stands_for_others = |judged: &Judged| judged.withheld.iter().any(|withheld| *withheld > 0);
+        if judged.iter().any(|judged| !judged.faults.is_empty() || stands_for_others(judged)) {
+            return false;
+        }
+        for row in 0..rows.len() {
+            let marks = judged.iter().map(|judged| judged.marks[usize::from(judged.mark[row])]);
+            self.patterns.push([0, 1].map(|was| {
+                let says = lanes.iter().zip(marks.clone()).map(|(lane, mark)| lane.says(&mark)[was]);
+                patterns.find(was == 1, says)
+            }));
+            self.marks.extend(marks);
         }
         true
     }
@@ -127,51 +123,40 @@ impl Kinds {
         judged.faults.is_empty()
             && compared.all(|(row, kind)| {
                 let row = *row as usize;
-                let alone = self.marks[*kind as usize * self.lanes + at];
-                judged.withheld[row] == 0 && judged.marks[usize::from(judged.mark[row])] == alone
+                judged.withheld[row] == 0 && judged.marks[usize::from(judged.mark[row])] == self.mark(*kind, at)
             })
     }
 
-    /// Counts what would have been different in every lane.
-    pub(super) fn compare(&self, group: &Group, sheet: &Sheet, kinds: &[u32], lanes: &mut [Lane<'_>]) {
-        let was_suppressed: Vec<bool> = group.marks.iter().map(|mark| mark.end == End::Suppressed).collect();
-        for ((row, place), kind) in sheet.compared.iter().zip(&sheet.places).zip(kinds) {
-            let (row, kind) = (*row as usize, *kind as usize);
-            let was = was_suppressed[usize::from(group.mark[row])];
-            for (word, lanes) in lanes.chunks_mut(64).enumerate() {
-                let at = kind * self.words + word;
-                let all = u64::MAX >> (64 - lanes.len());
-                let (turned, overruled) =
-                    if was { (all & !self.suppressed[at], 0) } else { (self.suppressed[at], self.overruled[at]) };
-                let first_mark = kind * self.lanes + word * 64;
-                for lane in bits(turned) {
-                    lanes[lane].turns.turn(group, row, *place, self.marks[first_mark + lane]);
-                }
-                for lane in bits(overruled) {
-                    lanes[lane].turns.overrule(*place);
-                }
-            }
+    /// The mark of a kind in one lane.
+    pub(super) fn mark(&self, kind: u32, lane: usize) -> Mark {
+        self.marks[kind as usize * self.lanes + lane]
+    }
+
+    /// Sets the patterns of the compared rows by their kinds.
+    pub(super) fn compare(&self, sheet: &mut Sheet, kinds: &[u32]) {
+        let Sheet { compared, patterns, .. } = sheet;
+        for (row, kind) in compared.iter().zip(kinds) {
+            let pattern = &mut patterns[*row as usize];
+            *pattern = self.patterns[*kind as usize][usize::from(*pattern == SUPPRESSED)];
         }
     }
 }
 
-/// The numbers of the bits that are set.
-fn bits(mut word: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let bit = (word != 0).then(|| word.trailing_zeros() as usize);
-        word &= word.wrapping_sub(1);
-        bit
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bits;
-
-    #[test]
-    fn a_words_bits_are_named_in_order() {
-        assert_eq!(bits(0).count(), 0);
-        assert_eq!(bits(1 << 63 | 0b101).collect::<Vec<_>>(), [0, 2, 63]);
-        assert_eq!(bits(u64::MAX).collect::<Vec<_>>(), (0..64).collect::<Vec<_>>());
-    }
+/// The kinds of rows by their keys. Rows of kinds that are new are added to `new`.
+fn number<K: Copy + Eq + Hash>(
+    found: &mut ByKey<K>,
+    which: &[u32],
+    key: impl Fn(usize) -> K,
+    new: &mut Vec<u32>,
+) -> Vec<u32> {
+    let mut kind = |row: &u32| {
+        let key = key(*row as usize);
+        found.get(&key).copied().unwrap_or_else(|| {
+            let next = found.len() as u32;
+            found.insert(key, next);
+            new.push(*row);
+            next
+        })
+    };
+    which.iter().map(&mut kind).collect()
 }

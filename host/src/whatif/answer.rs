@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     CANDIDATE, Question,
-    cells::{AXES, Axes},
+    axes::{AXES, Axes},
     chains::Stand,
     fold::Fold,
     lane::Lane,
@@ -246,7 +246,8 @@ impl Answer {
 impl Fold<'_> {
     /// The answer.
     pub(super) fn finish(self, basis: Basis, eui: &dyn Fn(u32) -> u64) -> Answer {
-        let Self { question, ground, lanes, cells, baseline, not_replayable, withheld_is_known, .. } = self;
+        let Self { question, ground, lanes, counts, not_replayable, withheld_is_known, .. } = self;
+        let baseline = &counts.baseline;
         let names = Names { question, ground };
         let now = Now {
             sums: Sums {
@@ -259,8 +260,12 @@ impl Fold<'_> {
             duplicates: baseline.duplicates,
             not_replayable: not_replayable.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect(),
         };
-        let outcome = |lane: Lane<'_>| names.outcome(lane, (cells.axes(), &baseline), now.sums, withheld_is_known, eui);
-        let outcomes = lanes.into_iter().map(outcome).collect();
+        let outcome = |(at, lane): (usize, Lane<'_>)| {
+            let devices = counts.devices_of(at);
+            let changed = changed_devices(devices, question.devices_max, eui);
+            names.outcome(lane, (&counts.axes, baseline), changed, (now.sums, withheld_is_known), eui)
+        };
+        let outcomes = lanes.into_iter().enumerate().map(outcome).collect();
         Answer { engine: ENGINE.to_owned(), basis, now, outcomes }
     }
 }
@@ -276,8 +281,8 @@ impl Names<'_> {
         &self,
         lane: Lane<'_>,
         (axes, baseline): (&Axes, &Baseline),
-        now: Sums,
-        withheld_is_known: bool,
+        (devices, devices_changed): (Vec<ChangedDevice>, u64),
+        (now, withheld_is_known): (Sums, bool),
         eui: &dyn Fn(u32) -> u64,
     ) -> Outcome {
         let Lane { stand, turns, failed, .. } = lane;
@@ -300,7 +305,6 @@ impl Names<'_> {
         {
             rows_left_out += self.rows(grouping, (axes, baseline), &turns.by, &mut rows);
         }
-        let (devices, devices_changed) = changed_devices(&turns.devices, self.question.devices_max, eui);
         let mut samples: Vec<Changed> = turns.suppressed.take();
         samples.extend(turns.forwarded.take());
         samples.sort_unstable();
@@ -427,9 +431,13 @@ fn turned(changes: &Changes, now: Ends) -> Turned {
 }
 
 /// The devices that change most, and how many change at all.
-fn changed_devices(devices: &[(u32, u32)], max: usize, eui: &dyn Fn(u32) -> u64) -> (Vec<ChangedDevice>, u64) {
-    let changed = devices.iter().enumerate().filter(|(_, (suppressed, forwarded))| suppressed + forwarded > 0);
-    let mut changed: Vec<(usize, u32, u32)> = changed.map(|(no, (s, f))| (no, *s, *f)).collect();
+fn changed_devices(
+    devices: impl Iterator<Item = [u32; 2]>,
+    max: usize,
+    eui: &dyn Fn(u32) -> u64,
+) -> (Vec<ChangedDevice>, u64) {
+    let changed = devices.enumerate().filter(|(_, [suppressed, forwarded])| suppressed + forwarded > 0);
+    let mut changed: Vec<(usize, u32, u32)> = changed.map(|(no, [s, f])| (no, s, f)).collect();
     let count = changed.len() as u64;
     changed.sort_by_key(|(no, suppressed, forwarded)| (std::cmp::Reverse(suppressed + forwarded), *no));
     changed.truncate(max);

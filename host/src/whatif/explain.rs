@@ -119,9 +119,9 @@ pub fn explain(
     let keeps = |chain: &Chain| chain.rules.iter().any(|rule| rule.namespace.is_some());
     let from = if keeps(&chain_of(ground, head.first)?) { oldest.first } else { head.first };
     let mut diverged = None;
-    read(open, from..head.first, pace, (&mut |_| true, Columns::ForRules { devices: true }), &mut |group| {
+    read(open, from..head.first, pace, (&mut |_| true, Columns::ForRules { devices: true }), &mut |group, _| {
         if diverged.is_none() {
-            diverged = again.fold(group)?.err();
+            diverged = again.fold(&group)?.err();
         }
         Ok(())
     })?;

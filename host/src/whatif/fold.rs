@@ -8,16 +8,18 @@ use std::collections::BTreeMap;
 use super::{
     Ground, Question, Stopped,
     alike::Kinds,
-    cells::Cells,
     chains::{Stand, Stretch},
+    counts::Counts,
     lane::{Lane, Sheet},
     log::Plan,
+    patterns::{DUPLICATE, FORWARDED, SUPPRESSED, UNCOUNTED},
     run::stands,
-    tally::{Baseline, Place, Turns},
+    shared::Portion,
+    tally::Turns,
 };
 use crate::{
     comparison::mixed,
-    domain::{End, Fault, FaultKind, Group, Mark, Millis, Mode, Position, Revision},
+    domain::{End, Fault, FaultKind, Group, Millis, Mode, Position, Revision},
     evaluate::{Chain, Filter, Judged},
     registry::MissingPlugin,
 };
@@ -36,13 +38,10 @@ pub(super) struct Fold<'a> {
     only: Filter,
     turns: std::iter::Peekable<std::vec::IntoIter<Position>>,
     stretch: Stretch,
-    /// Of how many parts of all devices this is which.
-    pub(super) devices: Option<(u32, u32)>,
     pub(super) lanes: Vec<Lane<'a>>,
     /// The chain as it was, where a rule's state may be missing.
     pub(super) check: Option<Lane<'a>>,
-    pub(super) cells: Cells,
-    pub(super) baseline: Baseline,
+    pub(super) counts: Counts,
     /// Alerts that look alike to every rule that is called, where that is looked for.
     kinds: Option<Kinds>,
     /// Alerts that are compared with nothing, by kind.
@@ -60,7 +59,7 @@ impl<'a> Fold<'a> {
             let turns = Turns::new(question.samples_max, question.sample_seed());
             Ok(Lane::new(stand, ground.chain(question, &stretch, stand)?, turns))
         };
-        let lanes = stands(question).into_iter().map(lane).collect::<Result<_, _>>().map_err(missing)?;
+        let lanes: Vec<_> = stands(question).into_iter().map(lane).collect::<Result<_, _>>().map_err(missing)?;
         let mut needs = ground.needs_state_from_before(&stretch, from);
         for turn in &turns {
             needs |= ground.needs_state_from_before(&ground.stretch(question, *turn).map_err(missing)?, from);
@@ -74,11 +73,9 @@ impl<'a> Fold<'a> {
             turns: turns.into_iter().peekable(),
             withheld_is_known: !stretch.stateful_before,
             stretch,
-            devices: None,
+            counts: Counts::new(lanes.len(), question.sample_seed()),
             lanes,
             check,
-            cells: Cells::default(),
-            baseline: Baseline::default(),
             kinds: None,
             not_replayable: BTreeMap::new(),
         })
@@ -91,48 +88,53 @@ impl<'a> Fold<'a> {
     }
 
     /// Folds one group. False: alerts that look alike were judged once, and that is not what judging whole groups is.
-    pub(super) fn take(&mut self, group: &Group) -> Result<bool, Stopped> {
+    pub(super) fn take(&mut self, portion: &Portion) -> Result<bool, Stopped> {
+        let group = &portion.group;
         self.turn(group.first).map_err(missing)?;
-        if self.cells.is_full() {
-            self.settle();
-        }
         let mut sheet = self.sheet(group);
         if let Some(check) = &mut self.check {
             let judged = check.judge_group(group, &sheet);
-            let lost = keep_reproduced(group, &mut sheet.compared, &judged);
+            let lost = keep_reproduced(group, &mut sheet, &judged);
             if lost > 0 {
                 *self.not_replayable.entry(MISSING_STATE).or_default() += lost;
             }
         }
-        let Self { cells, baseline, .. } = self;
-        let counted = sheet.compared.iter().map(|row| {
-            let row = *row as usize;
-            let place = Place::of(cells, &group.rows, row);
-            baseline.count(group, row, place, group.mark_of(row).end);
-            place
-        });
-        sheet.places = counted.collect();
-        Ok(self.compare(group, &sheet))
+        let is_whole = self.compare(portion, &mut sheet);
+        if self.counts.patterns.is_full() {
+            self.settle();
+            self.counts.forget_patterns();
+            if self.kinds.is_some() {
+                self.look_for_alikes();
+            }
+        }
+        Ok(is_whole)
     }
 
     /// Counts what would have been different; false as [`take`](Self::take) has it.
-    fn compare(&mut self, group: &Group, sheet: &Sheet) -> bool {
+    fn compare(&mut self, portion: &Portion, sheet: &mut Sheet) -> bool {
+        let group = &portion.group;
         let is_checked = self.is_checked(group.first);
-        let Self { lanes, kinds, .. } = self;
+        let Self { lanes, kinds, counts, .. } = self;
         // What is on record of a group's failures is obeyed, and is of that group alone.
         let fails = |lane: &Lane<'_>| group.faults.iter().any(|fault| lane.calls(fault.rule));
         let kinds = kinds.as_mut().filter(|_| !lanes.iter().any(fails));
         let Some(kinds) = kinds else {
-            lanes.iter_mut().for_each(|lane| lane.take(group, sheet));
+            let judged: Vec<Judged> = lanes.iter_mut().map(|lane| lane.judge_group(group, sheet)).collect();
+            for (at, (lane, judged)) in lanes.iter_mut().zip(&judged).enumerate() {
+                lane.compare(at, group, sheet, judged, &mut counts.patterns);
+            }
+            let marks = |row: usize, lane: usize| judged[lane].marks[usize::from(judged[lane].mark[row])];
+            counts.add(portion, sheet, lanes, &|_, row, lane| marks(row, lane));
             return true;
         };
-        let Some(kind_of) = kinds.find(&group.rows, &sheet.compared, lanes) else { return false };
+        let Some(kind_of) = kinds.find(&group.rows, &sheet.compared, lanes, &mut counts.patterns) else { return false };
         if is_checked
             && !lanes.iter_mut().enumerate().all(|(at, lane)| kinds.is_as_judged(at, lane, group, sheet, &kind_of))
         {
             return false;
         }
-        kinds.compare(group, sheet, &kind_of, lanes);
+        kinds.compare(sheet, &kind_of);
+        counts.add(portion, sheet, lanes, &|at, _, lane| kinds.mark(kind_of[at], lane));
         true
     }
 
@@ -148,18 +150,15 @@ impl<'a> Fold<'a> {
 
     /// Adds everything up.
     pub(super) fn settle(&mut self) {
-        self.baseline.settle(&self.cells);
-        self.lanes.iter_mut().for_each(|lane| lane.turns.settle(&self.cells));
-        self.cells.clear();
+        self.counts.settle(&mut self.lanes);
     }
 
     /// Takes what was found by a fold of other groups or devices. Both are settled.
     pub(super) fn merge(&mut self, other: Self) {
-        let (axes, theirs) = (self.cells.axes_mut(), other.cells.axes());
         for (lane, others) in self.lanes.iter_mut().zip(other.lanes) {
-            lane.merge(others, axes, theirs);
+            lane.merge(others, &mut self.counts.axes, &other.counts.axes);
         }
-        self.baseline.merge(&other.baseline, axes, theirs);
+        self.counts.merge(&other.counts);
         for (kind, count) in other.not_replayable {
             *self.not_replayable.entry(kind).or_default() += count;
         }
@@ -185,38 +184,61 @@ impl<'a> Fold<'a> {
         Ok(())
     }
 
-    /// Sorts the rows of a group: closed, compared, compared with nothing. Closed ones that count are counted here.
+    /// Sorts the rows of a group: closed, compared, compared with nothing.
     fn sheet(&mut self, group: &Group) -> Sheet {
         let rows = &group.rows;
-        let received = self.question.received_ms();
-        let before = |mark: &Mark| mark.end == End::Suppressed && self.stretch.before.contains(&mark.rule);
-        let closing: Vec<bool> = group.marks.iter().map(|mark| mark.end == End::Duplicate || before(mark)).collect();
-        let mut closed: Vec<bool> = group.mark.iter().map(|mark| closing[usize::from(*mark)]).collect();
-        let theirs = |row: usize| self.devices.is_some_and(|(which, of)| rows.device_no[row] % of != which);
-        if self.devices.is_some() {
-            closed.iter_mut().enumerate().for_each(|(row, closed)| *closed |= theirs(row));
+        let ends: Vec<(u32, bool)> = group
+            .marks
+            .iter()
+            .map(|mark| match mark.end {
+                End::Duplicate => (DUPLICATE, true),
+                End::Suppressed => (SUPPRESSED, self.stretch.before.contains(&mark.rule)),
+                _ => (FORWARDED, false),
+            })
+            .collect();
+        let end_of = |mark: &u16| ends[usize::from(*mark)];
+        let closed: Vec<bool> = group.mark.iter().map(|mark| end_of(mark).1).collect();
+        let mut patterns: Vec<u32> = group.mark.iter().map(|mark| end_of(mark).0).collect();
+        self.leave_out(group, &mut patterns);
+        let is_compared = |row: usize| !closed[row] & (patterns[row] != UNCOUNTED);
+        let mut compared = vec![0; rows.len()];
+        let mut count = 0;
+        // Without a branch, for which they are may be hard to predict.
+        for row in 0..rows.len() {
+            compared[count] = row as u32;
+            count += usize::from(is_compared(row));
         }
+        compared.truncate(count);
         let faults = self.faults(group);
         let replaced = self.stretch.replaced.as_ref();
         let all_on_record = faults.is_empty() && replaced.is_none_or(|replaced| replaced.stopped.is_none());
-        let all_counted = received == (Millis::MIN..Millis::MAX) && self.only.is_open();
-        let mut compared = Vec::with_capacity(rows.len());
-        for (row, is_closed) in closed.iter().enumerate() {
-            let counted = all_counted || received.contains(&rows.received_ms[row]) && self.only.admits(rows, row);
-            if !counted || theirs(row) {
-                continue;
-            }
-            match group.mark_of(row).end {
-                End::Duplicate => self.baseline.duplicates += 1,
-                end if *is_closed => self.baseline.count(group, row, Place::of(&mut self.cells, rows, row), end),
-                _ if all_on_record => compared.push(row as u32),
-                _ => match self.not_on_record(group, &faults, row) {
-                    Some(kind) => *self.not_replayable.entry(kind).or_default() += 1,
-                    None => compared.push(row as u32),
-                },
+        if !all_on_record {
+            let mut lost = Vec::new();
+            compared.retain(|row| {
+                let why = self.not_on_record(group, &faults, *row as usize);
+                lost.extend(why.map(|kind| (kind, *row)));
+                why.is_none()
+            });
+            for (kind, row) in lost {
+                patterns[row as usize] = UNCOUNTED;
+                *self.not_replayable.entry(kind).or_default() += 1;
             }
         }
-        Sheet { closed, compared, places: Vec::new() }
+        Sheet { closed, compared, patterns }
+    }
+
+    /// Leaves out alerts that the question is not about.
+    fn leave_out(&self, group: &Group, patterns: &mut [u32]) {
+        let rows = &group.rows;
+        let received = self.question.received_ms();
+        if received == (Millis::MIN..Millis::MAX) && self.only.is_open() {
+            return;
+        }
+        for (row, pattern) in patterns.iter_mut().enumerate() {
+            if !received.contains(&rows.received_ms[row]) || !self.only.admits(rows, row) {
+                *pattern = UNCOUNTED;
+            }
+        }
     }
 
     /// Failures of the replaced rule in a group.
@@ -248,13 +270,18 @@ impl<'a> Fold<'a> {
 }
 
 /// Keeps the rows of which the chain as it was gives what was recorded; says how many it does not.
-fn keep_reproduced(group: &Group, compared: &mut Vec<u32>, judged: &Judged) -> u64 {
+fn keep_reproduced(group: &Group, sheet: &mut Sheet, judged: &Judged) -> u64 {
+    let Sheet { compared, patterns, .. } = sheet;
     let before = compared.len();
     compared.retain(|row| {
         let row = *row as usize;
         let (recorded, computed) = (group.mark_of(row), judged.marks[usize::from(judged.mark[row])]);
         let both_pass = recorded.end == End::Forwarded && computed.end == End::Forwarded;
-        both_pass || recorded == computed
+        let is_kept = both_pass || recorded == computed;
+        if !is_kept {
+            patterns[row] = UNCOUNTED;
+        }
+        is_kept
     });
     (before - compared.len()) as u64
 }

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    cells::Axes,
+    axes::Axes,
     chains::Stand,
-    tally::{Place, Turns},
+    patterns::{Patterns, Said},
+    tally::Turns,
 };
 use crate::{
     domain::{End, Fault, FaultKind, Group, Mark, Metering, Revision, Rows},
@@ -17,13 +18,12 @@ use crate::{
 /// What all lanes are told of one group.
 #[derive(Debug, Default)]
 pub(super) struct Sheet {
-    /// Per row: its end does not depend on any rule that is called. It is a duplicate, a rule before suppressed it, or it
-    /// belongs to somebody else's part.
+    /// Per row: its end does not depend on any rule that is called. It is a duplicate, or a rule before suppressed it.
     pub(super) closed: Vec<bool>,
     /// Rows that are not closed and are compared, in order.
     pub(super) compared: Vec<u32>,
-    /// Where each of those is counted.
-    pub(super) places: Vec<Place>,
+    /// Per row, what it counts as.
+    pub(super) patterns: Vec<u32>,
 }
 
 /// One lane.
@@ -56,12 +56,6 @@ impl<'a> Lane<'a> {
     /// Whether a decision is the candidate's, and a protected code overruled it.
     pub(super) fn is_overruled(&self, mark: &Mark) -> bool {
         mark.is_overruled() && Some(mark.rule) == self.candidate
-    }
-
-    /// Judges a group and counts what would have been different.
-    pub(super) fn take(&mut self, group: &Group, sheet: &Sheet) {
-        let judged = self.judge_group(group, sheet);
-        self.compare(group, sheet, &judged);
     }
 
     /// Judges a group, obeying what is on record of its failures.
@@ -108,20 +102,32 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// Counts what would have been different.
-    fn compare(&mut self, group: &Group, sheet: &Sheet, judged: &Judged) {
-        let recorded: Vec<End> = group.marks.iter().map(|mark| mark.end).collect();
-        let computed: Vec<(End, bool)> = judged.marks.iter().map(|mark| (mark.end, self.is_overruled(mark))).collect();
-        for (row, place) in sheet.compared.iter().zip(&sheet.places) {
+    /// What a mark says of an alert that was forwarded, and of one that was suppressed.
+    pub(super) fn says(&self, mark: &Mark) -> [Said; 2] {
+        match mark.end {
+            End::Suppressed => [Said::Turned, Said::Same],
+            _ if self.is_overruled(mark) => [Said::Overruled, Said::Turned],
+            _ => [Said::Same, Said::Turned],
+        }
+    }
+
+    /// Goes on, in the patterns of the compared rows, by what this lane says of them.
+    pub(super) fn compare(
+        &mut self,
+        at: usize,
+        group: &Group,
+        sheet: &mut Sheet,
+        judged: &Judged,
+        known: &mut Patterns,
+    ) {
+        let was_suppressed: Vec<bool> = group.marks.iter().map(|mark| mark.end == End::Suppressed).collect();
+        let says: Vec<[Said; 2]> = judged.marks.iter().map(|mark| self.says(mark)).collect();
+        let Sheet { compared, patterns, .. } = sheet;
+        for row in compared.iter() {
             let row = *row as usize;
-            let at = usize::from(judged.mark[row]);
-            let (end, overruled) = computed[at];
+            let was = usize::from(was_suppressed[usize::from(group.mark[row])]);
+            patterns[row] = known.step(patterns[row], at, says[usize::from(judged.mark[row])][was]);
             self.turns.withheld += u64::from(judged.withheld[row]);
-            if end != recorded[usize::from(group.mark[row])] {
-                self.turns.turn(group, row, *place, judged.marks[at]);
-            } else if overruled {
-                self.turns.overrule(*place);
-            }
         }
     }
 }

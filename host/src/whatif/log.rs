@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Pace, Question, Stopped};
+use super::{Pace, Question, Stopped, pace::Stint};
 use crate::{
     domain::{Group, Millis, Position},
     store::{self, GroupHead, Reader},
@@ -99,10 +99,10 @@ pub(super) fn read(
     range: Range<Position>,
     pace: &Pace,
     (wanted, columns): (&mut dyn FnMut(&GroupHead) -> bool, Columns),
-    take: &mut dyn FnMut(&Group) -> Result<(), Stopped>,
+    take: &mut dyn FnMut(Group, &mut Stint) -> Result<(), Stopped>,
 ) -> Result<(), Stopped> {
     let mut at = range.start;
-    let mut worked_since = Instant::now();
+    let mut stint = Stint::begin();
     while at < range.end {
         let mut heads = open()?.heads(at).map_err(failed)?;
         let snapshot_of = Instant::now();
@@ -118,12 +118,12 @@ pub(super) fn read(
                     Columns::All => heads.read(&head),
                     Columns::ForRules { devices } => heads.read_for_rules(&head, devices),
                 };
-                take(&group.map_err(failed)?)?;
+                take(group.map_err(failed)?, &mut stint)?;
             }
             if at >= range.end || snapshot_of.elapsed() >= SNAPSHOT_MAX {
                 break;
             }
-            pace.rest(&mut worked_since)?;
+            pace.rest(&mut stint)?;
         }
     }
     pace.check()

@@ -15,6 +15,26 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Work that is done before a rest.
 const STINT: Duration = Duration::from_millis(5);
 
+/// What was done since the last rest.
+#[derive(Debug, Clone, Copy)]
+pub struct Stint {
+    since: Instant,
+    /// Of that time, what was spent waiting for others: that is rest, too.
+    waited: Duration,
+}
+
+impl Stint {
+    /// Begins now.
+    pub fn begin() -> Self {
+        Self { since: Instant::now(), waited: Duration::ZERO }
+    }
+
+    /// Says that so much of it was spent waiting.
+    pub fn waited(&mut self, time: Duration) {
+        self.waited += time;
+    }
+}
+
 /// Why a question has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Stopped {
@@ -27,6 +47,9 @@ pub enum Stopped {
     /// Log entries that it needs went meanwhile.
     #[error("log entries that it needs went, by retention, while it was worked on; ask again, or for a later range")]
     Overtaken,
+    /// Another of its threads stopped, and says why: never the reason of a whole question.
+    #[error("another of its threads was stopped")]
+    Elsewhere,
     /// Something else.
     #[error("{0}")]
     Failed(String),
@@ -74,19 +97,20 @@ impl Pace {
         self.rows_done.fetch_add(rows, Ordering::Relaxed);
     }
 
-    /// Rests, where enough was done since `worked_since`, as long as the share asks for; then begins anew.
-    pub fn rest(&self, worked_since: &mut Instant) -> Result<(), Stopped> {
+    /// Rests, where enough was done in a stint, as long as the share asks for; then begins another.
+    pub fn rest(&self, stint: &mut Stint) -> Result<(), Stopped> {
         self.check()?;
-        let worked = worked_since.elapsed();
+        let worked = stint.since.elapsed().saturating_sub(stint.waited);
         if !(1..100).contains(&self.cpu_percent_max) || worked < STINT {
             return Ok(());
         }
-        let until = Instant::now() + worked * (100 - self.cpu_percent_max) / self.cpu_percent_max;
+        let asked = worked * (100 - self.cpu_percent_max) / self.cpu_percent_max;
+        let until = Instant::now() + asked.saturating_sub(stint.waited);
         while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
             thread::sleep(left.min(LOOK_EVERY));
             self.check()?;
         }
-        *worked_since = Instant::now();
+        *stint = Stint::begin();
         Ok(())
     }
 }
@@ -98,12 +122,19 @@ mod tests {
     #[test]
     fn whoever_may_take_a_quarter_rests_three_times_as_long_as_it_worked() {
         let pace = Pace::new(25);
-        let mut since = Instant::now();
+        let mut stint = Stint::begin();
         thread::sleep(Duration::from_millis(10));
         let begun = Instant::now();
-        pace.rest(&mut since).unwrap();
+        pace.rest(&mut stint).unwrap();
         assert!(begun.elapsed() >= Duration::from_millis(30), "{:?}", begun.elapsed());
+        // Waiting is no work, and as good as a rest.
+        let mut stint = Stint::begin();
+        thread::sleep(Duration::from_millis(10));
+        stint.waited(Duration::from_secs(3_600));
+        let begun = Instant::now();
+        pace.rest(&mut stint).unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(3_000), "{:?}", begun.elapsed());
         pace.cancel();
-        assert_eq!(pace.rest(&mut since), Err(Stopped::Cancelled));
+        assert_eq!(pace.rest(&mut stint), Err(Stopped::Cancelled));
     }
 }

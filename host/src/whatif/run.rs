@@ -13,6 +13,8 @@ use super::{
     chains::Stand,
     fold::Fold,
     log::{Columns, Open, Plan, has_rows_of, plan, read},
+    pace::Stint,
+    shared::{Portion, Seat, seats},
 };
 use crate::{
     domain::{Column, Group, Position},
@@ -33,11 +35,14 @@ pub fn run(
     let Needs { state: stateful, devices } = needs(question, ground, end);
     let plan = plan(question, stateful, open, end, pace)?;
     let threads = threads.clamp(1, THREADS_MAX) as u32;
-    // With state, each thread reads every group, and judges its own devices; without, each reads its own groups.
+    // With state, each thread folds its own devices of every group; without, each folds its own groups.
     let work = |of: u32, alike: bool| {
         pace.expect(plan.rows);
         let unlike = AtomicBool::new(false);
-        let parts = (0..of).map(|which| Part { which, of, stateful, devices, alike, unlike: &unlike });
+        let seats = if stateful && of > 1 { seats(of as usize) } else { Vec::new() };
+        let seats = seats.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+        let part = |(which, seat)| Part { which, of, stateful, seat, devices, alike, unlike: &unlike };
+        let parts = (0..of).zip(seats).map(part);
         let folds = work_on(parts.collect(), &|part: Part<'_>| part.fold(question, ground, open, plan, pace))?;
         Ok((folds, unlike.into_inner()))
     };
@@ -65,24 +70,31 @@ fn work_on<'p, 'a>(
     parts: Vec<Part<'p>>,
     work: &(dyn Fn(Part<'p>) -> Result<Fold<'a>, Stopped> + Sync),
 ) -> Result<Vec<Fold<'a>>, Stopped> {
-    if let [whole] = parts[..] {
-        return work(whole).map(|fold| vec![fold]);
+    if parts.len() == 1 {
+        return parts.into_iter().map(work).collect();
     }
     let panicked = || Stopped::Failed("working on it panicked".to_owned());
     std::thread::scope(|scope| {
         let running: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || work(part))).collect();
         let ended: Vec<_> =
             running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked()))).collect();
-        ended.into_iter().collect()
+        let (folds, stopped): (Vec<_>, Vec<_>) = ended.into_iter().partition(Result::is_ok);
+        // The one that stopped the others knows why.
+        let stopped = stopped.into_iter().filter_map(Result::err);
+        match stopped.reduce(|why, other| if why == Stopped::Elsewhere { other } else { why }) {
+            Some(why) => Err(why),
+            None => folds.into_iter().collect(),
+        }
     })
 }
 
 /// What one thread works on.
-#[derive(Debug, Clone, Copy)]
 struct Part<'p> {
     which: u32,
     of: u32,
     stateful: bool,
+    /// Where it folds its devices of every group, and others theirs.
+    seat: Option<Seat>,
     /// Some rule is shown which device an alert is of.
     devices: bool,
     /// Alerts that look alike to all rules are judged once.
@@ -101,34 +113,36 @@ impl Part<'_> {
         pace: &Pace,
     ) -> Result<Fold<'a>, Stopped> {
         let mut fold = Fold::new(question, ground, plan)?;
-        fold.devices = (self.stateful && self.of > 1).then_some((self.which, self.of));
         if self.alike {
             fold.look_for_alikes();
         }
         let received = question.received_ms();
         let mut groups = 0_u32;
-        let mut wanted = |head: &GroupHead| {
-            if self.stateful {
-                return true;
+        let mut wanted = |head: &GroupHead| match &self.seat {
+            Some(seat) => seat.is_next(),
+            None => {
+                let has_rows = self.stateful || has_rows_of(head, &received);
+                groups = groups.wrapping_add(u32::from(has_rows));
+                has_rows && groups % self.of == self.which
             }
-            let has_rows = has_rows_of(head, &received);
-            groups = groups.wrapping_add(u32::from(has_rows));
-            has_rows && groups % self.of == self.which
         };
         let columns = Columns::ForRules { devices: self.devices };
-        // Those that read the same groups are about as far as each other.
-        let tells = !self.stateful || self.which == 0;
-        let mut take = |group: &Group| {
-            pace.advance(if tells { group.rows.len() as u64 } else { 0 });
+        let mut take = |portion: &Portion| {
+            pace.advance(portion.group.rows.len() as u64);
             if self.unlike.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            if !fold.take(group)? {
+            if !fold.take(portion)? {
                 self.unlike.store(true, Ordering::Relaxed);
             }
             Ok(())
         };
-        read(open, plan.from..plan.end, pace, (&mut wanted, columns), &mut take)?;
+        let mut take_all = |group: Group, stint: &mut Stint| match &self.seat {
+            Some(seat) => seat.take_round(&group, stint, &mut take),
+            None => take(&Portion::whole(group)),
+        };
+        read(open, plan.from..plan.end, pace, (&mut wanted, columns), &mut take_all)?;
+        self.seat.as_ref().map_or(Ok(()), |seat| seat.finish(&mut take))?;
         fold.settle();
         Ok(fold)
     }

@@ -3,10 +3,13 @@
 //! It must not know chains or state. Invariant: only an alert whose end is known and differs is counted as changed, so
 //! what both say the same of is the rest.
 
-use super::cells::{AXES, Axes, Cells, HOUR};
+use super::{
+    axes::{AXES, Axes},
+    shared::Portion,
+};
 use crate::{
     comparison::{Agreement, Sample},
-    domain::{End, Flags, Group, Mark, Position, Rows},
+    domain::{Flags, Mark, Position},
 };
 
 /// Alerts that were forwarded and suppressed.
@@ -55,29 +58,6 @@ impl Changes {
     }
 }
 
-/// Where an alert is counted.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    /// Its cell.
-    pub(super) cell: u32,
-    /// The number of its hour.
-    pub(super) hour: u32,
-}
-
-impl Place {
-    /// Of one row.
-    pub(super) fn of(cells: &mut Cells, rows: &Rows, row: usize) -> Self {
-        Self { cell: cells.of(rows, row), hour: cells.hour_of(rows, row) }
-    }
-}
-
-/// Alerts of one cell: what happened to them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Counted {
-    ends: Ends,
-    represented: Ends,
-}
-
 /// What happened.
 #[derive(Debug, Default)]
 pub(super) struct Baseline {
@@ -89,37 +69,9 @@ pub(super) struct Baseline {
     pub(super) withheld: u64,
     /// Seen before.
     pub(super) duplicates: u64,
-    /// By cell; not yet added up.
-    cells: Vec<Counted>,
 }
 
 impl Baseline {
-    /// Counts one alert that was taken.
-    pub(super) fn count(&mut self, group: &Group, row: usize, place: Place, end: End) {
-        let counted = slot(&mut self.cells, place.cell as usize);
-        let hour = slot(&mut self.by[HOUR], place.hour as usize);
-        let weight = u64::from(group.rows.weight[row]);
-        let (suppressed, forwarded) = (u64::from(end == End::Suppressed), u64::from(end != End::Suppressed));
-        counted.ends.add(Ends { forwarded, suppressed });
-        counted.represented.add(Ends { forwarded: forwarded * weight, suppressed: suppressed * weight });
-        hour.add(Ends { forwarded, suppressed });
-        self.withheld += u64::from(group.withheld[row]);
-    }
-
-    /// Adds everything up.
-    pub(super) fn settle(&mut self, cells: &Cells) {
-        for (counted, numbers) in self.cells.drain(..).zip(cells.numbers()) {
-            if counted == Counted::default() {
-                continue;
-            }
-            for (by, number) in self.by.iter_mut().zip(numbers) {
-                slot(by, *number as usize).add(counted.ends);
-            }
-            self.ends.add(counted.ends);
-            self.represented.add(counted.represented);
-        }
-    }
-
     /// Adds what was counted of other groups or devices. Both are settled.
     pub(super) fn merge(&mut self, other: &Self, axes: &mut Axes, theirs: &Axes) {
         for axis in 0..AXES {
@@ -152,11 +104,12 @@ pub(super) struct Changed {
 }
 
 impl Changed {
-    fn of(group: &Group, row: usize, computed: Mark) -> Self {
+    pub(super) fn of(portion: &Portion, row: usize, computed: Mark) -> Self {
+        let group = &portion.group;
         let rows = &group.rows;
         let flags = Flags(rows.flags[row]);
         Self {
-            position: group.first.after(row),
+            position: portion.position(row),
             device_no: rows.device_no[row],
             code: rows.code[row],
             operator: rows.operator[row],
@@ -181,12 +134,8 @@ pub(super) struct Turns {
     pub(super) represented: (u64, u64),
     /// What forwarded alerts would stand for beside themselves.
     pub(super) withheld: u64,
-    /// By device number.
-    pub(super) devices: Vec<(u32, u32)>,
     pub(super) suppressed: Sample<Changed>,
     pub(super) forwarded: Sample<Changed>,
-    /// By cell; not yet added up.
-    cells: Vec<Changes>,
 }
 
 impl Turns {
@@ -196,10 +145,8 @@ impl Turns {
             total: Changes::default(),
             represented: (0, 0),
             withheld: 0,
-            devices: Vec::new(),
             suppressed: Sample::new(samples_max, seed),
             forwarded: Sample::new(samples_max, seed),
-            cells: Vec::new(),
         }
     }
 
@@ -214,57 +161,19 @@ impl Turns {
         self.represented.0 += other.represented.0;
         self.represented.1 += other.represented.1;
         self.withheld += other.withheld;
-        for (device, (suppressed, forwarded)) in other.devices.into_iter().enumerate() {
-            let own = slot(&mut self.devices, device);
-            (own.0, own.1) = (own.0 + suppressed, own.1 + forwarded);
-        }
         self.suppressed.merge(other.suppressed);
         self.forwarded.merge(other.forwarded);
     }
 
-    /// Counts an alert whose end would be another.
-    pub(super) fn turn(&mut self, group: &Group, row: usize, place: Place, computed: Mark) {
-        let weight = u64::from(group.rows.weight[row]);
-        let device = slot(&mut self.devices, group.rows.device_no[row] as usize);
-        let cell = slot(&mut self.cells, place.cell as usize);
-        let hour = slot(&mut self.by[HOUR], place.hour as usize);
-        let sample = if computed.end == End::Suppressed {
-            self.represented.0 += weight;
-            device.0 += 1;
-            cell.newly_suppressed += 1;
-            hour.newly_suppressed += 1;
-            &mut self.suppressed
-        } else {
-            self.represented.1 += weight;
-            device.1 += 1;
-            cell.newly_forwarded += 1;
-            hour.newly_forwarded += 1;
-            &mut self.forwarded
-        };
-        sample.offer(group.first.after(row), || Changed::of(group, row, computed));
-    }
-
-    /// Counts an alert that the candidate would have suppressed, were its code not protected.
-    pub(super) fn overrule(&mut self, place: Place) {
-        slot(&mut self.cells, place.cell as usize).overruled += 1;
-        slot(&mut self.by[HOUR], place.hour as usize).overruled += 1;
-    }
-
-    /// Adds everything up.
-    pub(super) fn settle(&mut self, cells: &Cells) {
-        for (changes, numbers) in self.cells.drain(..).zip(cells.numbers()) {
-            if changes == Changes::default() {
-                continue;
-            }
-            for (by, number) in self.by.iter_mut().zip(numbers) {
-                slot(by, *number as usize).add(&changes);
-            }
-            self.total.add(&changes);
-        }
+    /// The sample of those that would be forwarded, if they were suppressed, or the other way round.
+    pub(super) fn sample_mut(&mut self, was_suppressed: bool) -> &mut Sample<Changed> {
+        if was_suppressed { &mut self.forwarded } else { &mut self.suppressed }
     }
 }
 
-fn slot<T: Clone + Default>(list: &mut Vec<T>, at: usize) -> &mut T {
+/// What stands at a place of a list that is as long as need be.
+#[inline]
+pub(super) fn slot<T: Clone + Default>(list: &mut Vec<T>, at: usize) -> &mut T {
     if list.len() <= at {
         list.resize(at + 1, T::default());
     }

@@ -93,7 +93,7 @@ pub fn verify(
     asked.taken_at_their_word.clone_from(&again.taken_at_their_word);
     (asked.from, asked.end) = (from.0, from.0);
     let mut found: Option<Divergence> = None;
-    read(open, from..stop.max(from), pace, (&mut |_| true, Columns::All), &mut |group| {
+    read(open, from..stop.max(from), pace, (&mut |_| true, Columns::All), &mut |group, _| {
         pace.advance(group.rows.len() as u64);
         if found.is_some() {
             return Ok(());
@@ -101,7 +101,7 @@ pub fn verify(
         for fault in &group.faults {
             *asked.not_replayable.entry(fault.kind.name().to_owned()).or_default() += u64::from(fault.row_count);
         }
-        match again.fold(group)? {
+        match again.fold(&group)? {
             Ok(()) => (asked.end, asked.alerts) = (group.end().0, asked.alerts + group.rows.len() as u64),
             Err(divergence) => found = Some(divergence),
         }

@@ -14,7 +14,7 @@ The workspace's tasks. Each first makes sure that guests can be compiled, and sa
   cargo xtask test                    all checks: format, lints, tests, documentation; in a browser too, which apt installs
   cargo xtask plugins [packages]      build the stock plugins (or these packages) into target/plugins
   cargo xtask bench [name [arguments]]  all benchmarks, or one: evaluate, whatif, end_to_end, fairness,
-                                      whatif-load, subscribers
+                                      whatif-load, subscribers, broken-file
 
 WEIR_GUEST_TOOLCHAIN=rustup or =debian forces the way guests are compiled.
 ";

@@ -66,8 +66,10 @@ fn exactly_one_limit_is_required() {
         r#"{"codes": ["8F40"]}"#,
         r#"{"codes": ["8F40"], "below_dv": 2580, "above_dv": 2530}"#,
         r#"{"codes": ["8F40"], "above_dv": 2580, "outside_dv": [2162, 2530]}"#,
+        r#"{"codes": ["8F40"], "above_dv": 2580, "above": 2580}"#,
     ] {
-        assert_eq!(refusal(parameters), "give one of below_dv, above_dv and outside_dv, and only one");
+        let expected = "give one of below_dv, above_dv, outside_dv, below, above and outside, and only one";
+        assert_eq!(refusal(parameters), expected);
     }
 }
 
@@ -84,8 +86,27 @@ fn a_limit_in_the_wrong_unit_is_refused() {
 
 #[test]
 fn unknown_parameters_are_refused_by_name() {
-    let refused = refusal(r#"{"codes": ["8F40"], "below": 2580}"#);
-    assert!(refused.contains("unknown field `below`"), "{refused}");
+    let refused = refusal(r#"{"codes": ["8F40"], "beneath": 2580}"#);
+    assert!(refused.contains("unknown field `beneath`"), "{refused}");
+}
+
+/// Seconds, or whatever the code counts: no bounds are known, so none are asked for.
+#[test]
+fn limits_in_the_unit_of_the_code_hold_from_both_sides() {
+    let measured = [Some(-1), Some(0), Some(225), Some(255), Some(256), None, Some(i32::MIN), Some(i32::MAX)];
+    let held = |parameters: &str| {
+        let verdicts = judge(parameters, &measured);
+        let held = verdicts.iter().zip(measured).filter(|(verdict, _)| **verdict != Verdict::Forward);
+        held.map(|(verdict, measured)| (*verdict, measured.unwrap())).collect::<Vec<_>>()
+    };
+    let (below, above) = (Verdict::Suppress(Reason::BelowLimit), Verdict::Suppress(Reason::AboveLimit));
+    let outside = Verdict::Suppress(Reason::OutsideLimits);
+    assert_eq!(held(r#"{"codes": ["8F40"], "above": 255}"#), [(above, 256), (above, i32::MAX)]);
+    assert_eq!(held(r#"{"codes": ["8F40"], "below": 0}"#), [(below, -1), (below, i32::MIN)]);
+    let beyond = [(outside, -1), (outside, 256), (outside, i32::MIN), (outside, i32::MAX)];
+    assert_eq!(held(r#"{"codes": ["8F40"], "outside": [0, 255]}"#), beyond);
+    assert!(refusal(r#"{"codes": ["8F40"], "outside": [1, 0]}"#).starts_with("outside: the first limit"));
+    assert!(refusal(r#"{"codes": ["8F40"], "above": 255.5}"#).starts_with("above: invalid type"));
 }
 
 /// The schema and the struct are written twice: they must at least agree on the names, and on the examples.
@@ -93,7 +114,7 @@ fn unknown_parameters_are_refused_by_name() {
 fn the_schema_names_what_is_read() {
     let schema: serde_json::Value = serde_json::from_str(Threshold::DESCRIPTION.parameters_schema).unwrap();
     let names: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
-    assert_eq!(names, ["above_dv", "below_dv", "codes", "outside_dv"]);
+    assert_eq!(names, ["above", "above_dv", "below", "below_dv", "codes", "outside", "outside_dv"]);
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(schema["$defs"]["decivolts"]["minimum"], *LIMIT_DV.start());
     assert_eq!(schema["$defs"]["decivolts"]["maximum"], *LIMIT_DV.end());

@@ -1,7 +1,28 @@
-//! What the targets share: sections of WebAssembly binaries changed so that what is around them stays in order.
+//! What the targets share: examples to begin with, and sections of WebAssembly binaries changed so that what is around them
+//! stays in order.
 //!
-//! It must not know what a section means. Invariant: the result is never longer than it may be, and where the input is
-//! sections, so is the output.
+//! It must not know what a file or a section means. Invariant: the result is never longer than it may be, and where the
+//! input is sections, so is the output.
+
+/// What a mutator does: puts an example where there is nothing to begin with, and now and then anyway, and has the
+/// fuzzer change what is there. Gives the new size.
+pub fn begin_with(
+    data: &mut [u8],
+    size: usize,
+    max_size: usize,
+    seed: u32,
+    example: impl FnOnce() -> Vec<u8>,
+) -> usize {
+    let mut size = size;
+    if size < 4 || seed % 512 == 0 {
+        let example = example();
+        if example.len() <= max_size {
+            data[..example.len()].copy_from_slice(&example);
+            size = example.len();
+        }
+    }
+    libfuzzer_sys::fuzzer_mutate(data, size, max_size)
+}
 
 /// Magic and version.
 const HEADER_BYTES: usize = 8;

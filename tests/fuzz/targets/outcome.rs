@@ -174,6 +174,8 @@ fn rows(fold: &Fold) -> Rows {
         rows.flags.push(device & 0b111);
         rows.operator.push(12);
         rows.model.push(0);
+        rows.dcc_ms.push(0);
+        rows.remarks.push(0);
     }
     rows
 }

@@ -4,13 +4,16 @@
 
 use std::collections::BTreeMap;
 
-use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::send::AlertFile;
+use super::{
+    files::{AlertFile, Files},
+    unreadable::{AtFault, Unreadable},
+};
 use crate::{
     cli::{
         arguments::Names,
+        doubt::Doubts,
         input::Notices,
         table::{Table, Value},
         view::time,
@@ -28,8 +31,13 @@ pub(super) struct Found {
     represented_count: u64,
     /// Lines, or documents, that cannot be read.
     pub(super) unreadable_count: u64,
+    /// The same, by the part at fault.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) unreadable: Vec<AtFault>,
     /// What else there was to say.
     remark_count: u64,
+    /// Measurements that are not plausible for their codes.
+    implausible_count: u64,
     by_code: Vec<ByCode>,
     #[serde(skip)]
     counts: BTreeMap<AlertCode, ByCode>,
@@ -54,28 +62,62 @@ struct ByCode {
     occurred_ms: Option<(Millis, Millis)>,
 }
 
-/// Reads a whole file.
-pub(super) fn run(mut alerts: AlertFile, progress: &ProgressBar) -> Result<Found, LineError> {
-    let mut notices = Notices::new("lines that cannot be read", progress.clone());
-    let mut remarks = Notices::remarks("remarks", progress.clone());
+/// What there is to say of lines, as they are met.
+struct Said {
+    unreadable: Unreadable,
+    remarks: Notices,
+    doubts: Doubts,
+}
+
+/// Reads files to their end.
+pub(super) fn run(mut files: Files, doubts: Doubts) -> Result<Found, LineError> {
+    let progress = files.progress();
+    let mut said = Said {
+        unreadable: Unreadable::new(progress.clone()),
+        remarks: Notices::remarks("remarks", progress.clone()),
+        doubts,
+    };
     let mut found = Found::default();
-    loop {
-        let item = alerts.next();
-        std::iter::from_fn(|| alerts.remark()).for_each(|remark| remarks.give(&remark.to_string()));
-        match item {
-            None => break,
-            Some(Ok(alert)) => found.count(&alert),
-            Some(Err(error)) if error.fatal => return Err(error),
-            Some(Err(error)) => notices.give(&error.to_string()),
+    while let Some(file) = files.next() {
+        let name = file.name.map_or_else(String::new, |name| format!("{name}: "));
+        match file.alerts {
+            Ok(alerts) => found.read(alerts, &name, &mut said)?,
+            Err(error) => said.unreadable.give(&name, &error),
         }
     }
-    found.unreadable_count = notices.finish();
-    found.remark_count = remarks.finish();
+    (found.unreadable_count, found.unreadable) = said.unreadable.finish();
+    found.remark_count = said.remarks.finish();
+    found.implausible_count = said.doubts.finish();
     found.by_code = std::mem::take(&mut found.counts).into_iter().map(|(code, row)| row.named(code)).collect();
     Ok(found)
 }
 
 impl Found {
+    /// Reads one file.
+    fn read(
+        &mut self,
+        mut alerts: AlertFile,
+        name: &str,
+        Said { unreadable, remarks, doubts }: &mut Said,
+    ) -> Result<(), LineError> {
+        loop {
+            let item = alerts.next();
+            std::iter::from_fn(|| alerts.remark()).for_each(|remark| remarks.give(&format!("{name}{remark}")));
+            match item {
+                None => return Ok(()),
+                Some(Ok(alert)) => {
+                    doubts.look(name, alerts.line(), &alert);
+                    self.count(&alert);
+                }
+                Some(Err(error)) if error.fatal => {
+                    let message = format!("{name}{}", error.message);
+                    return Err(LineError { message, ..error });
+                }
+                Some(Err(error)) => unreadable.give(name, &error),
+            }
+        }
+    }
+
     fn count(&mut self, alert: &crate::domain::Alert) {
         self.alert_count += 1;
         self.represented_count += u64::from(alert.weight);
@@ -94,8 +136,7 @@ impl Found {
     }
 
     /// For people.
-    pub(super) fn table(&self) -> Table {
-        let names = Names::builtin();
+    pub(super) fn table(&self, names: &Names) -> Table {
         let mut table = Table::new(&["code", "alerts", "stand for", "measured", "least", "most", "first", "last"]);
         let number = |number: Option<i32>| Value::Text(number.map_or_else(String::new, |number| number.to_string()));
         for row in &self.by_code {

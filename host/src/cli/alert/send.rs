@@ -3,53 +3,71 @@
 //! It must not know how files are read or calls are made, only how the two are brought together.
 
 use std::{
-    io::BufRead,
     path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use clap::ValueEnum;
-use indicatif::ProgressBar;
 use serde::Serialize;
 use weir_proto::v1;
 
-use super::{dry_run, reader};
+use super::{
+    bookmark::Bookmark,
+    dry_run,
+    files::{Files, Format, Reading},
+    follow::Watch,
+    reader::{self, FileFound, Found, Plan},
+    unreadable::{self, AtFault},
+};
 use crate::{
     cli::{
         Failure, Session,
-        compressed::Packing,
-        input,
-        input::{Input, Notices},
-        table::{Table, thousands},
-        view::alert::Balance,
+        arguments::NameFiles,
+        doubt::Doubts,
+        input::Notices,
+        table::{Table, Value, thousands},
+        view::alert::{Balance, RemarkCounts},
     },
-    intake::{
-        Alerts, csv,
-        duis_xml::{self, ThrottledCount},
-        gbcs_hex, ndjson,
-    },
+    intake::duis_xml::ThrottledCount,
 };
 
 mod stream;
+
+use stream::Patience;
 
 pub(super) const HELP: &str = "Examples:
   weir alert send alerts.csv
   weir alert send messages.hex --producer head-end-1
   weir alert send responses.xml.gz --dry-run
+  weir alert send responses/ --resume november
+  weir alert send alerts.csv --follow --producer head-end-1
   ssh head-end journal | weir alert send - --format ndjson
 
 CSV columns, in any order: device, code (both needed), recipient, counter, occurred_at or occurred_ms, received_at or
-received_ms, weight, and one of measurement_dv (decivolts), voltage_v (like 258.0), power_factor (like 0.950) and
+received_ms, dcc_at or dcc_ms (when the DCC passed it on), weight, and one of measurement_dv (decivolts), voltage_v (like 258.0), power_factor (like 0.950) and
 measurement (an integer in the unit the code implies). ndjson: one JSON object a line with the same names. gbcs-hex: one
 message a line in hex, after an optional name and a tab; blank lines and lines that begin with # are skipped. duis-xml:
-response documents of the DCC, one after the other; those that hold no alert are passed over. Codes are four hex digits,
-or the DCC's own, like N24 and AD1. A name that ends in .gz or .zst is unpacked.";
+response documents of the DCC, one after the other; those that hold no alert are passed over. parquet: columns with the same
+names, or as `weir export` writes them; times are timestamps adjusted to UTC or text. Codes are four hex digits,
+or the DCC's own, like N24 and AD1. A name that ends in .gz or .zst is unpacked.
+
+Of a folder each file is sent, in order of their names; those whose names tell no format, hidden ones and folders in it are
+passed over and named.
+
+With --resume NAME a sending that was interrupted, here or at the server, is gone on with by the same command: nothing is
+sent twice, with or without counters. The server keeps, with each batch, how many alerts were taken and their digest; what
+is given must begin with them. Files may have grown, and a folder may have more after those that were begun. With --follow
+that is so of the file as it stands: one that took its place meanwhile has another name to begin under.
+
+A measurement that is not plausible for its code (258 where tenths of a volt are counted) is named, counted and sent as it is.
+What is plausible is in the table of codes; --code-table adds codes of your own, from E000 to EFFF, with name, unit and bounds.";
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
-    /// The alerts; - for stdin.
+    /// The alerts: a file, a folder of files, or - for stdin.
     file: PathBuf,
-    /// Format of the file. Where not given, .csv, .ndjson or .jsonl, .hex and .xml tell.
+    /// Format of the file or files. Where not given, .csv, .ndjson or .jsonl, .hex, .xml and .parquet tell.
     #[arg(long)]
     format: Option<Format>,
     /// What the count of a throttled alert in duis-xml counts: the copies that were withheld, or all, with the one that was
@@ -63,28 +81,26 @@ pub(in crate::cli) struct Args {
     /// its own for every run if not given.
     #[arg(long, value_name = "ID")]
     producer: Option<String>,
+    /// Send under this name what can be gone on with under it: the same command, after an interruption, sends what was not
+    /// taken. 1 to 64 of A-Z a-z 0-9 . _ -
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["producer", "dry_run"])]
+    resume: Option<String>,
+    /// Go on with the file as it grows, with what takes its place when it is renamed, and from its beginning when it is
+    /// truncated, until Ctrl-C. A line is sent within a second of its end; csv, ndjson and gbcs-hex.
+    #[arg(long, conflicts_with = "dry_run")]
+    follow: bool,
+    /// Send so many alerts a second and no more.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    rate: Option<u32>,
     /// Alerts in one batch.
     #[arg(long, value_name = "N", default_value_t = 8_192, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
-    /// How long to try again when the connection breaks, in seconds.
+    /// How long to try again when the connection breaks, in seconds: soon at first, then ever more seldom. With --resume
+    /// also when there is none at first.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=3_600))]
     reconnect_s: u64,
-}
-
-/// The alerts of a file as it is read.
-pub(in crate::cli) type AlertFile = Alerts<Box<dyn BufRead + Send>>;
-
-/// How alerts are written in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Format {
-    /// Rows of a CSV file.
-    Csv,
-    /// JSON objects, one a line.
-    Ndjson,
-    /// GBCS messages in hex, one a line.
-    GbcsHex,
-    /// DUIS response documents.
-    DuisXml,
+    #[command(flatten)]
+    names: NameFiles,
 }
 
 /// What the count of a throttled alert counts.
@@ -112,38 +128,119 @@ struct Sent {
     balance: Balance,
     /// Lines that could not be read; the balance has them as rejected.
     unreadable_count: u64,
+    /// Measurements that are not plausible for their codes. They were sent as they are.
+    implausible_count: u64,
+    /// What the host remarked about alerts that it took.
+    remarks: RemarkCounts,
+    /// The same, by the part at fault.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable: Vec<AtFault>,
+    /// Alerts and lines that an earlier sending of this name had, and which are in none of these counts.
+    sent_before_count: u64,
     /// Log position after the last batch.
     position: u64,
+    /// Each file of a folder.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileFound>,
+}
+
+/// Who sends, and where they stand.
+struct Sender {
+    producer_id: String,
+    last_sequence: u64,
+    past: Option<Bookmark>,
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let (alerts, progress) = open_as(&args.file, args.format, args.throttled_count.into())?;
-    let bad_file = |error| Failure::usage(format!("{}: {error}", args.file.display()));
+    let names = args.names.read()?;
+    let reading = Reading { format: args.format, throttled: args.throttled_count.into() };
+    let files = if args.follow { Files::follow(&args.file, reading)? } else { Files::open(&args.file, reading)? };
+    let progress = files.progress();
+    let doubts = Doubts::new(names.codes.clone(), progress.clone());
     if args.dry_run {
-        let found = dry_run::run(alerts, &progress);
+        let found = dry_run::run(files, doubts);
         progress.finish_and_clear();
-        let found = found.map_err(bad_file)?;
-        session.show(&found, dry_run::Found::table)?;
+        let found = found.map_err(|error| Failure::usage(format!("{}: {error}", args.file.display())))?;
+        if !session.json && !found.unreadable.is_empty() {
+            session.print(&unreadable::table(&found.unreadable).fitted().to_string())?;
+        }
+        session.show(&found, |found| found.table(&names))?;
         return verdict(&args.file, found.unreadable_count, found.unreadable_count);
     }
-    let (producer_id, last_sequence) = producer(session, args.producer).await?;
-    let (batches, reading) = reader::start(alerts, args.batch.into(), progress.clone());
-    let rejections = Notices::new("alerts that were rejected", progress.clone());
+    if let Some(watch) = files.watch() {
+        tokio::spawn(stop_when_told(watch));
+    }
+    let bookmarks = args.resume.is_some();
     let reconnect = Duration::from_secs(args.reconnect_s);
-    let delivered =
-        stream::Delivery::new(session, producer_id.clone(), last_sequence, batches, rejections).run(reconnect).await;
+    let Sender { producer_id, last_sequence, past } = sender(session, args.producer, args.resume, reconnect).await?;
+    let plan = Plan { batch_items: args.batch.into(), rate: args.rate, bookmarks, past };
+    let (batches, reading) = reader::start(files, plan, doubts);
+    let rejections = Notices::new("alerts that were rejected", progress.clone());
+    let delivery = stream::Delivery::new(session, producer_id.clone(), last_sequence, batches, rejections);
+    let delivered = delivery.after_an_answer(bookmarks).run(reconnect).await;
     progress.finish_and_clear();
-    let delivered = delivered?;
-    let ending = reading.join().map_err(|_| Failure::internal("the file's reader stopped"))?;
-    let unreadable_count = *ending.as_ref().unwrap_or(&0);
-    let stream::Delivered { balance, position } = delivered;
-    session.show(&Sent { producer_id, balance, unreadable_count, position }, |sent| {
-        let mut table = Table::new(&Balance::HEADINGS);
-        table.row(sent.balance.values());
-        table
-    })?;
-    ending.map_err(bad_file)?;
+    let stream::Delivered { balance, remarks, position } = delivered?;
+    let found = reading.join().map_err(|_| Failure::internal("the file's reader stopped"))?;
+    let Found { unreadable_count, unreadable, implausible_count, past_count, files, failure } = found;
+    let sent = Sent {
+        producer_id,
+        balance,
+        unreadable_count,
+        implausible_count,
+        remarks,
+        unreadable,
+        sent_before_count: past_count,
+        position,
+        files,
+    };
+    report(session, &sent)?;
+    if let Some(failure) = failure {
+        return Err(Failure { message: format!("{}: {}", args.file.display(), failure.message), ..failure });
+    }
     verdict(&args.file, unreadable_count, balance.rejected)
+}
+
+fn report(session: &Session, sent: &Sent) -> Result<(), Failure> {
+    if !session.json && !sent.files.is_empty() {
+        let mut files = Table::new(&["file", "alerts", "not readable"]);
+        for file in &sent.files {
+            let (name, counts) = file.row();
+            files.row([Value::text(name)].into_iter().chain(counts.map(Value::Number)));
+        }
+        session.print(&files.fitted().to_string())?;
+    }
+    if !session.json && !sent.unreadable.is_empty() {
+        session.print(&unreadable::table(&sent.unreadable).fitted().to_string())?;
+    }
+    if !session.json && sent.sent_before_count > 0 {
+        session.print(&format!("{} alerts and lines had been sent before", thousands(sent.sent_before_count)))?;
+    }
+    session.show(sent, |sent| {
+        // What there is nothing to say of has no column.
+        let remarks = RemarkCounts::HEADINGS.into_iter().zip(sent.remarks.numbers()).filter(|(_, count)| *count > 0);
+        let (headings, numbers): (Vec<&str>, Vec<Value>) =
+            remarks.map(|(heading, count)| (heading, Value::Number(count))).unzip();
+        let mut table = Table::new(&Balance::HEADINGS.into_iter().chain(headings).collect::<Vec<_>>());
+        table.row(sent.balance.values().into_iter().chain(numbers));
+        table
+    })
+}
+
+/// The first Ctrl-C, or the first time the process is told to end, ends the reading; the next one ends the process.
+async fn stop_when_told(watch: Arc<Watch>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupted), Ok(mut told)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return;
+    };
+    for _ in 0..2 {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = told.recv() => {}
+        }
+        if watch.stop.swap(true, Relaxed) {
+            std::process::exit(130);
+        }
+    }
 }
 
 /// All that could be sent was; whether all could is another question.
@@ -160,52 +257,38 @@ fn verdict(path: &Path, unreadable: u64, rejected: u64) -> Result<(), Failure> {
     .with_hint("everything else was taken; `weir count --by rejection` has them by reason"))
 }
 
-/// A file of alerts, and how far it has been read.
-pub(in crate::cli) fn open(file: &Path) -> Result<(AlertFile, ProgressBar), Failure> {
-    open_as(file, None, ThrottledCount::default())
-}
-
-fn open_as(
-    file: &Path,
-    format: Option<Format>,
-    throttled: ThrottledCount,
-) -> Result<(AlertFile, ProgressBar), Failure> {
-    let format = settle(file, format)?;
-    let Input { reader: bytes, progress } = input::open(file)?;
-    let bad_file = |error| Failure::usage(format!("{}: {error}", file.display()));
-    let alerts = match format {
-        Format::Csv => Alerts::Csv(csv::Alerts::new(bytes).map_err(bad_file)?),
-        Format::Ndjson => Alerts::Ndjson(ndjson::Alerts::new(bytes)),
-        Format::GbcsHex => Alerts::GbcsHex(gbcs_hex::Alerts::new(bytes)),
-        Format::DuisXml => Alerts::DuisXml(duis_xml::Alerts::new(bytes, throttled)),
-    };
-    Ok((alerts, progress))
-}
-
-/// By what was given, or else by the file's name: never by what is in it.
-fn settle(file: &Path, format: Option<Format>) -> Result<Format, Failure> {
-    let (_, unpacked) = Packing::of(file);
-    let extension = unpacked.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
-    match (format, extension.as_deref()) {
-        (Some(format), _) => Ok(format),
-        (None, Some("csv")) => Ok(Format::Csv),
-        (None, Some("ndjson" | "jsonl")) => Ok(Format::Ndjson),
-        (None, Some("hex")) => Ok(Format::GbcsHex),
-        (None, Some("xml")) => Ok(Format::DuisXml),
-        (None, _) => Err(Failure::usage("--format: not given, and the file's name does not tell")
-            .with_hint("give --format csv, ndjson, gbcs-hex or duis-xml")),
-    }
-}
-
-/// Who sends, and the number of its last batch.
-async fn producer(session: &Session, given: Option<String>) -> Result<(String, u64), Failure> {
-    let Some(producer_id) = given else {
+/// Who sends, and where they stand. What is to be gone on with is worth waiting for.
+async fn sender(
+    session: &Session,
+    producer: Option<String>,
+    resume: Option<String>,
+    reconnect: Duration,
+) -> Result<Sender, Failure> {
+    let goes_on = resume.is_some();
+    let Some(producer_id) = producer.or(resume) else {
         // Unique enough to tell this run from every other one that the server remembers.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        return Ok((format!("send-{:x}-{:x}", now.as_micros(), std::process::id()), 0));
+        let producer_id = format!("send-{:x}-{:x}", now.as_micros(), std::process::id());
+        return Ok(Sender { producer_id, last_sequence: 0, past: None });
     };
-    let request = v1::GetProducerRequest { producer_id: producer_id.clone() };
+    let mut patience = Patience::new(if goes_on { reconnect } else { Duration::ZERO });
+    let answer = loop {
+        match standing(session, &producer_id).await {
+            Err(failure) if failure.exit == Failure::UNAVAILABLE && patience.wait().await => {}
+            answer => break answer?,
+        }
+    };
+    let v1::GetProducerResponse { last_sequence, bookmark } = answer;
+    let past = Bookmark::read(&bookmark).filter(|_| goes_on);
+    if goes_on && last_sequence > 0 && past.is_none() {
+        return Err(Failure::usage(format!("--resume: {producer_id} has sent batches that cannot be gone on with"))
+            .with_hint("give another name: this one was used by --producer, or by another program"));
+    }
+    Ok(Sender { producer_id, last_sequence, past })
+}
+
+async fn standing(session: &Session, producer_id: &str) -> Result<v1::GetProducerResponse, Failure> {
+    let request = v1::GetProducerRequest { producer_id: producer_id.to_owned() };
     let answer = super::client(session).await?.get_producer(request).await;
-    let v1::GetProducerResponse { last_sequence } = answer.map_err(|status| session.failed(&status))?.into_inner();
-    Ok((producer_id, last_sequence))
+    Ok(answer.map_err(|status| session.failed(&status))?.into_inner())
 }

@@ -1,4 +1,4 @@
-//! The columns of an export, and files of them; the only place that names parquet.
+//! The columns of an export, and files of them; the only place that writes with parquet.
 //!
 //! It must not know where rows come from or what a file is called. Invariants: [`COLUMNS`] says what a file's columns
 //! are, in order, and docs/export.md says the same; a file is whole once it was finished, and not before.
@@ -24,7 +24,7 @@ use weir_proto::v1;
 
 use crate::{
     cli::view::{
-        alert::{FaultMark, outcome, payload_kind},
+        alert::{FaultMark, outcome, payload_kind, remark},
         code, eui, generation,
     },
     domain::Mpxn,
@@ -43,6 +43,7 @@ pub(super) struct Row {
     originator_counter: Option<u64>,
     received_at_ms: i64,
     occurred_at_ms: i64,
+    dcc_at_ms: Option<i64>,
     measurement: Option<i32>,
     weight: u32,
     withheld: u32,
@@ -56,6 +57,7 @@ pub(super) struct Row {
     outcome: TextId,
     mark: Mark,
     faults: TextId,
+    remarks: TextId,
 }
 
 /// The texts of the rule behind a verdict.
@@ -82,6 +84,7 @@ impl Row {
             overruled,
             withheld,
             faults,
+            remarks,
         } = logged;
         let v1::Alert {
             device_id,
@@ -93,6 +96,7 @@ impl Row {
             measurement,
             weight,
             payload_kind: payload_number,
+            dcc_at_ms,
         } = alert.unwrap_or_default();
         let (revision, mark) = rule.map_or_else(Default::default, |rule| texts.mark(&rule));
         Self {
@@ -103,6 +107,7 @@ impl Row {
             originator_counter,
             received_at_ms,
             occurred_at_ms,
+            dcc_at_ms: (dcc_at_ms != 0).then_some(dcc_at_ms),
             measurement,
             weight,
             withheld,
@@ -116,6 +121,7 @@ impl Row {
             outcome: texts.id(outcome(outcome_number)),
             mark,
             faults: texts.faults(faults),
+            remarks: texts.remarks(&remarks),
         }
     }
 
@@ -190,6 +196,11 @@ impl Texts {
         self.id(&serde_json::to_string(&faults).unwrap_or_default())
     }
 
+    fn remarks(&mut self, remarks: &[i32]) -> TextId {
+        let words: Vec<&str> = remarks.iter().map(|number| remark(*number)).collect();
+        self.id(&words.join(","))
+    }
+
     fn text(&self, id: TextId) -> Option<ByteArray> {
         let index = usize::try_from(id.checked_sub(1)?).ok()?;
         self.texts.get(index).cloned()
@@ -215,6 +226,7 @@ enum Cells {
     Position(fn(&Row) -> i64),
     CounterOrNone(fn(&Row) -> Option<u64>),
     Time(fn(&Row) -> i64),
+    TimeOrNone(fn(&Row) -> Option<i64>),
     Text(fn(&Row) -> TextId),
     TextOrNone(fn(&Row) -> TextId),
     /// Of its own for each row.
@@ -228,7 +240,7 @@ const fn column(name: &'static str, cells: Cells, meaning: &'static str) -> Colu
 
 /// All columns. The names are those of `weir alert list --json`; what is a time there as a number of milliseconds is a
 /// time here.
-pub(super) const COLUMNS: [Column; 24] = [
+pub(super) const COLUMNS: [Column; 26] = [
     column("position", Cells::Position(|row| row.position), "place in the log; no two alerts have the same"),
     column("device_id", Cells::Written(|row| eui(row.device_id).unwrap_or_default()), "EUI-64 of the device"),
     column("mpxn", Cells::WrittenOrNone(mpxn), "MPAN or MPRN, as the inventory has it when the export is made"),
@@ -261,6 +273,12 @@ pub(super) const COLUMNS: [Column; 24] = [
     column("overruled", Cells::Flag(|row| row.overruled), "the code is protected, so the rule was overruled"),
     column("withheld", Cells::Count(|row| row.withheld), "suppressed alerts that this forwarded one stands for"),
     column("faults", Cells::TextOrNone(|row| row.faults), "rules that failed on it, JSON"),
+    column("dcc_at", Cells::TimeOrNone(|row| row.dcc_at_ms), "when the DCC passed it on, by the DCC's clock"),
+    column(
+        "remarks",
+        Cells::TextOrNone(|row| row.remarks),
+        "what was remarkable when it was taken, with commas between",
+    ),
 ];
 
 fn mpxn(row: &Row) -> Option<String> {
@@ -279,6 +297,7 @@ impl Column {
             Cells::Position(_) => ("BIGINT", false),
             Cells::CounterOrNone(_) => ("UBIGINT", true),
             Cells::Time(_) => ("TIMESTAMP WITH TIME ZONE", false),
+            Cells::TimeOrNone(_) => ("TIMESTAMP WITH TIME ZONE", true),
             Cells::Text(_) | Cells::Written(_) => ("VARCHAR", false),
             Cells::TextOrNone(_) | Cells::WrittenOrNone(_) => ("VARCHAR", true),
         }
@@ -313,6 +332,7 @@ impl Column {
             Cells::Count(of) => every::<Int32Type>(out, rows.iter().map(|row| of(row).cast_signed())),
             Cells::CountOrNone(of) => some::<Int32Type>(out, rows.iter().map(|row| of(row).map(u32::cast_signed))),
             Cells::Position(of) | Cells::Time(of) => every::<Int64Type>(out, rows.iter().map(of)),
+            Cells::TimeOrNone(of) => some::<Int64Type>(out, rows.iter().map(of)),
             Cells::CounterOrNone(of) => some::<Int64Type>(out, rows.iter().map(|row| of(row).map(u64::cast_signed))),
             Cells::Text(of) => {
                 every::<ByteArrayType>(out, rows.iter().map(|row| texts.text(of(row)).unwrap_or_default()))
@@ -363,8 +383,10 @@ impl Format {
             .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
             .set_key_value_metadata(Some(COLUMNS.iter().map(Column::explained).collect()));
         // What grows from row to row, or from alert to alert of a device, is small as differences and seldom comes again.
-        let grows =
-            |column: &&Column| matches!(column.cells, Cells::Position(_) | Cells::Time(_) | Cells::CounterOrNone(_));
+        let grows = |column: &&Column| {
+            let Column { cells, .. } = column;
+            matches!(cells, Cells::Position(_) | Cells::Time(_) | Cells::TimeOrNone(_) | Cells::CounterOrNone(_))
+        };
         for column in COLUMNS.iter().filter(grows) {
             let path = ColumnPath::from(column.name);
             properties = properties

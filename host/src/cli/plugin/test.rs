@@ -9,6 +9,7 @@ use crate::{
     cli::{
         Failure, Session,
         alert::open,
+        doubt::{self, Doubts},
         input::{self, Notices},
         rule::read_parameters,
         table::thousands,
@@ -16,7 +17,11 @@ use crate::{
     },
     config::{Config, Overrides},
     domain::{Alert, OperatorId},
-    intake::inventory::{Row, Rows},
+    intake::{
+        inventory::{Row, Rows},
+        tables::CodeTable,
+    },
+    pipeline::code_table,
     plugin::{OWN_PROGRAM, Plugin, Refusal, Sandbox},
     rehearsal::{Rehearsal, Rehearsed},
 };
@@ -56,12 +61,14 @@ pub(super) fn run(session: &Session, args: Args) -> Result<(), Failure> {
         Config::load(config.as_deref(), Overrides::default()).map_err(|error| Failure::usage(error.to_string()))?;
     let parameters = read_parameters(parameters)?;
     let plugin = load(&file, &config)?;
+    let codes = code_table(&config).map_err(|error| Failure::usage(error.to_string()))?;
+    doubt::say(&parameters, &[], &codes);
     plugin.check(&parameters, OperatorId::UNKNOWN).map_err(|why| Failure::usage(format!("parameters: {why}")))?;
     let devices = match devices {
         Some(path) => read_devices(&path)?,
         None => Vec::new(),
     };
-    let read = read_sample(&sample)?;
+    let read = read_sample(&sample, codes)?;
     let rehearsal = Rehearsal {
         plugin: &plugin,
         parameters: &parameters,
@@ -104,8 +111,9 @@ struct Sample {
     unreadable: u64,
 }
 
-fn read_sample(path: &Path) -> Result<Sample, Failure> {
+fn read_sample(path: &Path, codes: CodeTable) -> Result<Sample, Failure> {
     let (mut file, progress) = open(path)?;
+    let mut doubts = Doubts::new(codes, progress.clone());
     let mut notices = Notices::new("lines that cannot be read", progress.clone());
     let mut sample = Sample::default();
     while let Some(item) = file.next() {
@@ -114,6 +122,7 @@ fn read_sample(path: &Path) -> Result<Sample, Failure> {
                 return Err(too_long(path, "alerts", SAMPLE_ALERTS_MAX));
             }
             Ok(alert) => {
+                doubts.look("", file.line(), &alert);
                 sample.alerts.push(alert);
                 sample.lines.push(file.line());
             }
@@ -123,6 +132,7 @@ fn read_sample(path: &Path) -> Result<Sample, Failure> {
     }
     progress.finish_and_clear();
     sample.unreadable = notices.finish();
+    doubts.finish();
     Ok(sample)
 }
 

@@ -26,7 +26,7 @@ use crate::{
             count::{Counts, Row},
             report::{Change, Line, Report, Section},
             rule::Rule,
-            time,
+            time, utc,
         },
     },
     domain::{Eui64, Millis, OperatorId},
@@ -367,7 +367,7 @@ impl Asking {
 fn raw_key(row: &Row) -> String {
     let key = &row.key;
     let number = key.operator.map(|operator| operator.to_string());
-    let day = key.start_ms.map(|ms| time(ms).chars().take(10).collect());
+    let day = key.start_ms.map(|ms| utc(ms).chars().take(10).collect());
     let texts = [&key.code, &key.rule, &key.model].into_iter().find_map(Clone::clone);
     texts.or(number).or(day).unwrap_or_default()
 }

@@ -11,8 +11,8 @@ use crate::{
         arguments::Names,
         table::{Table, Value},
     },
-    domain::AlertCode,
-    intake::tables::Unit,
+    domain::{AlertCode, Remark},
+    intake::plausible::Unit,
 };
 
 /// The four ends.
@@ -64,6 +64,8 @@ pub(crate) struct Alert {
     pub measurement: Option<i32>,
     pub weight: u32,
     pub payload_kind: &'static str,
+    /// When the DCC passed it on; `None` where that is not stated.
+    pub dcc_at_ms: Option<i64>,
 }
 
 impl From<v1::Alert> for Alert {
@@ -78,6 +80,7 @@ impl From<v1::Alert> for Alert {
             measurement,
             weight,
             payload_kind: kind,
+            dcc_at_ms,
         } = message;
         Self {
             device_id: eui(device_id),
@@ -89,6 +92,7 @@ impl From<v1::Alert> for Alert {
             measurement,
             weight,
             payload_kind: payload_kind(kind),
+            dcc_at_ms: (dcc_at_ms != 0).then_some(dcc_at_ms),
         }
     }
 }
@@ -128,6 +132,7 @@ pub(crate) struct LoggedAlert {
     pub overruled: bool,
     pub withheld: u32,
     pub faults: Vec<FaultMark>,
+    pub remarks: Vec<&'static str>,
 }
 
 impl From<v1::LoggedAlert> for LoggedAlert {
@@ -143,6 +148,7 @@ impl From<v1::LoggedAlert> for LoggedAlert {
             overruled,
             withheld,
             faults,
+            remarks,
         } = message;
         Self {
             position,
@@ -155,7 +161,55 @@ impl From<v1::LoggedAlert> for LoggedAlert {
             overruled,
             withheld,
             faults: faults.into_iter().map(FaultMark::from).collect(),
+            remarks: remarks.into_iter().map(remark).collect(),
         }
+    }
+}
+
+/// What was remarked, in a word.
+pub(in crate::cli) fn remark(number: i32) -> &'static str {
+    match v1::Remark::try_from(number) {
+        Ok(v1::Remark::OccurredInFuture) => Remark::OccurredInFuture.name(),
+        Ok(v1::Remark::OccurredBeforeRetention) => Remark::OccurredBeforeRetention.name(),
+        Ok(v1::Remark::OutOfOrder) => Remark::OutOfOrder.name(),
+        Ok(v1::Remark::Implausible) => Remark::Implausible.name(),
+        Ok(v1::Remark::Unspecified) | Err(_) => "unspecified",
+    }
+}
+
+/// How many alerts each remark was made about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct RemarkCounts {
+    pub occurred_in_future: u64,
+    pub occurred_before_retention: u64,
+    pub out_of_order: u64,
+    pub implausible: u64,
+}
+
+impl From<Option<v1::RemarkCounts>> for RemarkCounts {
+    fn from(message: Option<v1::RemarkCounts>) -> Self {
+        let v1::RemarkCounts { occurred_in_future, occurred_before_retention, out_of_order, implausible } =
+            message.unwrap_or_default();
+        Self { occurred_in_future, occurred_before_retention, out_of_order, implausible }
+    }
+}
+
+impl RemarkCounts {
+    /// Headings of the columns of [`numbers`](Self::numbers).
+    pub(crate) const HEADINGS: [&'static str; 4] = ["from future", "too old", "out of order", "implausible"];
+
+    /// The numbers under them.
+    pub(crate) fn numbers(self) -> [u64; 4] {
+        [self.occurred_in_future, self.occurred_before_retention, self.out_of_order, self.implausible]
+    }
+
+    /// Adds others. A count that would run over stays where it is.
+    pub(crate) fn add(&mut self, other: Self) {
+        let Self { occurred_in_future, occurred_before_retention, out_of_order, implausible } = other;
+        self.occurred_in_future = self.occurred_in_future.saturating_add(occurred_in_future);
+        self.occurred_before_retention = self.occurred_before_retention.saturating_add(occurred_before_retention);
+        self.out_of_order = self.out_of_order.saturating_add(out_of_order);
+        self.implausible = self.implausible.saturating_add(implausible);
     }
 }
 
@@ -231,6 +285,7 @@ pub(crate) fn measured(alert: &Alert, names: &Names) -> String {
     match unit {
         Some(Unit::Decivolts) => format!("{sign}{}.{} V", size / 10, size % 10),
         Some(Unit::Thousandths) => format!("{sign}{}.{:03}", size / 1000, size % 1000),
+        Some(Unit::Own(unit)) => format!("{value} {unit}"),
         None => value.to_string(),
     }
 }
@@ -244,6 +299,9 @@ pub(crate) fn why(row: &LoggedAlert) -> String {
     }
     if row.withheld > 0 {
         parts.push(format!("stands for {} suppressed", row.withheld));
+    }
+    if !row.remarks.is_empty() {
+        parts.push(format!("remarked: {}", row.remarks.join(", ")));
     }
     parts.extend(row.faults.iter().map(|fault| format!("{} r{} failed: {}", fault.rule, fault.revision, fault.kind)));
     clean(&parts.join("; "), 500)
@@ -266,6 +324,7 @@ mod tests {
                 measurement: Some(2_534),
                 weight: 1,
                 payload_kind: v1::PayloadKind::Csv.into(),
+                dcc_at_ms: 1_795_426_215_900,
             }),
             operator: 12,
             generation: v1::Generation::Smets1.into(),
@@ -282,6 +341,7 @@ mod tests {
             overruled: false,
             withheld: 0,
             faults: vec![v1::FaultMark { rule: "storm".to_owned(), revision: 2, kind: "trap".to_owned() }],
+            remarks: vec![v1::Remark::OutOfOrder.into()],
         }
     }
 
@@ -293,7 +353,7 @@ mod tests {
             "alert": {
                 "device_id": "00-DB-12-34-56-78-90-A0", "recipient_id": null, "originator_counter": 7,
                 "code": "8F40", "occurred_at_ms": 1_795_426_215_250_i64, "received_at_ms": 1_795_426_216_000_i64,
-                "measurement": 2534, "weight": 1, "payload_kind": "csv",
+                "measurement": 2534, "weight": 1, "payload_kind": "csv", "dcc_at_ms": 1_795_426_215_900_i64,
             },
             "operator": 12, "generation": "smets1", "model": "Maker A\u{1b}[0m", "outcome": "suppressed",
             "rule": {
@@ -302,6 +362,7 @@ mod tests {
             },
             "overruled": false, "withheld": 0,
             "faults": [{ "rule": "storm", "revision": 2, "kind": "trap" }],
+            "remarks": ["out-of-order"],
         });
         assert_eq!(json, expected);
     }
@@ -309,9 +370,12 @@ mod tests {
     #[test]
     fn a_row_says_what_was_measured_and_why_it_was_held_back() {
         let text = table(&[logged().into()], &Names::builtin()).to_string();
-        for part in
-            ["8F40 voltage alert (SMETS1)", "253.4 V", "12 LOND", "high-volts r3: below-line; storm r2 failed: trap"]
-        {
+        for part in [
+            "8F40 voltage alert (SMETS1)",
+            "253.4 V",
+            "12 LOND",
+            "high-volts r3: below-line; remarked: out-of-order; storm r2 failed: trap",
+        ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         assert!(!text.contains('\u{1b}'));

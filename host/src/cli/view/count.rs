@@ -5,7 +5,10 @@
 use serde::Serialize;
 use weir_proto::v1;
 
-use super::{alert::Balance, code, generation, or, time};
+use super::{
+    alert::{Balance, RemarkCounts},
+    code, generation, or, time,
+};
 use crate::cli::{
     arguments::Names,
     table::{Table, Value},
@@ -39,6 +42,7 @@ pub(crate) struct Row {
     pub represented: u64,
     pub overruled: u64,
     pub withheld: u64,
+    pub remarks: RemarkCounts,
 }
 
 impl From<v1::CountRow> for Row {
@@ -55,6 +59,7 @@ impl From<v1::CountRow> for Row {
             represented,
             overruled,
             withheld,
+            remarks,
         } = message;
         let (code, generation) = (number.map(code), kind.map(generation));
         Self {
@@ -63,6 +68,7 @@ impl From<v1::CountRow> for Row {
             represented,
             overruled,
             withheld,
+            remarks: remarks.into(),
         }
     }
 }
@@ -107,24 +113,28 @@ pub(crate) fn table(counts: &Counts, keys: &[v1::Grouping], names: &Names) -> Ta
 }
 
 /// Which columns beside the four ends have something to say: in a table of many columns the others only cost room.
-struct Further([bool; 3]);
+struct Further([bool; 7]);
 
 impl Further {
     /// A total of nothing means nothing in every row.
     fn of(total: &Row) -> Self {
-        Self([total.represented != total.balance.received, total.overruled > 0, total.withheld > 0])
+        let [future, old, late, implausible] = total.remarks.numbers().map(|count| count > 0);
+        let represented = total.represented != total.balance.received;
+        Self([represented, total.overruled > 0, total.withheld > 0, future, old, late, implausible])
     }
 
-    fn chosen<T>(&self, all: [T; 3]) -> impl Iterator<Item = T> {
+    fn chosen<T>(&self, all: [T; 7]) -> impl Iterator<Item = T> {
         self.0.into_iter().zip(all).filter(|(wanted, _)| *wanted).map(|(_, item)| item)
     }
 
     fn headings(&self) -> impl Iterator<Item = &'static str> {
-        self.chosen(["represented", "overruled", "withheld"])
+        let [future, old, late, implausible] = RemarkCounts::HEADINGS;
+        self.chosen(["represented", "overruled", "withheld", future, old, late, implausible])
     }
 
     fn numbers(&self, row: &Row) -> impl Iterator<Item = Value> {
-        let further = self.chosen([row.represented, row.overruled, row.withheld]);
+        let [future, old, late, implausible] = row.remarks.numbers();
+        let further = self.chosen([row.represented, row.overruled, row.withheld, future, old, late, implausible]);
         row.balance.values().into_iter().chain(further.map(Value::Number))
     }
 }

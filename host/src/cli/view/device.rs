@@ -67,20 +67,111 @@ impl From<v1::GetDeviceResponse> for DeviceView {
     }
 }
 
-/// What loading an inventory did.
-#[derive(Debug, Serialize)]
+/// What loading an inventory did, or would do.
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Load {
+    pub dry_run: bool,
     pub added: u64,
+    /// Of the added, those that alerts had named before.
+    pub met: u64,
     pub changed: u64,
+    pub operator_changed: u64,
+    pub mpxn_changed: u64,
+    pub generation_changed: u64,
+    pub model_changed: u64,
     pub unchanged: u64,
     /// Lines that could not be read and were skipped.
     pub unreadable_count: u64,
+    /// Lines whose operator is not the one that their MPAN begins with. They were taken as stated.
+    pub wrong_operator_count: u64,
+    /// What the file does not name though the inventory lists it, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
+    /// The first of the changed.
+    pub changes: Vec<Change>,
 }
 
-/// What loading did, in one row.
+/// Devices that a file does not name. Nothing is done about them.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Missing {
+    pub device_count: u64,
+    /// Of these, those whose metering point has another device in the file.
+    pub replaced_count: u64,
+    /// The first of them.
+    pub devices: Vec<MissingDevice>,
+}
+
+/// A device that a file does not name.
+#[derive(Debug, Serialize)]
+pub(crate) struct MissingDevice {
+    pub device_id: Option<String>,
+    pub mpxn: String,
+    /// A device that the file has at the same metering point.
+    pub replaced_by: Option<String>,
+}
+
+/// A device that differed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Change {
+    pub before: Device,
+    pub after: Device,
+}
+
+impl From<v1::DeviceChange> for Change {
+    fn from(message: v1::DeviceChange) -> Self {
+        let v1::DeviceChange { before, after } = message;
+        let device = |device: Option<v1::Device>| device.map(Device::from).unwrap_or_default();
+        Self { before: device(before), after: device(after) }
+    }
+}
+
+/// What loading did, a line for each figure; what is no part of it has none.
 pub(crate) fn load_table(load: &Load) -> Table {
-    let mut table = Table::new(&["added", "changed", "unchanged", "unreadable"]);
-    table.row([load.added, load.changed, load.unchanged, load.unreadable_count].map(Value::Number));
+    let all = [
+        ("added", load.added, true),
+        ("  known from alerts", load.met, false),
+        ("changed", load.changed, true),
+        ("  operator", load.operator_changed, false),
+        ("  mpxn", load.mpxn_changed, false),
+        ("  generation", load.generation_changed, false),
+        ("  model", load.model_changed, false),
+        ("unchanged", load.unchanged, true),
+        ("unreadable", load.unreadable_count, true),
+        ("operator against MPAN", load.wrong_operator_count, false),
+        ("not in the file", load.missing.as_ref().map_or(0, |missing| missing.device_count), load.missing.is_some()),
+        ("  replaced", load.missing.as_ref().map_or(0, |missing| missing.replaced_count), false),
+    ];
+    let told = all.into_iter().filter(|(_, count, always)| *always || *count > 0);
+    let done = if load.dry_run { "nothing: a dry run" } else { "all below" };
+    let figures = told.map(|(what, count, _)| (what, Value::Number(count)));
+    Table::facts([("done", Value::text(done))].into_iter().chain(figures))
+}
+
+/// What changed, a row for each part of a device that did.
+pub(crate) fn changes(changes: &[Change], names: &Names) -> Table {
+    let mut table = Table::new(&["device", "part", "was", "is"]);
+    for Change { before, after } in changes {
+        let device = || Value::text(before.device_id.as_deref().unwrap_or("unknown"));
+        let parts = [
+            ("operator", names.operator(before.operator), names.operator(after.operator)),
+            ("mpxn", or(&before.mpxn, "unknown").to_owned(), or(&after.mpxn, "unknown").to_owned()),
+            ("generation", before.generation.to_owned(), after.generation.to_owned()),
+            ("model", or(&before.model, "unknown").to_owned(), or(&after.model, "unknown").to_owned()),
+        ];
+        for (part, was, is) in parts.into_iter().filter(|(_, was, is)| was != is) {
+            table.row([device(), Value::text(part), Value::text(was), Value::text(is)]);
+        }
+    }
+    table
+}
+
+/// Devices that a file does not name, a row each.
+pub(crate) fn missing(devices: &[MissingDevice]) -> Table {
+    let mut table = Table::new(&["not in the file", "mpxn", "replaced by"]);
+    for MissingDevice { device_id, mpxn, replaced_by } in devices {
+        let texts = [device_id.as_deref().unwrap_or("unknown"), mpxn, replaced_by.as_deref().unwrap_or("")];
+        table.row(texts.map(Value::text));
+    }
     table
 }
 

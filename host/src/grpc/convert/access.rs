@@ -4,7 +4,7 @@
 
 use weir_proto::v1;
 
-use super::operator;
+use super::{operator, page_at};
 use crate::{
     audit::{Broken, Chain},
     domain::{AuditEntry, AuditEvent, AuditHash, OperatorId, Role, Token},
@@ -76,11 +76,7 @@ pub fn audit_page(request: v1::ListAuditEntriesRequest) -> Result<(u64, usize), 
         asked if asked <= max => asked as usize,
         asked => return Err(Refusal::invalid("page_size", format!("{asked} is more than {max}"))),
     };
-    let from = match page_token.as_str() {
-        "" => Ok(1),
-        token => token.parse().map_err(|_| Refusal::invalid("page_token", "is none that an answer has given")),
-    };
-    Ok((from?, entries))
+    Ok((page_at(&page_token)?.unwrap_or(1), entries))
 }
 
 /// A page of entries. One that is full may not be all.

@@ -5,7 +5,7 @@
 
 use weir_proto::v1;
 
-use super::{balance, code, shown, time};
+use super::{balance, code, remark_counts, shown, time};
 use crate::{
     config::IntakeLimits,
     domain::{Ack, Alert, Eui64, PayloadKind, Reject, RejectReason},
@@ -14,10 +14,12 @@ use crate::{
 
 /// Longest id of a producer, in characters.
 const PRODUCER_CHARS_MAX: usize = 64;
+/// Longest bookmark of a batch, in bytes.
+const BOOKMARK_BYTES_MAX: usize = 64;
 
 /// A batch of a stream.
 pub fn batch(request: v1::StreamAlertsRequest, limits: &IntakeLimits) -> Result<Batch, Refusal> {
-    let v1::StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count } = request;
+    let v1::StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark } = request;
     if alerts.len() > limits.batch_alerts_max {
         let why = format!(
             "{} alerts in one batch; at most batch_alerts_max ({}) are allowed, send more batches",
@@ -30,14 +32,18 @@ pub fn batch(request: v1::StreamAlertsRequest, limits: &IntakeLimits) -> Result<
     if sequence == 0 && !producer.is_empty() {
         return Err(Refusal::invalid("sequence", "0 is no batch of a producer; they are numbered from 1"));
     }
+    if bookmark.len() > BOOKMARK_BYTES_MAX {
+        let why = format!("{} bytes; at most {BOOKMARK_BYTES_MAX} are kept", bookmark.len());
+        return Err(Refusal::invalid("bookmark", why));
+    }
     let alerts = alerts.into_iter().map(alert).collect();
-    Ok(Batch { producer, sequence, alerts, unreadable: unreadable_count })
+    Ok(Batch { producer, sequence, alerts, unreadable: unreadable_count, bookmark })
 }
 
 /// A batch by itself.
 pub fn single_batch(request: v1::SubmitAlertsRequest, limits: &IntakeLimits) -> Result<Batch, Refusal> {
-    let v1::SubmitAlertsRequest { producer_id, sequence, alerts, unreadable_count } = request;
-    batch(v1::StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count }, limits)
+    let v1::SubmitAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark } = request;
+    batch(v1::StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark }, limits)
 }
 
 /// The id of a producer.
@@ -62,6 +68,7 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
         measurement,
         weight,
         payload_kind,
+        dcc_at_ms,
     } = sent;
     let code = code(code_number).map_err(|why| Reject {
         reason: RejectReason::Code,
@@ -85,6 +92,7 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
         counter: originator_counter,
         code,
         occurred_ms: time(occurred_at_ms),
+        dcc_ms: time(dcc_at_ms),
         received_ms: time(received_at_ms),
         measurement,
         weight: weight.max(1),
@@ -94,7 +102,8 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
 
 /// An alert as it is listed.
 pub fn wire_alert(alert: Alert) -> v1::Alert {
-    let Alert { device, recipient, counter, code, occurred_ms, received_ms, measurement, weight, payload } = alert;
+    let Alert { device, recipient, counter, code, occurred_ms, dcc_ms, received_ms, measurement, weight, payload } =
+        alert;
     let payload_kind = match payload {
         PayloadKind::Unspecified => v1::PayloadKind::Unspecified,
         PayloadKind::Dlms => v1::PayloadKind::Dlms,
@@ -112,12 +121,14 @@ pub fn wire_alert(alert: Alert) -> v1::Alert {
         measurement,
         weight,
         payload_kind: payload_kind.into(),
+        dcc_at_ms: dcc_ms.unwrap_or(0),
     }
 }
 
 /// What became of a batch.
 pub fn ack(ack: Ack) -> v1::BatchAck {
-    let Ack { sequence, position, balance: ends, rejections } = ack;
+    let Ack { sequence, position, balance: ends, rejections, remarks } = ack;
     let rejections = rejections.into_iter().map(|(index, reason)| v1::Rejection { index, reason }).collect();
-    v1::BatchAck { sequence, position: position.0, balance: Some(balance(ends)), rejections }
+    let (balance, remarks) = (Some(balance(ends)), Some(remark_counts(remarks)));
+    v1::BatchAck { sequence, position: position.0, balance, rejections, remarks }
 }

@@ -5,7 +5,7 @@
 use prost::Message;
 use weir_proto::v1;
 
-use super::{balance, code, each, filter, generation, model, operator, time, wire_generation};
+use super::{balance, code, each, filter, generation, model, operator, remark_counts, time, wire_generation};
 use crate::{
     books::{CountKey, CountQuery, CountTable, Counts, Grouping},
     pipeline::Refusal,
@@ -61,7 +61,7 @@ pub fn table(table: CountTable, bytes_max: usize) -> Result<v1::QueryCountsRespo
 
 fn row(key: CountKey, counts: Counts) -> v1::CountRow {
     let CountKey { code, rule, operator, generation, model, start_ms, rejection } = key;
-    let Counts { balance: ends, represented, overruled, withheld } = counts;
+    let Counts { balance: ends, represented, overruled, withheld, remarks } = counts;
     v1::CountRow {
         code: code.flatten().map(|code| code.0.into()),
         rule,
@@ -74,5 +74,6 @@ fn row(key: CountKey, counts: Counts) -> v1::CountRow {
         represented,
         overruled,
         withheld,
+        remarks: Some(remark_counts(remarks)),
     }
 }

@@ -4,15 +4,15 @@
 
 use weir_proto::v1;
 
-use super::{balance, device_id, each, generation, model, operator, wire_generation};
+use super::{balance, device_id, each, generation, model, operator, page_at, wire_generation};
 use crate::{
     domain::{AlertCode, Device, Eui64, Mpxn, OperatorId},
     pipeline::{DeviceRequest, DeviceView, DevicesPut, Refusal},
 };
 
-/// The rows of one message.
-pub fn devices(request: v1::PutDevicesRequest, put_devices_max: usize) -> Result<Vec<DeviceRequest>, Refusal> {
-    let v1::PutDevicesRequest { devices } = request;
+/// The rows of one message, and whether they are only to be compared.
+pub fn devices(request: v1::PutDevicesRequest, put_devices_max: usize) -> Result<(Vec<DeviceRequest>, bool), Refusal> {
+    let v1::PutDevicesRequest { devices, dry_run } = request;
     if devices.len() > put_devices_max {
         let why = format!(
             "{} devices in one message; at most put_devices_max ({put_devices_max}) are allowed, send more messages",
@@ -20,7 +20,8 @@ pub fn devices(request: v1::PutDevicesRequest, put_devices_max: usize) -> Result
         );
         return Err(Refusal::invalid("devices", why));
     }
-    devices.into_iter().enumerate().map(|(row, sent)| device(row, sent)).collect()
+    let devices: Result<_, _> = devices.into_iter().enumerate().map(|(row, sent)| device(row, sent)).collect();
+    Ok((devices?, dry_run))
 }
 
 fn device(row: usize, sent: v1::Device) -> Result<DeviceRequest, Refusal> {
@@ -42,8 +43,23 @@ fn device(row: usize, sent: v1::Device) -> Result<DeviceRequest, Refusal> {
 
 /// What the messages of a stream did together.
 pub fn devices_put(done: DevicesPut) -> v1::PutDevicesResponse {
-    let DevicesPut { added, changed, unchanged } = done;
-    v1::PutDevicesResponse { added, changed, unchanged }
+    let DevicesPut { added, changed, unchanged, met, .. } = done;
+    let DevicesPut { operator_changed, mpxn_changed, generation_changed, model_changed, changes, .. } = done;
+    let change = |((before, was), (after, is))| v1::DeviceChange {
+        before: Some(wire(before, was)),
+        after: Some(wire(after, is)),
+    };
+    v1::PutDevicesResponse {
+        added,
+        changed,
+        unchanged,
+        met,
+        operator_changed,
+        mpxn_changed,
+        generation_changed,
+        model_changed,
+        changes: changes.into_iter().map(change).collect(),
+    }
 }
 
 /// Which device.
@@ -85,11 +101,7 @@ pub fn listed(
             return Err(Refusal::invalid("page_size", why));
         }
     };
-    let from = match page_token.as_str() {
-        "" => 0,
-        token => token.parse().map_err(|_| Refusal::invalid("page_token", "is none that an answer has given"))?,
-    };
-    Ok((from, devices_max, each("operators", operators, operator)?))
+    Ok((page_at(&page_token)?.unwrap_or(0), devices_max, each("operators", operators, operator)?))
 }
 
 /// A page of devices with their models by name.

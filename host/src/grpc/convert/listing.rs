@@ -9,7 +9,7 @@ use weir_proto::v1;
 use super::{alert::wire_alert, code, each, filter, generation, model, operator, shown, time, wire_generation};
 use crate::{
     config::IntakeLimits,
-    domain::{End, Eui64, FaultKind, ModelId, Position, Revision},
+    domain::{End, Eui64, FaultKind, ModelId, Position, Remark, Revision},
     listing::{AlertPage, AlertQuery, LoggedAlert, RuleMark},
     pipeline::Refusal,
 };
@@ -116,7 +116,8 @@ pub fn page(page: AlertPage, bytes_max: usize) -> v1::ListAlertsResponse {
 }
 
 pub(super) fn logged_alert(logged: LoggedAlert) -> v1::LoggedAlert {
-    let LoggedAlert { position, alert, operator, generation, model, end, rule, overruled, withheld, faults } = logged;
+    let LoggedAlert { position, alert, operator, generation, model, end, rule, overruled, withheld, faults, remarks } =
+        logged;
     let outcome = match end {
         End::Forwarded => v1::Outcome::Forwarded,
         End::Suppressed => v1::Outcome::Suppressed,
@@ -134,6 +135,16 @@ pub(super) fn logged_alert(logged: LoggedAlert) -> v1::LoggedAlert {
         overruled,
         withheld,
         faults: faults.into_iter().map(fault_mark).collect(),
+        remarks: remarks.iter().map(|remark| wire_remark(remark).into()).collect(),
+    }
+}
+
+fn wire_remark(remark: Remark) -> v1::Remark {
+    match remark {
+        Remark::OccurredInFuture => v1::Remark::OccurredInFuture,
+        Remark::OccurredBeforeRetention => v1::Remark::OccurredBeforeRetention,
+        Remark::OutOfOrder => v1::Remark::OutOfOrder,
+        Remark::Implausible => v1::Remark::Implausible,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use weir_proto::v1;
 
-use super::{code, each, generation, model, operator, wire_generation};
+use super::{code, each, generation, model, operator, page_at, wire_generation};
 use crate::{
     domain::{Guard, Mode, Revision, Scope},
     pipeline::{Refusal, RuleRequest},
@@ -38,11 +38,7 @@ pub fn history(request: v1::ListRuleRevisionsRequest) -> Result<(String, Revisio
         asked if asked <= max => asked as usize,
         asked => return Err(Refusal::invalid("page_size", format!("{asked} is more than {max}"))),
     };
-    let before = match page_token.as_str() {
-        "" => Ok(u32::MAX),
-        token => token.parse().map_err(|_| Refusal::invalid("page_token", "is none that an answer has given")),
-    };
-    Ok((name, Revision(before?), revisions))
+    Ok((name, Revision(page_at(&page_token)?.unwrap_or(u32::MAX)), revisions))
 }
 
 /// A page of a history. One that is full may not be all.

@@ -11,7 +11,7 @@ use crate::{
     config::IntakeLimits,
     domain::{
         Ack, Alert, AlertCode, Balance, Column, Device, Digest, End, Eui64, FaultKind, Generation, Mode, ModelId, Mpxn,
-        OperatorId, PayloadKind, PluginInfo, Position, RejectReason, Revision, Scope, StateKey,
+        OperatorId, PayloadKind, PluginInfo, Position, RejectReason, Remark, Remarks, Revision, Scope, StateKey,
     },
     listing::{AlertPage, LoggedAlert, RuleMark},
     pipeline::{DeviceView, DevicesPut, Refusal},
@@ -48,6 +48,7 @@ fn sent_alert() -> v1::Alert {
         measurement: Some(-2_530),
         weight: 3,
         payload_kind: v1::PayloadKind::Gbz.into(),
+        dcc_at_ms: 1_699_999_999_000,
     }
 }
 
@@ -60,6 +61,7 @@ fn logged(position: u64) -> LoggedAlert {
             counter: Some(0),
             code: AlertCode(0x8F40),
             occurred_ms: Some(-5),
+            dcc_ms: Some(1_699_999_999_000),
             received_ms: Some(1_700_000_000_000),
             measurement: Some(-2_530),
             weight: 3,
@@ -80,5 +82,6 @@ fn logged(position: u64) -> LoggedAlert {
         overruled: false,
         withheld: 9,
         faults: vec![("storm".into(), Revision(2), FaultKind::OutOfFuel)],
+        remarks: Remarks(Remark::OutOfOrder as u8 | Remark::Implausible as u8),
     }
 }

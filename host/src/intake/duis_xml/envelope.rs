@@ -5,7 +5,7 @@
 
 use quick_xml::{Reader, events::Event};
 
-use super::super::shown;
+use super::super::{said, shown};
 
 /// Elements within elements.
 const DEPTH_MAX: usize = 32;
@@ -76,7 +76,7 @@ pub(super) fn read(document: &[u8]) -> Result<Envelope, Wrong> {
     let mut roots = 0;
     loop {
         let at = reader.buffer_position();
-        let event = reader.read_event().map_err(|error| wrong(format!("byte {at}: {error}")))?;
+        let event = reader.read_event().map_err(|error| wrong(format!("byte {at}: {}", said(&error))))?;
         match event {
             Event::Start(start) => {
                 roots += u32::from(open.is_empty());
@@ -102,7 +102,7 @@ pub(super) fn read(document: &[u8]) -> Result<Envelope, Wrong> {
             Event::Text(text) => append(&mut content, &text.xml10_content()),
             Event::CData(text) => append(&mut content, &text.xml10_content()),
             Event::GeneralRef(reference) => {
-                let character = match reference.resolve_char_ref().map_err(|error| wrong(error.to_string()))? {
+                let character = match reference.resolve_char_ref().map_err(|error| wrong(said(&error)))? {
                     Some(character) => character,
                     None => predefined(&reference.xml10_content()).map_err(wrong)?,
                 };

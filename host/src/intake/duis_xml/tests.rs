@@ -5,6 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::intake::gbcs;
 
+/// When the DCC answered; nobody noted another time of receipt.
+const AT: Option<Millis> = Some(1_764_000_000_250);
+
 /// A document around something, with an ID and a time.
 fn document(id: &str, body: &str) -> String {
     format!(
@@ -51,7 +54,7 @@ fn a_device_alert_is_its_payload_with_the_envelopes_time_and_weight() {
     let throttled = "<ra:ThrottledAlertSequenceId>7</ra:ThrottledAlertSequenceId><ra:ThrottledAlertCount>4</ra:ThrottledAlertCount>";
     let text = document(&id_of(&inside), &device_alert("8f30", throttled, &bytes));
     let (items, remarks) = read(&text);
-    let expected = Alert { received_ms: Some(1_764_000_000_250), weight: 5, ..inside };
+    let expected = Alert { dcc_ms: AT, received_ms: AT, weight: 5, ..inside };
     assert_eq!((items, remarks), (vec![Ok(expected)], vec![]));
     let all: Vec<_> = Alerts::new(text.as_bytes(), ThrottledCount::All).map(Result::unwrap).collect();
     assert_eq!(all[0].weight, 4);
@@ -149,7 +152,7 @@ fn hostile_documents_are_named_and_the_rest_goes_on() {
         assert!(items.last().unwrap().is_ok() && items.len() == 2, "{bad}: {items:?}");
     }
     let escaped = good.replace("8F30<", "8&#70;3&#x30;<").replace("I0", "&lt;&amp;");
-    assert_eq!(read(&escaped).0, [Ok(Alert { received_ms: Some(1_764_000_000_250), ..inside })]);
+    assert_eq!(read(&escaped).0, [Ok(Alert { dcc_ms: AT, received_ms: AT, ..inside })]);
 }
 
 /// The published sample messages, each in an envelope, are what they are without one.
@@ -167,7 +170,7 @@ fn published_samples_in_envelopes_are_read_as_without() {
             (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
         let alert = plain.next().unwrap().unwrap();
         write!(text, "{}", document(&id_of(&alert), &device_alert(&alert.code.to_string(), "", &bytes))).unwrap();
-        expected.push(Alert { received_ms: Some(1_764_000_000_250), ..alert });
+        expected.push(Alert { dcc_ms: AT, received_ms: AT, ..alert });
     }
     let (items, remarks) = read(&text);
     assert_eq!(items.into_iter().map(Result::unwrap).collect::<Vec<_>>(), expected);

@@ -104,6 +104,7 @@ fn a_critical_alert_is_signed() {
         counter: Some(2001),
         code: AlertCode(0x8F30),
         occurred_ms: Some(TIME_MS),
+        dcc_ms: None,
         received_ms: None,
         measurement: None,
         weight: 1,

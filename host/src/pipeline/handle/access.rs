@@ -74,6 +74,7 @@ impl Handle {
         let reader = self.shared.reader()?;
         let mut chain = Chain::default();
         loop {
+            self.go_on()?;
             let entries = match reader.audit(chain.next, CHECKED_AT_ONCE) {
                 Ok(entries) => entries,
                 Err(store::Error::Corrupt { key, what, .. }) => {

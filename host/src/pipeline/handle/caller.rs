@@ -11,8 +11,12 @@ use std::sync::Arc;
 
 use super::{Handle, Refusal};
 use crate::{
-    domain::{AuditEvent, Identity, OperatorId, PluginInfo, Scope, owner_of_rule},
-    pipeline::{changes::no_such_rule, collect::Command},
+    domain::{AuditEvent, Identity, OperatorId, PluginInfo, RuleRevision, Scope, owner_of_rule},
+    pipeline::{
+        collect::Command,
+        refusal::{never_a_rule, no_such_rule},
+        wanted::Wanted,
+    },
     registry::{Registry, Standing},
 };
 
@@ -21,6 +25,17 @@ impl Handle {
     #[must_use]
     pub fn for_caller(&self, who: Arc<Identity>) -> Self {
         Self { who, ..self.clone() }
+    }
+
+    /// The same, for work that is given up once nobody waits for it.
+    #[must_use]
+    pub fn while_wanted(&self, wanted: Wanted) -> Self {
+        Self { wanted, ..self.clone() }
+    }
+
+    /// Whether to go on with what takes a while.
+    pub(super) fn go_on(&self) -> Result<(), Refusal> {
+        if self.wanted.is_so() { Ok(()) } else { Err(Refusal::Unavailable("nobody waits for the answer".to_owned())) }
     }
 
     /// Whose a token is, if it is good.
@@ -60,6 +75,23 @@ impl Handle {
             return Ok(());
         }
         Err(no_such_rule(&self.shared.registry.read(), name, self.who.operator()))
+    }
+
+    /// Refuses to look for a rule that there never was, as far as the caller knows: an empty answer would look as if it
+    /// had done nothing.
+    pub(super) fn check_filter(&self, rule: Option<&str>) -> Result<(), Refusal> {
+        let Some(name) = rule else { return Ok(()) };
+        let registry = self.shared.registry.read();
+        let own = self.who.operator();
+        let told = |entry: &RuleRevision| {
+            let scope = entry.rule.as_ref().map(|rule| &rule.scope.operators);
+            let for_own = |own| scope.is_some_and(|scope| scope.is_empty() || scope.contains(&own));
+            own.is_none_or(|own| owner_of_rule(name) == Some(own) || (owner_of_rule(name).is_none() && for_own(own)))
+        };
+        if registry.revisions().iter().any(|entry| entry.name == name && told(entry)) {
+            return Ok(());
+        }
+        Err(Refusal::invalid("rule", never_a_rule(&registry, name, own)))
     }
 
     /// Checks that a rule which is to be set is named after whom it is for, and is for nobody else.

@@ -31,8 +31,8 @@ impl Handle {
     pub fn explain_alert(&self, position: Position, pace: &Pace) -> Result<ExplanationView, Refusal> {
         let query = AlertQuery { page_size: 1, from: position, looked_rows_max: Some(1), ..AlertQuery::default() };
         let missing = || {
-            let why = "is not in the log, or not yours to see; `weir alert list` shows positions";
-            Refusal::NotFound(format!("no alert at position {position} {why}"))
+            let why = format!("no alert at position {position} is yours to see; `weir alert list` shows positions");
+            Refusal::not_found("alert", position, why)
         };
         let alert = self.alerts(&query)?.alerts.into_iter().next();
         let alert = alert.filter(|alert| alert.position == position).ok_or_else(missing)?;
@@ -44,7 +44,7 @@ impl Handle {
         let explained = explained.map_err(|stopped| match stopped {
             Stopped::Failed(why) => Refusal::Internal(why),
             Stopped::Overtaken => missing(),
-            Stopped::Cancelled | Stopped::Interrupted => self.unavailable(),
+            Stopped::Cancelled | Stopped::Interrupted | Stopped::Elsewhere => self.unavailable(),
         })?;
         let explained = explained.ok_or_else(missing)?;
         let own = self.who.operator();

@@ -57,7 +57,7 @@ impl Handle {
         let result = match &done {
             Ok((_, Duration::ZERO)) => "known",
             Ok(_) => "taken",
-            Err(Refusal::Exhausted(_)) => "exhausted",
+            Err(Refusal::Exhausted(_) | Refusal::Busy(_)) => "exhausted",
             Err(Refusal::Internal(_) | Refusal::Unavailable(_)) => "failed",
             Err(_) => "refused",
         };

@@ -108,7 +108,7 @@ impl Handle {
     /// One plugin by digest, its beginning (8 digits or more), or name (the newest).
     pub fn plugin(&self, wanted: &str) -> Result<(PluginInfo, Vec<String>), Refusal> {
         let registry = self.shared.registry.read();
-        let info = self.resolve(&registry, wanted).map_err(Refusal::NotFound)?;
+        let info = self.resolve(&registry, wanted).map_err(|why| Refusal::not_found("plugin", wanted, why))?;
         Ok(self.shown_plugin(&registry, info))
     }
 
@@ -182,7 +182,7 @@ impl Uploading {
     fn begin(self: &Arc<Self>, owner: OperatorId) -> Result<Turn, Refusal> {
         if owner != OperatorId::UNKNOWN && !self.lock().insert(owner) {
             let message = format!("an upload of operator {owner} is being compiled already: try again when it is done");
-            return Err(Refusal::Exhausted(message));
+            return Err(Refusal::Busy(message));
         }
         Ok(Turn { uploading: Arc::clone(self), owner })
     }
@@ -207,7 +207,7 @@ impl Drop for Turn {
 
 fn refused_upload(why: plugin::Refusal) -> Refusal {
     match why {
-        plugin::Refusal::Busy { .. } => Refusal::Exhausted(why.to_string()),
+        plugin::Refusal::Busy { .. } => Refusal::Busy(why.to_string()),
         plugin::Refusal::Worker { .. } => Refusal::Internal(why.to_string()),
         _ => Refusal::invalid("chunk", why.to_string()),
     }

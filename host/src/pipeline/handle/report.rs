@@ -90,6 +90,7 @@ impl Handle {
         let mut heads = reader.heads(Position::default()).map_err(internal)?;
         let mut kept_since_ms = None;
         while let Some(head) = heads.next() {
+            self.go_on()?;
             let head = head.map_err(internal)?;
             if kept_since_ms.is_none() {
                 // Positions begin at 0: a log that begins later has lost what was before.
@@ -122,6 +123,7 @@ impl Handle {
         let at_a_time = if operators.is_empty() { devices_max.saturating_add(1) } else { DEVICES_AT_A_TIME };
         let (mut found, mut next) = (Vec::new(), from);
         loop {
+            self.go_on()?;
             let some = reader.devices(next, at_a_time.min(DEVICES_AT_A_TIME)).map_err(internal)?;
             let Some((last, _)) = some.last() else { return Ok((found, None)) };
             let after = last + 1;

@@ -149,7 +149,7 @@ impl Handle {
 
 impl Subscription {
     /// Gives what comes next, as far as it is there. Blocks on the disk: call it from a blocking task.
-    pub fn next(&mut self) -> Result<Piece, Refusal> {
+    pub fn read_on(&mut self) -> Result<Piece, Refusal> {
         let (oldest, end) = self.handle.log_bounds()?;
         check_kept(self.cursor.as_deref(), self.query.from, oldest)?;
         let page = self.handle.page(&self.query, end)?;

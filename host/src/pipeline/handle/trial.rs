@@ -7,6 +7,7 @@ use crate::{
     comparison::{Comparing, Comparison, ComparisonQuery, Difference, ROWS_MAX, TooManyRows, Trial},
     domain::{Millis, Revision},
     listing::{AlertQuery, LoggedAlert},
+    pipeline::refusal::never_a_rule,
     registry::RuleView,
 };
 
@@ -27,6 +28,7 @@ impl Handle {
         let mut comparing = Comparing::new(query, &names, &trial, &self.protected);
         let mut heads = reader.heads(trial.since()).map_err(internal)?;
         while let Some(head) = heads.next() {
+            self.go_on()?;
             let head = head.map_err(internal)?;
             if head.received_ms_max < received.start || head.received_ms_min >= received.end {
                 comparing.skip(head.end);
@@ -70,7 +72,8 @@ impl Handle {
         let registry = self.shared.registry.read();
         let history: Vec<_> = registry.history(name, Revision(u32::MAX)).collect();
         if history.is_empty() {
-            return Err(Refusal::NotFound(format!("no rule was ever named {name:?}")));
+            let message = never_a_rule(&registry, name, self.who.operator());
+            return Err(Refusal::not_found("rule", name, message));
         }
         let never =
             || format!("rule {name} never was a shadow: set it in mode shadow, and compare when alerts have come");

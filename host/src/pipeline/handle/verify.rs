@@ -24,7 +24,7 @@ impl Handle {
             return Err(Refusal::invalid("until_ms", format!("{until} is not after since_ms, {since}")));
         }
         let (begun, pace) = self.begin(since_ms, until_ms, false).ok_or_else(|| {
-            Refusal::Exhausted("a verification goes on already; `weir verify show` says how far it is".to_owned())
+            Refusal::Busy("a verification goes on already; `weir verify show` says how far it is".to_owned())
         })?;
         let handle = self.clone();
         let spawned = thread::Builder::new().name("weir-verify".into()).spawn(move || handle.verify(begun, &pace));
@@ -34,7 +34,7 @@ impl Handle {
     /// The last verification, or the one that goes on, with alerts folded and alerts there are to fold.
     pub fn verification(&self) -> Result<(Verification, (u64, u64)), Refusal> {
         let last = self.shared.desk.verification();
-        last.ok_or_else(|| Refusal::NotFound("nothing was verified yet; `weir verify run` begins".to_owned()))
+        last.ok_or_else(|| Refusal::not_found("verification", "", "nothing was verified yet; `weir verify run` begins"))
     }
 
     /// Verifies everything again and again, until the host stops.

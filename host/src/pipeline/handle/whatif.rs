@@ -12,6 +12,7 @@ use crate::{
         Status,
         collect::Command,
         desk::{Head, Job, QuestionView, Stage},
+        refusal::no_such_rule,
         shared::Shared,
     },
     registry::{Registry, Source, Sources},
@@ -130,7 +131,10 @@ impl Handle {
     /// A question, without its answer.
     pub fn question(&self, number: u64) -> Result<QuestionView, Refusal> {
         let view = self.shared.desk.view(number, self.who.operator());
-        view.ok_or_else(|| Refusal::NotFound(format!("there is no question {number}; `weir whatif list` has them")))
+        view.ok_or_else(|| {
+            let message = format!("there is no question {number}; `weir whatif list` has them");
+            Refusal::not_found("what-if", number, message)
+        })
     }
 
     /// All questions, newest first.
@@ -177,7 +181,7 @@ impl Handle {
             self.check_own(&rule)?;
             // Without a plugin it can only be one of the rules that there are.
             if standing.is_none() && sent.is_none() && request.variants.iter().all(|variant| variant.plugin.is_none()) {
-                return Err(crate::pipeline::changes::no_such_rule(&registry, &rule, own));
+                return Err(no_such_rule(&registry, &rule, own));
             }
         }
         let scope = standing.map_or_else(|| only.clone(), |rule| rule.scope.clone());
@@ -311,7 +315,7 @@ impl Handle {
                 head.stage = match stopped {
                     Stopped::Cancelled => Stage::Cancelled,
                     Stopped::Interrupted => Stage::Interrupted,
-                    Stopped::Overtaken | Stopped::Failed(_) => Stage::Failed,
+                    Stopped::Overtaken | Stopped::Elsewhere | Stopped::Failed(_) => Stage::Failed,
                 };
                 head.why = stopped.to_string();
                 head.ended_ms = Some(now_ms);

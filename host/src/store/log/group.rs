@@ -6,14 +6,14 @@
 //! ```text
 //! version | first u64 | judged_ms i64 | rows u32 | lagged u8
 //! device_no, recipient*, counter, code, received_ms, occurred_ms, measurement, weight, flags, operator, model*,
-//! mark, withheld: a column each (* may be a dictionary)
+//! dcc_ms, remarks, mark, withheld: a column each (* may be a dictionary)
 //! marks:    count u32 | per mark: end u8, rule u32, reason u8
 //! rejected: count u32 | per entry: reason u8, has a code u8, code u16, hour u32, count u64
 //! faults:   count u32 | per fault: rule u32, kind u8, first_row u32, row_count u32, detail text
 //! shadows:  count u32 | per shadow rule: rule u32, then what it said as a column
 //! ```
-//! `lagged` says that the column of occurrence holds `received_ms - occurred_ms`. The device's EUI-64 is not written:
-//! its number gives it.
+//! `lagged` says that the column of occurrence holds `received_ms - occurred_ms`. That of the DCC's time always holds such
+//! differences, turned so that 0 stands for none. The device's EUI-64 is not written: its number gives it.
 
 use super::super::{
     codec::{Reader, Writer},
@@ -24,8 +24,9 @@ use crate::domain::{
     AlertCode, End, Fault, FaultKind, Group, Mark, Position, RejectReason, Rejected, Revision, Rows, Shadow,
 };
 
-/// Version 1 had no shadows.
-const VERSION: u8 = 2;
+/// Version 1 had no shadows, and is no longer read. Version 2 had neither the DCC's times nor remarks.
+const VERSION: u8 = 3;
+const VERSION_WITHOUT_REMARKS: u8 = 2;
 /// Rows of one group: no more than the pipeline ever puts together.
 const ROWS_MAX: usize = 65_535;
 /// Bytes of one mark, of one entry of rejected, of a fault without its detail, and of a shadow without its column.
@@ -69,6 +70,8 @@ pub(in crate::store) fn encode(group: &Group, euis: &[u64], out: &mut Writer) ->
     out.column(rows.flags.iter().copied(), Frame);
     out.column(rows.operator.iter().copied(), Frame);
     out.column(rows.model.iter().copied(), Dictionary);
+    out.column(rows.received_ms.iter().zip(&rows.dcc_ms).map(|(received, dcc)| turned(*received, *dcc)), Frame);
+    out.column(rows.remarks.iter().copied(), Frame);
     out.column(group.mark.iter().copied(), Frame);
     out.column(group.withheld.iter().copied(), Frame);
     write_tail(group, out);
@@ -110,12 +113,12 @@ pub(in crate::store) fn decode(bytes: &[u8], euis: &[u64]) -> Result<Group, Defe
     decode_part(bytes, euis, Part::ALL)
 }
 
-/// Which of the columns that no rule and no count may need are read; the others are left empty.
+/// Which of the columns that no rule and no question may need are read; the others are left empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Part {
     /// EUI-64s of devices.
     pub(super) devices: bool,
-    /// Recipients and originator counters.
+    /// Recipients, originator counters, the DCC's times and remarks.
     pub(super) messages: bool,
 }
 
@@ -125,7 +128,7 @@ impl Part {
 
 /// Reads a part of a group.
 pub(super) fn decode_part(bytes: &[u8], euis: &[u64], part: Part) -> Result<Group, Defect> {
-    let mut input = Reader::new(bytes, VERSION)?;
+    let (version, mut input) = Reader::of_versions(bytes, &[VERSION_WITHOUT_REMARKS, VERSION])?;
     let first = Position(input.u64()?);
     let judged_ms = input.i64()?;
     let count = input.u32()? as usize;
@@ -134,6 +137,19 @@ pub(super) fn decode_part(bytes: &[u8], euis: &[u64], part: Part) -> Result<Grou
     }
     let lagged = input.flag()?;
     let mut rows = read_rows(&mut input, count, part)?;
+    if part.messages {
+        (rows.dcc_ms, rows.remarks) = (vec![0; count], vec![0; count]);
+    }
+    if version == VERSION && part.messages {
+        rows.dcc_ms = input.column(count)?;
+        rows.remarks = input.column(count)?;
+        for (dcc, received) in rows.dcc_ms.iter_mut().zip(&rows.received_ms) {
+            *dcc = turned_back(*received, *dcc);
+        }
+    } else if version == VERSION {
+        input.skip_column::<i64>(count)?;
+        input.skip_column::<u8>(count)?;
+    }
     if lagged {
         for (at, received) in rows.occurred_ms.iter_mut().zip(&rows.received_ms) {
             *at = received.wrapping_sub(*at);
@@ -182,7 +198,32 @@ fn read_rows(input: &mut Reader<'_>, count: usize, part: Part) -> Result<Rows, D
         flags: input.column(count)?,
         operator: input.column(count)?,
         model: input.column(count)?,
+        dcc_ms: Vec::new(),
+        remarks: Vec::new(),
     })
+}
+
+/// The difference between two times, one of which may be none (0). Differences from 0 up to that of none make room for it
+/// at 0 by one step away from there, so that columns without such times take no room and others little.
+fn turned(received: i64, dcc: i64) -> i64 {
+    let lag = received.wrapping_sub(dcc);
+    match lag {
+        _ if dcc == 0 => 0,
+        lag if (0..received).contains(&lag) => lag + 1,
+        lag if lag <= 0 && lag > received => lag - 1,
+        lag => lag,
+    }
+}
+
+/// The time that [`turned`] gave a difference for.
+fn turned_back(received: i64, turned: i64) -> i64 {
+    let lag = match turned {
+        0 => return 0,
+        turned if (1..=received).contains(&turned) => turned - 1,
+        turned if turned < 0 && turned >= received => turned + 1,
+        turned => turned,
+    };
+    received.wrapping_sub(lag)
 }
 
 fn read_mark(input: &mut Reader<'_>) -> Result<Mark, Defect> {
@@ -221,6 +262,8 @@ fn check(group: &Group, part: Part) -> Result<(), Defect> {
         if_read(part.devices, rows.device.len()),
         if_read(part.messages, rows.recipient.len()),
         if_read(part.messages, rows.counter.len()),
+        if_read(part.messages, rows.dcc_ms.len()),
+        if_read(part.messages, rows.remarks.len()),
         rows.code.len(),
         rows.occurred_ms.len(),
         rows.received_ms.len(),

@@ -4,7 +4,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::domain::{
     AlertCode, Cell, DevicePage, DeviceTally, End, Fault, FaultKind, Group, HourPage, Mark, NamespacePage, Position,
-    RejectReason, Rejected, Revision, Rows, Shadow, Tally, Window,
+    RejectReason, Rejected, RemarkCounts, Revision, Rows, Shadow, Tally, Window,
 };
 
 /// Devices that random groups name.
@@ -43,6 +43,12 @@ fn rows(count: usize) -> impl Strategy<Value = Rows> {
         let (received, other, near) = times;
         let (measurement, weight, flags, operator, model) = rest;
         let received_ms: Vec<i64> = received.iter().map(|value| *value as i64).collect();
+        let stated = |(received, other): (&i64, &u64)| match other % 3 {
+            0 => 0,
+            1 => received.wrapping_add((*other & 0xFFF) as i64 - 0x800),
+            _ => *other as i64,
+        };
+        let dcc_ms = received_ms.iter().zip(&other).map(stated).collect();
         let late = |(received, other): (&i64, &u64)| received.wrapping_sub((*other & 0xFFFF) as i64);
         Rows {
             device: device_no.iter().map(|no| eui(*no)).collect(),
@@ -56,6 +62,8 @@ fn rows(count: usize) -> impl Strategy<Value = Rows> {
                 other.iter().map(|value| *value as i64).collect()
             },
             received_ms,
+            dcc_ms,
+            remarks: flags.iter().map(|value| (*value >> 8) as u8).collect(),
             measurement: measurement.iter().map(|value| *value as i32).collect(),
             weight: weight.iter().map(|value| *value as u32).collect(),
             flags: flags.iter().map(|value| *value as u8).collect(),
@@ -164,7 +172,10 @@ pub(in crate::store) fn hour() -> impl Strategy<Value = HourPage> {
         reason,
     });
     let tally = (any::<u64>(), any::<u64>(), 0..2_u64);
-    let tally = tally.prop_map(|(count, represented, withheld)| Tally { count, represented, withheld });
+    let tally = tally.prop_map(|(count, represented, withheld)| {
+        let remarks = RemarkCounts::listed([count % 3, withheld, 0, represented >> 1]);
+        Tally { count, represented, withheld, remarks }
+    });
     (any::<u32>(), any::<u64>(), proptest::collection::btree_map(cell, tally, 0..200))
         .prop_map(|(hour, as_of, cells)| HourPage { hour, as_of: Position(as_of), cells: cells.into_iter().collect() })
 }

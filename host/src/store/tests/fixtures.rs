@@ -5,8 +5,8 @@ use crate::domain::{
     Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, Cell, Column, Cursor, CursorKey, Device, DeviceNo,
     DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind, Generation, Group, Guard, HourPage,
     KeptQuestion, Mark, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, PluginInfo, Position,
-    ProducerMark, RejectReason, Rejected, Revision, Role, Rows, Rule, RuleRevision, Scope, Shadow, StateKey, Tally,
-    Token, Window,
+    ProducerMark, RejectReason, Rejected, Remark, RemarkCounts, Revision, Role, Rows, Rule, RuleRevision, Scope,
+    Shadow, StateKey, Tally, Token, Window,
 };
 
 /// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
@@ -21,6 +21,7 @@ pub(in crate::store) fn some_group(first: u64, count: usize) -> Group {
             counter: Some(first * 1_000 + row as u64),
             code: AlertCode(0x8F40),
             occurred_ms: None,
+            dcc_ms: (row % 3 == 0).then_some(received_ms - 7),
             received_ms: None,
             measurement: (row % 2 == 0).then_some(2_530 + row as i32),
             weight: 1,
@@ -28,6 +29,9 @@ pub(in crate::store) fn some_group(first: u64, count: usize) -> Group {
         };
         let times = (received_ms - 40, received_ms);
         rows.push(&alert, times, DeviceNo(no), (OperatorId::UNKNOWN, Generation::Smets1, ModelId::of("A")));
+        if row % 4 == 1 {
+            rows.remark(row, Remark::OutOfOrder);
+        }
     }
     let held = Mark { end: End::Suppressed, rule: Revision(1), reason: 1 };
     Group {
@@ -78,12 +82,13 @@ pub(in crate::store) fn some_hour(hour: u32, as_of: u64) -> HourPage {
         rule: Revision(1),
         reason: 1,
     };
+    let remarks = RemarkCounts { out_of_order: as_of, implausible: 1, ..RemarkCounts::default() };
     HourPage {
         hour,
         as_of: Position(as_of),
         cells: vec![
-            (cell(None, End::Rejected), Tally { count: 1, represented: 1, withheld: 0 }),
-            (cell(Some(0x8F40), End::Suppressed), Tally { count: as_of, represented: as_of * 2, withheld: 3 }),
+            (cell(None, End::Rejected), Tally { count: 1, represented: 1, ..Tally::default() }),
+            (cell(Some(0x8F40), End::Suppressed), Tally { count: as_of, represented: as_of * 2, withheld: 3, remarks }),
         ],
     }
 }
@@ -102,9 +107,11 @@ pub(in crate::store) fn some_device(no: u32) -> Device {
 pub(in crate::store) fn some_mark(producer: &str, sequence: u64) -> ProducerMark {
     let balance = Balance { forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
     let rejections = vec![(7, "code: 70000 does not fit".to_owned())];
+    let remarks = RemarkCounts { occurred_in_future: sequence, ..RemarkCounts::default() };
     ProducerMark {
         producer: producer.to_owned(),
-        ack: Ack { sequence, position: Position(sequence * 3), balance, rejections },
+        ack: Ack { sequence, position: Position(sequence * 3), balance, rejections, remarks },
+        bookmark: sequence.to_be_bytes().to_vec(),
     }
 }
 

@@ -18,24 +18,52 @@ use crate::cli::{
     alert::{self, reader::Batch},
     failure::is_broken,
     input::Notices,
-    view::alert::Balance,
+    view::alert::{Balance, RemarkCounts},
 };
 
 /// Batches that are sent and not yet acknowledged.
 const IN_FLIGHT_MAX: usize = 16;
-const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
+/// How long is waited before a connection is tried again, at first and at most: twice as long each time.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// For how long something is tried again.
+pub(super) struct Patience {
+    end: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    /// From now on for `time`.
+    pub(super) fn new(time: Duration) -> Self {
+        Self { end: Instant::now() + time, pause: PAUSE_MIN }
+    }
+
+    /// Waits until it is to be tried again; false where it is not.
+    pub(super) async fn wait(&mut self) -> bool {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        sleep(self.pause.min(left)).await;
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        true
+    }
+}
 
 /// What became of all batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Delivered {
     pub(super) balance: Balance,
+    pub(super) remarks: RemarkCounts,
     pub(super) position: u64,
 }
 
 /// A batch that is not acknowledged.
 struct Pending {
     request: v1::StreamAlertsRequest,
-    lines: Vec<u64>,
+    /// Where its alerts came from: the alerts themselves are in the request.
+    origin: Batch,
 }
 
 /// A delivery under way.
@@ -47,6 +75,9 @@ pub(super) struct Delivery<'a> {
     pending: VecDeque<Pending>,
     delivered: Delivered,
     acknowledged: u64,
+    /// Whether the last connection began with nothing to send, after others that worked, or is the first one to a server
+    /// that has answered before.
+    rested: bool,
     rejections: Notices,
 }
 
@@ -72,15 +103,21 @@ impl<'a> Delivery<'a> {
             last_sequence,
             batches,
             pending: VecDeque::new(),
-            delivered: Delivered { balance: Balance::default(), position: 0 },
+            delivered: Delivered { balance: Balance::default(), remarks: RemarkCounts::default(), position: 0 },
             acknowledged: 0,
+            rested: false,
             rejections,
         }
     }
 
+    /// The server has answered already: what breaks is tried again from the first batch on.
+    pub(super) fn after_an_answer(self, answered: bool) -> Self {
+        Self { rested: answered, ..self }
+    }
+
     /// Delivers all batches. Where the connection breaks after it once worked, it is tried again for `reconnect`.
     pub(super) async fn run(mut self, reconnect: Duration) -> Result<Delivered, Failure> {
-        let mut give_up_at = Instant::now();
+        let mut patience = Patience::new(Duration::ZERO);
         let mut acknowledged_before = 0;
         loop {
             match self.connection().await {
@@ -90,14 +127,13 @@ impl<'a> Delivery<'a> {
                 }
                 Err(Interruption::Final(failure)) => return Err(self.lost(failure)),
                 Err(Interruption::Broken(failure)) => {
-                    if self.acknowledged > acknowledged_before {
+                    if self.acknowledged > acknowledged_before || std::mem::take(&mut self.rested) {
                         acknowledged_before = self.acknowledged;
-                        give_up_at = Instant::now() + reconnect;
+                        patience = Patience::new(reconnect);
                     }
-                    if Instant::now() >= give_up_at {
+                    if !patience.wait().await {
                         return Err(self.lost(failure));
                     }
-                    sleep(RECONNECT_PAUSE).await;
                 }
             }
         }
@@ -109,6 +145,10 @@ impl<'a> Delivery<'a> {
             return failure;
         }
         let received = self.delivered.balance.received;
+        if self.pending.iter().any(|pending| !pending.request.bookmark.is_empty()) {
+            let hint = format!("{received} alerts were acknowledged and are kept; the same command goes on from there");
+            return failure.with_hint(hint);
+        }
         failure.with_hint(format!(
             "{received} alerts were acknowledged and are kept; the rest was not. Sent again with --producer {}, alerts \
              with a counter are recognised",
@@ -127,6 +167,7 @@ impl<'a> Delivery<'a> {
         // A server may want to see a batch before it answers the call at all.
         if self.pending.is_empty() {
             let Some(batch) = self.batches.recv().await else { return Ok(()) };
+            self.rested |= self.acknowledged > 0;
             self.send(batch, requests.as_ref()).await;
         }
         let mut client = alert::client(self.session).await.map_err(Interruption::of_connecting)?;
@@ -148,24 +189,25 @@ impl<'a> Delivery<'a> {
     }
 
     /// Numbers a batch, keeps it, and sends it.
-    async fn send(&mut self, batch: Batch, requests: Option<&mpsc::Sender<v1::StreamAlertsRequest>>) {
-        let Batch { alerts, lines, unreadable_count } = batch;
+    async fn send(&mut self, mut batch: Batch, requests: Option<&mpsc::Sender<v1::StreamAlertsRequest>>) {
+        let alerts = std::mem::take(&mut batch.alerts);
         self.last_sequence += 1;
         let request = v1::StreamAlertsRequest {
             producer_id: self.producer_id.clone(),
             sequence: self.last_sequence,
             alerts,
-            unreadable_count,
+            unreadable_count: batch.unreadable_count,
+            bookmark: std::mem::take(&mut batch.bookmark),
         };
         if let Some(requests) = requests {
             // Where the call has ended, the acknowledgements say why.
             let _ = requests.send(request.clone()).await;
         }
-        self.pending.push_back(Pending { request, lines });
+        self.pending.push_back(Pending { request, origin: batch });
     }
 
     fn acknowledge(&mut self, ack: v1::BatchAck) -> Result<(), Interruption> {
-        let v1::BatchAck { sequence, position, balance, rejections } = ack;
+        let v1::BatchAck { sequence, position, balance, rejections, remarks } = ack;
         let wrong = |message: String| Err(Interruption::Final(Failure::internal(message)));
         let Some(balance) = balance.map(Balance::from) else {
             return wrong(format!("balance: missing in the acknowledgement of batch {sequence}"));
@@ -174,12 +216,13 @@ impl<'a> Delivery<'a> {
             return wrong(format!("sequence: batch {sequence} was acknowledged out of turn"));
         };
         self.delivered.balance.add(balance);
+        self.delivered.remarks.add(remarks.into());
         self.delivered.position = self.delivered.position.max(position);
         self.acknowledged += 1;
         let listed = rejections.len() as u64;
         for rejection in rejections {
-            match pending.lines.get(rejection.index as usize) {
-                Some(line) => self.rejections.give(&format!("line {line}: {}", rejection.reason)),
+            match pending.origin.place(rejection.index as usize) {
+                Some(place) => self.rejections.give(&format!("{place}: {}", rejection.reason)),
                 None => self.rejections.give(&format!("batch {sequence}: {}", rejection.reason)),
             }
         }

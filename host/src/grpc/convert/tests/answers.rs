@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    domain::{Guard, RuleFault},
+    domain::{Guard, RemarkCounts, RuleFault},
     pipeline::{Allowed, PluginView},
     plugin::{Needs, Report},
 };
 
 const ENDS: Balance = Balance { forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
 const WIRE_ENDS: v1::Balance = v1::Balance { received: 10, forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
+const REMARKS: RemarkCounts =
+    RemarkCounts { occurred_in_future: 5, occurred_before_retention: 6, out_of_order: 7, implausible: 8 };
+const WIRE_REMARKS: v1::RemarkCounts =
+    v1::RemarkCounts { occurred_in_future: 5, occurred_before_retention: 6, out_of_order: 7, implausible: 8 };
 
 fn plugin_info() -> PluginInfo {
     PluginInfo {
@@ -32,9 +36,11 @@ fn plugin_info() -> PluginInfo {
 
 #[test]
 fn an_ack_goes_out_whole() {
-    let ack = Ack { sequence: 5, position: Position(8), balance: ENDS, rejections: vec![(3, "code: 7".into())] };
+    let rejections = vec![(3, "code: 7".into())];
+    let ack = Ack { sequence: 5, position: Position(8), balance: ENDS, rejections, remarks: REMARKS };
     let rejections = vec![v1::Rejection { index: 3, reason: "code: 7".into() }];
-    let expected = v1::BatchAck { sequence: 5, position: 8, balance: Some(WIRE_ENDS), rejections };
+    let (balance, remarks) = (Some(WIRE_ENDS), Some(WIRE_REMARKS));
+    let expected = v1::BatchAck { sequence: 5, position: 8, balance, rejections, remarks };
     assert_eq!(alert::ack(ack), expected);
 }
 
@@ -59,6 +65,7 @@ fn a_listed_alert_goes_out_whole() {
         overruled: false,
         withheld: 9,
         faults: vec![v1::FaultMark { rule: "storm".into(), revision: 2, kind: "out-of-fuel".into() }],
+        remarks: vec![v1::Remark::OutOfOrder.into(), v1::Remark::Implausible.into()],
     };
     let response = listing::page(page, 4 << 20);
     assert_eq!(response.alerts, [expected]);
@@ -93,12 +100,18 @@ fn a_table_of_counts_goes_out_whole_or_not_at_all() {
         rejection: Some("code"),
     };
     let none = CountKey { code: Some(None), ..CountKey::default() };
-    let counts = Counts { balance: ENDS, represented: 11, overruled: 12, withheld: 13 };
+    let counts = Counts { balance: ENDS, represented: 11, overruled: 12, withheld: 13, remarks: REMARKS };
     let answer = CountTable { rows: vec![(key, counts), (none, counts)], total: counts, position: Position(9) };
 
     let response = count::table(answer.clone(), 4 << 20).unwrap();
-    let bare =
-        v1::CountRow { balance: Some(WIRE_ENDS), represented: 11, overruled: 12, withheld: 13, ..Default::default() };
+    let bare = v1::CountRow {
+        balance: Some(WIRE_ENDS),
+        represented: 11,
+        overruled: 12,
+        withheld: 13,
+        remarks: Some(WIRE_REMARKS),
+        ..Default::default()
+    };
     let expected = v1::CountRow {
         code: Some(0x8F40),
         rule: Some(String::new()),
@@ -130,7 +143,7 @@ fn a_device_goes_out_whole() {
     let view = DeviceView { device, model: "ACME-1".into(), balance: ENDS, states, position: Position(6) };
     let response = device::view(view.clone());
     let shown = v1::Device { device_id: 5, mpxn: "123456".into(), generation: 2, model: "ACME-1".into(), operator: 12 };
-    assert_eq!((response.device, response.in_inventory, response.position), (Some(shown), true, 6));
+    assert_eq!((response.device, response.in_inventory, response.position), (Some(shown.clone()), true, 6));
     assert_eq!(response.balance, Some(WIRE_ENDS));
     assert_eq!(response.states[0], v1::DeviceState { rule: "storm".into(), code: 7, words: vec![1, 2] });
     assert_eq!(response.states[1], v1::DeviceState { rule: "burst".into(), code: 0, words: vec![3] });
@@ -140,8 +153,31 @@ fn a_device_goes_out_whole() {
     let only_its_id = v1::Device { device_id: 5, ..v1::Device::default() };
     assert_eq!((response.device, response.in_inventory), (Some(only_its_id), false));
 
-    let put = device::devices_put(DevicesPut { added: 1, changed: 2, unchanged: 3 });
-    assert_eq!(put, v1::PutDevicesResponse { added: 1, changed: 2, unchanged: 3 });
+    let named = (device, "ACME-1".to_owned());
+    let put = device::devices_put(DevicesPut {
+        added: 1,
+        changed: 2,
+        unchanged: 3,
+        met: 4,
+        operator_changed: 5,
+        mpxn_changed: 6,
+        generation_changed: 7,
+        model_changed: 8,
+        changes: vec![(named.clone(), named)],
+    });
+    let change = v1::DeviceChange { before: Some(shown.clone()), after: Some(shown) };
+    let expected = v1::PutDevicesResponse {
+        added: 1,
+        changed: 2,
+        unchanged: 3,
+        met: 4,
+        operator_changed: 5,
+        mpxn_changed: 6,
+        generation_changed: 7,
+        model_changed: 8,
+        changes: vec![change],
+    };
+    assert_eq!(put, expected);
 }
 
 #[test]

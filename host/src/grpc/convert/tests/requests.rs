@@ -3,7 +3,13 @@
 use super::*;
 
 fn batch(alerts: Vec<v1::Alert>) -> v1::StreamAlertsRequest {
-    v1::StreamAlertsRequest { producer_id: "dno.north_1-a".into(), sequence: 5, alerts, unreadable_count: 2 }
+    v1::StreamAlertsRequest {
+        producer_id: "dno.north_1-a".into(),
+        sequence: 5,
+        alerts,
+        unreadable_count: 2,
+        bookmark: vec![1, 2],
+    }
 }
 
 #[test]
@@ -190,13 +196,15 @@ fn a_row_of_an_inventory_is_read_and_a_bad_one_is_named() {
     let mpans = (0..10).map(|digit| format!("120003456789{digit}"));
     let mpan = mpans.into_iter().find(|mpan| mpan.parse::<Mpxn>().is_ok()).unwrap();
     let good = || v1::Device { device_id: 5, mpxn: mpan.clone(), generation: 1, model: "ACME-1".into(), operator: 0 };
-    let put = |devices| device::devices(v1::PutDevicesRequest { devices }, 2);
+    let put = |devices| device::devices(v1::PutDevicesRequest { devices, dry_run: false }, 2);
 
     let read = put(vec![good(), v1::Device { operator: 23, mpxn: String::new(), generation: 0, ..good() }]).unwrap();
+    let (read, dry_run) = read;
+    assert!(!dry_run);
     assert_eq!((read[0].eui, read[0].operator.get(), read[0].generation), (Eui64(5), 12, Generation::Smets1));
     assert_eq!((read[0].mpxn.to_string(), read[0].model.as_str()), (mpan.clone(), "ACME-1"));
     assert_eq!((read[1].operator.get(), read[1].generation), (23, Generation::Unknown));
-    assert_eq!(put(vec![v1::Device { mpxn: "123456".into(), ..good() }]).unwrap()[0].operator, OperatorId::UNKNOWN);
+    assert_eq!(put(vec![v1::Device { mpxn: "123456".into(), ..good() }]).unwrap().0[0].operator, OperatorId::UNKNOWN);
 
     refused(
         put,

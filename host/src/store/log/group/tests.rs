@@ -43,6 +43,46 @@ fn every_end_that_is_cut_off_is_noticed() {
     assert_eq!(decode(&[&bytes[..], &[0]].concat(), &arbitrary::euis()), Err(Defect("bytes follow its end")));
 }
 
+/// Times of the DCC near receipt, far from it, and none, each as itself.
+#[test]
+fn times_of_the_dcc_come_back_and_none_takes_no_room() {
+    let times = [0, 1, -1, 2, 499, 500, 501, -500, i64::MIN, i64::MIN + 1, i64::MAX - 1, i64::MAX];
+    for received in times {
+        let mut seen: Vec<i64> = times.iter().map(|dcc| turned(received, *dcc)).collect();
+        let back: Vec<i64> = seen.iter().map(|turned| turned_back(received, *turned)).collect();
+        assert_eq!(back, times, "{received}");
+        assert_eq!(turned(received, 0), 0);
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), times.len(), "{received}");
+    }
+    let mut without = some_group(40, 60);
+    without.rows.dcc_ms = vec![0; 60];
+    without.rows.remarks = vec![0; 60];
+    let mut with = without.clone();
+    with.rows.dcc_ms = with.rows.received_ms.iter().map(|received| received - 90).collect();
+    assert_eq!(encoded(&with).len(), encoded(&without).len(), "one lag for all");
+    with.rows.dcc_ms[7] = 0;
+    assert_eq!(encoded(&with).len(), encoded(&without).len() + 60, "a byte each");
+}
+
+/// Version 2 is on people's disks. It was this one without two columns, each nine bytes where all values are the same.
+#[test]
+fn a_group_of_the_version_before_is_read() {
+    let mut group = some_group(40, 3);
+    group.rows.dcc_ms = vec![0; 3];
+    group.rows.remarks = vec![0; 3];
+    let mut bytes = encoded(&group);
+    let dcc_ms = group.rows.received_ms.iter().map(|received| received - 5).collect();
+    let other = Group { rows: Rows { dcc_ms, ..group.rows.clone() }, ..group.clone() };
+    let place = bytes.iter().zip(encoded(&other)).position(|(byte, other)| *byte != other).unwrap() - 1;
+    assert_eq!(bytes.drain(place..place + 18).collect::<Vec<_>>(), [0; 18]);
+    bytes[0] = VERSION_WITHOUT_REMARKS;
+    assert_eq!(decode(&bytes, &arbitrary::euis()), Ok(group.clone()));
+    let part = Part { devices: true, messages: false };
+    assert_eq!(decode_part(&bytes, &arbitrary::euis(), part), decode_part(&encoded(&group), &arbitrary::euis(), part));
+}
+
 #[test]
 fn another_version_is_refused() {
     let mut bytes = encoded(&some_group(40, 3));

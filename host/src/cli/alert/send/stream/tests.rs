@@ -46,6 +46,7 @@ impl Ledger {
             position: request.sequence * 10,
             balance: Some(balance),
             rejections: Vec::new(),
+            remarks: Some(v1::RemarkCounts { implausible: alerts, ..v1::RemarkCounts::default() }),
         };
         Some(acks.entry(request.sequence).or_insert_with(new).clone())
     }
@@ -143,12 +144,13 @@ fn deliver(
             certificate: None,
             key: None,
             json: false,
+            look: Default::default(),
         };
         let (sender, batches) = mpsc::channel(BATCHES as usize);
         for number in 0..BATCHES {
             let alerts = vec![v1::Alert { device_id: 1, code: 0x8F40, ..v1::Alert::default() }; ALERTS as usize];
-            let batch =
-                Batch { alerts, lines: vec![number; ALERTS as usize], unreadable_count: u32::from(number == 1) };
+            let lines = vec![number; ALERTS as usize];
+            let batch = Batch { alerts, lines, unreadable_count: u32::from(number == 1), ..Batch::default() };
             sender.try_send(batch).unwrap();
         }
         drop(sender);
@@ -164,7 +166,8 @@ const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4
 fn all_of_it() -> Delivered {
     let received = BATCHES * ALERTS + 1;
     let balance = Balance { received, forwarded: received - 1, rejected: 1, ..Balance::default() };
-    Delivered { balance, position: BATCHES * 10 }
+    let remarks = RemarkCounts { implausible: BATCHES * ALERTS, ..RemarkCounts::default() };
+    Delivered { balance, remarks, position: BATCHES * 10 }
 }
 
 #[test]

@@ -1,0 +1,260 @@
+//! A file that grows, read as it does, and whatever takes its place.
+//!
+//! It must not know what a line means. Invariants: a line is given when its end is there, and not before; what is handed out
+//! ends where the file was renamed, removed or truncated, and the one that took its place is another file; nobody waits for
+//! more than `POLL` once they are told to stop.
+//!
+//! A file that was truncated and has grown beyond what was read of it, all between two looks, is taken for one that only
+//! grew. Renaming has no such gap.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead, Read},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
+
+use crate::intake::LINE_BYTES_MAX;
+
+/// How often a file that has nothing new is looked at.
+const POLL: Duration = Duration::from_millis(200);
+/// Bytes that are read at once.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// What whoever reads a file and the file tell each other.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// Nobody wants more.
+    pub(super) stop: AtomicBool,
+    /// All whole lines that are there were handed out.
+    pub(super) drained: AtomicBool,
+    /// What was read before must all be there: there is nothing to wait for.
+    pub(super) past: AtomicBool,
+    /// It was truncated within a line.
+    pub(super) cut: AtomicBool,
+}
+
+/// The files that have had a path.
+pub(super) struct Follow {
+    path: PathBuf,
+    watch: Arc<Watch>,
+}
+
+impl Follow {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), watch: Arc::default() }
+    }
+
+    pub(super) fn watch(&self) -> Arc<Watch> {
+        Arc::clone(&self.watch)
+    }
+
+    /// The file that is there now; waits for one. `None` once nobody wants more.
+    pub(super) fn next(&mut self) -> Option<io::Result<Tail>> {
+        loop {
+            if self.watch.stop.load(Relaxed) {
+                return None;
+            }
+            match File::open(&self.path) {
+                Ok(file) => return Some(Tail::new(file, &self.path, self.watch())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => thread::sleep(POLL),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// One file, up to where another one took its place.
+pub(super) struct Tail {
+    file: File,
+    path: PathBuf,
+    place: (u64, u64),
+    watch: Arc<Watch>,
+    /// Bytes that were read: handed out up to `given`, whole lines up to `whole`.
+    buffer: Vec<u8>,
+    given: usize,
+    whole: usize,
+    /// Bytes of the file that were read.
+    read: u64,
+    /// Another file has its place: what is written to it yet is read once more.
+    replaced: bool,
+    ended: bool,
+}
+
+impl Tail {
+    fn new(file: File, path: &Path, watch: Arc<Watch>) -> io::Result<Self> {
+        let place = place(&file.metadata()?);
+        watch.drained.store(true, Relaxed);
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            place,
+            watch,
+            buffer: Vec::new(),
+            given: 0,
+            whole: 0,
+            read: 0,
+            replaced: false,
+            ended: false,
+        })
+    }
+
+    /// Reads what is there, or waits for a while.
+    fn more(&mut self) -> io::Result<()> {
+        self.buffer.drain(..self.given);
+        (self.given, self.whole) = (0, 0);
+        let before = self.buffer.len();
+        self.buffer.resize(before + CHUNK_BYTES, 0);
+        let read = self.file.read(&mut self.buffer[before..]);
+        self.buffer.truncate(before + *read.as_ref().unwrap_or(&0));
+        match read {
+            Ok(0) => self.nothing_new(),
+            Ok(read) => {
+                self.read += read as u64;
+                let line_feed = self.buffer[before..].iter().rposition(|byte| *byte == b'\n');
+                self.whole = match line_feed {
+                    Some(at) => before + at + 1,
+                    // Too long to be a line: whoever reads lines says so, and need not wait for its end.
+                    None if self.buffer.len() > LINE_BYTES_MAX + 2 => self.buffer.len(),
+                    None => 0,
+                };
+                self.watch.drained.store(self.whole == 0, Relaxed);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn nothing_new(&mut self) -> io::Result<()> {
+        if self.replaced {
+            // Its last line has no end, and will not get one.
+            (self.whole, self.ended) = (self.buffer.len(), true);
+            return Ok(());
+        }
+        if self.watch.stop.load(Relaxed) || self.watch.past.load(Relaxed) {
+            self.ended = true;
+            return Ok(());
+        }
+        match fs::metadata(&self.path) {
+            Ok(there) if place(&there) != self.place => self.replaced = true,
+            Ok(_) if self.file.metadata()?.len() < self.read => {
+                self.watch.cut.store(!self.buffer.is_empty(), Relaxed);
+                self.ended = true;
+                return Ok(());
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.replaced = self.file.metadata()?.nlink() == 0,
+            Err(error) => return Err(error),
+        }
+        thread::sleep(POLL);
+        Ok(())
+    }
+}
+
+impl Read for Tail {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let there = self.fill_buf()?;
+        let count = there.len().min(out.len());
+        out[..count].copy_from_slice(&there[..count]);
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for Tail {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.given == self.whole && !self.ended {
+            self.more()?;
+        }
+        Ok(&self.buffer[self.given..self.whole])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.given += count;
+        self.watch.drained.store(self.given == self.whole, Relaxed);
+    }
+}
+
+/// What a file is, whatever it is called.
+fn place(metadata: &fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::OpenOptions, io::Write, sync::mpsc, time::Instant};
+
+    use super::*;
+
+    /// Follows a file on a thread of its own; lines come out as they are given, and `---` between files.
+    fn follow(path: &Path) -> (Arc<Watch>, mpsc::Receiver<String>) {
+        let mut follow = Follow::new(path);
+        let (watch, (sender, lines)) = (follow.watch(), mpsc::channel());
+        thread::spawn(move || {
+            while let Some(tail) = follow.next() {
+                for line in tail.unwrap().lines() {
+                    sender.send(line.unwrap()).unwrap();
+                }
+                sender.send("---".to_owned()).unwrap();
+            }
+        });
+        (watch, lines)
+    }
+
+    fn append(path: &Path, text: &str) {
+        OpenOptions::new().create(true).append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn next(lines: &mpsc::Receiver<String>) -> String {
+        lines.recv_timeout(Duration::from_secs(20)).unwrap()
+    }
+
+    #[test]
+    fn lines_are_given_once_whole_over_rotation_and_truncation() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, old) = (folder.path().join("a.csv"), folder.path().join("a.csv.1"));
+        let (watch, lines) = follow(&path);
+        append(&path, "one\ntw");
+        assert_eq!(next(&lines), "one");
+        assert!(lines.recv_timeout(POLL * 2).is_err(), "the second line has no end yet");
+        append(&path, "o\nthree");
+        assert_eq!(next(&lines), "two");
+
+        // Renamed: what is written to the old one after that, and its last line, are of the old one.
+        fs::rename(&path, &old).unwrap();
+        append(&old, ", and more");
+        append(&path, "four\n");
+        assert_eq!([next(&lines), next(&lines), next(&lines)], ["three, and more", "---", "four"]);
+
+        // Truncated within a line: that is said, and the line is not made up.
+        append(&path, "fi");
+        thread::sleep(POLL * 2);
+        OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
+        assert_eq!(next(&lines), "---");
+        assert!(watch.cut.load(Relaxed));
+        append(&path, "six\nsev");
+        assert_eq!(next(&lines), "six");
+
+        let told = Instant::now();
+        watch.stop.store(true, Relaxed);
+        assert_eq!(next(&lines), "---");
+        assert!(lines.recv().is_err() && told.elapsed() < POLL * 10);
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_line_is_given_without_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long");
+        append(&path, &"x".repeat(LINE_BYTES_MAX * 2));
+        let mut follow = Follow::new(&path);
+        let mut tail = follow.next().unwrap().unwrap();
+        assert!(tail.fill_buf().unwrap().len() > LINE_BYTES_MAX);
+    }
+}

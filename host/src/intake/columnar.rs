@@ -1,0 +1,345 @@
+//! Alerts as rows of a Parquet file, with the names that a CSV file has as columns, or those that `weir export` writes.
+//!
+//! It must not know what a column means: [`csv`] does. Invariants: a column of a type that cannot be what its name says is
+//! refused before any row is read; a number is taken as it is written; a few rows of the columns that mean something are
+//! held, however many there are.
+//!
+//! It reads with the crate `parquet`, which `cli::export` writes with. That crate has been known to panic on files that are
+//! damaged: here that is an error like any other.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use jiff::Timestamp;
+use parquet::{
+    basic::{ConvertedType, LogicalType, TimeUnit, Type as Physical},
+    column::reader::{ColumnReader, ColumnReaderImpl},
+    data_type::DataType,
+    errors::ParquetError,
+    file::reader::{ChunkReader, FileReader, SerializedFileReader},
+    schema::types::ColumnDescriptor,
+};
+
+use super::{LineError, csv, record::Record, record::is_named, said, shown};
+use crate::domain::Alert;
+
+/// Rows that are held at once.
+const ROWS: usize = 1_024;
+/// Names of columns that mean nothing here which are spelled out.
+const PASSED_OVER_MAX: usize = 8;
+
+/// What an export calls some of the columns.
+const EXPORTED: [(&str, &str); 3] =
+    [("device_id", "device"), ("recipient_id", "recipient"), ("originator_counter", "counter")];
+
+/// How a cell becomes the text that a CSV file would have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It is text.
+    Text,
+    /// An integer of 32 or 64 bits, and whether it has a sign.
+    Integer(bool),
+    /// An integer that is written in so many hex digits.
+    Hex(usize),
+    /// An integer that was multiplied by ten so many times.
+    Decimal(u32),
+    /// A binary fraction, in its shortest digits.
+    Real,
+    /// A time in UTC.
+    Time(TimeUnit),
+}
+
+/// A column that means something.
+struct Column {
+    /// Its place among the names that a CSV file has.
+    known: usize,
+    /// Its place among the columns of the file.
+    leaf: usize,
+    kind: Kind,
+    /// What a level says of a cell that is filled in.
+    filled: i16,
+    reader: Option<ColumnReader>,
+    cells: VecDeque<String>,
+}
+
+/// The alerts of a Parquet file.
+pub struct Alerts {
+    file: Box<dyn FileReader>,
+    columns: Vec<Column>,
+    /// The group of rows that is read after this one, and the rows of this one that were not read.
+    next_group: usize,
+    left: usize,
+    /// Rows that are held.
+    held: usize,
+    row: u64,
+    texts: Vec<String>,
+    remark: Option<LineError>,
+    ended: bool,
+}
+
+impl Alerts {
+    /// Reads what columns there are. One that is missing, stands twice, or is of a type that cannot be what its name says is
+    /// an error.
+    pub fn new(file: impl ChunkReader + 'static) -> Result<Self, LineError> {
+        let opened = whole(|| SerializedFileReader::new(file)).map_err(|message| LineError::new(1, "file", message))?;
+        let schema = opened.metadata().file_metadata().schema_descr_ptr();
+        let mut columns: Vec<Column> = Vec::new();
+        let mut passed_over = Vec::new();
+        for (leaf, descriptor) in schema.columns().iter().enumerate() {
+            let path = descriptor.path().parts();
+            let name = EXPORTED.iter().find(|(name, _)| path == [*name]).map_or(path[0].as_str(), |(_, known)| known);
+            let Some(known) = csv::COLUMNS.iter().position(|known| is_named(name, known)) else {
+                passed_over.push(descriptor.name().to_owned());
+                continue;
+            };
+            let wrong = |message: String| LineError::new(1, csv::COLUMNS[known], message);
+            if columns.iter().any(|column| column.known == known) {
+                return Err(wrong("the column occurs twice".to_owned()));
+            }
+            let kind = Kind::of(known, descriptor).map_err(wrong)?;
+            let filled = descriptor.max_def_level();
+            columns.push(Column { known, leaf, kind, filled, reader: None, cells: VecDeque::new() });
+        }
+        for (known, name) in csv::COLUMNS.iter().enumerate().take(csv::REQUIRED) {
+            if !columns.iter().any(|column| column.known == known) {
+                let message = format!("the column is missing; known columns are: {}", csv::COLUMNS.join(", "));
+                return Err(LineError::new(1, name, message));
+            }
+        }
+        Ok(Self {
+            file: Box::new(opened),
+            columns,
+            next_group: 0,
+            left: 0,
+            held: 0,
+            row: 0,
+            texts: vec![String::new(); csv::COLUMNS.len()],
+            remark: (!passed_over.is_empty()).then(|| LineError::new(1, "columns", without_meaning(&passed_over))),
+            ended: false,
+        })
+    }
+
+    /// Number of the row read last, from 1.
+    pub fn line(&self) -> u64 {
+        self.row
+    }
+
+    /// Which columns were passed over, once.
+    pub fn remark(&mut self) -> Option<LineError> {
+        self.remark.take()
+    }
+
+    /// Reads the next few rows. False at the end.
+    fn fill(&mut self) -> Result<bool, String> {
+        while self.left == 0 {
+            if self.next_group == self.file.num_row_groups() {
+                return Ok(false);
+            }
+            let group = self.file.get_row_group(self.next_group).map_err(|error| said(&error))?;
+            let rows = group.metadata().num_rows();
+            self.left = usize::try_from(rows).map_err(|_| format!("a group of {rows} rows"))?;
+            for column in &mut self.columns {
+                column.reader = Some(group.get_column_reader(column.leaf).map_err(|error| said(&error))?);
+            }
+            self.next_group += 1;
+        }
+        let rows = self.left.min(ROWS);
+        for column in &mut self.columns {
+            column.fill(rows).map_err(|error| format!("{}: {error}", csv::COLUMNS[column.known]))?;
+        }
+        (self.left, self.held) = (self.left - rows, rows);
+        Ok(true)
+    }
+}
+
+impl Iterator for Alerts {
+    type Item = Result<Alert, LineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.held == 0 {
+            if self.ended {
+                return None;
+            }
+            let filled = catch_unwind(AssertUnwindSafe(|| self.fill())).unwrap_or_else(|_| Err(DAMAGED.to_owned()));
+            match filled {
+                Ok(true) => {}
+                Ok(false) => self.ended = true,
+                Err(message) => {
+                    self.ended = true;
+                    let message = format!("the input cannot be read any further: {message}");
+                    return Some(Err(LineError { fatal: true, ..LineError::new(self.row + 1, "input", message) }));
+                }
+            }
+        }
+        self.held = self.held.checked_sub(1)?;
+        self.row += 1;
+        for column in &mut self.columns {
+            self.texts[column.known] = column.cells.pop_front().unwrap_or_default();
+        }
+        Some(csv::alert(&Record::listed(self.row, csv::COLUMNS, &self.texts)))
+    }
+}
+
+const DAMAGED: &str = "it is damaged";
+
+/// What a call gives, where it gives anything.
+fn whole<T>(call: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(|error| said(&error)),
+        Err(_) => Err(DAMAGED.to_owned()),
+    }
+}
+
+fn without_meaning(names: &[String]) -> String {
+    let listed: Vec<String> = names.iter().take(PASSED_OVER_MAX).map(|name| shown(name)).collect();
+    let more = names.len() - listed.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more} mean nothing here; passed over", listed.join(", "))
+}
+
+impl Kind {
+    /// What cells of a column can be; an error with its type where they cannot be what its name says.
+    fn of(known: usize, column: &ColumnDescriptor) -> Result<Self, String> {
+        let name = csv::COLUMNS[known];
+        let (physical, logical) = (column.physical_type(), column.logical_type_ref());
+        let kind = Self::by_type(physical, logical, column.converted_type());
+        let (fits, expected) = match name {
+            "device" | "recipient" => (matches!(kind, Some(Self::Text | Self::Integer(_))), "text, or an integer"),
+            "code" => (matches!(kind, Some(Self::Text | Self::Integer(_))), "text, or an integer"),
+            "occurred_at" | "received_at" | "dcc_at" => {
+                (matches!(kind, Some(Self::Text | Self::Time(_))), "a timestamp adjusted to UTC, or text")
+            }
+            _ => (!matches!(kind, None | Some(Self::Time(_))), "a number, or text"),
+        };
+        let flat = column.max_rep_level() == 0 && column.path().parts().len() == 1;
+        match kind.filter(|_| fits && flat) {
+            Some(Self::Integer(_)) if name == "code" => Ok(Self::Hex(4)),
+            Some(Self::Integer(_)) if matches!(name, "device" | "recipient") => Ok(Self::Hex(16)),
+            Some(kind) => Ok(kind),
+            None if !flat => Err("the column is nested or repeated; expected one value a row".to_owned()),
+            None => {
+                let logical = logical.map_or_else(String::new, |logical| format!(" as {logical:?}"));
+                Err(format!("the column is of type {}; expected {expected}", said(&format!("{physical}{logical}"))))
+            }
+        }
+    }
+
+    fn by_type(physical: Physical, logical: Option<&LogicalType>, converted: ConvertedType) -> Option<Self> {
+        match (physical, logical) {
+            (Physical::BYTE_ARRAY, None | Some(LogicalType::String | LogicalType::Enum)) => Some(Self::Text),
+            (Physical::DOUBLE | Physical::FLOAT, None) => Some(Self::Real),
+            (Physical::INT32 | Physical::INT64, Some(LogicalType::Decimal(decimal))) => {
+                u32::try_from(decimal.scale).ok().filter(|scale| *scale < 19).map(Self::Decimal)
+            }
+            (Physical::INT64, Some(LogicalType::Timestamp(time))) if time.is_adjusted_to_u_t_c => {
+                Some(Self::Time(time.unit))
+            }
+            (Physical::INT32 | Physical::INT64, Some(LogicalType::Integer(integer))) => {
+                Some(Self::Integer(integer.is_signed))
+            }
+            (Physical::INT32 | Physical::INT64, None) => match converted {
+                ConvertedType::TIMESTAMP_MILLIS => Some(Self::Time(TimeUnit::MILLIS)),
+                ConvertedType::TIMESTAMP_MICROS => Some(Self::Time(TimeUnit::MICROS)),
+                ConvertedType::UINT_8 | ConvertedType::UINT_16 | ConvertedType::UINT_32 | ConvertedType::UINT_64 => {
+                    Some(Self::Integer(false))
+                }
+                ConvertedType::NONE
+                | ConvertedType::INT_8
+                | ConvertedType::INT_16
+                | ConvertedType::INT_32
+                | ConvertedType::INT_64 => Some(Self::Integer(true)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// An integer of so many bits as text.
+    fn integer(self, value: i64, bits: u32) -> String {
+        let unsigned = value.cast_unsigned() & (u64::MAX >> (64 - bits));
+        match self {
+            Self::Hex(digits) => format!("{unsigned:0digits$X}"),
+            Self::Integer(false) => unsigned.to_string(),
+            Self::Decimal(scale) => {
+                let (sign, digits) = (if value < 0 { "-" } else { "" }, value.unsigned_abs());
+                let unit = 10_u64.pow(scale);
+                if scale == 0 {
+                    return value.to_string();
+                }
+                let fraction = format!("{:0width$}", digits % unit, width = scale as usize);
+                let fraction = fraction.trim_end_matches('0');
+                let dot = if fraction.is_empty() { "" } else { "." };
+                format!("{sign}{}{dot}{fraction}", digits / unit)
+            }
+            Self::Time(unit) => {
+                let time = match unit {
+                    TimeUnit::MILLIS => Timestamp::from_millisecond(value),
+                    TimeUnit::MICROS => Timestamp::from_microsecond(value),
+                    TimeUnit::NANOS => Timestamp::from_nanosecond(value.into()),
+                };
+                time.map_or_else(|_| format!("{value} {unit:?} since 1970"), |time| time.to_string())
+            }
+            Self::Text | Self::Integer(true) | Self::Real => value.to_string(),
+        }
+    }
+}
+
+impl Column {
+    /// Holds the next `rows` cells.
+    fn fill(&mut self, rows: usize) -> Result<(), String> {
+        let (kind, filled, cells) = (self.kind, self.filled, &mut self.cells);
+        match &mut self.reader {
+            Some(ColumnReader::Int32ColumnReader(reader)) => {
+                take(reader, rows, filled, cells, |value| kind.integer(i64::from(*value), 32))
+            }
+            Some(ColumnReader::Int64ColumnReader(reader)) => {
+                take(reader, rows, filled, cells, |value| kind.integer(*value, 64))
+            }
+            Some(ColumnReader::FloatColumnReader(reader)) => take(reader, rows, filled, cells, f32::to_string),
+            Some(ColumnReader::DoubleColumnReader(reader)) => take(reader, rows, filled, cells, f64::to_string),
+            Some(ColumnReader::ByteArrayColumnReader(reader)) => {
+                take(reader, rows, filled, cells, |value| String::from_utf8_lossy(value.data()).into_owned())
+            }
+            _ => Err("its cells are not of the type that it has".to_owned()),
+        }
+    }
+}
+
+/// Takes `rows` cells of a column as texts; an empty one for a cell with nothing in it.
+fn take<T: DataType>(
+    reader: &mut ColumnReaderImpl<T>,
+    rows: usize,
+    filled: i16,
+    cells: &mut VecDeque<String>,
+    text: impl Fn(&T::T) -> String,
+) -> Result<(), String> {
+    let (mut levels, mut values) = (Vec::new(), Vec::new());
+    let mut taken = 0;
+    while taken < rows {
+        let levels = (filled > 0).then_some(&mut levels);
+        let (records, _, _) =
+            reader.read_records(rows - taken, levels, None, &mut values).map_err(|error| said(&error))?;
+        if records == 0 {
+            return Err(format!("it has fewer rows than its group: {} are missing", rows - taken));
+        }
+        taken += records;
+    }
+    if filled == 0 {
+        cells.extend(values.iter().map(text));
+        return Ok(());
+    }
+    let mut values = values.iter();
+    cells.extend(
+        levels.iter().map(
+            |level| {
+                if *level < filled { String::new() } else { values.next().map_or_else(String::new, &text) }
+            },
+        ),
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

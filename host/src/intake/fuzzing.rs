@@ -1,0 +1,327 @@
+//! What holds for every decoder whatever the bytes are, for fuzzing and for the tests here; and files to begin with.
+//!
+//! It must not know how a format is read, only how its lines are told apart. Invariant: a decoder that loses a line,
+//! counts one twice, or says something unbounded makes [`decoded`] panic.
+
+use std::io::{BufRead, BufReader};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::{
+    Alerts, LINE_BYTES_MAX, LineError, csv,
+    duis_xml::{self, ThrottledCount},
+    gbcs_hex, ndjson,
+};
+use crate::domain::{Alert, Eui64, PayloadKind, is_unsafe};
+
+/// Characters of an error.
+const ERROR_CHARS_MAX: usize = 600;
+/// Bytes that are handed over at once where a file is read in small pieces.
+const PIECE_BYTES: usize = 7;
+
+/// A format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Rows of a CSV file.
+    Csv,
+    /// JSON objects, one a line.
+    Ndjson,
+    /// GBCS messages in hex, one a line.
+    GbcsHex,
+    /// DUIS documents.
+    DuisXml,
+}
+
+/// What was read: each item with its line, then what else was said.
+type Read = (Vec<(u64, Result<Alert, LineError>)>, Vec<LineError>);
+
+/// Reads bytes as a file. Gives how many alerts were in it.
+///
+/// # Panics
+/// Where the decoder broke its word.
+pub fn decoded(format: Format, bytes: &[u8]) -> usize {
+    let whole = read(format, bytes);
+    let pieces = read(format, BufReader::with_capacity(PIECE_BYTES, bytes));
+    assert_eq!(whole, pieces, "the same bytes in small pieces");
+    let (items, remarks) = match whole {
+        Ok(read) => read,
+        Err(error) => {
+            plain(&error);
+            return 0;
+        }
+    };
+    items.iter().filter_map(|(_, item)| item.as_ref().err()).chain(&remarks).for_each(plain);
+    let lines = bytes.split(|byte| *byte == b'\n').count() as u64;
+    let mut last = 0;
+    for (line, item) in &items {
+        assert!(*line >= last && (1..=lines).contains(line), "line {line} after {last} of {lines}");
+        last = *line;
+        if let Ok(alert) = item {
+            assert_eq!(read(Format::Csv, row(alert).as_bytes()), Ok((vec![(2, Ok(of_csv(alert)))], Vec::new())));
+        }
+    }
+    if let Some(expected) = expected(format, bytes) {
+        assert_eq!(items.len(), expected, "every line that says something is an alert or an error");
+    }
+    items.iter().filter(|(_, item)| item.is_ok()).count()
+}
+
+fn read(format: Format, reader: impl BufRead) -> Result<Read, LineError> {
+    let mut alerts = match format {
+        Format::Csv => Alerts::Csv(csv::Alerts::new(reader)?),
+        Format::Ndjson => Alerts::Ndjson(ndjson::Alerts::new(reader)),
+        Format::GbcsHex => Alerts::GbcsHex(gbcs_hex::Alerts::new(reader)),
+        Format::DuisXml => Alerts::DuisXml(duis_xml::Alerts::new(reader, ThrottledCount::All)),
+    };
+    let (mut items, mut remarks) = (Vec::new(), Vec::new());
+    loop {
+        let item = alerts.next();
+        remarks.extend(std::iter::from_fn(|| alerts.remark()));
+        let Some(item) = item else { return Ok((items, remarks)) };
+        items.push((alerts.line(), item));
+    }
+}
+
+/// Items of a file by its lines; `None` where lines do not tell.
+fn expected(format: Format, bytes: &[u8]) -> Option<usize> {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let says = |(at, line): &(usize, &[u8])| {
+        let Some(text) = std::str::from_utf8(line).ok().filter(|text| text.len() <= LINE_BYTES_MAX) else {
+            return true;
+        };
+        let text = if *at == 0 { text.trim_start_matches('\u{FEFF}') } else { text };
+        let hex = text.trim();
+        match format {
+            Format::GbcsHex => {
+                let heading = *at == 0 && matches!(hex.rsplit('\t').next(), Some("hex" | "gbcs_hex"));
+                !heading && !hex.is_empty() && !hex.starts_with('#')
+            }
+            _ => !text.trim_ascii().is_empty(),
+        }
+    };
+    let header = usize::from(format == Format::Csv);
+    (format != Format::DuisXml).then(|| lines.enumerate().skip(header).filter(says).count())
+}
+
+fn plain(error: &LineError) {
+    let text = error.to_string();
+    assert!(text.chars().count() <= ERROR_CHARS_MAX && !text.chars().any(is_unsafe), "{text:?}");
+}
+
+/// An alert as a file of its own.
+fn row(alert: &Alert) -> String {
+    let Alert { device, recipient, counter, code, occurred_ms, received_ms, dcc_ms, measurement, weight, payload: _ } =
+        alert;
+    let recipient = if *recipient == Eui64::NONE { String::new() } else { recipient.to_string() };
+    let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
+    format!(
+        "device,recipient,counter,code,occurred_ms,received_ms,dcc_ms,measurement,weight\n{device},{recipient},{},{code},{},{},\
+         {},{},{weight}",
+        counter.map(|counter| counter.to_string()).unwrap_or_default(),
+        number(*occurred_ms),
+        number(*received_ms),
+        number(*dcc_ms),
+        number(measurement.map(i64::from)),
+    )
+}
+
+fn of_csv(alert: &Alert) -> Alert {
+    Alert { payload: PayloadKind::Csv, ..*alert }
+}
+
+/// A file as one might come, another for another seed.
+pub fn example(format: Format, seed: u32) -> Vec<u8> {
+    let of = |at: u32| (seed.wrapping_add(at)).wrapping_mul(0x9E37_79B1) >> 8;
+    let device = |at: u32| format!("00-DB-12-34-56-78-90-{:02X}", of(at) % 255 + 1);
+    let code = |at: u32| ["8F40", "8014", "8F36", "N24", "AD1"][of(at) as usize % 5];
+    match format {
+        Format::Csv => {
+            let (value, dot) = [("measurement_dv", ""), ("voltage_v", "."), ("power_factor", "."), ("measurement", "")]
+                [of(3) as usize % 4];
+            let time = if seed.is_multiple_of(2) { "occurred_at,received_ms" } else { "received_at,occurred_ms" };
+            let rows = (0..4).map(|at| {
+                let counter = of(at) % 1_000;
+                let day = of(at) % 28 + 1;
+                format!(
+                    "{},{counter},\"{}\",2026-11-{day:02}T09:30:00.5Z,{}{counter},{}{dot}{},{}\n",
+                    device(at),
+                    code(at),
+                    1_764_000_000 + i64::from(day),
+                    of(at) % 300,
+                    of(at) % 10,
+                    of(at) % 4 + 1
+                )
+            });
+            [format!("device,counter,code,{time},{value},weight\n")].into_iter().chain(rows).collect::<String>().into()
+        }
+        Format::Ndjson => (0..3)
+            .map(|at| {
+                format!(
+                    "{{\"device\":\"{}\",\"code\":\"{}\",\"counter\":{},\"voltage_v\":{}.{},\"received_at\":\
+                     \"2026-11-23T09:30:00Z\",\"weight\":null}}\n",
+                    device(at),
+                    code(at),
+                    of(at),
+                    of(at) % 300,
+                    of(at) % 10
+                )
+            })
+            .collect::<String>()
+            .into(),
+        Format::GbcsHex => {
+            let messages = (0..3).map(|at| format!("message {at}\t{}\n", hex(&message(of(at)))));
+            [format!("name\tgbcs_hex\n# {seed}\n")].into_iter().chain(messages).collect::<String>().into()
+        }
+        Format::DuisXml => (0..2).map(|at| document(of(at), &message(of(at)))).collect::<String>().into(),
+    }
+}
+
+/// A message: signed or MAC'd, with a payload of one of the three kinds.
+pub fn message(seed: u32) -> Vec<u8> {
+    let code = [0x8F, 0x30 + (seed % 16) as u8];
+    let payload = match seed % 3 {
+        0 => {
+            let time = [0x07, 0xEA, 11, 23, 0xFF, 9, 30, 15, 25, 0x80, 0x00, 0xFF];
+            [&[0x0F, 0x20, 0, 0, 1, 0, 0x02, 2, 0x12][..], &code, &[0x09, 0x0C], &time].concat()
+        }
+        1 => [&[0x01, 0x09, 0x01][..], &code, &seed.to_be_bytes(), &[0x0E, 0x00, 0xA3]].concat(),
+        _ => [&[0x30, 8, 0x02, 3, 0][..], &code, &[0x02, 0x01, 0x00]].concat(),
+    };
+    let maced = seed & 8 == 0;
+    let mut inner = if maced { vec![0x11, 0, 0, 0, 0] } else { Vec::new() };
+    inner.extend([0xDF, 0x09, 0x03]);
+    inner.extend(u64::from(seed).to_be_bytes());
+    inner.push(8);
+    inner.extend(0x00DB_1234_5678_90A0_u64.to_be_bytes());
+    inner.push(8);
+    inner.extend(0x90B3_D51F_3002_0000_u64.to_be_bytes());
+    inner.extend([0, 2, 0x10, u8::from(maced)]);
+    inner.push(payload.len() as u8);
+    inner.extend(payload);
+    inner.push(if maced { 0 } else { 64 });
+    inner.extend(vec![0x5A; if maced { 12 } else { 64 }]);
+    let wrapper: &[u8] = if maced { &[0xDD, 0, 0, 0, 0, 0, 0, inner.len() as u8] } else { &[] };
+    [wrapper, &inner].concat()
+}
+
+/// Bytes as hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+/// Bytes as the payload of a document.
+pub fn document(seed: u32, payload: &[u8]) -> String {
+    let payload = STANDARD.encode(payload);
+    let alert = match seed % 3 {
+        0 => format!(
+            "<ra:DeviceAlertMessage><ra:AlertCode>8F{:02X}</ra:AlertCode><ra:ThrottledAlertCount>{}\
+             </ra:ThrottledAlertCount><ra:GBCSPayload>{payload}</ra:GBCSPayload></ra:DeviceAlertMessage>",
+            0x30 + seed % 16,
+            seed % 100
+        ),
+        1 => "<ra:DCCAlertMessage><ra:DCCAlertCode>N24</ra:DCCAlertCode><ra:DCCAlert><ra:DeviceID>00-DB-12-34-56-78-90-A1\
+              </ra:DeviceID></ra:DCCAlert></ra:DCCAlertMessage>"
+            .to_owned(),
+        _ => format!(
+            "<ra:FutureDatedDeviceAlertMessage><ra:FutureDatedAlertCode>8F66</ra:FutureDatedAlertCode><ra:GBCSPayload>\
+             {payload}</ra:GBCSPayload></ra:FutureDatedDeviceAlertMessage>"
+        ),
+    };
+    format!(
+        "<?xml version=\"1.0\"?>\n<sr:Response xmlns:sr=\"urn:sr\" xmlns:ra=\"urn:ra\"><sr:Header><sr:ResponseID>\
+         00-DB-12-34-56-78-90-A0:90-B3-D5-1F-30-02-00-00:{seed}</sr:ResponseID><sr:ResponseDateTime>2026-11-23T09:30:00Z\
+         </sr:ResponseDateTime></sr:Header><sr:Body>{alert}</sr:Body></sr:Response>\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FORMATS: [Format; 4] = [Format::Csv, Format::Ndjson, Format::GbcsHex, Format::DuisXml];
+
+    #[test]
+    fn files_to_begin_with_are_whole() {
+        for format in FORMATS {
+            for seed in 0..60 {
+                let bytes = example(format, seed);
+                assert!(decoded(format, &bytes) > 0, "{format:?} {seed}: {}", String::from_utf8_lossy(&bytes));
+            }
+        }
+    }
+
+    /// What may be done to a file.
+    #[derive(Debug, Clone)]
+    enum Change {
+        Cut(prop::sample::Index),
+        Byte(prop::sample::Index, u8),
+        Insert(prop::sample::Index, Vec<u8>),
+        /// A piece again and again: what was short becomes too long.
+        Repeat(prop::sample::Index, usize, usize),
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let at = any::<prop::sample::Index>;
+        prop_oneof![
+            at().prop_map(Change::Cut),
+            (at(), any::<u8>()).prop_map(|(at, byte)| Change::Byte(at, byte)),
+            (at(), prop::sample::select(b"\n\r\",:{}[]<>&#\t \0\x1B\xFF\xEF".to_vec()))
+                .prop_map(|(at, b)| Change::Byte(at, b)),
+            (at(), prop::collection::vec(any::<u8>(), 1..40)).prop_map(|(at, bytes)| Change::Insert(at, bytes)),
+            (at(), 1..200_usize, 1..3_000_usize).prop_map(|(at, piece, times)| Change::Repeat(at, piece, times)),
+        ]
+    }
+
+    fn changed(mut bytes: Vec<u8>, changes: Vec<Change>) -> Vec<u8> {
+        for change in changes {
+            if bytes.is_empty() {
+                break;
+            }
+            match change {
+                Change::Cut(at) => bytes.truncate(at.index(bytes.len())),
+                Change::Byte(at, byte) => {
+                    let at = at.index(bytes.len());
+                    bytes[at] = byte;
+                }
+                Change::Insert(at, more) => {
+                    let at = at.index(bytes.len());
+                    drop(bytes.splice(at..at, more));
+                }
+                Change::Repeat(at, piece, times) => {
+                    let at = at.index(bytes.len());
+                    let piece = bytes[at..bytes.len().min(at + piece)].to_vec();
+                    let times = times.min((300 << 10) / piece.len());
+                    drop(bytes.splice(at..at, piece.repeat(times)));
+                }
+            }
+        }
+        bytes
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn files_that_were_changed_lose_no_line(
+            seed in any::<u32>(),
+            changes in prop::collection::vec(change(), 0..5),
+        ) {
+            for format in FORMATS {
+                decoded(format, &changed(example(format, seed), changes.clone()));
+            }
+        }
+
+        #[test]
+        fn bytes_that_are_no_file_are_read_to_their_end(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
+            for format in FORMATS {
+                decoded(format, &bytes);
+                // With a header in front, and with nothing but what is read as text.
+                decoded(format, &[b"device,code\n", &bytes[..]].concat());
+                decoded(format, String::from_utf8_lossy(&bytes).as_bytes());
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Inventories: rows in, what was done with each.
+//!
+//! It must not know how devices are found. Invariant: each row is counted once, as new, changed or unchanged.
+
+use crate::{
+    admit::Inventory,
+    domain::{Device, Effects, ModelId},
+    pipeline::{
+        DeviceRequest,
+        engine::{Engine, Work},
+        refusal::Refusal,
+    },
+};
+
+/// Changes that are listed of one load; all are counted.
+const CHANGES_LISTED_MAX: usize = 1_000;
+
+/// A device with its model by name.
+type Named = (Device, String);
+
+/// What loading an inventory did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DevicesPut {
+    /// New.
+    pub added: u64,
+    /// There and different.
+    pub changed: u64,
+    /// There and the same.
+    pub unchanged: u64,
+    /// Of the new, those that alerts had named before.
+    pub met: u64,
+    /// Of the changed, those with another operator.
+    pub operator_changed: u64,
+    /// Of the changed, those at another metering point.
+    pub mpxn_changed: u64,
+    /// Of the changed, those of another generation.
+    pub generation_changed: u64,
+    /// Of the changed, those with another model.
+    pub model_changed: u64,
+    /// The first of the changed, as they were and as they are.
+    pub changes: Vec<(Named, Named)>,
+}
+
+impl DevicesPut {
+    /// Adds what another part of the same load did.
+    pub fn add(&mut self, other: Self) {
+        self.added += other.added;
+        self.changed += other.changed;
+        self.unchanged += other.unchanged;
+        self.met += other.met;
+        self.operator_changed += other.operator_changed;
+        self.mpxn_changed += other.mpxn_changed;
+        self.generation_changed += other.generation_changed;
+        self.model_changed += other.model_changed;
+        let room = CHANGES_LISTED_MAX.saturating_sub(self.changes.len());
+        self.changes.extend(other.changes.into_iter().take(room));
+    }
+
+    /// Counts a row, given the device as it was.
+    fn note(&mut self, before: Option<Device>, after: Device, inventory: &Inventory) {
+        match before {
+            Some(before) if before == after => self.unchanged += 1,
+            Some(before) if before.listed => self.note_change(before, after, inventory),
+            before => {
+                self.added += 1;
+                self.met += u64::from(before.is_some());
+            }
+        }
+    }
+
+    fn note_change(&mut self, before: Device, after: Device, inventory: &Inventory) {
+        self.changed += 1;
+        self.operator_changed += u64::from(before.operator != after.operator);
+        self.mpxn_changed += u64::from(before.mpxn != after.mpxn);
+        self.generation_changed += u64::from(before.generation != after.generation);
+        self.model_changed += u64::from(before.model != after.model);
+        if self.changes.len() < CHANGES_LISTED_MAX {
+            let named = |device: Device| (device, inventory.model_name(device.model).to_owned());
+            self.changes.push((named(before), named(after)));
+        }
+    }
+}
+
+impl Engine {
+    /// Adds or changes devices: all of them, or none and why. On a dry run nothing is done.
+    pub fn put_devices(&mut self, devices: &[DeviceRequest], dry_run: bool) -> Result<(DevicesPut, Work), Refusal> {
+        let models = self.learn_models(devices)?;
+        let strangers = devices.iter().filter(|device| self.inventory.number(device.eui).is_none()).count();
+        let max = self.config.intake.devices_max;
+        if strangers as u64 + u64::from(self.inventory.len()) > u64::from(max) {
+            self.inventory.forget_models(&models);
+            return Err(Refusal::Exhausted(format!("devices: {strangers} are new, and devices_max is {max}")));
+        }
+        let mut put = DevicesPut::default();
+        let mut effects = Effects { models, ..Effects::default() };
+        for request in devices {
+            let device = Device {
+                eui: request.eui,
+                mpxn: request.mpxn,
+                operator: request.operator,
+                generation: request.generation,
+                model: ModelId::of(&request.model),
+                listed: true,
+            };
+            let before = self.inventory.number(device.eui).map(|no| *self.inventory.get(no));
+            put.note(before, device, &self.inventory);
+            if !dry_run && before != Some(device) {
+                let (no, _) = self.inventory.put(device);
+                effects.devices.push((no.0, device));
+            }
+        }
+        let mut work = Work::default();
+        if !effects.devices.is_empty() {
+            let names = self.inventory.models().clone();
+            if !effects.models.is_empty() {
+                work.acts.push(Box::new(move |shared| *shared.models.write() = names));
+            }
+            work.effects = Some(Effects { devices: effects.devices, models: effects.models, ..self.effects() });
+        } else {
+            // Names that no device took up are not kept.
+            self.inventory.forget_models(&effects.models);
+        }
+        Ok((put, work))
+    }
+
+    /// Learns the models of some devices: all, or none and why.
+    fn learn_models(&mut self, devices: &[DeviceRequest]) -> Result<Vec<String>, Refusal> {
+        let mut learnt: Vec<String> = Vec::new();
+        for (index, device) in devices.iter().enumerate() {
+            match self.inventory.learn_model(&device.model, self.config.intake.models_max) {
+                Ok(true) => learnt.push(device.model.clone()),
+                Ok(false) => {}
+                Err(why) => {
+                    self.inventory.forget_models(&learnt);
+                    return Err(Refusal::invalid(format!("devices[{index}]"), why.to_string()));
+                }
+            }
+        }
+        Ok(learnt)
+    }
+}

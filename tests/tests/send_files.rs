@@ -1,0 +1,215 @@
+//! Folders, stdin, and files that grow, through the real binary.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use weir_tests::host::{self, Host};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
+const DEVICE: &str = "00-DB-12-34-56-78-90-A0";
+
+fn document(counter: u64) -> String {
+    format!(
+        "<Response><Header><ResponseID>{DEVICE}:90-B3-D5-1F-30-02-00-00:{counter}</ResponseID></Header><Body>\
+         <DCCAlertMessage><DCCAlertCode>N24</DCCAlertCode></DCCAlertMessage></Body></Response>\n"
+    )
+}
+
+fn received(host: &Host) -> u64 {
+    host.json(["count", "--json"])[0]["total"]["balance"]["received"].as_u64().unwrap()
+}
+
+#[test]
+fn a_folder_is_sent_in_order_of_names_and_gone_on_with_when_it_has_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(BINARY, &folder.path().join("data"));
+    let alerts = folder.path().join("alerts");
+    fs::create_dir_all(alerts.join("deeper")).unwrap();
+    host::file(&alerts, "2.csv", &format!("device,code\n{DEVICE},8F40\n{DEVICE},zz\n"));
+    host::file(&alerts, "3.csv", "no,such,columns\n");
+    host::file(&alerts, "notes.txt", "nothing");
+    host::file(&alerts, ".hidden.csv", "device,code\n");
+    for counter in 1..=3 {
+        host::file(&alerts, &format!("1-{counter}.xml"), &document(counter));
+    }
+    assert!(Command::new("gzip").arg(alerts.join("1-3.xml")).status().unwrap().success());
+    let path = alerts.to_str().unwrap();
+
+    let output = host.weir(["alert", "send", path, "--dry-run", "--json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&found["alert_count"], &found["unreadable_count"]), (&4.into(), &2.into()));
+
+    let output = host.weir(["alert", "send", path, "--resume", "folder", "--json"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    for words in [
+        "notes.txt: passed over",
+        "deeper: passed over",
+        ".hidden.csv: passed over",
+        "error: 2.csv: line 3: code: ",
+        "error: 3.csv: line 1: header: unknown column",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let sent: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&sent["balance"]["received"], &sent["balance"]["forwarded"]), (&6.into(), &4.into()), "{sent}");
+    let files: Vec<_> =
+        sent["files"].as_array().unwrap().iter().map(|file| (&file["file"], &file["alert_count"])).collect();
+    let expected = [("1-1.xml", 1), ("1-2.xml", 1), ("1-3.xml.gz", 1), ("2.csv", 1), ("3.csv", 0)]
+        .map(|(n, c)| (n.into(), c.into()));
+    assert_eq!(files, expected.iter().map(|(name, count): &(Value, Value)| (name, count)).collect::<Vec<_>>());
+
+    host::file(&alerts, "4.ndjson", &format!("{{\"device\":\"{DEVICE}\",\"code\":\"8F40\"}}\n"));
+    let more = host.json(["alert", "send", path, "--resume", "folder", "--json"]);
+    assert_eq!((&more[0]["sent_before_count"], &more[0]["balance"]["received"]), (&6.into(), &1.into()));
+    host::file(&alerts, "0.csv", &format!("device,code\n{DEVICE},8F40\n"));
+    let output = host.weir(["alert", "send", path, "--resume", "folder"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("they are others"), "one before those that were begun");
+
+    let empty = host.weir(["alert", "send", alerts.join("deeper").to_str().unwrap()]);
+    assert_eq!(empty.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&empty.stderr).contains("it holds no file of alerts"));
+    assert_eq!(host.stop(), Some(0));
+}
+
+/// A client that follows a file, and what it said at its end.
+struct Following(Child);
+
+impl Following {
+    fn start(host: &Host, path: &str, more: &[&str]) -> Self {
+        let arguments = [&["alert", "send", path, "--follow", "--json"], more].concat();
+        let child = host.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        Self(child.unwrap())
+    }
+
+    /// Ctrl-C.
+    fn interrupted(self) -> (Value, String, Option<i32>) {
+        kill_process(Pid::from_child(&self.0), Signal::INT).unwrap();
+        let output = self.0.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (serde_json::from_slice(&output.stdout).expect(&said), said, output.status.code())
+    }
+}
+
+fn append(path: &str, text: &str) {
+    OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+fn wait_for(host: &Host, count: u64) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while received(host) != count {
+        assert!(Instant::now() < until, "{} arrived, {count} were written", received(host));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_file_that_grows_is_followed_over_rotation_and_truncation_until_ctrl_c() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(BINARY, &folder.path().join("data"));
+    let path = host::file(folder.path(), "alerts.csv", &format!("device,code\n{DEVICE},8F40\n"));
+    let following = Following::start(&host, &path, &["--resume", "growing"]);
+    wait_for(&host, 1);
+    append(&path, &format!("{DEVICE},8F40\n{DEVICE},8F4"));
+    wait_for(&host, 2);
+    append(&path, "1\n");
+    wait_for(&host, 3);
+    fs::rename(&path, Path::new(&path).with_extension("old")).unwrap();
+    append(&path, &format!("code,device\n8014,{DEVICE}\n"));
+    wait_for(&host, 4);
+    fs::write(&path, "").unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    append(&path, &format!("device,code\n{DEVICE},N24\nnobody,N24\n{DEVICE},N2"));
+    wait_for(&host, 6);
+    let (sent, said, exit) = following.interrupted();
+    assert_eq!((&sent["balance"]["received"], &sent["balance"]["forwarded"]), (&6.into(), &5.into()), "{said}");
+    assert!(said.contains("line 3: device: "), "{said}");
+    assert_eq!(exit, Some(64), "a line could not be read: {said}");
+
+    // Gone on with: the line that had no end has one now.
+    append(&path, "5\n");
+    let following = Following::start(&host, &path, &["--resume", "growing"]);
+    wait_for(&host, 7);
+    let (sent, said, exit) = following.interrupted();
+    assert_eq!(
+        (&sent["sent_before_count"], &sent["balance"]["received"], exit),
+        (&2.into(), &1.into(), Some(0)),
+        "{said}"
+    );
+    let codes = host.json(["alert", "list", "--json"]);
+    let codes: Vec<_> = codes.iter().map(|logged| logged["alert"]["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["8F40", "8F40", "8F41", "8014", "N24", "N25"]);
+
+    // What was begun is not there any more.
+    fs::write(&path, "device,code\n").unwrap();
+    let output = host.weir(["alert", "send", &path, "--follow", "--resume", "growing"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(64) && said.contains("it has fewer of them"), "{said}");
+    let refused = host.weir(["alert", "send", "--follow", &host::file(folder.path(), "a.xml", "")]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("is not a file that grows by lines"));
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn stdin_is_a_file_of_a_format_that_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(BINARY, &folder.path().join("data"));
+    for (format, text) in [
+        ("csv", format!("device,code\n{DEVICE},8F40\n")),
+        ("ndjson", format!("{{\"device\":\"{DEVICE}\",\"code\":\"8F40\"}}")),
+        ("duis-xml", document(1)),
+    ] {
+        let mut command = host.command(["alert", "send", "-", "--format", format, "--json"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let sent: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(sent["balance"]["forwarded"], 1, "{format}");
+    }
+    let output = host.weir(["alert", "send", "-"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--format: not given"));
+    assert_eq!((received(&host), host.stop()), (3, Some(0)));
+}
+
+#[test]
+fn what_was_exported_as_parquet_is_sent_to_another_host_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |name: &str| Host::start_with(BINARY, &folder.path().join(name), &[host::KEEPS_ALL]);
+    let (one, other) = (of("one"), of("other"));
+    let csv = format!(
+        "device,counter,code,recipient,occurred_ms,received_ms,measurement,weight\n\
+         {DEVICE},18446744073709551615,8F40,90-B3-D5-1F-30-02-00-00,1764000000123,1764000000456,2581,1\n\
+         {DEVICE},,N24,,1764000000124,1764000000457,-7,4294\n\
+         00-DB-12-34-56-78-90-A1,7,8014,,1764086400000,1764086400000,,1\n"
+    );
+    let sent = one.json(["alert", "send", &host::file(folder.path(), "alerts.csv", &csv), "--json"]);
+    let exported = folder.path().join("exported");
+    let days = ["--since", "2025-11-24", "--until", "2025-11-26"];
+    one.json([&["export", "--parquet", exported.to_str().unwrap(), "--json"], &days[..]].concat());
+    let mut received = 0;
+    for day in ["day=2025-11-24", "day=2025-11-25"] {
+        let output = other.weir(["alert", "send", exported.join(day).to_str().unwrap(), "--json"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("note: part-0.parquet: line 1: columns: \"position\", "), "{said}");
+        let sent: Value = serde_json::from_slice(&output.stdout).unwrap();
+        received += sent["balance"]["forwarded"].as_u64().unwrap();
+    }
+    assert_eq!((&sent[0]["balance"]["forwarded"], received), (&3.into(), 3));
+    let alerts = |host: &Host| -> Vec<Value> {
+        host.json(["alert", "list", "--json"]).into_iter().map(|logged| logged["alert"].clone()).collect()
+    };
+    assert_eq!(alerts(&one), alerts(&other));
+    let text = host::file(folder.path(), "no.parquet", "device,code\n");
+    let output = other.weir(["alert", "send", &text]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no.parquet: line 1: file: "), "{output:?}");
+    assert_eq!((one.stop(), other.stop()), (Some(0), Some(0)));
+}
