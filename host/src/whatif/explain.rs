@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{
     Ground, Pace, Stopped,
     log::{Columns, Open, failed, read},
-    verify::Again,
+    verify::{Again, chain_at},
 };
 use crate::{
     domain::{
         End, Fault, FaultKind, Group, Judge, Mark, Metering, OperatorId, Position, Revision, RuleRevision, Shadow,
         owner_of_rule,
     },
-    evaluate::{Chain, Judged, Judgement, judge},
+    evaluate::{Chain, Divergence, Judged, Judgement, judge},
 };
 
 /// What one rule had to do with an alert.
@@ -108,37 +108,50 @@ pub fn explain(
     let group = heads.read(&head).map_err(failed)?;
     drop(heads);
     let row = usize::try_from(position.0 - head.first.0).unwrap_or(usize::MAX);
-    let device_no = group.rows.device_no[row];
-    let recorded = (group.mark_of(row), group.withheld[row]);
 
     let mut again = Again::new(oldest.first, ground, is_idle)?;
-    // The state of a device follows from its own alerts.
-    again.replay.part = Some((device_no, u32::MAX));
+    // The state of a device follows from its own alerts, and there is none to compute where no rule keeps any.
+    again.replay.part = Some((group.rows.device_no[row], u32::MAX));
     again.replay.copies_on_record = true;
-    let unsaid = |why: String, from| Explanation { steps: Vec::new(), recorded, computed: None, why, from };
-    let keeps = |chain: &Chain| chain.rules.iter().any(|rule| rule.namespace.is_some());
-    let from = if keeps(&chain_of(ground, head.first)?) { oldest.first } else { head.first };
+    let keeps = chain_at(ground, head.first)?.rules.iter().any(|rule| rule.namespace.is_some());
+    let from = if keeps { oldest.first } else { head.first };
+    if let Some(divergence) = fold_up_to(&mut again, (&group, row), from, open, pace)? {
+        let why = format!("the log does not follow from itself before this alert: {divergence}");
+        let recorded = (group.mark_of(row), group.withheld[row]);
+        return Ok(Some(Explanation { steps: Vec::new(), recorded, computed: None, why, from }));
+    }
+    judge_again(&mut again, &of_rows(&group, &[row as u32]), from, ground).map(Some)
+}
+
+/// Folds everything that the device had before a row of a group.
+fn fold_up_to(
+    again: &mut Again<'_>,
+    (group, row): (&Group, usize),
+    from: Position,
+    open: Open<'_>,
+    pace: &Pace,
+) -> Result<Option<Divergence>, Stopped> {
     let mut diverged = None;
-    read(open, from..head.first, pace, (&mut |_| true, Columns::ForRules { devices: true }), &mut |group, _| {
+    read(open, from..group.first, pace, (&mut |_| true, Columns::ForRules { devices: true }), &mut |group, _| {
         if diverged.is_none() {
             diverged = again.fold(&group)?.err();
         }
         Ok(())
     })?;
-    let before: Vec<u32> =
-        (0..row).filter(|row| group.rows.device_no[*row] == device_no).map(|row| row as u32).collect();
+    let devices = &group.rows.device_no;
+    let before: Vec<u32> = (0..row).filter(|other| devices[*other] == devices[row]).map(|row| row as u32).collect();
     if diverged.is_none() && !before.is_empty() {
-        diverged = again.fold(&of_rows(&group, &before))?.err();
+        diverged = again.fold(&of_rows(group, &before))?.err();
     }
-    if let Some(divergence) = diverged {
-        let why = format!("the log does not follow from itself before this alert: {divergence}");
-        return Ok(Some(unsaid(why, from)));
-    }
+    Ok(diverged)
+}
 
-    let alone = of_rows(&group, &[row as u32]);
-    let (chain, calls) = watched(again.come_to(head.first)?, ground);
+/// Judges the one row of a group, with the calls of its rules written down.
+fn judge_again(again: &mut Again<'_>, alone: &Group, from: Position, ground: &Ground) -> Result<Explanation, Stopped> {
+    let (chain, calls) = watched(again.come_to(alone.first)?, ground);
     again.replay.make_room(&chain);
     let obeyed = again.replay.obeyed.clone();
+    let recorded = (alone.mark_of(0), alone.withheld[0]);
     let duplicate = [recorded.0.end == End::Duplicate];
     let judgement = Judgement {
         rows: &alone.rows,
@@ -146,32 +159,42 @@ pub fn explain(
         skipped: &[],
         recorded: &alone.faults,
         metering: Metering::Replay,
-        obeyed: (!obeyed.is_empty()).then_some((&obeyed, &alone)),
+        obeyed: (!obeyed.is_empty()).then_some((&obeyed, alone)),
         sheds: false,
         search: &|_| false,
         shares: None,
     };
     let judged = judge(&mut again.replay.state, &chain, judgement);
     let calls = std::mem::take(&mut *calls.lock().unwrap_or_else(PoisonError::into_inner));
-    let mark = judged.marks[usize::from(judged.mark[0])];
     // What a rule withheld whose record was taken cannot be told from what others did.
     let withheld = if obeyed.is_empty() { judged.withheld[0] } else { recorded.1 };
-    let computed = (mark, withheld);
-    let steps = if duplicate[0] { Vec::new() } else { steps(&chain, &alone, &judged, &calls, &obeyed) };
-    let fresh = judged.faults.iter().find(|fault| !alone.faults.contains(fault));
-    let why = match fresh {
-        Some(Fault { rule, kind, detail, .. }) => {
-            format!("revision {} failed now and not then: {}: {detail}", rule.0, kind.name())
-        }
-        None if computed != recorded => format!("recorded {recorded:?}, computed {computed:?}"),
-        None => String::new(),
-    };
-    Ok(Some(Explanation { steps, recorded, computed: Some(computed), why, from }))
+    let computed = (judged.marks[usize::from(judged.mark[0])], withheld);
+    Ok(Explanation {
+        steps: if duplicate[0] { Vec::new() } else { steps(&chain, alone, &judged, &calls, &obeyed) },
+        recorded,
+        computed: Some(computed),
+        why: difference(alone, &judged, computed, &obeyed),
+        from,
+    })
 }
 
-fn chain_of(ground: &Ground, position: Position) -> Result<Chain, Stopped> {
-    let chain = ground.registry.chain_at(position, &ground.sources, &ground.protected, ground.codes_per_device_max);
-    chain.map_err(|missing| Stopped::Failed(missing.to_string()))
+/// In what the fold differs from the record; empty where it does not.
+fn difference(alone: &Group, judged: &Judged, computed: (Mark, u32), obeyed: &[Revision]) -> String {
+    if let Some(Fault { rule, kind, detail, .. }) = judged.faults.iter().find(|fault| !alone.faults.contains(fault)) {
+        return format!("revision {} failed now and not then: {}: {detail}", rule.0, kind.name());
+    }
+    let recorded = (alone.mark_of(0), alone.withheld[0]);
+    if computed != recorded {
+        return format!("recorded {recorded:?}, computed {computed:?}");
+    }
+    let said = |shadows: &[Shadow], rule| {
+        shadows.iter().find(|shadow| shadow.rule == rule).and_then(|shadow| shadow.verdict(0))
+    };
+    let mut rules = alone.shadows.iter().chain(&judged.shadows).map(|shadow| shadow.rule);
+    let differs =
+        |rule: &Revision| !obeyed.contains(rule) && said(&alone.shadows, *rule) != said(&judged.shadows, *rule);
+    let other = rules.find(differs);
+    other.map_or_else(String::new, |rule| format!("the shadow rule of revision {} said something else then", rule.0))
 }
 
 /// The same group as if it had only these rows.

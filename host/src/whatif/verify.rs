@@ -178,7 +178,8 @@ impl<'a> Again<'a> {
     }
 }
 
-fn chain_at(ground: &Ground, position: Position) -> Result<Chain, Stopped> {
+/// The rules as they stood at a position.
+pub(super) fn chain_at(ground: &Ground, position: Position) -> Result<Chain, Stopped> {
     let chain = ground.registry.chain_at(position, &ground.sources, &ground.protected, ground.codes_per_device_max);
     chain.map_err(|missing| Stopped::Failed(missing.to_string()))
 }
