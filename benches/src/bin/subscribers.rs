@@ -52,7 +52,7 @@ async fn run(args: Args) -> Result<()> {
             say(&format!("Pair {pair} of {pairs}: {what}."));
             let producer = format!("pair-{pair}-{followed_too}");
             let pace = if args.flood { Sending::flood() } else { Sending::paced(&producer, rate) };
-            let pace = Sending { alerts_max: Some(turn_alerts), ..pace };
+            let pace = Sending { producer, alerts_max: Some(turn_alerts), ..pace };
             let following = if followed_too { Some(Following::begin(host.address()).await?) } else { None };
             let (rest, sent) = sending::send_with_bar(&client, day, &pace, turn_alerts).await?;
             day = rest;

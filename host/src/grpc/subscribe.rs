@@ -1,8 +1,8 @@
 //! Streams of forwarded alerts, and CursorService.
 //!
 //! It must not know how the log is read. Invariants: no more than one piece of a subscription is held, and a reader of the
-//! store only while it is read; a stream ends with a status when its cursor goes to somebody else, when what it was to
-//! give next is gone, and when the server stops.
+//! store only while it is read; while batches wait to be judged a stream gives way to them; it ends with a status when its
+//! cursor goes to somebody else, when what it was to give next is gone, and when the server stops.
 
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,9 @@ use crate::{
     domain::Position,
     pipeline::{Handle, Piece, Refusal, Subscription},
 };
+
+/// How long a stream rests between two pieces while batches wait: it gets on all the same, and takes little from them.
+const GIVES_WAY: Duration = Duration::from_millis(100);
 
 /// What a subscriber receives.
 pub type Forwarded = ReceiverStream<Result<v1::SubscribeForwardedResponse, Status>>;
@@ -110,6 +113,12 @@ async fn follow(
         tokio::select! {
             sent = send => sent.ok()?,
             _ = &mut subscription.seat.over => return Some(taken_over()),
+        }
+        if handle.is_busy() {
+            tokio::select! {
+                () = tokio::time::sleep(GIVES_WAY) => continue,
+                _ = &mut subscription.seat.over => return Some(taken_over()),
+            }
         }
         if position < end {
             continue;

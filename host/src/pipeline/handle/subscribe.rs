@@ -18,6 +18,9 @@ const LOOKED_ROWS_MAX: usize = 1 << 20;
 /// Forwarded alerts of one piece.
 const PIECE_ALERTS_MAX: usize = 8_192;
 
+/// Batches that may wait to be judged before whoever reads the log is to give way.
+const WAITING_BATCHES_MAX: usize = 4;
+
 /// What somebody wants to follow.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SubscribeRequest {
@@ -114,6 +117,11 @@ impl Handle {
     pub async fn delete_cursor(&self, name: &str) -> Result<(), Refusal> {
         let key = self.cursor_key("name", name)?;
         self.ask(|reply| Command::DropCursor(key, reply)).await
+    }
+
+    /// Whether batches wait to be judged, so that whoever reads the log is to give way to them.
+    pub fn is_busy(&self) -> bool {
+        self.queue.max_capacity() - self.queue.capacity() > WAITING_BATCHES_MAX
     }
 
     /// Where the log ends; changes are seen by whoever waits.
