@@ -74,7 +74,7 @@ impl Committer {
             }
             work.acts.into_iter().for_each(|act| act(&self.shared));
             if let Some(end) = end {
-                self.shared.log_end.send_if_modified(|known| *known < end && std::mem::replace(known, end) < end);
+                self.shared.publish_end(end);
             }
         }
         Ok(self.store.close()?)
