@@ -2,7 +2,7 @@
 //!
 //! It must not judge anything. Invariant: an ack leaves only after the pipeline has given it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status, Streaming};
@@ -19,7 +19,6 @@ use crate::{
     config::{Config, IntakeLimits},
     domain::{Ack, Position},
     pipeline::{Batch, Handle, Refusal, Standing},
-    whatif::Pace,
 };
 
 /// Alerts that are explained at once; who comes after waits.
@@ -123,18 +122,7 @@ impl AlertService for Alerts {
         let handle = self.door.open(&request)?;
         let v1::ExplainAlertRequest { position } = request.into_inner();
         let Ok(_turn) = self.explaining.acquire().await else { return Err(status(handle.unavailable())) };
-        let pace = GivenUp(Arc::new(Pace::default()));
-        let worked = Arc::clone(&pace.0);
-        let view = blocking(move || handle.explain_alert(Position(position), &worked)).await?;
+        let view = blocking(move || handle.explain_alert(Position(position))).await?;
         Ok(Response::new(explain::explanation(view)))
-    }
-}
-
-/// Ends the work on an answer when whoever asked has gone away.
-struct GivenUp(Arc<Pace>);
-
-impl Drop for GivenUp {
-    fn drop(&mut self) {
-        self.0.cancel();
     }
 }

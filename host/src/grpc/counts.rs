@@ -60,11 +60,11 @@ impl CountService for Counts {
         let query = count::query(query.unwrap_or_default()).map_err(status)?;
         let interval = interval(interval_ms).map_err(status)?;
         let (sender, messages) = mpsc::channel(1);
-        let (mut stopping, bytes_max) = (self.stopping.clone(), self.message_bytes_max);
+        let (stopping, bytes_max) = (self.stopping.clone(), self.message_bytes_max);
         tokio::spawn(async move {
             let ended = tokio::select! {
                 ended = watch_counts(&handle, query, (interval, bytes_max), &sender) => ended,
-                () = async { drop(stopping.wait_for(|stop| *stop).await) } => Some(status(handle.unavailable())),
+                () = super::stopped(stopping) => Some(status(handle.unavailable())),
                 () = sender.closed() => None,
             };
             if let Some(ended) = ended {

@@ -66,10 +66,9 @@ pub async fn begin(
     let (sender, messages) = mpsc::channel(1);
     let terms = Terms { alerts_max, ..terms.clone() };
     tokio::spawn(async move {
-        let mut stopping = terms.stopping.clone();
         let ended = tokio::select! {
             ended = follow(&handle, subscription, &terms, &sender) => ended,
-            () = async { drop(stopping.wait_for(|stop| *stop).await) } => Some(status(handle.unavailable())),
+            () = super::stopped(terms.stopping.clone()) => Some(status(handle.unavailable())),
             () = sender.closed() => None,
         };
         if let Some(ended) = ended {

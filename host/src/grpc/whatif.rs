@@ -109,7 +109,7 @@ async fn follow(
     handle: Handle,
     id: u64,
     messages: mpsc::Sender<Result<v1::WatchWhatIfResponse, Status>>,
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
 ) {
     let mut told = None;
     loop {
@@ -133,7 +133,7 @@ async fn follow(
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
             () = messages.closed() => return,
-            () = async { drop(stopping.wait_for(|stop| *stop).await) } => {
+            () = super::stopped(stopping.clone()) => {
                 let _ = messages.send(Err(status(handle.unavailable()))).await;
                 return;
             }

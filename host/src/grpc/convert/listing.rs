@@ -18,10 +18,10 @@ use crate::{
 const PAGE_SIZE: usize = 100;
 
 /// What a listed alert takes in a page beside its own bytes: its tag and its length.
-const FRAME_BYTES: usize = 8;
+pub(super) const FRAME_BYTES: usize = 8;
 
 /// What a page takes beside its alerts.
-const PAGE_BYTES: usize = 64;
+pub(super) const PAGE_BYTES: usize = 64;
 
 /// What to list.
 pub fn query(request: v1::ListAlertsRequest, limits: &IntakeLimits) -> Result<AlertQuery, Refusal> {
@@ -57,15 +57,27 @@ pub fn query(request: v1::ListAlertsRequest, limits: &IntakeLimits) -> Result<Al
         page_size,
         from: position(&page_token)?,
         ends: each("outcomes", outcomes, end)?,
+        rule: filter(rule),
+        since_ms: time(since_ms),
+        until_ms: time(until_ms),
+        ..filters(device_id, codes, operators, (generations, models))?
+    })
+}
+
+/// The filters that listing and following have in common.
+pub(super) fn filters(
+    device_id: u64,
+    codes: Vec<u32>,
+    operators: Vec<u32>,
+    (generations, models): (Vec<i32>, Vec<String>),
+) -> Result<AlertQuery, Refusal> {
+    Ok(AlertQuery {
         device: (device_id != 0).then_some(Eui64(device_id)),
         codes: each("codes", codes, code)?,
-        rule: filter(rule),
         operators: each("operators", operators, operator)?,
         generations: each("generations", generations, generation)?,
         models: each("models", models, model)?.iter().map(|name| ModelId::of(name)).collect(),
-        since_ms: time(since_ms),
-        until_ms: time(until_ms),
-        looked_rows_max: None,
+        ..AlertQuery::default()
     })
 }
 

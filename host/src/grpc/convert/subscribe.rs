@@ -5,18 +5,14 @@
 use prost::Message;
 use weir_proto::v1;
 
-use super::{code, each, filter, generation, listing, model, operator};
+use super::{
+    filter,
+    listing::{self, FRAME_BYTES, PAGE_BYTES},
+};
 use crate::{
-    domain::{Eui64, ModelId, Position},
-    listing::AlertQuery,
+    domain::Position,
     pipeline::{CursorView, Piece, Refusal, SubscribeRequest},
 };
-
-/// What an alert takes in a message beside its own bytes: its tag and its length.
-const FRAME_BYTES: usize = 8;
-
-/// What a message takes beside its alerts.
-const MESSAGE_BYTES: usize = 64;
 
 /// What to follow, and how many alerts go in one message at most.
 pub fn request(
@@ -33,14 +29,7 @@ pub fn request(
         generations,
         models,
     } = request;
-    let query = AlertQuery {
-        device: (device_id != 0).then_some(Eui64(device_id)),
-        codes: each("codes", codes, code)?,
-        operators: each("operators", operators, operator)?,
-        generations: each("generations", generations, generation)?,
-        models: each("models", models, model)?.iter().map(|name| ModelId::of(name)).collect(),
-        ..AlertQuery::default()
-    };
+    let query = listing::filters(device_id, codes, operators, (generations, models))?;
     let alerts_max = match message_alerts_max as usize {
         0 => alerts_max,
         size => size.min(alerts_max),
@@ -57,7 +46,7 @@ pub fn messages(piece: Piece, alerts_max: usize, bytes_max: usize) -> Vec<v1::Su
         behind: end.0.saturating_sub(position.0),
     };
     let mut messages = Vec::new();
-    let (mut filled, mut bytes) = (Vec::new(), MESSAGE_BYTES);
+    let (mut filled, mut bytes) = (Vec::new(), PAGE_BYTES);
     for logged in alerts {
         let at = logged.position;
         let alert = listing::logged_alert(logged);
@@ -65,7 +54,7 @@ pub fn messages(piece: Piece, alerts_max: usize, bytes_max: usize) -> Vec<v1::Su
         if !filled.is_empty() && (filled.len() == alerts_max || bytes + length > bytes_max) {
             // What lies between the last alert of this message and the first of the next was looked at.
             messages.push(message(std::mem::take(&mut filled), at));
-            bytes = MESSAGE_BYTES;
+            bytes = PAGE_BYTES;
         }
         bytes += length;
         filled.push(alert);

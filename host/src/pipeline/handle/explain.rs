@@ -6,7 +6,6 @@ use super::{Handle, Refusal, whatif::open};
 use crate::{
     domain::{Position, RuleRevision, owner_of_rule},
     listing::{AlertQuery, LoggedAlert, RuleMark, rule_mark},
-    registry::Sources,
     whatif::{Pace, Step, Stopped, explain},
 };
 
@@ -26,9 +25,9 @@ pub struct ExplanationView {
 }
 
 impl Handle {
-    /// Explains the alert at a position. Blocks for as long as the log before it takes to fold, unless `pace` ends it:
+    /// Explains the alert at a position. Blocks for as long as the log before it takes to fold, or nobody waits any more:
     /// call it from a blocking task.
-    pub fn explain_alert(&self, position: Position, pace: &Pace) -> Result<ExplanationView, Refusal> {
+    pub fn explain_alert(&self, position: Position) -> Result<ExplanationView, Refusal> {
         let query = AlertQuery { page_size: 1, from: position, looked_rows_max: Some(1), ..AlertQuery::default() };
         let missing = || {
             let why = format!("no alert at position {position} is yours to see; `weir alert list` shows positions");
@@ -36,11 +35,13 @@ impl Handle {
         };
         let alert = self.alerts(&query)?.alerts.into_iter().next();
         let alert = alert.filter(|alert| alert.position == position).ok_or_else(missing)?;
-        let (mut ground, _) = self.ground(&Sources::new());
-        // Those that are not run stand in the chain all the same; what the log says of them is taken.
-        ground.sources.extend(self.shared.sources.read().iter().map(|(digest, source)| (*digest, source.clone())));
+        let (ground, _) = self.whole_ground();
         let is_idle = |entry: &RuleRevision| self.is_idle(entry);
-        let explained = explain(position, &ground, &is_idle, &|| open(&self.shared), pace);
+        let read = || {
+            self.go_on().map_err(|_| Stopped::Cancelled)?;
+            open(&self.shared)
+        };
+        let explained = explain(position, &ground, &is_idle, &read, &Pace::default());
         let explained = explained.map_err(|stopped| match stopped {
             Stopped::Failed(why) => Refusal::Internal(why),
             Stopped::Overtaken => missing(),

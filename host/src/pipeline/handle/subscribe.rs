@@ -158,13 +158,9 @@ impl Handle {
 impl Subscription {
     /// Gives what comes next, as far as it is there. Blocks on the disk: call it from a blocking task.
     pub fn read_on(&mut self) -> Result<Piece, Refusal> {
-        let (oldest, end) = self.handle.log_bounds()?;
-        check_kept(self.cursor.as_deref(), self.query.from, oldest)?;
+        let end = *self.handle.shared.log_end.borrow();
         let page = self.handle.page(&self.query, end)?;
-        // Retention may have taken some of it between the two looks.
-        if page.begun.is_some_and(|begun| begun > self.query.from) {
-            return Err(overtaken(self.cursor.as_deref(), self.query.from, page.begun.unwrap_or(end)));
-        }
+        check_kept(self.cursor.as_deref(), self.query.from, page.begun.unwrap_or(end))?;
         self.query.from = page.next.unwrap_or(page.position);
         Ok(Piece { alerts: page.alerts, position: self.query.from, end })
     }

@@ -6,10 +6,9 @@ use std::{collections::BTreeMap, thread, time::Duration};
 
 use super::{Handle, Refusal, whatif::open};
 use crate::{
-    domain::{KeptQuestion, Millis, RuleRevision},
+    domain::{KeptQuestion, Millis, Position, RuleRevision},
     pipeline::{Status, desk::VERIFICATION},
-    registry::Sources,
-    whatif::{Pace, Stopped, Verdict, Verification, verify},
+    whatif::{Ground, Pace, Stopped, Verdict, Verification, verify},
 };
 
 /// How often a host that waits for its next verification looks whether it is to stop.
@@ -76,15 +75,19 @@ impl Handle {
         Some((begun, pace))
     }
 
+    /// The ground with every plugin there is. Those that are not run stand in the chain all the same; what the log says of
+    /// them is taken.
+    pub(super) fn whole_ground(&self) -> (Ground, Position) {
+        self.ground(&self.shared.sources.read().clone())
+    }
+
     /// Whether this host does not run a rule's plugin.
     pub(super) fn is_idle(&self, entry: &RuleRevision) -> bool {
         self.without_plugins || entry.rule.as_ref().is_some_and(|rule| self.denied.contains(&rule.plugin))
     }
 
     fn verify(&self, mut verification: Verification, pace: &Pace) {
-        let (mut ground, end) = self.ground(&Sources::new());
-        // Those that are not run stand in the chain all the same; what the log says of them is taken.
-        ground.sources.extend(self.shared.sources.read().iter().map(|(digest, source)| (*digest, source.clone())));
+        let (ground, end) = self.whole_ground();
         let is_idle = |entry: &RuleRevision| self.is_idle(entry);
         let work = || {
             let mut folded = verification.clone();
