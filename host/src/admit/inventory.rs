@@ -20,6 +20,17 @@ pub enum Change {
     Unchanged,
 }
 
+impl Change {
+    /// What putting a device does, given it as it was. One that alerts alone had named is new.
+    pub fn between(before: Option<Device>, after: Device) -> Self {
+        match before {
+            Some(before) if before == after => Self::Unchanged,
+            Some(before) if before.listed => Self::Changed,
+            _ => Self::Added,
+        }
+    }
+}
+
 /// Why a model name cannot be learnt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InventoryError {
@@ -101,13 +112,8 @@ impl Inventory {
             return (self.append(device), Change::Added);
         };
         let known = &mut self.devices[no.index()];
-        let change = match *known == device {
-            true => Change::Unchanged,
-            false if known.listed => Change::Changed,
-            false => Change::Added,
-        };
-        *known = device;
-        (no, change)
+        let before = std::mem::replace(known, device);
+        (no, Change::between(Some(before), device))
     }
 
     /// Learns a model name; tells whether it is new.

@@ -15,6 +15,7 @@ mod explain;
 mod files;
 mod follow;
 mod list;
+mod patience;
 mod reader;
 mod send;
 mod tail;

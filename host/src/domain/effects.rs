@@ -123,6 +123,26 @@ impl Group {
         self.first.after(self.rows.len().max(1))
     }
 
+    /// Some rows, in ascending order, with what is on record of them; what shadow rules said is left out.
+    pub fn pick(&self, which: &[u32]) -> Self {
+        let fault = |fault: &Fault| {
+            let at = |end: u32| which.partition_point(|row| *row < end) as u32;
+            let (first_row, end) = (at(fault.first_row), at(fault.first_row + fault.row_count));
+            Fault { first_row, row_count: end - first_row, ..fault.clone() }
+        };
+        Self {
+            first: self.first,
+            judged_ms: self.judged_ms,
+            rows: self.rows.pick(which),
+            marks: self.marks.clone(),
+            mark: which.iter().map(|row| self.mark[*row as usize]).collect(),
+            withheld: which.iter().map(|row| self.withheld[*row as usize]).collect(),
+            rejected: Vec::new(),
+            faults: self.faults.iter().map(fault).filter(|fault| fault.row_count > 0).collect(),
+            shadows: Vec::new(),
+        }
+    }
+
     /// What became of one row.
     pub fn mark_of(&self, row: usize) -> Mark {
         self.marks[usize::from(self.mark[row])]

@@ -66,16 +66,12 @@ impl Committer {
     pub fn run(mut self, works: mpsc::Receiver<Work>) -> Result<(), CommitError> {
         self.shared.figures.write().log_bytes = self.store.extent().bytes;
         for work in works {
-            let end = work.effects.as_ref().map(|effects| effects.position);
             if let Some(mut effects) = work.effects {
                 let started = Instant::now();
                 self.commit(&mut effects, work.checkpoint)?;
                 self.count(&effects, work.folded_in, started.elapsed());
             }
             work.acts.into_iter().for_each(|act| act(&self.shared));
-            if let Some(end) = end {
-                self.shared.publish_end(end);
-            }
         }
         Ok(self.store.close()?)
     }

@@ -3,7 +3,7 @@
 //! It must not know how devices are found. Invariant: each row is counted once, as new, changed or unchanged.
 
 use crate::{
-    admit::Inventory,
+    admit::{Change, Inventory},
     domain::{Device, Effects, ModelId},
     pipeline::{
         DeviceRequest,
@@ -58,10 +58,10 @@ impl DevicesPut {
 
     /// Counts a row, given the device as it was.
     fn note(&mut self, before: Option<Device>, after: Device, inventory: &Inventory) {
-        match before {
-            Some(before) if before == after => self.unchanged += 1,
-            Some(before) if before.listed => self.note_change(before, after, inventory),
-            before => {
+        match (Change::between(before, after), before) {
+            (Change::Unchanged, _) => self.unchanged += 1,
+            (Change::Changed, Some(before)) => self.note_change(before, after, inventory),
+            (Change::Changed | Change::Added, before) => {
                 self.added += 1;
                 self.met += u64::from(before.is_some());
             }
@@ -92,7 +92,7 @@ impl Engine {
             return Err(Refusal::Exhausted(format!("devices: {strangers} are new, and devices_max is {max}")));
         }
         let mut put = DevicesPut::default();
-        let mut effects = Effects { models, ..Effects::default() };
+        let mut listed = Vec::new();
         for request in devices {
             let device = Device {
                 eui: request.eui,
@@ -106,19 +106,19 @@ impl Engine {
             put.note(before, device, &self.inventory);
             if !dry_run && before != Some(device) {
                 let (no, _) = self.inventory.put(device);
-                effects.devices.push((no.0, device));
+                listed.push((no.0, device));
             }
         }
         let mut work = Work::default();
-        if !effects.devices.is_empty() {
+        if !listed.is_empty() {
             let names = self.inventory.models().clone();
-            if !effects.models.is_empty() {
+            if !models.is_empty() {
                 work.acts.push(Box::new(move |shared| *shared.models.write() = names));
             }
-            work.effects = Some(Effects { devices: effects.devices, models: effects.models, ..self.effects() });
+            work.effects = Some(Effects { devices: listed, models, ..self.effects() });
         } else {
             // Names that no device took up are not kept.
-            self.inventory.forget_models(&effects.models);
+            self.inventory.forget_models(&models);
         }
         Ok((put, work))
     }

@@ -275,7 +275,9 @@ impl Engine {
         work.acts.push(Box::new(move |shared| shared.figures.write().add(figures, &shared.registry.read())));
         // Whoever has its answer finds the log as far as that: to follow it from now on, say.
         let end = self.position;
-        work.acts.push(Box::new(move |shared| shared.publish_end(end)));
+        work.acts.push(Box::new(move |shared| {
+            shared.log_end.send_replace(end);
+        }));
         work.acts.extend(replies);
     }
 

@@ -112,11 +112,6 @@ impl Shared {
         self.reader.read().clone().ok_or_else(|| self.unavailable())
     }
 
-    /// Says that the log ends there, if that is further than before.
-    pub fn publish_end(&self, end: Position) {
-        self.log_end.send_if_modified(|known| *known < end && std::mem::replace(known, end) < end);
-    }
-
     /// The refusal that fits the status.
     pub fn unavailable(&self) -> Refusal {
         match &*self.status.borrow() {

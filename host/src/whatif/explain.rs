@@ -199,26 +199,9 @@ fn difference(alone: &Group, judged: &Judged, computed: (Mark, u32), obeyed: &[R
 
 /// The same group as if it had only these rows.
 fn of_rows(group: &Group, which: &[u32]) -> Group {
-    let faults = group.faults.iter().flat_map(|fault| {
-        let concerned = |row: &u32| *row >= fault.first_row && *row - fault.first_row < fault.row_count;
-        let rows = which.iter().enumerate().filter(move |(_, row)| concerned(row));
-        rows.map(|(at, _)| Fault { first_row: at as u32, row_count: 1, ..fault.clone() })
-    });
-    let shadows = group
-        .shadows
-        .iter()
-        .map(|shadow| Shadow { rule: shadow.rule, said: which.iter().map(|row| shadow.said[*row as usize]).collect() });
-    Group {
-        first: group.first,
-        judged_ms: group.judged_ms,
-        rows: group.rows.pick(which),
-        marks: group.marks.clone(),
-        mark: which.iter().map(|row| group.mark[*row as usize]).collect(),
-        withheld: which.iter().map(|row| group.withheld[*row as usize]).collect(),
-        rejected: Vec::new(),
-        faults: faults.collect(),
-        shadows: shadows.collect(),
-    }
+    let said = |shadow: &Shadow| which.iter().map(|row| shadow.said[*row as usize]).collect();
+    let shadows = group.shadows.iter().map(|shadow| Shadow { rule: shadow.rule, said: said(shadow) });
+    Group { shadows: shadows.collect(), ..group.pick(which) }
 }
 
 /// A chain whose calls are written down.

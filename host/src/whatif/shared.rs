@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{Stopped, pace::Stint};
-use crate::domain::{Fault, Group, Position};
+use crate::domain::{Group, Position};
 
 /// Portions that may wait for one thread, from each of the others.
 const WAITING_MAX: usize = 2;
@@ -31,34 +31,13 @@ impl Portion {
         Self { group, places: Vec::new() }
     }
 
-    /// Those at some places.
-    fn of(group: &Group, places: Vec<u32>) -> Self {
-        let fault = |fault: &Fault| {
-            let at = |end: u32| places.partition_point(|place| *place < end) as u32;
-            let (first_row, end) = (at(fault.first_row), at(fault.first_row + fault.row_count));
-            Fault { first_row, row_count: end - first_row, ..fault.clone() }
-        };
-        let group = Group {
-            first: group.first,
-            judged_ms: group.judged_ms,
-            rows: group.rows.pick(&places),
-            marks: group.marks.clone(),
-            mark: places.iter().map(|place| group.mark[*place as usize]).collect(),
-            withheld: places.iter().map(|place| group.withheld[*place as usize]).collect(),
-            rejected: Vec::new(),
-            faults: group.faults.iter().map(fault).filter(|fault| fault.row_count > 0).collect(),
-            shadows: Vec::new(),
-        };
-        Self { group, places }
-    }
-
     /// A group in so many portions, by device.
     fn by_device(group: &Group, count: usize) -> Vec<Self> {
         let mut places = vec![Vec::with_capacity(group.rows.len() / count + 1); count];
         for (place, device_no) in (0..).zip(&group.rows.device_no) {
             places[*device_no as usize % count].push(place);
         }
-        places.into_iter().map(|places| Self::of(group, places)).collect()
+        places.into_iter().map(|places| Self { group: group.pick(&places), places }).collect()
     }
 
     /// The log position of a row.
@@ -152,7 +131,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::domain::{FaultKind, Mark, Revision, Rows};
+    use crate::domain::{Fault, FaultKind, Mark, Revision, Rows};
 
     fn some_group(first: Position) -> Group {
         Group {

@@ -17,6 +17,7 @@ use super::{
     dry_run,
     files::{Files, Format, Reading},
     follow::Watch,
+    patience::Patience,
     reader::{self, FileFound, Found, Plan},
     unreadable::{self, AtFault},
 };
@@ -33,8 +34,6 @@ use crate::{
 };
 
 mod stream;
-
-use stream::Patience;
 
 pub(super) const HELP: &str = "Examples:
   weir alert send alerts.csv

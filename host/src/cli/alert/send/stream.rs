@@ -5,17 +5,14 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep},
-};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 use weir_proto::v1;
 
 use crate::cli::{
     Failure, Session,
-    alert::{self, reader::Batch},
+    alert::{self, patience::Patience, reader::Batch},
     failure::is_broken,
     input::Notices,
     view::alert::{Balance, RemarkCounts},
@@ -23,33 +20,6 @@ use crate::cli::{
 
 /// Batches that are sent and not yet acknowledged.
 const IN_FLIGHT_MAX: usize = 16;
-/// How long is waited before a connection is tried again, at first and at most: twice as long each time.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(5);
-
-/// For how long something is tried again.
-pub(super) struct Patience {
-    end: Instant,
-    pause: Duration,
-}
-
-impl Patience {
-    /// From now on for `time`.
-    pub(super) fn new(time: Duration) -> Self {
-        Self { end: Instant::now() + time, pause: PAUSE_MIN }
-    }
-
-    /// Waits until it is to be tried again; false where it is not.
-    pub(super) async fn wait(&mut self) -> bool {
-        let left = self.end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return false;
-        }
-        sleep(self.pause.min(left)).await;
-        self.pause = (self.pause * 2).min(PAUSE_MAX);
-        true
-    }
-}
 
 /// What became of all batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,22 +5,20 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tonic::{Code, Status, Streaming};
 use weir_proto::v1::{self, alert_service_client::AlertServiceClient, cursor_service_client::CursorServiceClient};
 
 use super::{Lines, Webhook};
 use crate::cli::{
     Failure, Session,
+    alert::patience::Patience,
     failure::is_broken,
     session::{Connection, MESSAGE_BYTES_MAX},
 };
 
 /// How long an acknowledgement waits for more to acknowledge.
 const ACKNOWLEDGE_EVERY: Duration = Duration::from_secs(1);
-/// Time from one look for the server to the next: it doubles from the first to the last.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Where alerts go.
 pub(in crate::cli::alert) enum Sink {
@@ -87,8 +85,7 @@ impl<'a> Tail<'a> {
 
     /// Goes on over interruptions, until all that is wanted was seen or the server was away for too long.
     async fn follow(&mut self, patience: Duration) -> Result<(), Failure> {
-        let mut pause = PAUSE_MIN;
-        let mut away_since: Option<Instant> = None;
+        let mut waiting: Option<Patience> = None;
         loop {
             let before = self.seen;
             let failure = match self.stream().await? {
@@ -96,15 +93,12 @@ impl<'a> Tail<'a> {
                 End::Away(failure) => failure,
             };
             if self.seen != before {
-                (pause, away_since) = (PAUSE_MIN, None);
+                waiting = None;
             }
-            let since = *away_since.get_or_insert_with(Instant::now);
             // What cannot be reached at the first look is more likely a wrong name than a server that restarts.
-            if !self.was_there || since.elapsed() >= patience {
+            if !self.was_there || !waiting.get_or_insert_with(|| Patience::new(patience)).wait().await {
                 return Err(failure);
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 
