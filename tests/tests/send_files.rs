@@ -158,6 +158,67 @@ fn a_file_that_grows_is_followed_over_rotation_and_truncation_until_ctrl_c() {
 }
 
 #[test]
+fn a_file_that_was_renamed_while_nobody_followed_is_read_to_its_end_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(BINARY, &folder.path().join("data"));
+    let path = host::file(folder.path(), "alerts.csv", &format!("device,code\n{DEVICE},8F40\nnobody,8F41\n"));
+    let follow = |more: u64| {
+        let expected = received(&host) + more;
+        let following = Following::start(&host, &path, &["--resume", "service"]);
+        wait_for(&host, expected);
+        following.interrupted()
+    };
+    let (sent, said, _) = follow(2);
+    assert_eq!(sent["sent_before_count"], 0, "{said}");
+
+    // Twice renamed: what was begun is the older one, and the names do not tell which that is.
+    append(&path, &format!("{DEVICE},8F42\n{DEVICE},8F43"));
+    let dated = format!("{path}-20261124");
+    fs::rename(&path, &dated).unwrap();
+    append(&path, &format!("device,code\n{DEVICE},8F44\n"));
+    fs::rename(&path, format!("{path}.1")).unwrap();
+    append(&path, &format!("device,code\n{DEVICE},8F45\n"));
+    // Copies and packed ones are no files that made room, and one of long ago was read before.
+    fs::copy(&path, format!("{path}.bak")).unwrap();
+    let old = host::file(folder.path(), "alerts.csv.7", &format!("device,code\n{DEVICE},8F3F\n"));
+    let long_ago = fs::metadata(&dated).unwrap().modified().unwrap() - Duration::from_secs(86_400);
+    OpenOptions::new().append(true).open(old).unwrap().set_modified(long_ago).unwrap();
+
+    let (sent, said, exit) = follow(4);
+    assert_eq!(
+        (&sent["sent_before_count"], &sent["balance"]["received"], exit),
+        (&2.into(), &4.into(), Some(0)),
+        "{said}"
+    );
+    append(&path, &format!("{DEVICE},8F46\n"));
+    let (sent, said, _) = follow(1);
+    assert_eq!((&sent["sent_before_count"], &sent["balance"]["received"]), (&1.into(), &1.into()), "{said}");
+    let codes = host.json(["alert", "list", "--json"]);
+    let codes: Vec<_> = codes.iter().map(|logged| logged["alert"]["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["8F40", "8F42", "8F43", "8F44", "8F45", "8F46"]);
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn what_comes_through_a_pipe_is_sent_when_nothing_more_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(BINARY, &folder.path().join("data"));
+    let mut command = host.command(["alert", "send", "-", "--format", "csv", "--json"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(format!("device,code\n{DEVICE},8F40\n{DEVICE},8F4").as_bytes()).unwrap();
+    wait_for(&host, 1);
+    pipe.write_all(b"1\nnobody,8F40\n").unwrap();
+    wait_for(&host, 3);
+    pipe.write_all(format!("{DEVICE},8F42").as_bytes()).unwrap();
+    drop(pipe);
+    let output = child.wait_with_output().unwrap();
+    let sent: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&sent["balance"]["received"], &sent["balance"]["forwarded"]), (&4.into(), &3.into()));
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
 fn stdin_is_a_file_of_a_format_that_is_given() {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start(BINARY, &folder.path().join("data"));
@@ -179,15 +240,15 @@ fn stdin_is_a_file_of_a_format_that_is_given() {
 }
 
 #[test]
-fn what_was_exported_as_parquet_is_sent_to_another_host_as_it_was() {
+fn what_one_host_wrote_is_sent_to_another_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let of = |name: &str| Host::start_with(BINARY, &folder.path().join(name), &[host::KEEPS_ALL]);
-    let (one, other) = (of("one"), of("other"));
+    let (one, other, third) = (of("one"), of("other"), of("third"));
     let csv = format!(
-        "device,counter,code,recipient,occurred_ms,received_ms,measurement,weight\n\
-         {DEVICE},18446744073709551615,8F40,90-B3-D5-1F-30-02-00-00,1764000000123,1764000000456,2581,1\n\
-         {DEVICE},,N24,,1764000000124,1764000000457,-7,4294\n\
-         00-DB-12-34-56-78-90-A1,7,8014,,1764086400000,1764086400000,,1\n"
+        "device,counter,code,recipient,occurred_ms,dcc_ms,received_ms,measurement,weight,payload_kind\n\
+         {DEVICE},18446744073709551615,8F40,90-B3-D5-1F-30-02-00-00,1764000000123,1764000000124,1764000000456,2581,1,dlms\n\
+         {DEVICE},,N24,,1764000000124,,1764000000457,-7,4294,\n\
+         00-DB-12-34-56-78-90-A1,7,8014,,1764086400000,,1764086400000,,1,gbz\n"
     );
     let sent = one.json(["alert", "send", &host::file(folder.path(), "alerts.csv", &csv), "--json"]);
     let exported = folder.path().join("exported");
@@ -207,9 +268,18 @@ fn what_was_exported_as_parquet_is_sent_to_another_host_as_it_was() {
         host.json(["alert", "list", "--json"]).into_iter().map(|logged| logged["alert"].clone()).collect()
     };
     assert_eq!(alerts(&one), alerts(&other));
+    let kinds: Vec<Value> = alerts(&one).into_iter().map(|alert| alert["payload_kind"].clone()).collect();
+    assert_eq!(kinds, ["dlms", "csv", "gbz"]);
+
+    let tail = ["alert", "tail", "--from", "oldest", "--until-caught-up", "--format", "csv"];
+    let mut tail = one.command(tail).stdout(Stdio::piped()).spawn().unwrap();
+    let mut send = third.command(["alert", "send", "-", "--format", "csv", "--json"]);
+    let output = send.stdin(tail.stdout.take().unwrap()).output().unwrap();
+    assert!(tail.wait().unwrap().success() && output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(alerts(&one), alerts(&third));
     let text = host::file(folder.path(), "no.parquet", "device,code\n");
     let output = other.weir(["alert", "send", &text]);
     assert_eq!(output.status.code(), Some(64));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no.parquet: line 1: file: "), "{output:?}");
-    assert_eq!((one.stop(), other.stop()), (Some(0), Some(0)));
+    assert_eq!((one.stop(), other.stop(), third.stop()), (Some(0), Some(0), Some(0)));
 }

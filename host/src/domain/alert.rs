@@ -21,9 +21,23 @@ pub enum PayloadKind {
 }
 
 impl PayloadKind {
+    /// Each by its number in flags.
+    pub const ALL: [Self; 5] = [Self::Unspecified, Self::Dlms, Self::Gbz, Self::Asn1, Self::Csv];
+
     /// From its number in flags.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Unspecified, Self::Dlms, Self::Gbz, Self::Asn1, Self::Csv].get(usize::from(number)).copied()
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// Its name in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::Dlms => "dlms",
+            Self::Gbz => "gbz",
+            Self::Asn1 => "asn1",
+            Self::Csv => "csv",
+        }
     }
 }
 

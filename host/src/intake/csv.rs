@@ -3,8 +3,10 @@
 //! It must not know who made the file. Invariant: a number is read exactly or not at all; nothing is rounded.
 //!
 //! Columns, in any order: `device` and `code` must be there. Times are RFC 3339 text (`occurred_at`) or milliseconds
-//! since 1970-01-01T00:00:00Z (`occurred_ms`): the device's, the DCC's (`dcc_at`), and that of receipt (`received_at`). A measurement has one of four columns: `measurement_dv` in decivolts,
-//! `voltage_v` in volts with up to one decimal, `power_factor` with up to three, or `measurement` as it stands.
+//! since 1970-01-01T00:00:00Z (`occurred_ms`): the device's, the DCC's (`dcc_at`), and that of receipt (`received_at`). A
+//! measurement has one of four columns: `measurement_dv` in decivolts, `voltage_v` in volts with up to one decimal,
+//! `power_factor` with up to three, or `measurement` as it stands. `payload_kind` is how the alert was encoded before it
+//! became a row, where it was.
 
 use std::{io::BufRead, str::FromStr};
 
@@ -31,8 +33,12 @@ pub(super) const COLUMNS: &[&str] = &[
     "weight",
     "dcc_at",
     "dcc_ms",
+    "payload_kind",
 ];
 pub(super) const REQUIRED: usize = 2;
+
+/// Columns of what a host knows beside an alert, and writes with it. They are passed over: another host has its own.
+pub const KNOWN_TO_HOSTS: [&str; 5] = ["position", "operator", "generation", "model", "withheld"];
 
 const DEVICE: usize = 0;
 const CODE: usize = 1;
@@ -49,6 +55,7 @@ const MEASUREMENT: usize = 11;
 const WEIGHT: usize = 12;
 const DCC_AT: usize = 13;
 const DCC_MS: usize = 14;
+const PAYLOAD_KIND: usize = 15;
 
 /// The alerts of a CSV file.
 pub struct Alerts<R> {
@@ -58,7 +65,7 @@ pub struct Alerts<R> {
 impl<R: BufRead> Alerts<R> {
     /// Reads the header. An unknown, doubled or missing column is an error that lists the known ones.
     pub fn new(reader: R) -> Result<Self, LineError> {
-        Ok(Self { records: Records::new(reader, COLUMNS, REQUIRED)? })
+        Ok(Self { records: Records::beside(reader, COLUMNS, REQUIRED, &KNOWN_TO_HOSTS)? })
     }
 
     /// Number of the line read last.
@@ -87,7 +94,7 @@ pub(super) fn alert(record: &Record<'_>) -> Result<Alert, LineError> {
         received_ms: time(record, RECEIVED_AT, RECEIVED_MS)?,
         measurement: measurement(record)?,
         weight: record.read(WEIGHT, weight)?.unwrap_or(1),
-        payload: PayloadKind::Csv,
+        payload: record.read(PAYLOAD_KIND, payload_kind)?.unwrap_or(PayloadKind::Csv),
     })
 }
 
@@ -114,6 +121,13 @@ fn weight(text: &str) -> Result<u32, String> {
         0 => Err("expected an integer from 1 on, found \"0\"".to_owned()),
         weight => Ok(weight),
     }
+}
+
+fn payload_kind(text: &str) -> Result<PayloadKind, String> {
+    PayloadKind::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+        let names = PayloadKind::ALL.map(PayloadKind::name).join(", ");
+        format!("expected one of {names}, found {}", shown(text))
+    })
 }
 
 fn integer<T: FromStr>(text: &str, bounds: &str) -> Result<T, String> {
@@ -163,9 +177,9 @@ mod tests {
 
     #[test]
     fn every_column_lands_where_it_belongs() {
-        let text = "weight,dcc_at,voltage_v,received_ms,occurred_at,counter,recipient,code,device\n\
-                    3,2025-11-24T15:00:01Z,258.1,1764000000123,2025-11-24T16:00:00.5+01:00,7,90-B3-D5-1F-30-02-00-00,8f40,\
-                    00:db:12:34:56:78:90:a0\n";
+        let text = "weight,dcc_at,voltage_v,received_ms,occurred_at,counter,recipient,payload_kind,code,device\n\
+                    3,2025-11-24T15:00:01Z,258.1,1764000000123,2025-11-24T16:00:00.5+01:00,7,90-B3-D5-1F-30-02-00-00,dlms,\
+                    8f40,00:db:12:34:56:78:90:a0\n";
         let expected = Alert {
             device: Eui64(0x00DB_1234_5678_90A0),
             recipient: Eui64(0x90B3_D51F_3002_0000),
@@ -176,7 +190,7 @@ mod tests {
             received_ms: Some(1_764_000_000_123),
             measurement: Some(2581),
             weight: 3,
-            payload: PayloadKind::Csv,
+            payload: PayloadKind::Dlms,
         };
         assert_eq!(read(text), [Ok(expected)]);
     }
@@ -188,6 +202,7 @@ mod tests {
         assert_eq!((alert.occurred_ms, alert.received_ms, alert.measurement), (None, None, None));
         assert_eq!(alert.dcc_ms, None);
         assert_eq!(one("dcc_ms", "5").unwrap().dcc_ms, Some(5));
+        assert_eq!(one("payload_kind", "").unwrap().payload, PayloadKind::Csv);
     }
 
     #[test]
@@ -219,6 +234,7 @@ mod tests {
             ("counter", "-1", "expected an integer 0 to 18446744073709551615, found \"-1\""),
             ("occurred_at", "2026-13-01", "expected a time like 2026-11-23T09:30:00Z, found \"2026-13-01\""),
             ("received_ms", "soon", "expected an integer milliseconds since 1970, found \"soon\""),
+            ("payload_kind", "DLMS", "expected one of unspecified, dlms, gbz, asn1, csv, found \"DLMS\""),
         ] {
             let error = one(column, text).unwrap_err();
             assert!(error.starts_with("line 2: ") && error.ends_with(message), "{column} {text}: {error}");

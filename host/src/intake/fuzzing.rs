@@ -12,7 +12,7 @@ use super::{
     duis_xml::{self, ThrottledCount},
     gbcs_hex, ndjson,
 };
-use crate::domain::{Alert, Eui64, PayloadKind, is_unsafe};
+use crate::domain::{Alert, Eui64, is_unsafe};
 
 /// Characters of an error.
 const ERROR_CHARS_MAX: usize = 600;
@@ -57,7 +57,7 @@ pub fn decoded(format: Format, bytes: &[u8]) -> usize {
         assert!(*line >= last && (1..=lines).contains(line), "line {line} after {last} of {lines}");
         last = *line;
         if let Ok(alert) = item {
-            assert_eq!(read(Format::Csv, row(alert).as_bytes()), Ok((vec![(2, Ok(of_csv(alert)))], Vec::new())));
+            assert_eq!(read(Format::Csv, row(alert).as_bytes()), Ok((vec![(2, Ok(*alert))], Vec::new())));
         }
     }
     if let Some(expected) = expected(format, bytes) {
@@ -104,30 +104,28 @@ fn expected(format: Format, bytes: &[u8]) -> Option<usize> {
     (format != Format::DuisXml).then(|| lines.enumerate().skip(header).filter(says).count())
 }
 
-fn plain(error: &LineError) {
+/// What every error is: bounded, and fit to be shown.
+pub(super) fn plain(error: &LineError) {
     let text = error.to_string();
     assert!(text.chars().count() <= ERROR_CHARS_MAX && !text.chars().any(is_unsafe), "{text:?}");
 }
 
 /// An alert as a file of its own.
 fn row(alert: &Alert) -> String {
-    let Alert { device, recipient, counter, code, occurred_ms, received_ms, dcc_ms, measurement, weight, payload: _ } =
+    let Alert { device, recipient, counter, code, occurred_ms, received_ms, dcc_ms, measurement, weight, payload } =
         alert;
     let recipient = if *recipient == Eui64::NONE { String::new() } else { recipient.to_string() };
     let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
     format!(
-        "device,recipient,counter,code,occurred_ms,received_ms,dcc_ms,measurement,weight\n{device},{recipient},{},{code},{},{},\
-         {},{},{weight}",
+        "device,recipient,counter,code,occurred_ms,received_ms,dcc_ms,measurement,weight,payload_kind\n{device},{recipient},{},\
+         {code},{},{},{},{},{weight},{}",
         counter.map(|counter| counter.to_string()).unwrap_or_default(),
         number(*occurred_ms),
         number(*received_ms),
         number(*dcc_ms),
         number(measurement.map(i64::from)),
+        payload.name(),
     )
-}
-
-fn of_csv(alert: &Alert) -> Alert {
-    Alert { payload: PayloadKind::Csv, ..*alert }
 }
 
 /// A file as one might come, another for another seed.

@@ -22,6 +22,16 @@ pub(super) struct Records<R> {
 impl<R: BufRead> Records<R> {
     /// Reads the header. `names` are all columns that may occur; the first `required` of them must.
     pub(super) fn new(reader: R, names: &'static [&'static str], required: usize) -> Result<Self, LineError> {
+        Self::beside(reader, names, required, &[])
+    }
+
+    /// Reads a header that may have columns of other names too, which are passed over.
+    pub(super) fn beside(
+        reader: R,
+        names: &'static [&'static str],
+        required: usize,
+        others: &[&str],
+    ) -> Result<Self, LineError> {
         let mut lines = Lines::new(reader);
         let mut splitter = Splitter::new();
         let known = || format!("known columns are: {}", names.join(", "));
@@ -30,10 +40,14 @@ impl<R: BufRead> Records<R> {
             return error("header", format!("the input is empty; {}", known()));
         };
         // A header wider than all known columns must name one twice or an unknown one.
-        let width = splitter.split(line?, names.len() + 1).map_err(|m| LineError::new(1, "header", m))?;
+        let known_max = names.len() + others.len();
+        let width = splitter.split(line?, known_max + 1).map_err(|m| LineError::new(1, "header", m))?;
         let mut places = vec![None; names.len()];
-        for place in 0..width.min(names.len() + 1) {
+        for place in 0..width.min(known_max + 1) {
             let name = splitter.field(place).trim_ascii();
+            if others.iter().any(|other| is_named(name, other)) {
+                continue;
+            }
             let Some(column) = names.iter().position(|known| is_named(name, known)) else {
                 return error("header", format!("unknown column {}; {}", shown(name), known()));
             };
@@ -231,6 +245,22 @@ mod tests {
         assert_eq!(header("a,b,c,a,a,a,a"), Err("line 1: a: the column occurs twice".into()));
         assert_eq!(header("b"), Err("line 1: a: the column is missing; known columns are: a, b, c".into()));
         assert_eq!(header(""), Err("line 1: header: the input is empty; known columns are: a, b, c".into()));
+    }
+
+    #[test]
+    fn columns_of_other_names_are_passed_over_where_they_are_said() {
+        let read = |text: &str| {
+            let mut records =
+                Records::beside(text.as_bytes(), NAMES, 1, &["x", "y"]).map_err(|error| error.to_string())?;
+            let record = records.next().unwrap().map_err(|error| error.to_string())?;
+            Ok::<_, String>([0, 1, 2].map(|column| record.text(column).to_owned()))
+        };
+        assert_eq!(read("x,a,Y,c\n1,2,3,4\n"), Ok(["2".into(), String::new(), "4".into()]));
+        assert_eq!(
+            read("x,a,y,c,b,z\n").unwrap_err(),
+            "line 1: header: unknown column \"z\"; known columns are: a, b, c"
+        );
+        assert_eq!(read("x,y\n").unwrap_err(), "line 1: a: the column is missing; known columns are: a, b, c");
     }
 
     #[test]

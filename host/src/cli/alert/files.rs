@@ -6,7 +6,7 @@
 use std::{
     collections::VecDeque,
     fs,
-    io::BufRead,
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +14,12 @@ use std::{
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 
-use super::follow::{Follow, Watch};
+use super::{
+    bookmark::Bookmark,
+    follow::{Follow, Watch},
+    piped::Piped,
+    rotated,
+};
 use crate::{
     cli::{Failure, compressed::Packing, input, view::clean},
     intake::{
@@ -63,7 +68,7 @@ pub(super) struct Opened {
     pub(super) name: Option<Arc<str>>,
     /// What is in it, or why it cannot be begun.
     pub(super) alerts: Result<AlertFile, LineError>,
-    /// Where it grows.
+    /// Where it grows, or comes through a pipe.
     pub(super) watch: Option<Arc<Watch>>,
 }
 
@@ -76,7 +81,7 @@ pub(super) struct Files {
 
 enum Source {
     /// One that is open already.
-    One(Option<Box<AlertFile>>),
+    One(Option<Opened>),
     Listed(VecDeque<(PathBuf, Format)>),
     Followed(Follow, Format),
 }
@@ -87,8 +92,15 @@ impl Files {
         if path.is_dir() {
             return Self::of_folder(path, reading);
         }
-        let (alerts, progress) = open_as(path, reading)?;
-        Ok(Self { source: Source::One(Some(Box::new(alerts))), reading, progress })
+        let (alerts, progress, watch) = if path == Path::new("-") {
+            let watch = Arc::default();
+            let (alerts, progress) = stdin(reading, Arc::clone(&watch))?;
+            (alerts, progress, Some(watch))
+        } else {
+            let (alerts, progress) = open_as(path, reading)?;
+            (alerts, progress, None)
+        };
+        Ok(Self { source: Source::One(Some(Opened { name: None, alerts: Ok(alerts), watch })), reading, progress })
     }
 
     fn of_folder(folder: &Path, reading: Reading) -> Result<Self, Failure> {
@@ -144,6 +156,16 @@ impl Files {
         Ok(Self { source: Source::Followed(Follow::new(path), format), reading, progress: ProgressBar::hidden() })
     }
 
+    /// Goes on where an earlier sending stood: one that grows may have been renamed since, and is read to its end then.
+    pub(super) fn go_on_from(&mut self, past: &Bookmark) {
+        if let Source::Followed(follow, format) = &mut self.source {
+            let (format, throttled) = (*format, self.reading.throttled);
+            let open =
+                |path: &Path| begin(Box::new(BufReader::new(fs::File::open(path).ok()?)), format, throttled).ok();
+            follow.begin_with(rotated::since(follow.path(), past, open));
+        }
+    }
+
     /// Bytes that were read of all.
     pub(super) fn progress(&self) -> ProgressBar {
         self.progress.clone()
@@ -161,7 +183,7 @@ impl Files {
     pub(super) fn next(&mut self) -> Option<Opened> {
         let throttled = self.reading.throttled;
         match &mut self.source {
-            Source::One(alerts) => alerts.take().map(|alerts| Opened { name: None, alerts: Ok(*alerts), watch: None }),
+            Source::One(opened) => opened.take(),
             Source::Listed(listed) => {
                 let (path, format) = listed.pop_front()?;
                 let alerts = if format == Format::Parquet {
@@ -214,6 +236,16 @@ fn open_as(file: &Path, reading: Reading) -> Result<(AlertFile, ProgressBar), Fa
         (begin(reader, format, reading.throttled), progress)
     };
     Ok((alerts.map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?, progress))
+}
+
+/// What comes through a pipe, most likely.
+fn stdin(reading: Reading, watch: Arc<Watch>) -> Result<(AlertFile, ProgressBar), Failure> {
+    let path = Path::new("-");
+    let format = settle(path, reading.format)?;
+    let input::Input { reader, progress } = input::open(path)?;
+    let piped = Box::new(Piped::new(io::stdin(), reader, watch));
+    let alerts = begin(piped, format, reading.throttled);
+    Ok((alerts.map_err(|error| Failure::usage(format!("-: {error}")))?, progress))
 }
 
 /// A Parquet file, whose end is read first.

@@ -8,6 +8,7 @@
 //! grew. Renaming has no such gap.
 
 use std::{
+    collections::VecDeque,
     fs::{self, File},
     io::{self, BufRead, Read},
     os::unix::fs::MetadataExt,
@@ -43,23 +44,37 @@ pub(super) struct Watch {
 /// The files that have had a path.
 pub(super) struct Follow {
     path: PathBuf,
+    /// Where those are now that had the path before.
+    renamed: VecDeque<PathBuf>,
     watch: Arc<Watch>,
 }
 
 impl Follow {
     pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), watch: Arc::default() }
+        Self { path: path.to_owned(), renamed: VecDeque::new(), watch: Arc::default() }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Begins with files that had the path once, the oldest first.
+    pub(super) fn begin_with(&mut self, renamed: Vec<PathBuf>) {
+        self.renamed = renamed.into();
     }
 
     pub(super) fn watch(&self) -> Arc<Watch> {
         Arc::clone(&self.watch)
     }
 
-    /// The file that is there now; waits for one. `None` once nobody wants more.
+    /// The next one that had the path, at last the one that is there now; waits for one. `None` once nobody wants more.
     pub(super) fn next(&mut self) -> Option<io::Result<Tail>> {
         loop {
             if self.watch.stop.load(Relaxed) {
                 return None;
+            }
+            if let Some(renamed) = self.renamed.pop_front() {
+                return Some(File::open(renamed).and_then(|file| Tail::new(file, &self.path, self.watch())));
             }
             match File::open(&self.path) {
                 Ok(file) => return Some(Tail::new(file, &self.path, self.watch())),
@@ -160,9 +175,7 @@ impl Tail {
 
 impl Read for Tail {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let there = self.fill_buf()?;
-        let count = there.len().min(out.len());
-        out[..count].copy_from_slice(&there[..count]);
+        let count = self.fill_buf()?.read(out)?;
         self.consume(count);
         Ok(count)
     }

@@ -288,7 +288,8 @@ impl Reading {
     }
 }
 
-fn wire(alert: &Alert) -> v1::Alert {
+/// An alert as it is sent.
+pub(super) fn wire(alert: &Alert) -> v1::Alert {
     let Alert { device, recipient, counter, code, occurred_ms, dcc_ms, received_ms, measurement, weight, payload } =
         *alert;
     v1::Alert {

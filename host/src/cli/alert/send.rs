@@ -41,11 +41,13 @@ pub(super) const HELP: &str = "Examples:
   weir alert send responses.xml.gz --dry-run
   weir alert send responses/ --resume november
   weir alert send alerts.csv --follow --producer head-end-1
+  weir alert send alerts.csv --follow --resume alerts
   ssh head-end journal | weir alert send - --format ndjson
 
 CSV columns, in any order: device, code (both needed), recipient, counter, occurred_at or occurred_ms, received_at or
-received_ms, dcc_at or dcc_ms (when the DCC passed it on), weight, and one of measurement_dv (decivolts), voltage_v (like 258.0), power_factor (like 0.950) and
-measurement (an integer in the unit the code implies). ndjson: one JSON object a line with the same names. gbcs-hex: one
+received_ms, dcc_at or dcc_ms (when the DCC passed it on), weight, payload_kind (dlms, gbz or asn1, where it came so), and one
+of measurement_dv (decivolts), voltage_v (like 258.0), power_factor (like 0.950) and measurement (an integer in the unit the
+code implies). What `weir alert tail --format csv` writes beside these is passed over. ndjson: one JSON object a line with the same names. gbcs-hex: one
 message a line in hex, after an optional name and a tab; blank lines and lines that begin with # are skipped. duis-xml:
 response documents of the DCC, one after the other; those that hold no alert are passed over. parquet: columns with the same
 names, or as `weir export` writes them; times are timestamps adjusted to UTC or text. Codes are four hex digits,
@@ -56,8 +58,9 @@ passed over and named.
 
 With --resume NAME a sending that was interrupted, here or at the server, is gone on with by the same command: nothing is
 sent twice, with or without counters. The server keeps, with each batch, how many alerts were taken and their digest; what
-is given must begin with them. Files may have grown, and a folder may have more after those that were begun. With --follow
-that is so of the file as it stands: one that took its place meanwhile has another name to begin under.
+is given must begin with them. Files may have grown, and a folder may have more after those that were begun. With --follow a
+file that was renamed meanwhile is found beside the one that took its place, as NAME.1 or NAME-20261125 say, and read to its
+end first; not one that was packed.
 
 A measurement that is not plausible for its code (258 where tenths of a volt are counted) is named, counted and sent as it is.
 What is plausible is in the table of codes; --code-table adds codes of your own, from E000 to EFFF, with name, unit and bounds.";
@@ -153,7 +156,7 @@ struct Sender {
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let names = args.names.read()?;
     let reading = Reading { format: args.format, throttled: args.throttled_count.into() };
-    let files = if args.follow { Files::follow(&args.file, reading)? } else { Files::open(&args.file, reading)? };
+    let mut files = if args.follow { Files::follow(&args.file, reading)? } else { Files::open(&args.file, reading)? };
     let progress = files.progress();
     let doubts = Doubts::new(names.codes.clone(), progress.clone());
     if args.dry_run {
@@ -172,6 +175,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let bookmarks = args.resume.is_some();
     let reconnect = Duration::from_secs(args.reconnect_s);
     let Sender { producer_id, last_sequence, past } = sender(session, args.producer, args.resume, reconnect).await?;
+    past.iter().for_each(|past| files.go_on_from(past));
     let plan = Plan { batch_items: args.batch.into(), rate: args.rate, bookmarks, past };
     let (batches, reading) = reader::start(files, plan, doubts);
     let rejections = Notices::new("alerts that were rejected", progress.clone());

@@ -11,7 +11,7 @@ use crate::{
         arguments::Names,
         table::{Table, Value},
     },
-    domain::{AlertCode, Remark},
+    domain::{AlertCode, PayloadKind, Remark},
     intake::plausible::Unit,
 };
 
@@ -100,11 +100,11 @@ impl From<v1::Alert> for Alert {
 /// How a payload was encoded, in a word.
 pub(in crate::cli) fn payload_kind(number: i32) -> &'static str {
     match v1::PayloadKind::try_from(number) {
-        Ok(v1::PayloadKind::Dlms) => "dlms",
-        Ok(v1::PayloadKind::Gbz) => "gbz",
-        Ok(v1::PayloadKind::Asn1) => "asn1",
-        Ok(v1::PayloadKind::Csv) => "csv",
-        Ok(v1::PayloadKind::Unspecified) | Err(_) => "unspecified",
+        Ok(v1::PayloadKind::Dlms) => PayloadKind::Dlms.name(),
+        Ok(v1::PayloadKind::Gbz) => PayloadKind::Gbz.name(),
+        Ok(v1::PayloadKind::Asn1) => PayloadKind::Asn1.name(),
+        Ok(v1::PayloadKind::Csv) => PayloadKind::Csv.name(),
+        Ok(v1::PayloadKind::Unspecified) | Err(_) => PayloadKind::Unspecified.name(),
     }
 }
 

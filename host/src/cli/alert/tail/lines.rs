@@ -31,16 +31,18 @@ pub(super) enum Format {
 }
 
 /// Columns of CSV: those of a file that can be sent by the same names, and what the host knows beside them.
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 15] = [
     "position",
     "device",
     "recipient",
     "counter",
     "code",
     "occurred_ms",
+    "dcc_ms",
     "received_ms",
     "measurement",
     "weight",
+    "payload_kind",
     "operator",
     "generation",
     "model",
@@ -113,9 +115,11 @@ fn record(row: &LoggedAlert) -> Vec<Value> {
         alert.and_then(|alert| alert.originator_counter).map_or_else(|| Value::text(""), Value::Number),
         text(alert.map(|alert| alert.code.clone())),
         number(alert.map(|alert| alert.occurred_at_ms)),
+        number(alert.and_then(|alert| alert.dcc_at_ms)),
         number(alert.map(|alert| alert.received_at_ms)),
         number(alert.and_then(|alert| alert.measurement).map(i64::from)),
         Value::Number(alert.map_or(1, |alert| alert.weight).into()),
+        Value::text(alert.map_or("", |alert| alert.payload_kind)),
         Value::Number(row.operator.into()),
         Value::text(row.generation),
         Value::text(row.model.clone()),
