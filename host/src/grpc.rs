@@ -147,11 +147,12 @@ fn router(
     let tokens = tokens::Tokens::new(door.clone());
     let whatifs = whatif::WhatIfs::new(door.clone(), config.plugins.upload_bytes_max, stopping.clone());
     let audit = audit::Audit::new(door);
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(status::DETAILS)
-        .build_v1()?;
+    let described = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(status::DETAILS)
+    };
 
     let mut server = Server::builder()
         // The protocol is HTTP/2 alone; a browser without TLS speaks the other.
@@ -182,5 +183,7 @@ fn router(
             v1::what_if_service_server::WhatIfServiceServer::new(whatifs.clone()).max_decoding_message_size(bytes_max),
         )
         .add_service(v1::verify_service_server::VerifyServiceServer::new(whatifs).max_decoding_message_size(bytes_max))
-        .add_service(reflection))
+        .add_service(described().build_v1()?)
+        // Many tools know no other yet, or ask for it first.
+        .add_service(described().build_v1alpha()?))
 }

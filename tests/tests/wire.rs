@@ -7,9 +7,12 @@ use tokio::time::timeout;
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tonic::{Code, Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
-use tonic_reflection::pb::v1::{
-    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
-    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+use tonic_reflection::pb::{
+    v1::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    },
+    v1alpha,
 };
 use weir_proto::v1::{
     Alert, Device, GetProducerRequest, ListPluginsRequest, PutDevicesRequest, QueryCountsRequest, StreamAlertsRequest,
@@ -194,5 +197,18 @@ fn a_host_tells_its_health_and_describes_its_protocol() {
             let file = answers.next().await.unwrap().unwrap().message_response;
             assert!(matches!(file, Some(MessageResponse::FileDescriptorResponse(_))), "{file:?}");
         }
+
+        // As tools ask that know no newer version of it.
+        let ask = v1alpha::ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(v1alpha::server_reflection_request::MessageRequest::ListServices(String::new())),
+        };
+        let mut reflection = v1alpha::server_reflection_client::ServerReflectionClient::new(connect(&url).await);
+        let answers = reflection.server_reflection_info(tokio_stream::once(ask)).await.unwrap();
+        let answer = answers.into_inner().next().await.unwrap().unwrap().message_response;
+        let Some(v1alpha::server_reflection_response::MessageResponse::ListServicesResponse(list)) = answer else {
+            panic!("the services are listed: {answer:?}");
+        };
+        assert!(list.service.iter().any(|service| service.name == "weir.v1.AlertService"), "{list:?}");
     });
 }

@@ -1,4 +1,4 @@
-//! Who may call what: one line for every call of the protocol. What is not here is denied.
+//! Who may call what: one line for every call of the protocol. What is not here is not there for anybody.
 //!
 //! It must not know who calls. Invariant: the table has a line for each call of the descriptors, and none more.
 //!
@@ -29,8 +29,8 @@ const SEND: Roles = Roles(INGEST | ADMIN);
 /// Calls that need nobody's name: whether the host is well.
 const PUBLIC: &str = "/grpc.health.v1.Health/";
 
-/// What the protocol is, for whoever has a name.
-const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/";
+/// What the protocol is, for whoever has a name; tools that are not new ask in the older version.
+const REFLECTION: [&str; 2] = ["/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"];
 
 const POLICY: [(&str, Roles); 41] = [
     ("/weir.v1.AlertService/StreamAlerts", SEND),
@@ -83,7 +83,7 @@ pub fn is_public(path: &str) -> bool {
 
 /// Whether a call tells what the protocol is.
 pub fn is_reflection(path: &str) -> bool {
-    path.starts_with(REFLECTION)
+    REFLECTION.iter().any(|service| path.starts_with(service))
 }
 
 /// The call in a word of this program, for figures: whatever is asked for, there are only so many.
