@@ -81,6 +81,9 @@ fn figures_are_what_the_books_say_and_a_failure_has_its_kind() {
     fs::write(&alerts, ALERTS).unwrap();
     host.weir(["alert".as_ref(), "send".as_ref(), alerts.as_os_str()]);
 
+    // Whoever follows has read the first that was forwarded, the second of five that are in the log.
+    host.json(["alert", "tail", "--from", "oldest", "--cursor", "slow", "--limit", "1", "--json"]);
+
     // Somebody who connects and asks nothing is in nobody's way.
     let silent = TcpStream::connect(host.metrics_address()).unwrap();
     let total = host.json(["count", "--json"]).remove(0)["total"].clone();
@@ -120,6 +123,8 @@ fn figures_are_what_the_books_say_and_a_failure_has_its_kind() {
         ("weir_plugins", 3.0),
         ("weir_rules", 4.0),
         ("weir_compile_workers_running", 0.0),
+        ("weir_cursors", 1.0),
+        ("weir_cursors_behind_max", 3.0),
         ("weir_batches_waiting", 0.0),
         ("weir_status{status=\"serving\"}", 1.0),
         ("weir_status{status=\"store-full\"}", 0.0),
@@ -136,6 +141,7 @@ fn figures_are_what_the_books_say_and_a_failure_has_its_kind() {
     for name in ["weir_group_seconds", "weir_commit_seconds"] {
         assert_eq!(of(&format!("{name}_bucket{{le=\"+Inf\"}}")), of(&format!("{name}_count")));
     }
+    assert!(of("weir_subscribers_open") <= 1.0, "its stream may not have ended yet");
     assert!(!text.to_ascii_uppercase().contains(DEVICE), "no figure names a device");
 
     assert!(host.http("POST /metrics").0.starts_with("HTTP/1.1 405 "));

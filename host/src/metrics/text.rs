@@ -59,6 +59,7 @@ impl Collector for Moment {
         self.alerts(&mut page)?;
         self.rules(&mut page)?;
         self.store(&mut page)?;
+        self.subscribers(&mut page)?;
         self.plugins(&mut page)?;
         self.migration(&mut page)?;
         self.clients(&mut page)
@@ -139,6 +140,14 @@ impl Moment {
             page.gauge("store_free_bytes", "Free space where the store is", *bytes)?;
         }
         page.counter("audit_entries", "Entries of the audit log since the host started", figures.audit_entries)
+    }
+
+    fn subscribers(&self, page: &mut Page<'_>) -> fmt::Result {
+        let Watched { subscribers, cursors, cursors_behind_max, .. } = &self.watched;
+        page.gauge("subscribers_open", "Streams of forwarded alerts", *subscribers)?;
+        page.gauge("cursors", "Cursors, whether anybody reads by them or not", *cursors)?;
+        let help = "Log positions between the end of the log and the cursor that is furthest behind it";
+        page.gauge("cursors_behind_max", help, *cursors_behind_max)
     }
 
     fn plugins(&self, page: &mut Page<'_>) -> fmt::Result {

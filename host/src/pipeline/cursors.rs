@@ -41,6 +41,16 @@ impl Cursors {
         self.0.range(first..).map(|(_, cursor)| cursor).take_while(move |cursor| cursor.key.holder == holder)
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The one that is furthest behind, if there is any.
+    pub fn last(&self) -> Option<Position> {
+        self.0.values().map(|cursor| cursor.position).min()
+    }
+
     /// Whether there is room for another one of its holder.
     fn check_room(&self, key: &CursorKey, limits: &SubscribeLimits) -> Result<(), Refusal> {
         let full = |name: &str, max: usize| {
@@ -181,6 +191,11 @@ impl Seats {
         let (held, over) = oneshot::channel();
         taken.seats.insert(number, (key, held));
         Ok(Seat { number, seats: Arc::clone(self), over })
+    }
+
+    /// How many are taken.
+    pub fn count(&self) -> usize {
+        self.lock().seats.len()
     }
 
     /// Whether somebody reads by a cursor.

@@ -26,6 +26,12 @@ pub struct Watched {
     pub position: Position,
     /// Commands that wait for the fold, batches nearly all of them.
     pub waiting: usize,
+    /// Streams of forwarded alerts.
+    pub subscribers: usize,
+    /// Cursors, whoever holds them.
+    pub cursors: usize,
+    /// Log positions behind the one of them that is furthest behind.
+    pub cursors_behind_max: u64,
     /// Processes that compile a plugin.
     pub compiling: usize,
     /// Free space where the store is, in bytes; `None` where it is no file.
@@ -39,6 +45,9 @@ impl Handle {
         let rules = registry.rules().into_iter().map(|standing| (standing.revision.name.clone(), standing.rule.mode));
         let (rules, plugins) = (rules.collect(), registry.plugins().len());
         drop(registry);
+        let end = *self.shared.log_end.borrow();
+        let cursors = self.shared.cursors.read();
+        let (cursors, last) = (cursors.count(), cursors.last().unwrap_or(end));
         Watched {
             figures: self.shared.figures.read().clone(),
             rules,
@@ -46,6 +55,9 @@ impl Handle {
             status: self.shared.status.borrow().clone(),
             position: self.position(),
             waiting: self.queue.max_capacity() - self.queue.capacity(),
+            subscribers: self.shared.seats.count(),
+            cursors,
+            cursors_behind_max: end.0.saturating_sub(last.0),
             compiling: self.sandbox.compiling(),
             free_bytes: self.folder.as_deref().and_then(free_bytes),
         }
