@@ -7,7 +7,10 @@
 pub use crate::{
     cli::fuzzing::unpacked,
     grpc::fuzzing::{REQUESTS, request},
-    intake::fuzzing::{Format, decoded, document, example as example_file, hex, message},
+    intake::{
+        columnar::fuzzing::{decoded as rows, example as example_rows},
+        fuzzing::{Format, decoded, document, example as example_file, hex, message},
+    },
     plugin::fuzzing::{Said, described},
     store::fuzzing::{TABLES, example, stored},
 };

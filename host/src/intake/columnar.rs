@@ -341,5 +341,7 @@ fn take<T: DataType>(
     Ok(())
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;

@@ -174,14 +174,12 @@ proptest! {
     /// Whatever is done to a file, it is read to an end.
     #[test]
     fn a_damaged_file_is_an_error_or_a_file(
+        seed in any::<u32>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         cut in prop::option::of(any::<prop::sample::Index>()),
         bytes in prop::collection::vec(any::<u8>(), 0..200),
     ) {
-        let schema = "required binary device (STRING); required binary code (STRING); required double voltage_v;";
-        let mut columns = vec![Cells::Text(vec![DEVICE; 5]), Cells::Text(vec!["8F40"; 5])];
-        columns.push(Cells::Double(vec![1.5; 5]));
-        let mut file = file(schema, &columns);
+        let mut file = fuzzing::example(seed);
         for (at, byte) in changes {
             let at = at.index(file.len());
             file[at] = byte;
@@ -189,10 +187,15 @@ proptest! {
         if let Some(cut) = cut {
             file.truncate(cut.index(file.len()));
         }
-        for bytes in [file, bytes] {
-            let Ok(alerts) = opened(&bytes) else { continue };
-            let items: Vec<_> = alerts.take(100).collect();
-            prop_assert!(items.iter().rev().skip(1).all(|item| !item.as_ref().is_err_and(|error| error.fatal)));
-        }
+        fuzzing::decoded(file);
+        fuzzing::decoded(bytes);
+    }
+}
+
+#[test]
+fn files_to_begin_with_are_whole() {
+    for seed in 0..64 {
+        let rows = (seed as usize % 40 + 1) * (seed as usize % 2 + 1);
+        assert_eq!(fuzzing::decoded(fuzzing::example(seed)), rows, "{seed}");
     }
 }
