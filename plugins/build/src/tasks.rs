@@ -34,26 +34,27 @@ pub fn plugins(packages: &[String]) -> Result<ExitCode> {
 
 /// Runs every check, stopping at the first that fails.
 pub fn test() -> Result<ExitCode> {
-    let steps: [&[&str]; 6] = [
-        &["fmt", "--all", "--check"],
-        &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
-        &["build", "--workspace", "--all-targets"],
-        &["test", "--workspace"],
-        &["run", "--package", "weir-benches", "--bin", "demo", "--", "--alerts", "140000", "--devices", "2000"],
-        &["doc", "--workspace", "--no-deps"],
+    // Always the whole workspace: of some packages alone, dependencies have other features, and are all built once more.
+    let steps: [(Program, &[&str]); 6] = [
+        (Program::Cargo, &["fmt", "--all", "--check"]),
+        (Program::Cargo, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+        (Program::Cargo, &["build", "--workspace", "--all-targets"]),
+        (Program::Cargo, &["test", "--workspace"]),
+        (Program::Demo, &["--alerts", "140000", "--devices", "2000"]),
+        (Program::Cargo, &["doc", "--workspace", "--no-deps"]),
     ];
-    say("all checks; where nothing is built yet, the first build takes ten to fifteen minutes on two cores");
+    say("all checks; where nothing is built yet, they take about twenty minutes on two cores");
     Toolchain::find(Way::from_environment()?)?;
     let has_browser = ensure_browser()?;
     if !has_browser {
         say("the page is NOT tested in a browser: install chromium and its driver for that");
     }
     let begun = Instant::now();
-    for (i, arguments) in steps.iter().enumerate() {
-        let step = format!("step {} of {}: cargo {}", i + 1, steps.len(), arguments.join(" "));
+    for (i, (program, arguments)) in steps.iter().enumerate() {
+        let step = format!("step {} of {}: {} {}", i + 1, steps.len(), program.name(), arguments.join(" "));
         say(&step);
         let step_begun = Instant::now();
-        let mut command = cargo();
+        let mut command = program.command()?;
         command.args(*arguments).env("RUSTDOCFLAGS", "-D warnings");
         if has_browser {
             // From here on its absence would be a mistake.
@@ -73,16 +74,14 @@ pub fn test() -> Result<ExitCode> {
 
 /// Builds the host and runs the demo against it.
 pub fn demo(arguments: &[String]) -> Result<ExitCode> {
-    say("building the host and the demo; the first time this takes ten to fifteen minutes on two cores");
+    say("building the host and the demo; the first time this takes about ten minutes on two cores");
     Toolchain::find(Way::from_environment()?)?;
     // The whole workspace, so that the artefacts are those that the checks use too.
     let status = run(cargo().args(["build", "--workspace", "--bins"]))?;
     if !status.success() {
         return Ok(exit_code(status));
     }
-    let mut demo = cargo();
-    demo.args(["run", "--package", "weir-benches", "--bin", "demo", "--"]).args(arguments);
-    Ok(exit_code(run(&mut demo)?))
+    Ok(exit_code(run(Program::Demo.command()?.args(arguments))?))
 }
 
 /// Runs one benchmark, or each in turn.
@@ -115,6 +114,31 @@ pub fn bench(arguments: &[String]) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a task runs.
+#[derive(Debug, Clone, Copy)]
+enum Program {
+    Cargo,
+    /// As it was built with the rest of the workspace.
+    Demo,
+}
+
+impl Program {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cargo => "cargo",
+            Self::Demo => "demo",
+        }
+    }
+
+    fn command(self) -> Result<Command> {
+        match self {
+            Self::Cargo => Ok(cargo()),
+            // It lies where this program does.
+            Self::Demo => Ok(Command::new(env::current_exe()?.with_file_name("demo"))),
+        }
+    }
 }
 
 fn say(line: &str) {
