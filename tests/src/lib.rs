@@ -14,4 +14,5 @@ pub mod hostile;
 pub mod http;
 pub mod model;
 pub mod python;
+pub mod typed;
 pub mod workload;

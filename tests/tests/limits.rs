@@ -1,4 +1,4 @@
-//! The README's table of limits says what the program does.
+//! The table of limits in docs/limits.md says what the program does.
 
 use std::{fs, path::Path};
 
@@ -27,10 +27,10 @@ fn table() -> String {
 }
 
 #[test]
-fn the_readme_lists_every_limit_with_its_default_and_bounds() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("README.md");
-    let readme = fs::read_to_string(path).unwrap();
-    let after = readme.split("tests/tests/limits.rs -->\n").nth(1).expect("the table has its mark");
+fn every_limit_is_listed_with_its_default_and_bounds() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/limits.md");
+    let page = fs::read_to_string(path).unwrap();
+    let after = page.split("tests/tests/limits.rs -->\n").nth(1).expect("the table has its mark");
     let listed = after.split("<!-- /limits -->").next().expect("the table has its end");
-    assert!(listed == table(), "put this into README.md:\n{}", table());
+    assert!(listed == table(), "put this into docs/limits.md:\n{}", table());
 }

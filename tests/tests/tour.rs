@@ -3,7 +3,10 @@
 use std::{fs, process::Command};
 
 use serde_json::Value;
-use weir_tests::host::{self, Host};
+use weir_tests::{
+    host::{self, Host},
+    typed,
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
 
@@ -51,7 +54,21 @@ fn ends(row: &Value) -> [u64; 5] {
 }
 
 #[test]
-fn the_tour_of_the_readme() {
+fn the_readme_shows_what_is_printed() {
+    let page = include_str!("../../README.md");
+    let tour = page.split("\n## ").find(|part| part.starts_with("A tour")).expect("there is a tour");
+    // What comes before is the building, and the host that is here already.
+    let steps: Vec<_> = typed::steps(tour).into_iter().skip_while(|step| !step.command.contains(" push ")).collect();
+    let Tour { host, folder } = Tour::new();
+    let plugins = folder.path().join("target/plugins");
+    fs::create_dir_all(&plugins).unwrap();
+    fs::copy(env!("WEIR_GUEST_THRESHOLD"), plugins.join("threshold.wasm")).unwrap();
+    assert_eq!(typed::run(folder.path(), (BINARY, &host.url), &steps), 3, "commands whose answers are shown");
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn a_tour_of_rules_and_books() {
     let tour = Tour::new();
     let host = &tour.host;
     for plugin in [env!("WEIR_GUEST_THRESHOLD"), env!("WEIR_GUEST_MATCH")] {
