@@ -72,7 +72,7 @@ fn each_foreign_crate_has_one_owner() {
         ("tokio_rustls::", &["host/src/grpc/tls.rs", "host/src/grpc/connection.rs"]),
         ("jsonschema::", &["host/src/plugin/schema.rs"]),
         ("redb::", &["host/src/store"]),
-        ("parquet::", &["host/src/cli/export/columns.rs", "host/src/intake/columnar"]),
+        ("parquet::", &["host/src/cli/export/columns", "host/src/intake/columnar"]),
         ("prometheus_client::", &["host/src/metrics"]),
         ("hyper::", &["host/src/metrics", "host/src/grpc/bodies.rs"]),
         ("wasmtime::", &["host/src/plugin"]),

@@ -7,25 +7,22 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    books::{self, CountQuery, CountTable, Names},
-    config::{LimitsByOwner, PluginLimits, ReportLimits, SubscribeLimits, WhatIfLimits},
+    config::{LimitsByOwner, ReportLimits, SubscribeLimits, WhatIfLimits},
     domain::{
-        Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Identity, Millis, Mode, Mpxn, OperatorId,
-        Position, Reject, Revision, Role, Scope, is_unsafe, owner_of_rule,
+        Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Identity, Mpxn, OperatorId, Position,
+        Reject, Role,
     },
     evaluate::CodeSet,
-    listing::{AlertPage, AlertQuery, Listing},
     pipeline::{
         DevicesPut,
         collect::{Command, Reply},
         open::Parts,
         producers::Standing,
-        refusal::{Refusal, never_a_rule},
+        refusal::Refusal,
         shared::{Clock, Shared},
         wanted::Wanted,
     },
     plugin::{Sandbox, Signers},
-    registry::{Registry, RevisionView, RuleView, Source},
     store,
 };
 
@@ -35,7 +32,9 @@ mod denials;
 mod explain;
 mod figures;
 mod plugins;
+mod queries;
 mod report;
+mod rules;
 mod subscribe;
 mod trial;
 mod verify;
@@ -49,6 +48,7 @@ use plugins::Uploading;
 pub(super) use plugins::plugins_left;
 pub use plugins::{Allowed, PluginView};
 pub use report::{InventoryCount, InventoryCounts, MigrationQuery, MigrationView, RuleChange};
+pub use rules::{Promotion, RuleRequest};
 pub use subscribe::{CursorView, Piece, SubscribeRequest, Subscription};
 pub use whatif::{Component, VariantRequest, WhatIfRequest};
 
@@ -65,40 +65,6 @@ pub struct Batch {
     pub unreadable: u32,
     /// Where the sender stands once it is taken, in its own words.
     pub bookmark: Vec<u8>,
-}
-
-/// A rule as somebody asks for it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RuleRequest {
-    /// Name.
-    pub name: String,
-    /// Digest, its beginning, or a plugin's name.
-    pub plugin: String,
-    /// A JSON object.
-    pub parameters: String,
-    /// Which alerts it sees.
-    pub scope: Scope,
-    /// Active or off.
-    pub mode: Mode,
-    /// Place in the chain; `None` for where it is, or after the last.
-    pub order: Option<u32>,
-    /// Why it is asked for, for the history.
-    pub why: String,
-}
-
-/// A shadow rule to make active.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Promotion {
-    /// Its name.
-    pub name: String,
-    /// The share of the alerts it is shown that it may suppress, in hundredths of a percent.
-    pub suppressed_max_basis_points: u32,
-    /// The share counts once the rule was shown so many.
-    pub alerts_min: u32,
-    /// How long it is guarded.
-    pub window_ms: Millis,
-    /// Why, for the history.
-    pub why: String,
 }
 
 /// A row of an inventory.
@@ -211,67 +177,6 @@ impl Handle {
         self.ask(|reply| Command::Producer(id.to_owned(), reply)).await
     }
 
-    /// Sets a rule, if its plugin accepts the parameters.
-    pub async fn set_rule(&self, mut request: RuleRequest) -> Result<RuleView, Refusal> {
-        let owner = owner_of_rule(&request.name).unwrap_or(OperatorId::UNKNOWN);
-        let limits = self.limits.of(owner);
-        check_rule(&request, limits)?;
-        self.check_place(&request.name, &request.scope)?;
-        let source = {
-            let registry = self.shared.registry.read();
-            let info = self.resolve(&registry, &request.plugin).map_err(|why| Refusal::invalid("plugin", why))?;
-            plugins::check_state(info, limits)?;
-            request.plugin = info.digest.to_string();
-            self.shared.sources.read().get(&info.digest).cloned()
-        };
-        if let Some(Source::Component(plugin)) = source {
-            let parameters = request.parameters.clone();
-            let checked = blocking(move || plugin.check(&parameters, owner)).await?;
-            checked.map_err(|why| Refusal::invalid("parameters", why.to_string()))?;
-        }
-        self.ask(|reply| Command::SetRule(Box::new(request), self.who.clone(), reply)).await
-    }
-
-    /// Sets a rule again as it was in one of its revisions, if its plugin still accepts the parameters.
-    pub async fn restore_rule(&self, name: &str, revision: Revision, why: &str) -> Result<RuleView, Refusal> {
-        self.check_own(name)?;
-        let request = restored(&self.shared.registry.read(), name, revision, why)?;
-        self.set_rule(request).await
-    }
-
-    /// Makes a rule active again that the host quarantined or set aside.
-    pub async fn release_rule(&self, name: &str, why: String) -> Result<RuleView, Refusal> {
-        check_why(&why)?;
-        self.check_own(name)?;
-        self.ask(|reply| Command::ReleaseRule(name.to_owned(), why, self.who.clone(), reply)).await
-    }
-
-    /// Removes a rule; gives the revision that did it.
-    pub async fn remove_rule(&self, name: &str, why: String) -> Result<Revision, Refusal> {
-        check_why(&why)?;
-        self.check_own(name)?;
-        self.ask(|reply| Command::RemoveRule(name.to_owned(), why, self.who.clone(), reply)).await
-    }
-
-    /// Changes of a rule before a revision, newest first, at most so many. A rule that was removed has a history too.
-    pub fn history(&self, name: &str, before: Revision, changes_max: usize) -> Result<Vec<RevisionView>, Refusal> {
-        self.check_own(name)?;
-        let registry = self.shared.registry.read();
-        if registry.history(name, Revision(u32::MAX)).next().is_none() {
-            let message = never_a_rule(&registry, name, self.who.operator());
-            return Err(Refusal::not_found("rule", name, message));
-        }
-        let changes = registry.history(name, before).take(changes_max);
-        Ok(changes.map(|entry| self.shared.view_revision(&registry, entry)).collect())
-    }
-
-    /// The rules in the order they judge.
-    pub fn rules(&self) -> Vec<RuleView> {
-        let registry = self.shared.registry.read();
-        let rules = registry.rules().into_iter().filter(|standing| self.sees(*standing));
-        rules.filter_map(|standing| self.shared.view(&registry, standing)).collect()
-    }
-
     /// Adds or changes devices: all of them, or none and why.
     pub async fn put_devices(&self, devices: Vec<DeviceRequest>) -> Result<DevicesPut, Refusal> {
         self.load_devices(devices, false).await
@@ -289,83 +194,6 @@ impl Handle {
     /// Shows a device.
     pub async fn device(&self, eui: Eui64) -> Result<DeviceView, Refusal> {
         self.ask(|reply| Command::Device(eui, self.who.operator(), reply)).await
-    }
-
-    /// Reads the books. Blocks on the disk for cold hours: call it from a blocking task.
-    pub fn counts(&self, query: &CountQuery) -> Result<CountTable, Refusal> {
-        self.counts_named(query, |names| names)
-    }
-
-    /// The same, with what `name` makes of the names.
-    fn counts_named(&self, query: &CountQuery, name: impl Fn(Names) -> Names) -> Result<CountTable, Refusal> {
-        let mut query = query.clone();
-        self.limit_operators(&mut query.operators)?;
-        self.check_filter(query.rule.as_deref())?;
-        let query = &query;
-        let hours = books::check(query).map_err(|error| Refusal::invalid(error.field, error.message))?;
-        let reader = self.shared.reader()?;
-        loop {
-            let (position, mut cells) = {
-                let ledger = self.shared.ledger.read();
-                (ledger.position(), ledger.cells(hours.clone()))
-            };
-            let cold = reader.hours(hours.clone()).map_err(internal)?;
-            let cold = cold.into_iter().filter(|page| !cells.contains_key(&page.hour)).collect::<Vec<_>>();
-            // An hour that was cold a moment ago and has since been added to and written is asked for again.
-            if cold.iter().any(|page| page.as_of > position) {
-                continue;
-            }
-            cells.extend(cold.into_iter().map(|page| (page.hour, page.cells)));
-            let names = name(self.names());
-            let hours = cells.iter().map(|(hour, cells)| (*hour, cells.as_slice()));
-            return Ok(books::answer(query, &names, position, hours));
-        }
-    }
-
-    fn names(&self) -> Names {
-        let registry = self.shared.registry.read();
-        Names {
-            rules: registry.revisions().iter().map(|entry| (entry.revision, entry.name.clone())).collect(),
-            models: self.shared.models.read().clone(),
-        }
-    }
-
-    /// Reads the log. Blocks on the disk: call it from a blocking task.
-    pub fn alerts(&self, query: &AlertQuery) -> Result<AlertPage, Refusal> {
-        let mut query = query.clone();
-        self.limit_operators(&mut query.operators)?;
-        self.check_filter(query.rule.as_deref())?;
-        self.page(&query, Position(u64::MAX))
-    }
-
-    /// One page of the log before `end`.
-    fn page(&self, query: &AlertQuery, end: Position) -> Result<AlertPage, Refusal> {
-        let reader = self.shared.reader()?;
-        let registry = self.shared.registry.read().clone();
-        let models = self.shared.models.read().clone();
-        let mut listing = Listing::new(query, &registry, &models);
-        let received = query.received_ms();
-        let mut heads = reader.heads(query.from).map_err(internal)?;
-        while let Some(head) = heads.next() {
-            self.go_on()?;
-            let head = head.map_err(internal)?;
-            listing.begin(head.first);
-            if head.end > end {
-                break;
-            }
-            if head.received_ms_max < received.start || head.received_ms_min >= received.end {
-                listing.skip(head.end);
-            } else if !listing.take(&heads.read(&head).map_err(internal)?) {
-                break;
-            }
-        }
-        let mut page = listing.finish();
-        // A call that failed is on record for its whole group, whoever's alerts are in it.
-        let own = self.who.operator();
-        for alert in page.alerts.iter_mut().filter(|_| own.is_some()) {
-            alert.faults.retain(|(rule, ..)| [own, None].contains(&owner_of_rule(rule)));
-        }
-        Ok(page)
     }
 
     /// Whether the host takes alerts; changes are seen by whoever waits.
@@ -408,51 +236,6 @@ pub(super) const WITHOUT_PLUGINS: &str =
 /// Why a plugin is not run.
 pub(super) const DENIED: &str = "this host never runs it: it is in the setting denied_plugins";
 
-/// Places that a rule may be given.
-const ORDERS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
-
-/// Entries of one list of a scope.
-const SCOPE_ENTRIES_MAX: usize = 1_000;
-
-/// Characters of the reason for a change.
-const WHY_CHARS_MAX: usize = 500;
-
-fn check_why(why: &str) -> Result<(), Refusal> {
-    let chars = why.chars().count();
-    if chars > WHY_CHARS_MAX {
-        return Err(Refusal::invalid("why", format!("{chars} characters are more than {WHY_CHARS_MAX}")));
-    }
-    match why.chars().find(|c| is_unsafe(*c)) {
-        Some(control) => Err(Refusal::invalid("why", format!("has the control character {control:?} in it"))),
-        None => Ok(()),
-    }
-}
-
-/// What asks for a rule as it was in a revision.
-fn restored(registry: &Registry, name: &str, revision: Revision, why: &str) -> Result<RuleRequest, Refusal> {
-    let number = revision.0;
-    let entry = registry.revision(revision).filter(|entry| entry.name == name);
-    let entry = entry
-        .ok_or_else(|| Refusal::not_found("revision", number, format!("rule {name:?} has no revision {number}")))?;
-    let Some(rule) = &entry.rule else {
-        return Err(Refusal::Precondition(format!("revision {number} removed the rule; restore one before it")));
-    };
-    if matches!(rule.mode, Mode::SetAside | Mode::Quarantined) {
-        let message = format!("by revision {number} the host stopped the rule; restore one before it, or release it");
-        return Err(Refusal::Precondition(message));
-    }
-    let because = if why.is_empty() { String::new() } else { format!(": {why}") };
-    Ok(RuleRequest {
-        name: name.to_owned(),
-        plugin: rule.plugin.to_string(),
-        parameters: rule.parameters.clone(),
-        scope: rule.scope.clone(),
-        mode: rule.mode,
-        order: Some(rule.order),
-        why: format!("restores revision {number}{because}"),
-    })
-}
-
 /// Checks the name of something.
 fn check_name(name: &str) -> Result<(), Refusal> {
     let shaped = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
@@ -462,36 +245,4 @@ fn check_name(name: &str) -> Result<(), Refusal> {
         return Err(Refusal::invalid("name", message));
     }
     Ok(())
-}
-
-/// Checks what needs no plugin.
-fn check_rule(request: &RuleRequest, limits: &PluginLimits) -> Result<(), Refusal> {
-    let RuleRequest { name, plugin: _, parameters, scope, mode: _, order, why } = request;
-    check_why(why)?;
-    check_name(name)?;
-    if parameters.len() > limits.parameters_bytes_max {
-        let max = limits.parameters_bytes_max;
-        let message = format!("{} bytes are more than parameters_bytes_max ({max})", parameters.len());
-        return Err(Refusal::invalid("parameters", message));
-    }
-    match serde_json::from_str::<serde_json::Value>(parameters) {
-        Ok(serde_json::Value::Object(_)) => {}
-        Ok(_) => return Err(Refusal::invalid("parameters", "is JSON, but not an object: write {...}")),
-        Err(why) => return Err(Refusal::invalid("parameters", format!("is not JSON: {why}"))),
-    }
-    if let Some(order) = order.filter(|order| !ORDERS.contains(order)) {
-        return Err(Refusal::invalid("position", format!("{order} is not 1 to 1,000,000")));
-    }
-    let lists = [
-        ("scope.operators", scope.operators.len()),
-        ("scope.generations", scope.generations.len()),
-        ("scope.codes", scope.codes.len()),
-        ("scope.models", scope.models.len()),
-    ];
-    match lists.iter().find(|(_, entries)| *entries > SCOPE_ENTRIES_MAX) {
-        Some((field, entries)) => {
-            Err(Refusal::invalid(*field, format!("{entries} entries are more than {SCOPE_ENTRIES_MAX}")))
-        }
-        None => Ok(()),
-    }
 }

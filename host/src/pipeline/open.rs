@@ -5,9 +5,8 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File, OpenOptions},
-    io::{self, BufReader, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs::File,
+    io::{self, BufReader},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -17,17 +16,12 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
     admit::Inventory,
-    audit,
     books::Ledger,
     config::{Config, ConfigError},
-    domain::{
-        AuditEntry, AuditEvent, Digest, Effects, FaultKind, Judge, Millis, Mode, PluginInfo, Position, Revision, Role,
-        Rule, RuleFault, RuleRevision, Token,
-    },
-    evaluate::{Chain, CodeSet, Divergence, Replay, Shares, State, Times},
-    intake::tables::CodeTable,
+    domain::{Digest, FaultKind, Judge, Millis, PluginInfo, Rule, RuleFault, RuleRevision},
+    evaluate::{Divergence, Shares, Times},
+    intake::{plausible::Ranges, tables::CodeTable},
     pipeline::{
-        changes::event_of,
         commit::Committer,
         cursors::{Cursors, Moves},
         engine::Engine,
@@ -36,20 +30,25 @@ use crate::{
         producers::Producers,
         quarantine::Quarantine,
         shared::{Clock, Shared},
-        tokens::{self, Tokens},
+        tokens::Tokens,
     },
     plugin::{self, OWN_PROGRAM, Sandbox, SandboxError},
     registry::{MissingPlugin, Registry, Source, Sources},
-    store::{self, Reader, Snapshot, Store},
+    store::{self, Reader, Store},
 };
+
+mod own_changes;
+mod recovery;
+
+use own_changes::{OwnChanges, Stop, own_changes};
+use recovery::Recovery;
+
+/// Why the host turns rules off at a start.
+const WITHOUT_PLUGINS: &str = "the host was started without plugins";
+const DENIED: &str = "its plugin is in denied_plugins";
 
 /// Where compiled plugins are kept, in the data folder.
 const COMPILED_FOLDER: &str = "compiled";
-
-/// The first admin's token: its holder, its file in the data folder, and how long it is good.
-const FIRST_ADMIN: &str = "first-admin";
-const FIRST_ADMIN_FILE: &str = "first-admin-token";
-const FIRST_ADMIN_MS: Millis = 30 * 86_400_000;
 
 /// How to open the store; called again after it ran out of room.
 pub type Opener = Box<dyn Fn() -> Result<Store, store::Error> + Send>;
@@ -152,28 +151,10 @@ pub struct Opened {
     pub committer: Committer,
 }
 
-/// What recovery needs at hand.
-struct Recovery<'a> {
-    reader: Reader,
-    snapshot: &'a Snapshot,
-    registry: &'a Registry,
-    sources: &'a Sources,
-    protected: CodeSet,
-    codes_per_device_max: usize,
-    /// Rules the log is taken for from the start.
-    obeyed: Vec<Revision>,
-}
-
 /// Opens the store and recovers.
 pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let config = &parts.config;
-    let plausible = match shared.plausible.get() {
-        Some(known) => Arc::clone(known),
-        None => {
-            let read = Arc::new(code_table(config)?.ranges());
-            Arc::clone(shared.plausible.get_or_init(|| read))
-        }
-    };
+    let plausible = plausible(config, shared)?;
     let mut store = (parts.open)()?;
     let mut snapshot = store.load()?;
     let mut registry = Registry::load(snapshot.plugins.clone(), snapshot.revisions.clone());
@@ -197,26 +178,9 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let protected = recovery.protected.clone();
 
     let position = snapshot.position;
-    let now_ms = (parts.clock)();
-    let mut stopped: Vec<RuleRevision> =
-        diverged.iter().filter_map(|divergence| set_aside(&mut registry, divergence, position, now_ms)).collect();
-    let why = if without { "the host was started without plugins" } else { "its plugin is in denied_plugins" };
-    stopped.extend(turn_off(&mut registry, position, now_ms, (&idle, why)));
-    let mut chain_of_audit = snapshot.audit_last.as_ref().map(audit::Chain::after).unwrap_or_default();
-    let mut tokens = std::mem::take(&mut snapshot.tokens);
-    let mut noted: Vec<AuditEntry> =
-        stopped.iter().map(|entry| chain_of_audit.append(event_of(entry), now_ms)).collect();
-    let first = first_admin(parts, &tokens, now_ms)?;
-    for token in &first {
-        let event = AuditEvent::new(RuleRevision::HOST, "token.create", &token.name, "admin, because no admin had one");
-        noted.push(chain_of_audit.append(event, now_ms));
-    }
-    tokens.retain(|token| first.iter().all(|made| made.name != token.name));
-    tokens.extend(first.iter().cloned());
-    if !noted.is_empty() {
-        let replay_from = snapshot.replay_from;
-        let effects =
-            Effects { revisions: stopped, tokens: first, audit: noted, position, replay_from, ..Effects::default() };
+    let stop = Stop { diverged: &diverged, idle: &idle, because: if without { WITHOUT_PLUGINS } else { DENIED } };
+    let OwnChanges { effects, tokens, chain_of_audit } = own_changes(parts, &mut snapshot, &mut registry, &stop)?;
+    if let Some(effects) = effects {
         store.commit(&effects)?;
     }
     shared.desk.load(&snapshot.questions);
@@ -268,6 +232,15 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     engine.plan_trials();
     engine.guards.watch(&engine.registry.rules());
     Ok(Opened { engine, committer })
+}
+
+/// What is plausible for each code: as it was read first.
+fn plausible(config: &Config, shared: &Shared) -> Result<Arc<Ranges>, ConfigError> {
+    if let Some(known) = shared.plausible.get() {
+        return Ok(Arc::clone(known));
+    }
+    let read = Arc::new(code_table(config)?.ranges());
+    Ok(Arc::clone(shared.plausible.get_or_init(|| read)))
 }
 
 /// The table of alert codes that the host goes by.
@@ -331,139 +304,4 @@ fn load_sources(parts: &Parts, registry: &Registry, reader: &Reader) -> Result<S
     }
     parts.sandbox.sweep();
     Ok(sources)
-}
-
-impl Recovery<'_> {
-    /// Folds the tail, again and again while a rule diverges: each time it is left out and the log is taken for it.
-    fn run(&self) -> Result<(State, Ledger, Vec<Divergence>), StartError> {
-        let mut diverged: Vec<Divergence> = Vec::new();
-        loop {
-            let blamed = diverged.iter().map(|divergence| divergence.rule);
-            match self.fold(self.obeyed.iter().copied().chain(blamed).collect()) {
-                Ok((state, ledger)) => return Ok((state, ledger, diverged)),
-                Err(StartError::Diverged(divergence)) if divergence.rule != Revision::NONE => {
-                    tracing::error!(%divergence, "a rule does not do again what it did; the log is taken for it");
-                    diverged.push(divergence);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn fold(&self, obeyed: Vec<Revision>) -> Result<(State, Ledger), StartError> {
-        let Snapshot { replay_from, position, .. } = *self.snapshot;
-        let mut replay = Replay { state: self.pages()?, obeyed, ..Replay::default() };
-        let mut ledger = Ledger::new(replay_from);
-        let mut turns = self.registry.turning_points().into_iter().filter(|turn| *turn > replay_from).peekable();
-        let mut chain = self.chain_at(replay_from)?;
-        let mut rows: u64 = 0;
-        for group in self.reader.groups(replay_from)? {
-            let group = group?;
-            while turns.next_if(|turn| *turn <= group.first).is_some() {
-                chain = self.chain_at(group.first)?;
-            }
-            for hour in ledger.missing(&group) {
-                ledger.restore(hour, self.reader.hour(hour)?);
-            }
-            replay.fold(&chain, &group)?;
-            ledger.add(&group);
-            rows += group.rows.len() as u64;
-        }
-        ledger.go_on_at(position);
-        tracing::info!(rows, from = replay_from.0, to = position.0, "recovered: the log's tail is folded");
-        Ok((replay.state, ledger))
-    }
-
-    fn chain_at(&self, position: Position) -> Result<Chain, MissingPlugin> {
-        self.registry.chain_at(position, self.sources, &self.protected, self.codes_per_device_max)
-    }
-
-    fn pages(&self) -> Result<State, StartError> {
-        let mut state = State::default();
-        let shape = |namespace| {
-            let info = self.registry.namespace_plugin(namespace)?;
-            Some((info.state_key, info.state_words))
-        };
-        for page in self.reader.pages()? {
-            state.restore(&page?, shape).map_err(StartError::Page)?;
-        }
-        Ok(state)
-    }
-}
-
-/// A token for an admin, where one is asked for and no admin has one; its text goes into a file of the data folder.
-fn first_admin(parts: &Parts, tokens: &[Token], now_ms: Millis) -> Result<Vec<Token>, StartError> {
-    let has_admin = tokens.iter().any(|token| token.role == Role::Admin && token.is_live(now_ms));
-    let Some(folder) = parts.folder.as_ref().filter(|_| parts.config.authenticate && !has_admin) else {
-        return Ok(Vec::new());
-    };
-    let (secret, hash) = tokens::make().map_err(|why| StartError::Token(io::Error::other(why.to_string())))?;
-    let path = folder.join(FIRST_ADMIN_FILE);
-    write_secret(&path, &secret).map_err(StartError::Token)?;
-    tracing::warn!(file = %path.display(), "no admin had a token: one is in this file; make others with it, then delete it");
-    Ok(vec![Token {
-        name: FIRST_ADMIN.to_owned(),
-        role: Role::Admin,
-        hash,
-        made_by: RuleRevision::HOST.to_owned(),
-        made_ms: now_ms,
-        expires_ms: now_ms.saturating_add(FIRST_ADMIN_MS),
-        revoked_ms: None,
-    }])
-}
-
-/// Writes a file that nobody else can read.
-fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    writeln!(file, "{secret}")?;
-    file.sync_all()
-}
-
-/// Turns those rules off whose plugin is not run, if they judge or are to be tried. What their state has missed cannot be told: it starts anew.
-fn turn_off(
-    registry: &mut Registry,
-    since: Position,
-    made_ms: Millis,
-    (idle, because): (&dyn Fn(&Rule) -> bool, &str),
-) -> Vec<RuleRevision> {
-    let judging = |mode: Mode| mode.is_called() || mode == Mode::Quarantined;
-    let rules: Vec<(String, Rule)> = registry
-        .rules()
-        .into_iter()
-        .filter(|standing| judging(standing.rule.mode) && idle(standing.rule))
-        .map(|standing| (standing.revision.name.clone(), standing.rule.clone()))
-        .collect();
-    let mut off = Vec::new();
-    for (name, rule) in rules {
-        let revision = registry.next_revision();
-        let rule = Some(Rule { mode: Mode::Off, namespace: revision, ..rule });
-        let (who, why) = (RuleRevision::HOST.to_owned(), because.to_owned());
-        let entry = RuleRevision { revision, since, made_ms, name, rule, who, why };
-        tracing::warn!(rule = entry.name, because, "rule turned off");
-        registry.append(entry.clone());
-        off.push(entry);
-    }
-    off
-}
-
-/// Sets a rule that diverged aside, if it still stands as it was. Its state is no longer to be trusted: it starts anew.
-fn set_aside(
-    registry: &mut Registry,
-    divergence: &Divergence,
-    position: Position,
-    now_ms: Millis,
-) -> Option<RuleRevision> {
-    let name = registry.revision(divergence.rule)?.name.clone();
-    let standing = registry.rule(&name)?;
-    let revision = registry.next_revision();
-    let rule = Rule { mode: Mode::SetAside, namespace: revision, ..standing.rule.clone() };
-    let why = format!("set aside at start: it does not do again what it did: {divergence}");
-    let who = RuleRevision::HOST.to_owned();
-    let entry = RuleRevision { revision, since: position, made_ms: now_ms, name, rule: Some(rule), who, why };
-    registry.append(entry.clone());
-    Some(entry)
 }

@@ -5,10 +5,9 @@
 
 use std::{fs::File, sync::Arc};
 
-use hashbrown::HashMap;
 use parquet::{
     basic::{Compression, Encoding},
-    data_type::{BoolType, ByteArray, ByteArrayType, DataType, Int32Type, Int64Type},
+    data_type::{BoolType, ByteArrayType, DataType, Int32Type, Int64Type},
     errors::ParquetError,
     file::{
         metadata::KeyValue,
@@ -20,192 +19,16 @@ use parquet::{
         types::{ColumnPath, TypePtr},
     },
 };
-use weir_proto::v1;
 
-use crate::{
-    cli::view::{
-        alert::{FaultMark, outcome, payload_kind, remark},
-        code, eui, generation,
-    },
-    domain::Mpxn,
-};
+use crate::{cli::view::eui, domain::Mpxn};
+
+mod rows;
+
+use rows::TextId;
+pub(super) use rows::{Row, Texts};
 
 /// Bytes of different values that a column keeps to refer to, in each group of rows.
 const DICTIONARY_BYTES_MAX: usize = 4 << 20;
-
-/// An alert, with its texts by number.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Row {
-    position: i64,
-    device_id: u64,
-    recipient_id: u64,
-    mpxn: Mpxn,
-    originator_counter: Option<u64>,
-    received_at_ms: i64,
-    occurred_at_ms: i64,
-    dcc_at_ms: Option<i64>,
-    measurement: Option<i32>,
-    weight: u32,
-    withheld: u32,
-    revision: Option<u32>,
-    overruled: bool,
-    operator: i32,
-    code: TextId,
-    generation: TextId,
-    model: TextId,
-    payload_kind: TextId,
-    outcome: TextId,
-    mark: Mark,
-    faults: TextId,
-    remarks: TextId,
-}
-
-/// The texts of the rule behind a verdict.
-#[derive(Debug, Clone, Copy, Default)]
-struct Mark {
-    rule: TextId,
-    plugin_digest: TextId,
-    plugin_name: TextId,
-    parameters: TextId,
-    reason: TextId,
-}
-
-impl Row {
-    /// An alert of the log as a row, its texts among others.
-    pub(super) fn new(logged: v1::LoggedAlert, mpxn: Mpxn, texts: &mut Texts) -> Self {
-        let v1::LoggedAlert {
-            position,
-            alert,
-            operator,
-            generation: generation_number,
-            model,
-            outcome: outcome_number,
-            rule,
-            overruled,
-            withheld,
-            faults,
-            remarks,
-        } = logged;
-        let v1::Alert {
-            device_id,
-            recipient_id,
-            originator_counter,
-            code: code_number,
-            occurred_at_ms,
-            received_at_ms,
-            measurement,
-            weight,
-            payload_kind: payload_number,
-            dcc_at_ms,
-        } = alert.unwrap_or_default();
-        let (revision, mark) = rule.map_or_else(Default::default, |rule| texts.mark(&rule));
-        Self {
-            position: position.cast_signed(),
-            device_id,
-            recipient_id,
-            mpxn,
-            originator_counter,
-            received_at_ms,
-            occurred_at_ms,
-            dcc_at_ms: (dcc_at_ms != 0).then_some(dcc_at_ms),
-            measurement,
-            weight,
-            withheld,
-            revision,
-            overruled,
-            operator: operator.cast_signed(),
-            code: texts.code(code_number),
-            generation: texts.id(generation(generation_number)),
-            model: texts.id(&model),
-            payload_kind: texts.id(payload_kind(payload_number)),
-            outcome: texts.id(outcome(outcome_number)),
-            mark,
-            faults: texts.faults(faults),
-            remarks: texts.remarks(&remarks),
-        }
-    }
-
-    /// When it was received, in milliseconds since 1970-01-01T00:00:00Z.
-    pub(super) fn received_at_ms(&self) -> i64 {
-        self.received_at_ms
-    }
-}
-
-/// Number of a text among [`Texts`]; 0 for the empty one, which stands for none.
-type TextId = u32;
-
-/// Texts that many rows share.
-#[derive(Debug, Default)]
-pub(super) struct Texts {
-    ids: HashMap<String, TextId>,
-    codes: HashMap<u32, TextId>,
-    /// By number, from 1.
-    texts: Vec<ByteArray>,
-    bytes: usize,
-}
-
-impl Texts {
-    /// Bytes of all of them.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    fn id(&mut self, text: &str) -> TextId {
-        if text.is_empty() {
-            return 0;
-        }
-        if let Some(id) = self.ids.get(text) {
-            return *id;
-        }
-        self.texts.push(text.into());
-        // As many texts as that have more bytes than are let in.
-        let id = TextId::try_from(self.texts.len()).unwrap_or(TextId::MAX);
-        self.bytes += text.len() + size_of::<(String, ByteArray, TextId)>();
-        self.ids.insert(text.to_owned(), id);
-        id
-    }
-
-    fn code(&mut self, number: u32) -> TextId {
-        if let Some(id) = self.codes.get(&number) {
-            return *id;
-        }
-        let id = self.id(&code(number));
-        self.codes.insert(number, id);
-        id
-    }
-
-    fn mark(&mut self, rule: &v1::RuleMark) -> (Option<u32>, Mark) {
-        let v1::RuleMark { name, revision, plugin_digest, plugin_name, parameters, reason } = rule;
-        let mark = Mark {
-            rule: self.id(name),
-            plugin_digest: self.id(plugin_digest),
-            plugin_name: self.id(plugin_name),
-            parameters: self.id(parameters),
-            reason: self.id(reason),
-        };
-        (Some(*revision), mark)
-    }
-
-    /// As `weir alert list --json` has them.
-    fn faults(&mut self, faults: Vec<v1::FaultMark>) -> TextId {
-        if faults.is_empty() {
-            return 0;
-        }
-        let faults: Vec<FaultMark> = faults.into_iter().map(FaultMark::from).collect();
-        // A list of texts and numbers is JSON whatever is in it.
-        self.id(&serde_json::to_string(&faults).unwrap_or_default())
-    }
-
-    fn remarks(&mut self, remarks: &[i32]) -> TextId {
-        let words: Vec<&str> = remarks.iter().map(|number| remark(*number)).collect();
-        self.id(&words.join(","))
-    }
-
-    fn text(&self, id: TextId) -> Option<ByteArray> {
-        let index = usize::try_from(id.checked_sub(1)?).ok()?;
-        self.texts.get(index).cloned()
-    }
-}
 
 /// A column.
 pub(super) struct Column {
@@ -434,6 +257,7 @@ pub(super) mod tests {
         file::reader::{FileReader, SerializedFileReader},
         record::RowAccessor,
     };
+    use weir_proto::v1;
 
     use super::*;
 

@@ -5,9 +5,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Handle, Names, Refusal, internal};
+use super::{Handle, Refusal, internal};
 use crate::{
-    books::{self, CountQuery, CountTable, CountingDevices, DeviceCounts, DeviceQuery, Grouping, TooManyDeviceRows},
+    books::{
+        self, CountQuery, CountTable, CountingDevices, DeviceCounts, DeviceQuery, Grouping, Names, TooManyDeviceRows,
+    },
     config::ReportLimits,
     domain::{Device, Generation, HOUR_MS, Millis, OperatorId, Position, Revision, RuleRevision},
     migration::{Migration, Signal},

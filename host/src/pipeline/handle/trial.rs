@@ -2,7 +2,7 @@
 //!
 //! It must not know how a shadow is called. Invariant: a comparison reads one moment of the log.
 
-use super::{Command, Handle, Promotion, Refusal, check_why, internal};
+use super::{Command, Handle, Promotion, Refusal, internal, rules::check_why};
 use crate::{
     comparison::{Comparing, Comparison, ComparisonQuery, Difference, ROWS_MAX, TooManyRows, Trial},
     domain::{Millis, Revision},

@@ -5,7 +5,10 @@
 
 use std::thread;
 
-use super::{DENIED, Handle, ORDERS, Refusal, WITHOUT_PLUGINS, blocking, check_name, check_why, internal};
+use super::{
+    DENIED, Handle, Refusal, WITHOUT_PLUGINS, blocking, check_name, internal,
+    rules::{ORDERS, check_why},
+};
 use crate::{
     domain::{AuditEvent, KeptQuestion, Millis, Mode, OperatorId, PluginInfo, Position, Rule, Scope, owner_of_rule},
     pipeline::{

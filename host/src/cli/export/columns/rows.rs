@@ -1,0 +1,189 @@
+//! Alerts as rows, their texts by number.
+//!
+//! It must not know what a file is. Invariant: a text that many rows have is held once.
+
+use hashbrown::HashMap;
+use parquet::data_type::ByteArray;
+use weir_proto::v1;
+
+use crate::{
+    cli::view::{
+        alert::{FaultMark, outcome, payload_kind, remark},
+        code, generation,
+    },
+    domain::Mpxn,
+};
+
+/// An alert, with its texts by number.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli::export) struct Row {
+    pub(super) position: i64,
+    pub(super) device_id: u64,
+    pub(super) recipient_id: u64,
+    pub(super) mpxn: Mpxn,
+    pub(super) originator_counter: Option<u64>,
+    pub(super) received_at_ms: i64,
+    pub(super) occurred_at_ms: i64,
+    pub(super) dcc_at_ms: Option<i64>,
+    pub(super) measurement: Option<i32>,
+    pub(super) weight: u32,
+    pub(super) withheld: u32,
+    pub(super) revision: Option<u32>,
+    pub(super) overruled: bool,
+    pub(super) operator: i32,
+    pub(super) code: TextId,
+    pub(super) generation: TextId,
+    pub(super) model: TextId,
+    pub(super) payload_kind: TextId,
+    pub(super) outcome: TextId,
+    pub(super) mark: Mark,
+    pub(super) faults: TextId,
+    pub(super) remarks: TextId,
+}
+
+/// The texts of the rule behind a verdict.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Mark {
+    pub(super) rule: TextId,
+    pub(super) plugin_digest: TextId,
+    pub(super) plugin_name: TextId,
+    pub(super) parameters: TextId,
+    pub(super) reason: TextId,
+}
+
+impl Row {
+    /// An alert of the log as a row, its texts among others.
+    pub(in crate::cli::export) fn new(logged: v1::LoggedAlert, mpxn: Mpxn, texts: &mut Texts) -> Self {
+        let v1::LoggedAlert {
+            position,
+            alert,
+            operator,
+            generation: generation_number,
+            model,
+            outcome: outcome_number,
+            rule,
+            overruled,
+            withheld,
+            faults,
+            remarks,
+        } = logged;
+        let v1::Alert {
+            device_id,
+            recipient_id,
+            originator_counter,
+            code: code_number,
+            occurred_at_ms,
+            received_at_ms,
+            measurement,
+            weight,
+            payload_kind: payload_number,
+            dcc_at_ms,
+        } = alert.unwrap_or_default();
+        let (revision, mark) = rule.map_or_else(Default::default, |rule| texts.mark(&rule));
+        Self {
+            position: position.cast_signed(),
+            device_id,
+            recipient_id,
+            mpxn,
+            originator_counter,
+            received_at_ms,
+            occurred_at_ms,
+            dcc_at_ms: (dcc_at_ms != 0).then_some(dcc_at_ms),
+            measurement,
+            weight,
+            withheld,
+            revision,
+            overruled,
+            operator: operator.cast_signed(),
+            code: texts.code(code_number),
+            generation: texts.id(generation(generation_number)),
+            model: texts.id(&model),
+            payload_kind: texts.id(payload_kind(payload_number)),
+            outcome: texts.id(outcome(outcome_number)),
+            mark,
+            faults: texts.faults(faults),
+            remarks: texts.remarks(&remarks),
+        }
+    }
+
+    /// When it was received, in milliseconds since 1970-01-01T00:00:00Z.
+    pub(in crate::cli::export) fn received_at_ms(&self) -> i64 {
+        self.received_at_ms
+    }
+}
+
+/// Number of a text among [`Texts`]; 0 for the empty one, which stands for none.
+pub(super) type TextId = u32;
+
+/// Texts that many rows share.
+#[derive(Debug, Default)]
+pub(in crate::cli::export) struct Texts {
+    ids: HashMap<String, TextId>,
+    codes: HashMap<u32, TextId>,
+    /// By number, from 1.
+    texts: Vec<ByteArray>,
+    bytes: usize,
+}
+
+impl Texts {
+    /// Bytes of all of them.
+    pub(in crate::cli::export) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn id(&mut self, text: &str) -> TextId {
+        if text.is_empty() {
+            return 0;
+        }
+        if let Some(id) = self.ids.get(text) {
+            return *id;
+        }
+        self.texts.push(text.into());
+        // As many texts as that have more bytes than are let in.
+        let id = TextId::try_from(self.texts.len()).unwrap_or(TextId::MAX);
+        self.bytes += text.len() + size_of::<(String, ByteArray, TextId)>();
+        self.ids.insert(text.to_owned(), id);
+        id
+    }
+
+    fn code(&mut self, number: u32) -> TextId {
+        if let Some(id) = self.codes.get(&number) {
+            return *id;
+        }
+        let id = self.id(&code(number));
+        self.codes.insert(number, id);
+        id
+    }
+
+    fn mark(&mut self, rule: &v1::RuleMark) -> (Option<u32>, Mark) {
+        let v1::RuleMark { name, revision, plugin_digest, plugin_name, parameters, reason } = rule;
+        let mark = Mark {
+            rule: self.id(name),
+            plugin_digest: self.id(plugin_digest),
+            plugin_name: self.id(plugin_name),
+            parameters: self.id(parameters),
+            reason: self.id(reason),
+        };
+        (Some(*revision), mark)
+    }
+
+    /// As `weir alert list --json` has them.
+    fn faults(&mut self, faults: Vec<v1::FaultMark>) -> TextId {
+        if faults.is_empty() {
+            return 0;
+        }
+        let faults: Vec<FaultMark> = faults.into_iter().map(FaultMark::from).collect();
+        // A list of texts and numbers is JSON whatever is in it.
+        self.id(&serde_json::to_string(&faults).unwrap_or_default())
+    }
+
+    fn remarks(&mut self, remarks: &[i32]) -> TextId {
+        let words: Vec<&str> = remarks.iter().map(|number| remark(*number)).collect();
+        self.id(&words.join(","))
+    }
+
+    pub(super) fn text(&self, id: TextId) -> Option<ByteArray> {
+        let index = usize::try_from(id.checked_sub(1)?).ok()?;
+        self.texts.get(index).cloned()
+    }
+}
