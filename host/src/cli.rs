@@ -29,6 +29,7 @@ mod rule;
 mod serve;
 pub(crate) mod session;
 mod sheet;
+mod signals;
 pub(crate) mod table;
 mod terminal;
 mod token;

@@ -12,10 +12,10 @@
 //! The log is the truth; device state and the books are a fold of it, written a slice at a time. After a crash the
 //! tail of the log is folded again over what was written last.
 //!
-//! Floors, upper ones know lower ones and never the reverse: `cli grpc metrics page web` > `pipeline rehearsal whatif` > `evaluate registry
-//! books listing comparison migration reconciliation` > `plugin store intake admit audit near` > `domain config`. One module owns each foreign
-//! technology: `plugin` wasmtime, `store` redb, `grpc`, `cli` and
-//! `web` tonic, `page` maud, `web` axum.
+//! Floors, upper ones know lower ones and never the reverse: `cli grpc metrics page web` > `pipeline rehearsal whatif` >
+//! `evaluate registry books listing comparison migration reconciliation` > `plugin store intake admit audit` >
+//! `domain config near`. One module owns each foreign technology: `plugin` wasmtime, `store` redb, `grpc`, `cli` and `web`
+//! tonic, `page` maud, `web` axum.
 
 pub mod admit;
 pub mod audit;

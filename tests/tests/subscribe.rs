@@ -80,7 +80,7 @@ fn read_all(url: &str, cursor: &str, pause: Duration, end: &Ending) -> Seen {
             break;
         }
     }
-    assert_eq!(stop(&mut child), Some(0), "{cursor} ends well when it is interrupted");
+    assert_eq!(stop(&mut child, Signal::INT), Some(0), "{cursor} ends well when it is interrupted");
     vec![seen]
 }
 
@@ -106,7 +106,7 @@ fn read_and_die(url: &str, cursor: &str, random: &mut Random, end: &Ending) -> S
         if !over {
             child.kill().unwrap();
         } else {
-            assert_eq!(stop(&mut child), Some(0));
+            assert_eq!(stop(&mut child, Signal::TERM), Some(0));
         }
         child.wait().unwrap();
         runs.push(seen);
@@ -116,9 +116,9 @@ fn read_and_die(url: &str, cursor: &str, random: &mut Random, end: &Ending) -> S
     }
 }
 
-/// Interrupts a process; gives its exit code.
-fn stop(child: &mut Child) -> Option<i32> {
-    kill_process(Pid::from_child(child), Signal::INT).unwrap();
+/// Asks a process to end; gives its exit code.
+fn stop(child: &mut Child, signal: Signal) -> Option<i32> {
+    kill_process(Pid::from_child(child), signal).unwrap();
     child.wait().unwrap().code()
 }
 
@@ -424,6 +424,6 @@ fn counts_are_watched() {
             assert_eq!(line["total"]["balance"]["received"], expected);
             send(&mut client, 1).await;
         }
-        assert_eq!(stop(&mut child), Some(0));
+        assert_eq!(stop(&mut child, Signal::TERM), Some(0));
     });
 }

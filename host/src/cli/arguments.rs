@@ -7,9 +7,9 @@ use std::{fs::File, io::BufReader, path::PathBuf, str::FromStr};
 use clap::ValueEnum;
 use weir_proto::v1;
 
-use super::Failure;
+use super::{Failure, view::utc};
 use crate::{
-    domain::{AlertCode, Eui64, IdError, Millis, OperatorId},
+    domain::{AlertCode, Eui64, HOUR_MS, IdError, Millis, OperatorId},
     intake::{
         LineError,
         tables::{CodeTable, OperatorTable},
@@ -30,8 +30,24 @@ pub(super) struct Period {
 
 impl Period {
     /// Since and until, as the protocol has them: 0 for an open end.
-    pub(super) fn wire(&self) -> (Millis, Millis) {
-        (self.since.unwrap_or(0), self.until.unwrap_or(0))
+    pub(super) fn wire(&self) -> Result<(Millis, Millis), Failure> {
+        match (self.since, self.until) {
+            (Some(since), Some(until)) if until <= since => {
+                Err(Failure::usage(format!("--until: {} is not after --since, {}", utc(until), utc(since))))
+            }
+            (since, until) => Ok((since.unwrap_or(0), until.unwrap_or(0))),
+        }
+    }
+
+    /// The same, of what is counted by the hour.
+    pub(super) fn hours(&self) -> Result<(Millis, Millis), Failure> {
+        for (name, ms) in [("--since", self.since), ("--until", self.until)] {
+            if let Some(ms) = ms.filter(|ms| ms % HOUR_MS != 0) {
+                let message = format!("{name}: {} is no whole hour; counts are by the hour", utc(ms));
+                return Err(Failure::usage(message));
+            }
+        }
+        self.wire()
     }
 }
 
@@ -246,6 +262,22 @@ mod tests {
         for wrong in ["", "yesterday", "2026-11-31", "2026-11-23T09:00", "23/11/2026", "2026-11-2x"] {
             assert!(time(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_period_that_ends_before_it_begins_or_within_an_hour_is_named_as_it_was_typed() {
+        let period = |since: &str, until: &str| Period { since: time(since).ok(), until: time(until).ok() };
+        let said = |period: Result<_, Failure>| period.map_err(|failure| failure.message);
+        assert_eq!(said(period("2026-11-23", "").hours()), Ok((1_795_392_000_000, 0)));
+        let backwards = period("2026-11-24", "2026-11-23").wire();
+        assert_eq!(
+            said(backwards),
+            Err("--until: 2026-11-23T00:00:00Z is not after --since, 2026-11-24T00:00:00Z".to_owned())
+        );
+        let within = period("2026-11-23T09:30:00Z", "");
+        assert!(within.wire().is_ok());
+        let message = "--since: 2026-11-23T09:30:00Z is no whole hour; counts are by the hour";
+        assert_eq!(said(within.hours()), Err(message.to_owned()));
     }
 
     #[test]

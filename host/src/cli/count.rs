@@ -9,6 +9,7 @@ use super::{
     Failure, Session,
     arguments::{self, NameFiles, Only, Period},
     session::MESSAGE_BYTES_MAX,
+    signals::StopSignals,
     view::count,
 };
 
@@ -88,7 +89,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let Args { by, period, rule, only, model, names, watch, interval } = args;
     let names = names.read()?;
     let keys: Vec<v1::Grouping> = by.into_iter().map(By::wire).collect();
-    let (since_ms, until_ms) = period.wire();
+    let (since_ms, until_ms) = period.hours()?;
     let request = v1::QueryCountsRequest {
         group_by: keys.iter().map(|key| (*key).into()).collect(),
         codes: only.codes(),
@@ -108,11 +109,10 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     }
     let request = v1::WatchCountsRequest { query: Some(request), interval_ms: interval };
     let answers = client.watch_counts(request).await.map_err(|status| session.failed(&status))?;
+    let mut signals = StopSignals::new()?;
     tokio::select! {
         ended = redraw(session, answers.into_inner(), show) => ended,
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted.map_err(|error| Failure::internal(format!("signals cannot be waited for: {error}")))
-        }
+        _ = signals.next() => Ok(()),
     }
 }
 

@@ -18,9 +18,9 @@ use super::{
     input,
     session::{Connection, MESSAGE_BYTES_MAX},
     table::thousands,
-    view::{alert::Balance, export, time},
+    view::{alert::Balance, export},
 };
-use crate::domain::{HOUR_MS, Millis, Mpxn};
+use crate::domain::{Millis, Mpxn};
 
 mod columns;
 mod days;
@@ -89,12 +89,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
 
 /// The period, which counts must be able to have too.
 fn whole_hours(period: &Period) -> Result<Range<Millis>, Failure> {
-    let (since, until) = period.wire();
-    for (name, ms) in [("--since", since), ("--until", until)] {
-        if ms % HOUR_MS != 0 {
-            return Err(Failure::usage(format!("{name}: {} is no whole hour; counts are by the hour", time(ms))));
-        }
-    }
+    let (since, until) = period.hours()?;
     Ok(since..if until == 0 { Millis::MAX } else { until })
 }
 
@@ -111,7 +106,7 @@ impl Asking<'_> {
     /// What is to come, and the log position before which it lies.
     async fn counts(&self) -> Result<(Balance, u64), Failure> {
         let Args { period, only, model, duplicates, .. } = self.args;
-        let (since_ms, until_ms) = period.wire();
+        let (since_ms, until_ms) = period.wire()?;
         let request = v1::QueryCountsRequest {
             codes: only.codes(),
             operators: only.operators(),
@@ -219,7 +214,7 @@ impl Asking<'_> {
         pages: &mpsc::Sender<Page>,
         bar: &indicatif::ProgressBar,
     ) -> Result<(), Failure> {
-        let mut request = self.request();
+        let mut request = self.request()?;
         let client = AlertServiceClient::new(self.channel.clone());
         let mut client = client.max_decoding_message_size(MESSAGE_BYTES_MAX);
         loop {
@@ -249,12 +244,12 @@ impl Asking<'_> {
         }
     }
 
-    fn request(&self) -> v1::ListAlertsRequest {
+    fn request(&self) -> Result<v1::ListAlertsRequest, Failure> {
         let Args { period, only, model, duplicates, .. } = self.args;
-        let (since_ms, until_ms) = period.wire();
+        let (since_ms, until_ms) = period.wire()?;
         let ends = [v1::Outcome::Forwarded, v1::Outcome::Suppressed, v1::Outcome::Duplicate];
         let wanted = if *duplicates { &ends[..] } else { &ends[..2] };
-        v1::ListAlertsRequest {
+        Ok(v1::ListAlertsRequest {
             page_size: PAGE_ALERTS,
             outcomes: wanted.iter().map(|outcome| (*outcome).into()).collect(),
             codes: only.codes(),
@@ -264,7 +259,7 @@ impl Asking<'_> {
             since_ms,
             until_ms,
             ..v1::ListAlertsRequest::default()
-        }
+        })
     }
 }
 

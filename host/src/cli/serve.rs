@@ -14,12 +14,15 @@ use std::{
 
 use tokio::{
     net::TcpListener,
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::{Signal, SignalKind},
     sync::watch,
 };
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
-use super::Failure;
+use super::{
+    Failure,
+    signals::{StopSignals, listen_for},
+};
 use crate::{
     config::{Config, Overrides},
     grpc::{self, Tls, Traffic},
@@ -156,10 +159,6 @@ async fn reload_on_hangup(mut hangup: Signal, tls: Option<Arc<Tls>>) {
     }
 }
 
-fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
-    signal(kind).map_err(|error| Failure::internal(format!("signals: {error}")))
-}
-
 /// Binds a port; gives the address that it has then.
 async fn bind(setting: &str, listen: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
     let listener = TcpListener::bind(listen).await.map_err(|error| not_bound(setting, listen, &error))?;
@@ -205,23 +204,10 @@ fn say_hello(config: &Config, handle: &Handle, address: SocketAddr, metrics: Opt
     let _ = stdout.write_all(hello.as_bytes()).and_then(|()| stdout.flush());
 }
 
-/// The two signals that ask a process to end.
-struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl StopSignals {
-    fn new() -> Result<Self, Failure> {
-        Ok(Self { terminate: listen_for(SignalKind::terminate())?, interrupt: listen_for(SignalKind::interrupt())? })
-    }
-}
-
 /// Resolves when the process is asked to end, or when the pipeline has ended by itself.
 async fn until_stopped(mut signals: StopSignals, mut status: watch::Receiver<Status>) {
     tokio::select! {
-        _ = signals.terminate.recv() => tracing::info!("asked to stop by SIGTERM"),
-        _ = signals.interrupt.recv() => tracing::info!("asked to stop by SIGINT"),
+        signal = signals.next() => tracing::info!("asked to stop by {signal}"),
         // An error says that the pipeline is gone, which is an end as well.
         _ = status.wait_for(|status| matches!(status, Status::Stopped(_))) => {}
     }

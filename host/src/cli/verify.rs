@@ -38,7 +38,7 @@ pub(super) enum Command {
 pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
     let mut client = client(session).await?;
     if let Command::Run { period, detach } = command {
-        let (since_ms, until_ms) = period.wire();
+        let (since_ms, until_ms) = period.wire()?;
         let started = client.start_verification(v1::StartVerificationRequest { since_ms, until_ms }).await;
         started.map_err(|status| session.failed(&status))?;
         if !detach {

@@ -203,7 +203,7 @@ async fn question(session: &Session, args: RunArgs) -> Result<(v1::WhatIfQuestio
         };
         parameters = sweep.over(&base).map_err(|why| Failure::usage(format!("--sweep: {why}")))?;
     }
-    let (since_ms, until_ms) = period.wire();
+    let (since_ms, until_ms) = period.wire()?;
     let question = v1::WhatIfQuestion {
         name,
         rule: rule.unwrap_or_default(),

@@ -18,6 +18,7 @@ use figment::{
 };
 
 use super::{Config, Limit};
+use crate::near::{did_you_mean, nearest};
 
 /// Variables begin with it; what follows is the key in capitals, its parts joined by `__`.
 const PREFIX: &str = "WEIR_";
@@ -139,6 +140,9 @@ impl Config {
     }
 }
 
+/// What serde calls a whole number.
+const WHOLE_NUMBERS: [&str; 9] = ["u8", "u16", "u32", "u64", "usize", "i32", "i64", "isize", "an integer"];
+
 fn is_setting(variable: &str) -> bool {
     variable.starts_with(PREFIX) && !NOT_SETTINGS.contains(&variable) && !variable.starts_with(NOT_SETTINGS_PREFIX)
 }
@@ -151,7 +155,14 @@ fn refused(figment: &Figment, error: figment::Error) -> ConfigError {
     };
     let key = error.path.join(".");
     let message = match &error.kind {
-        Kind::UnknownField(_, known) => format!("there is no such setting; known here: {}", known.join(", ")),
+        Kind::UnknownField(typed, known) => match nearest(typed, known.iter().copied()) {
+            Some(near) => format!("there is no such setting{}", did_you_mean(Some(near))),
+            None => format!("there is no such setting; known here: {}", known.join(", ")),
+        },
+        // Whoever sets it need not know how many bits it has here.
+        Kind::InvalidType(found, expected) if WHOLE_NUMBERS.contains(&expected.as_str()) => {
+            format!("found {found}, expected a whole number")
+        }
         kind => kind.to_string(),
     };
     // The provider of an unknown key is not in the error: the key is never looked at. So it is looked up.

@@ -148,12 +148,15 @@ fn an_unknown_key_is_named_with_its_origin() {
     assert!(message.starts_with("store.cache: there is no such setting"), "{message}");
     assert!(message.ends_with("(from the variable WEIR_STORE__CACHE)"), "{message}");
     assert!(refusal("port = 1", &[]).starts_with("port: there is no such setting"));
+    let message = refusal("[intake]\nmesage_bytes_max = 7", &[]);
+    let near = "intake.mesage_bytes_max: there is no such setting; did you mean \"message_bytes_max\"? (from ";
+    assert!(message.starts_with(near), "{message}");
 }
 
 #[test]
 fn a_wrong_type_is_named_with_its_origin() {
     let message = refusal("", &[("WEIR_INTAKE__WEIGHT_MAX", "many")]);
-    assert!(message.starts_with("intake.weight_max: invalid type: found string \"many\", expected u32"), "{message}");
+    assert!(message.starts_with("intake.weight_max: found string \"many\", expected a whole number"), "{message}");
     assert!(message.ends_with("(from the variable WEIR_INTAKE__WEIGHT_MAX)"), "{message}");
     assert!(refusal("listen = \"here\"", &[]).starts_with("listen: invalid"));
     assert!(refusal("intake = 1", &[]).starts_with("intake: invalid type"));

@@ -50,7 +50,7 @@ pub(in crate::cli) struct Args {
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let names = args.names.read()?;
     let mut left = args.limit;
-    let mut request = request(&args);
+    let mut request = request(&args)?;
     let mut client = super::client(session).await?;
     let mut shown = false;
     loop {
@@ -79,14 +79,14 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     }
 }
 
-fn request(args: &Args) -> v1::ListAlertsRequest {
+fn request(args: &Args) -> Result<v1::ListAlertsRequest, Failure> {
     let outcomes = [
         (args.suppressed, v1::Outcome::Suppressed),
         (args.forwarded, v1::Outcome::Forwarded),
         (args.duplicate, v1::Outcome::Duplicate),
     ];
-    let (since_ms, until_ms) = args.period.wire();
-    v1::ListAlertsRequest {
+    let (since_ms, until_ms) = args.period.wire()?;
+    Ok(v1::ListAlertsRequest {
         page_size: 0,
         page_token: String::new(),
         outcomes: outcomes.into_iter().filter(|(wanted, _)| *wanted).map(|(_, outcome)| outcome.into()).collect(),
@@ -98,5 +98,5 @@ fn request(args: &Args) -> v1::ListAlertsRequest {
         until_ms,
         generations: args.only.generations(),
         models: arguments::models(&args.model),
-    }
+    })
 }

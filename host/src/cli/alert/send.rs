@@ -27,6 +27,7 @@ use crate::{
         arguments::NameFiles,
         doubt::Doubts,
         input::Notices,
+        signals::StopSignals,
         table::{Table, Value, thousands},
         view::alert::{Balance, RemarkCounts},
     },
@@ -170,7 +171,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         return verdict(&args.file, found.unreadable_count, found.unreadable_count);
     }
     if let Some(watch) = files.watch() {
-        tokio::spawn(stop_when_told(watch));
+        tokio::spawn(stop_when_told(StopSignals::new()?, watch));
     }
     let bookmarks = args.resume.is_some();
     let reconnect = Duration::from_secs(args.reconnect_s);
@@ -230,16 +231,9 @@ fn report(session: &Session, sent: &Sent) -> Result<(), Failure> {
 }
 
 /// The first Ctrl-C, or the first time the process is told to end, ends the reading; the next one ends the process.
-async fn stop_when_told(watch: Arc<Watch>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupted), Ok(mut told)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
-        return;
-    };
+async fn stop_when_told(mut signals: StopSignals, watch: Arc<Watch>) {
     for _ in 0..2 {
-        tokio::select! {
-            _ = interrupted.recv() => {}
-            _ = told.recv() => {}
-        }
+        signals.next().await;
         if watch.stop.swap(true, Relaxed) {
             std::process::exit(130);
         }

@@ -93,7 +93,7 @@ pub(super) async fn compare(session: &Session, args: CompareArgs) -> Result<(), 
     let CompareArgs { name, by, period, samples, names } = args;
     let names = names.read()?;
     let keys: Vec<v1::Grouping> = by.into_iter().map(By::wire).collect();
-    let (since_ms, until_ms) = period.wire();
+    let (since_ms, until_ms) = period.wire()?;
     let group_by = keys.iter().map(|key| (*key).into()).collect();
     let request = v1::CompareRuleRequest { name, group_by, since_ms, until_ms, samples_max: samples };
     let answer = client(session).await?.compare_rule(request).await.map_err(|status| session.failed(&status))?;

@@ -15,6 +15,7 @@ use crate::cli::{
     alert::patience::Patience,
     failure::is_broken,
     session::{Connection, MESSAGE_BYTES_MAX},
+    signals::StopSignals,
 };
 
 /// How long an acknowledgement waits for more to acknowledge.
@@ -74,11 +75,10 @@ impl<'a> Tail<'a> {
 
     /// Follows until all that is wanted was seen, or it is interrupted.
     pub(in crate::cli::alert) async fn run(mut self, patience: Duration) -> Result<(), Failure> {
+        let mut signals = StopSignals::new()?;
         tokio::select! {
             ended = self.follow(patience) => ended?,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted.map_err(|error| Failure::internal(format!("signals cannot be waited for: {error}")))?;
-            }
+            _ = signals.next() => {}
         }
         self.acknowledge_rest().await
     }
