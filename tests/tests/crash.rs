@@ -1,5 +1,10 @@
 //! Promise 1: acked means kept. The power is cut at every sync of a seeded workload, and the store opened again.
 
+use std::{
+    sync::{Mutex, PoisonError},
+    thread,
+};
+
 use weir_host::{domain::Ack, pipeline::Refusal};
 use weir_tests::{
     disk::Disk,
@@ -56,9 +61,19 @@ fn at_every_sync_a_crash_loses_nothing_acked_and_counts_nothing_twice() {
     println!("{syncs} syncs, {created} of them to make the store; {} steps", steps.len());
     assert!(syncs > 90, "a workload of {} steps syncs at least twice each, found {syncs}", steps.len());
     // A file takes its name only once the empty store in it is whole, so a cut before that leaves none.
-    for sync in created + 1..=syncs {
-        runtime().block_on(crash_at(seed, sync, &steps));
-    }
+    let cuts = Mutex::new(created + 1..=syncs);
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(4);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                // Let go of before the power is cut, so that others take theirs meanwhile.
+                let next = || cuts.lock().unwrap_or_else(PoisonError::into_inner).next();
+                while let Some(sync) = next() {
+                    runtime().block_on(crash_at(seed, sync, &steps));
+                }
+            });
+        }
+    });
 }
 
 async fn crash_at(seed: u64, sync: u64, steps: &[Step]) {
