@@ -66,8 +66,8 @@ pub(crate) fn body(rules: &[(Rule, Effect)], period: &str) -> Markup {
 
 fn headings(has_shadow: bool) -> Vec<&'static str> {
     let of_shadow: &[&str] = if has_shadow { &["shadow: would suppress", "shadow: shown"] } else { &[] };
-    let before = ["place", "rule", "mode", "parameters", "suppressed", "overruled: protected"];
-    let after = ["faults", "passed over", "sees", "plugin", "last fault"];
+    let before = ["place", "rule", "mode", "plugin", "parameters", "suppressed", "overruled: protected"];
+    let after = ["faults", "passed over", "sees", "last fault"];
     [&before[..], of_shadow, &after].concat()
 }
 
@@ -78,6 +78,7 @@ fn row((rule, effect): &(Rule, Effect), has_shadow: bool) -> Vec<Cell> {
         Cell::number(rule.position),
         Cell::Link(rule.name.clone(), Address::below("/rules", &rule.name)),
         Cell::Word(class, word),
+        Cell::text(plugin(rule)),
         Cell::text(&rule.parameters),
         Cell::number(effect.suppressed),
         Cell::number(effect.overruled),
@@ -90,7 +91,6 @@ fn row((rule, effect): &(Rule, Effect), has_shadow: bool) -> Vec<Cell> {
         Cell::number(rule.fault_count),
         Cell::number(rule.passed_over_count),
         Cell::text(sees(&rule.scope)),
-        Cell::text(plugin(rule)),
         Cell::text(&rule.last_fault),
     ]);
     row

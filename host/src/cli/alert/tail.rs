@@ -29,6 +29,7 @@ pub(super) const HELP: &str = "Examples:
   weir alert tail
   weir alert tail --from oldest --code 8F40 --format csv > forwarded.csv
   weir alert tail --cursor control-room --format ndjson | my-program
+  weir alert tail --cursor other --format csv | weir alert send - --format csv --server https://other.example:7700
 
 With --cursor the host remembers what was written out, and the next tail of that name goes on there: each alert is seen
 at least once, in order, over restarts of either side. `weir cursor list` shows how far each has come.";

@@ -194,7 +194,7 @@ impl Report {
                 thousands(*rejected)
             ),
             format!(
-                "Of {} devices {} raised one: {} alerts a device and day, {} after suppression.",
+                "The inventory lists {} devices, and {} raised an alert: {} a listed device and day, {} after suppression.",
                 thousands(devices.unwrap_or(0)),
                 thousands(self.alerting_devices),
                 level(self.total.taken_per_1000_device_days),

@@ -10,6 +10,8 @@ use crate::{
     page::address::Address,
 };
 
+/// Room for a label beside its bar, and for the number after it.
+const LABEL_WIDTH: u64 = 264;
 const NUMBER_WIDTH: u64 = 100;
 const BAR_HEIGHT: u64 = 16;
 
@@ -33,7 +35,7 @@ pub(crate) fn bars(id: &str, title: &str, parts: [&str; 2], bars: &[Bar]) -> Mar
     let picture = Picture { id, title, parts: &parts, description: description(parts, bars), has_links };
     picture.draw(|shape| {
         let (row_height, label_width) = match shape {
-            Shape::Wide => (24, 240),
+            Shape::Wide => (24, LABEL_WIDTH),
             // The label has a line of its own.
             Shape::Narrow => (42, 0),
         };
@@ -50,7 +52,7 @@ pub(crate) fn bars(id: &str, title: &str, parts: [&str; 2], bars: &[Bar]) -> Mar
 
 fn row(shape: Shape, top: u64, bar: &Bar, most: u64) -> Markup {
     let (left, bar_top, label_x, anchor) = match shape {
-        Shape::Wide => (240, top + 4, 234, "end"),
+        Shape::Wide => (LABEL_WIDTH, top + 4, LABEL_WIDTH - 6, "end"),
         Shape::Narrow => (0, top + 20, 0, "start"),
     };
     let room = shape.width() - left - NUMBER_WIDTH;
