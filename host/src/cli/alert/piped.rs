@@ -77,16 +77,19 @@ impl<F: AsFd> BufRead for Piped<F> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufReader, Write, pipe};
+    use std::io::{BufReader, PipeReader, PipeWriter, Write, pipe};
 
     use super::*;
 
+    fn piped() -> (PipeWriter, Piped<PipeReader>, Arc<Watch>) {
+        let (reader, writer) = pipe().unwrap();
+        let (again, watch) = (reader.try_clone().unwrap(), Arc::<Watch>::default());
+        (writer, Piped::new(again, Box::new(BufReader::new(reader)), Arc::clone(&watch)), watch)
+    }
+
     #[test]
     fn it_says_so_when_nothing_more_is_there() {
-        let (reader, mut writer) = pipe().unwrap();
-        let watch = Arc::<Watch>::default();
-        let again = reader.try_clone().unwrap();
-        let mut piped = Piped::new(again, Box::new(BufReader::new(reader)), Arc::clone(&watch));
+        let (mut writer, mut piped, watch) = piped();
         let mut next = |drained: bool| {
             let mut line = String::new();
             piped.read_line(&mut line).unwrap();
@@ -106,10 +109,7 @@ mod tests {
 
     #[test]
     fn what_has_no_lines_is_handed_out_before_anybody_is_told() {
-        let (reader, mut writer) = pipe().unwrap();
-        let watch = Arc::<Watch>::default();
-        let again = reader.try_clone().unwrap();
-        let mut piped = Piped::new(again, Box::new(BufReader::new(reader)), Arc::clone(&watch));
+        let (mut writer, mut piped, watch) = piped();
         writer.write_all(b"<a/><b/>").unwrap();
         for drained in [false, true] {
             let mut document = [0; 4];
