@@ -4,12 +4,16 @@
 //! refused before any row is read; a number is taken as it is written; a few rows of the columns that mean something are
 //! held, however many there are.
 //!
-//! It reads with the crate `parquet`, which `cli::export` writes with. That crate has been known to panic on files that are
-//! damaged: here that is an error like any other.
+//! It reads with the crate `parquet`, which `cli::export` writes with. Files that are damaged have been known to make that
+//! crate panic, and files that somebody made to harm have it count for hours: so it has a thread of its own, and both are
+//! errors like any other.
 
 use std::{
     collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    thread,
+    time::Duration,
+    vec,
 };
 
 use jiff::Timestamp;
@@ -27,6 +31,8 @@ use crate::domain::Alert;
 
 /// Rows that are held at once.
 const ROWS: usize = 1_024;
+/// How long so many may take to read, and the file's own description. Nobody waits for longer, nor for the thread that does.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Names of columns that mean nothing here which are spelled out.
 const PASSED_OVER_MAX: usize = 8;
 
@@ -64,17 +70,27 @@ struct Column {
     cells: VecDeque<String>,
 }
 
+/// An alert, or why a row is none.
+type Item = Result<Alert, LineError>;
+
+/// What is said by whoever reads.
+enum Said {
+    /// The file was opened; what there is to say of its columns.
+    Opened(Option<LineError>),
+    /// It cannot be read, or no further.
+    Failed(String),
+    /// A column is missing, or is not what its name says.
+    Refused(LineError),
+    Rows(Vec<Item>),
+    Ended,
+}
+
 /// The alerts of a Parquet file.
 pub struct Alerts {
-    file: Box<dyn FileReader>,
-    columns: Vec<Column>,
-    /// The group of rows that is read after this one, and the rows of this one that were not read.
-    next_group: usize,
-    left: usize,
-    /// Rows that are held.
-    held: usize,
+    said: Receiver<Said>,
+    patience: Duration,
+    items: vec::IntoIter<Item>,
     row: u64,
-    texts: Vec<String>,
     remark: Option<LineError>,
     ended: bool,
 }
@@ -83,41 +99,31 @@ impl Alerts {
     /// Reads what columns there are. One that is missing, stands twice, or is of a type that cannot be what its name says is
     /// an error.
     pub fn new(file: impl ChunkReader + 'static) -> Result<Self, LineError> {
-        let opened = whole(|| SerializedFileReader::new(file)).map_err(|message| LineError::new(1, "file", message))?;
-        let schema = opened.metadata().file_metadata().schema_descr_ptr();
-        let mut columns: Vec<Column> = Vec::new();
-        let mut passed_over = Vec::new();
-        for (leaf, descriptor) in schema.columns().iter().enumerate() {
-            let path = descriptor.path().parts();
-            let name = EXPORTED.iter().find(|(name, _)| path == [*name]).map_or(path[0].as_str(), |(_, known)| known);
-            let Some(known) = csv::COLUMNS.iter().position(|known| is_named(name, known)) else {
-                passed_over.push(descriptor.name().to_owned());
-                continue;
-            };
-            let wrong = |message: String| LineError::new(1, csv::COLUMNS[known], message);
-            if columns.iter().any(|column| column.known == known) {
-                return Err(wrong("the column occurs twice".to_owned()));
-            }
-            let kind = Kind::of(known, descriptor).map_err(wrong)?;
-            let filled = descriptor.max_def_level();
-            columns.push(Column { known, leaf, kind, filled, reader: None, cells: VecDeque::new() });
+        Self::within(PATIENCE, file)
+    }
+
+    fn within(patience: Duration, file: impl ChunkReader + 'static) -> Result<Self, LineError> {
+        let (sender, said) = sync_channel(1);
+        let mut alerts = Self { said, patience, items: Vec::new().into_iter(), row: 0, remark: None, ended: false };
+        let begun = thread::Builder::new().name("parquet".to_owned()).spawn(move || read(file, &sender));
+        begun.map_err(|error| LineError::new(1, "file", format!("no thread to read it with: {error}")))?;
+        match alerts.hear() {
+            Said::Opened(remark) => alerts.remark = remark,
+            Said::Refused(error) => return Err(error),
+            Said::Failed(message) => return Err(LineError::new(1, "file", message)),
+            Said::Rows(_) | Said::Ended => return Err(LineError::new(1, "file", DAMAGED)),
         }
-        for (known, name) in csv::COLUMNS.iter().enumerate().take(csv::REQUIRED) {
-            if !columns.iter().any(|column| column.known == known) {
-                let message = format!("the column is missing; known columns are: {}", csv::COLUMNS.join(", "));
-                return Err(LineError::new(1, name, message));
+        Ok(alerts)
+    }
+
+    /// What is said next, within its time.
+    fn hear(&self) -> Said {
+        self.said.recv_timeout(self.patience).unwrap_or_else(|error| match error {
+            RecvTimeoutError::Timeout => {
+                Said::Failed(format!("a part of it takes longer than {:?} to read", self.patience))
             }
-        }
-        Ok(Self {
-            file: Box::new(opened),
-            columns,
-            next_group: 0,
-            left: 0,
-            held: 0,
-            row: 0,
-            texts: vec![String::new(); csv::COLUMNS.len()],
-            remark: (!passed_over.is_empty()).then(|| LineError::new(1, "columns", without_meaning(&passed_over))),
-            ended: false,
+            // It panicked, or it would have said that it was at the end.
+            RecvTimeoutError::Disconnected => Said::Failed(DAMAGED.to_owned()),
         })
     }
 
@@ -130,12 +136,108 @@ impl Alerts {
     pub fn remark(&mut self) -> Option<LineError> {
         self.remark.take()
     }
+}
 
-    /// Reads the next few rows. False at the end.
-    fn fill(&mut self) -> Result<bool, String> {
+impl Iterator for Alerts {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(item) = self.items.next() {
+                self.row += 1;
+                return Some(item);
+            }
+            if self.ended {
+                return None;
+            }
+            match self.hear() {
+                Said::Rows(rows) => self.items = rows.into_iter(),
+                Said::Failed(message) => {
+                    self.ended = true;
+                    let message = format!("the input cannot be read any further: {message}");
+                    return Some(Err(LineError { fatal: true, ..LineError::new(self.row + 1, "input", message) }));
+                }
+                Said::Opened(_) | Said::Refused(_) | Said::Ended => self.ended = true,
+            }
+        }
+    }
+}
+
+const DAMAGED: &str = "it is damaged";
+
+/// Reads a file to its end, as long as anybody listens.
+fn read(file: impl ChunkReader + 'static, said: &SyncSender<Said>) {
+    let mut rows = match Rows::open(file) {
+        Ok((rows, remark)) => {
+            if said.send(Said::Opened(remark)).is_err() {
+                return;
+            }
+            rows
+        }
+        Err(refused) => return drop(said.send(refused)),
+    };
+    loop {
+        let next = match rows.next() {
+            Ok(Some(items)) => Said::Rows(items),
+            Ok(None) => Said::Ended,
+            Err(message) => Said::Failed(message),
+        };
+        let is_last = !matches!(next, Said::Rows(_));
+        if said.send(next).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// A file that is open.
+struct Rows {
+    file: Box<dyn FileReader>,
+    columns: Vec<Column>,
+    /// The group of rows that is read after this one, and the rows of this one that were not read.
+    next_group: usize,
+    left: usize,
+    row: u64,
+    texts: Vec<String>,
+}
+
+impl Rows {
+    /// With what there is to say of its columns.
+    fn open(file: impl ChunkReader + 'static) -> Result<(Self, Option<LineError>), Said> {
+        let opened = SerializedFileReader::new(file).map_err(|error: ParquetError| Said::Failed(said(&error)))?;
+        let schema = opened.metadata().file_metadata().schema_descr_ptr();
+        let mut columns: Vec<Column> = Vec::new();
+        let mut passed_over = Vec::new();
+        for (leaf, descriptor) in schema.columns().iter().enumerate() {
+            let path = descriptor.path().parts();
+            let name = EXPORTED.iter().find(|(name, _)| path == [*name]).map_or(path[0].as_str(), |(_, known)| known);
+            let Some(known) = csv::COLUMNS.iter().position(|known| is_named(name, known)) else {
+                passed_over.push(descriptor.name().to_owned());
+                continue;
+            };
+            let wrong = |message: String| Said::Refused(LineError::new(1, csv::COLUMNS[known], message));
+            if columns.iter().any(|column| column.known == known) {
+                return Err(wrong("the column occurs twice".to_owned()));
+            }
+            let kind = Kind::of(known, descriptor).map_err(wrong)?;
+            let filled = descriptor.max_def_level();
+            columns.push(Column { known, leaf, kind, filled, reader: None, cells: VecDeque::new() });
+        }
+        for (known, name) in csv::COLUMNS.iter().enumerate().take(csv::REQUIRED) {
+            if !columns.iter().any(|column| column.known == known) {
+                let message = format!("the column is missing; known columns are: {}", csv::COLUMNS.join(", "));
+                return Err(Said::Refused(LineError::new(1, name, message)));
+            }
+        }
+        let remark = (!passed_over.is_empty()).then(|| LineError::new(1, "columns", without_meaning(&passed_over)));
+        let (file, texts) = (Box::new(opened), vec![String::new(); csv::COLUMNS.len()]);
+        Ok((Self { file, columns, next_group: 0, left: 0, row: 0, texts }, remark))
+    }
+
+    /// The next few rows; `None` at the end.
+    fn next(&mut self) -> Result<Option<Vec<Item>>, String> {
         while self.left == 0 {
             if self.next_group == self.file.num_row_groups() {
-                return Ok(false);
+                return Ok(None);
             }
             let group = self.file.get_row_group(self.next_group).map_err(|error| said(&error))?;
             let rows = group.metadata().num_rows();
@@ -149,46 +251,16 @@ impl Alerts {
         for column in &mut self.columns {
             column.fill(rows).map_err(|error| format!("{}: {error}", csv::COLUMNS[column.known]))?;
         }
-        (self.left, self.held) = (self.left - rows, rows);
-        Ok(true)
+        self.left -= rows;
+        Ok(Some((0..rows).map(|_| self.item()).collect()))
     }
-}
 
-impl Iterator for Alerts {
-    type Item = Result<Alert, LineError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.held == 0 {
-            if self.ended {
-                return None;
-            }
-            let filled = catch_unwind(AssertUnwindSafe(|| self.fill())).unwrap_or_else(|_| Err(DAMAGED.to_owned()));
-            match filled {
-                Ok(true) => {}
-                Ok(false) => self.ended = true,
-                Err(message) => {
-                    self.ended = true;
-                    let message = format!("the input cannot be read any further: {message}");
-                    return Some(Err(LineError { fatal: true, ..LineError::new(self.row + 1, "input", message) }));
-                }
-            }
-        }
-        self.held = self.held.checked_sub(1)?;
+    fn item(&mut self) -> Item {
         self.row += 1;
         for column in &mut self.columns {
             self.texts[column.known] = column.cells.pop_front().unwrap_or_default();
         }
-        Some(csv::alert(&Record::listed(self.row, csv::COLUMNS, &self.texts)))
-    }
-}
-
-const DAMAGED: &str = "it is damaged";
-
-/// What a call gives, where it gives anything.
-fn whole<T>(call: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(result) => result.map_err(|error| said(&error)),
-        Err(_) => Err(DAMAGED.to_owned()),
+        csv::alert(&Record::listed(self.row, csv::COLUMNS, &self.texts))
     }
 }
 

@@ -192,6 +192,16 @@ proptest! {
     }
 }
 
+/// A page of it says that something without meaning has so many parts that counting them takes for ever.
+#[test]
+fn a_file_that_is_never_read_to_an_end_is_given_up() {
+    let bytes: &[u8] = include_bytes!("endless.parquet");
+    let alerts = Alerts::within(Duration::from_millis(500), prost::bytes::Bytes::from_static(bytes)).unwrap();
+    let last = alerts.last().unwrap().unwrap_err();
+    assert!(last.fatal, "{last}");
+    assert!(last.message.ends_with("any further: a part of it takes longer than 500ms to read"), "{last}");
+}
+
 #[test]
 fn files_to_begin_with_are_whole() {
     for seed in 0..64 {
