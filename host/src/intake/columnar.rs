@@ -75,13 +75,11 @@ type Item = Result<Alert, LineError>;
 
 /// What is said by whoever reads.
 enum Said {
-    /// The file was opened; what there is to say of its columns.
-    Opened(Option<LineError>),
-    /// It cannot be read, or no further.
-    Failed(String),
-    /// A column is missing, or is not what its name says.
-    Refused(LineError),
+    /// Whether the file was opened, and what there is to say of its columns then.
+    Opened(Result<Option<LineError>, LineError>),
     Rows(Vec<Item>),
+    /// It cannot be read any further.
+    Failed(String),
     Ended,
 }
 
@@ -108,8 +106,7 @@ impl Alerts {
         let begun = thread::Builder::new().name("parquet".to_owned()).spawn(move || read(file, &sender));
         begun.map_err(|error| LineError::new(1, "file", format!("no thread to read it with: {error}")))?;
         match alerts.hear() {
-            Said::Opened(remark) => alerts.remark = remark,
-            Said::Refused(error) => return Err(error),
+            Said::Opened(opened) => alerts.remark = opened?,
             Said::Failed(message) => return Err(LineError::new(1, "file", message)),
             Said::Rows(_) | Said::Ended => return Err(LineError::new(1, "file", DAMAGED)),
         }
@@ -157,7 +154,7 @@ impl Iterator for Alerts {
                     let message = format!("the input cannot be read any further: {message}");
                     return Some(Err(LineError { fatal: true, ..LineError::new(self.row + 1, "input", message) }));
                 }
-                Said::Opened(_) | Said::Refused(_) | Said::Ended => self.ended = true,
+                Said::Opened(_) | Said::Ended => self.ended = true,
             }
         }
     }
@@ -167,15 +164,12 @@ const DAMAGED: &str = "it is damaged";
 
 /// Reads a file to its end, as long as anybody listens.
 fn read(file: impl ChunkReader + 'static, said: &SyncSender<Said>) {
-    let mut rows = match Rows::open(file) {
-        Ok((rows, remark)) => {
-            if said.send(Said::Opened(remark)).is_err() {
-                return;
-            }
-            rows
-        }
-        Err(refused) => return drop(said.send(refused)),
+    let (opened, rows) = match Rows::open(file) {
+        Ok((rows, remark)) => (Ok(remark), Some(rows)),
+        Err(error) => (Err(error), None),
     };
+    let heard = said.send(Said::Opened(opened)).is_ok();
+    let Some(mut rows) = rows.filter(|_| heard) else { return };
     loop {
         let next = match rows.next() {
             Ok(Some(items)) => Said::Rows(items),
@@ -202,8 +196,9 @@ struct Rows {
 
 impl Rows {
     /// With what there is to say of its columns.
-    fn open(file: impl ChunkReader + 'static) -> Result<(Self, Option<LineError>), Said> {
-        let opened = SerializedFileReader::new(file).map_err(|error: ParquetError| Said::Failed(said(&error)))?;
+    fn open(file: impl ChunkReader + 'static) -> Result<(Self, Option<LineError>), LineError> {
+        let failed = |error: ParquetError| LineError::new(1, "file", said(&error));
+        let opened = SerializedFileReader::new(file).map_err(failed)?;
         let schema = opened.metadata().file_metadata().schema_descr_ptr();
         let mut columns: Vec<Column> = Vec::new();
         let mut passed_over = Vec::new();
@@ -214,7 +209,7 @@ impl Rows {
                 passed_over.push(descriptor.name().to_owned());
                 continue;
             };
-            let wrong = |message: String| Said::Refused(LineError::new(1, csv::COLUMNS[known], message));
+            let wrong = |message: String| LineError::new(1, csv::COLUMNS[known], message);
             if columns.iter().any(|column| column.known == known) {
                 return Err(wrong("the column occurs twice".to_owned()));
             }
@@ -225,7 +220,7 @@ impl Rows {
         for (known, name) in csv::COLUMNS.iter().enumerate().take(csv::REQUIRED) {
             if !columns.iter().any(|column| column.known == known) {
                 let message = format!("the column is missing; known columns are: {}", csv::COLUMNS.join(", "));
-                return Err(Said::Refused(LineError::new(1, name, message)));
+                return Err(LineError::new(1, name, message));
             }
         }
         let remark = (!passed_over.is_empty()).then(|| LineError::new(1, "columns", without_meaning(&passed_over)));

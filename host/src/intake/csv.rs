@@ -38,7 +38,7 @@ pub(super) const COLUMNS: &[&str] = &[
 pub(super) const REQUIRED: usize = 2;
 
 /// Columns of what a host knows beside an alert, and writes with it. They are passed over: another host has its own.
-pub const KNOWN_TO_HOSTS: [&str; 5] = ["position", "operator", "generation", "model", "withheld"];
+const KNOWN_TO_HOSTS: [&str; 5] = ["position", "operator", "generation", "model", "withheld"];
 
 const DEVICE: usize = 0;
 const CODE: usize = 1;

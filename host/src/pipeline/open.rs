@@ -43,10 +43,6 @@ mod recovery;
 use own_changes::{OwnChanges, Stop, own_changes};
 use recovery::Recovery;
 
-/// Why the host turns rules off at a start.
-const WITHOUT_PLUGINS: &str = "the host was started without plugins";
-const DENIED: &str = "its plugin is in denied_plugins";
-
 /// Where compiled plugins are kept, in the data folder.
 const COMPILED_FOLDER: &str = "compiled";
 
@@ -178,7 +174,8 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let protected = recovery.protected.clone();
 
     let position = snapshot.position;
-    let stop = Stop { diverged: &diverged, idle: &idle, because: if without { WITHOUT_PLUGINS } else { DENIED } };
+    let because = if without { "the host was started without plugins" } else { "its plugin is in denied_plugins" };
+    let stop = Stop { diverged: &diverged, idle: &idle, because };
     let OwnChanges { effects, tokens, chain_of_audit } = own_changes(parts, &mut snapshot, &mut registry, &stop)?;
     if let Some(effects) = effects {
         store.commit(&effects)?;

@@ -92,14 +92,7 @@ impl Files {
         if path.is_dir() {
             return Self::of_folder(path, reading);
         }
-        let (alerts, progress, watch) = if path == Path::new("-") {
-            let watch = Arc::default();
-            let (alerts, progress) = stdin(reading, Arc::clone(&watch))?;
-            (alerts, progress, Some(watch))
-        } else {
-            let (alerts, progress) = open_as(path, reading)?;
-            (alerts, progress, None)
-        };
+        let (alerts, progress, watch) = open_as(path, reading)?;
         Ok(Self { source: Source::One(Some(Opened { name: None, alerts: Ok(alerts), watch })), reading, progress })
     }
 
@@ -224,28 +217,23 @@ fn unopened(message: &str) -> LineError {
 
 /// A file of alerts, and how far it has been read.
 pub(in crate::cli) fn open(file: &Path) -> Result<(AlertFile, ProgressBar), Failure> {
-    open_as(file, Reading::default())
+    open_as(file, Reading::default()).map(|(alerts, progress, _)| (alerts, progress))
 }
 
-fn open_as(file: &Path, reading: Reading) -> Result<(AlertFile, ProgressBar), Failure> {
+fn open_as(file: &Path, reading: Reading) -> Result<(AlertFile, ProgressBar, Option<Arc<Watch>>), Failure> {
     let format = settle(file, reading.format)?;
-    let (alerts, progress) = if format == Format::Parquet {
-        (rows(file, input::open_file(file)?.0), ProgressBar::hidden())
+    let (alerts, progress, watch) = if file == Path::new("-") {
+        let (input::Input { reader, progress }, watch) = (input::open(file)?, Arc::<Watch>::default());
+        let piped = Piped::new(io::stdin(), reader, Arc::clone(&watch));
+        (begin(Box::new(piped), format, reading.throttled), progress, Some(watch))
+    } else if format == Format::Parquet {
+        (rows(file, input::open_file(file)?.0), ProgressBar::hidden(), None)
     } else {
         let input::Input { reader, progress } = input::open(file)?;
-        (begin(reader, format, reading.throttled), progress)
+        (begin(reader, format, reading.throttled), progress, None)
     };
-    Ok((alerts.map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?, progress))
-}
-
-/// What comes through a pipe, most likely.
-fn stdin(reading: Reading, watch: Arc<Watch>) -> Result<(AlertFile, ProgressBar), Failure> {
-    let path = Path::new("-");
-    let format = settle(path, reading.format)?;
-    let input::Input { reader, progress } = input::open(path)?;
-    let piped = Box::new(Piped::new(io::stdin(), reader, watch));
-    let alerts = begin(piped, format, reading.throttled);
-    Ok((alerts.map_err(|error| Failure::usage(format!("-: {error}")))?, progress))
+    let alerts = alerts.map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+    Ok((alerts, progress, watch))
 }
 
 /// A Parquet file, whose end is read first.

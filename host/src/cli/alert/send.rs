@@ -48,11 +48,11 @@ pub(super) const HELP: &str = "Examples:
 CSV columns, in any order: device, code (both needed), recipient, counter, occurred_at or occurred_ms, received_at or
 received_ms, dcc_at or dcc_ms (when the DCC passed it on), weight, payload_kind (dlms, gbz or asn1, where it came so), and one
 of measurement_dv (decivolts), voltage_v (like 258.0), power_factor (like 0.950) and measurement (an integer in the unit the
-code implies). What `weir alert tail --format csv` writes beside these is passed over. ndjson: one JSON object a line with the same names. gbcs-hex: one
-message a line in hex, after an optional name and a tab; blank lines and lines that begin with # are skipped. duis-xml:
-response documents of the DCC, one after the other; those that hold no alert are passed over. parquet: columns with the same
-names, or as `weir export` writes them; times are timestamps adjusted to UTC or text. Codes are four hex digits,
-or the DCC's own, like N24 and AD1. A name that ends in .gz or .zst is unpacked.
+code implies). What `weir alert tail --format csv` writes beside these is passed over. ndjson: one JSON object a line with the
+same names. gbcs-hex: one message a line in hex, after an optional name and a tab; blank lines and lines that begin with # are
+skipped. duis-xml: response documents of the DCC, one after the other; those that hold no alert are passed over. parquet:
+columns with the same names, or as `weir export` writes them; times are timestamps adjusted to UTC or text. Codes are four hex
+digits, or the DCC's own, like N24 and AD1. A name that ends in .gz or .zst is unpacked.
 
 Of a folder each file is sent, in order of their names; those whose names tell no format, hidden ones and folders in it are
 passed over and named.

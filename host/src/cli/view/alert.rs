@@ -99,13 +99,8 @@ impl From<v1::Alert> for Alert {
 
 /// How a payload was encoded, in a word.
 pub(in crate::cli) fn payload_kind(number: i32) -> &'static str {
-    match v1::PayloadKind::try_from(number) {
-        Ok(v1::PayloadKind::Dlms) => PayloadKind::Dlms.name(),
-        Ok(v1::PayloadKind::Gbz) => PayloadKind::Gbz.name(),
-        Ok(v1::PayloadKind::Asn1) => PayloadKind::Asn1.name(),
-        Ok(v1::PayloadKind::Csv) => PayloadKind::Csv.name(),
-        Ok(v1::PayloadKind::Unspecified) | Err(_) => PayloadKind::Unspecified.name(),
-    }
+    // The protocol has the domain's numbers.
+    u8::try_from(number).ok().and_then(PayloadKind::from_number).unwrap_or_default().name()
 }
 
 /// What became of an alert, in a word.
