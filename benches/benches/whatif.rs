@@ -86,6 +86,7 @@ fn start(folder: &Path, threads: usize) -> Result<(Handle, Runner)> {
         times: system_times(),
         sandbox,
         natives: Vec::new(),
+        grouping: None,
         config: Arc::new(config),
     })?)
 }

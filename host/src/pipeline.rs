@@ -27,6 +27,7 @@ mod supervise;
 mod tokens;
 mod wanted;
 
+pub use collect::{GroupSize, GroupSizing};
 pub use cursors::Seat;
 pub use desk::{Head, QuestionView, Stage};
 pub use devices::DevicesPut;

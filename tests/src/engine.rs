@@ -2,7 +2,10 @@
 //!
 //! It must not know workloads' outcomes. Invariant: whatever is asked goes through the handle that the services use.
 
-use std::sync::Arc;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use weir_host::{
     books::{CountQuery, Grouping},
@@ -13,8 +16,8 @@ use weir_host::{
     },
     listing::AlertQuery,
     pipeline::{
-        Batch, Clock, DeviceRequest, Handle, Parts, Refusal, RuleRequest, Runner, StartError, acks_kept, start_with,
-        system_times,
+        Batch, Clock, DeviceRequest, GroupSize, GroupSizing, Handle, Parts, Refusal, RuleRequest, Runner, StartError,
+        acks_kept, start_with, system_times,
     },
     plugin::Sandbox,
     registry::Source,
@@ -37,22 +40,68 @@ pub fn config() -> Config {
 
 /// Starts a pipeline on a disk.
 pub fn start(disk: &Disk, config: Config) -> Result<(Handle, Runner), StartError> {
-    start_at(disk, config, Arc::new(|| NOW_MS))
+    start_with(parts(disk, config)?)
 }
 
 /// The same, with a clock of the caller's.
 pub fn start_at(disk: &Disk, config: Config, clock: Clock) -> Result<(Handle, Runner), StartError> {
+    start_with(Parts { clock, ..parts(disk, config)? })
+}
+
+/// The same, with groups of the caller's.
+pub fn start_grouped(disk: &Disk, config: Config) -> Result<(Handle, Runner, Groups), StartError> {
+    let groups = Groups::default();
+    let sizes = groups.clone();
+    let grouping: GroupSizing = Arc::new(move || sizes.next());
+    let (handle, runner) = start_with(Parts { grouping: Some(grouping), ..parts(disk, config)? })?;
+    Ok((handle, runner, groups))
+}
+
+/// The parts of a pipeline on a disk, with the native plugins and a clock that stands.
+pub fn parts(disk: &Disk, config: Config) -> Result<Parts, StartError> {
     let disk = disk.clone();
     let (limits, kept) = (config.store.clone(), acks_kept(&config));
-    start_with(Parts {
-        clock,
+    Ok(Parts {
+        clock: Arc::new(|| NOW_MS),
         times: system_times(),
         open: Box::new(move || Store::with_backend(disk.clone(), &limits, kept)),
         folder: None,
         sandbox: Sandbox::new(&config.plugins)?,
         natives: natives(),
+        grouping: None,
         config: Arc::new(config),
     })
+}
+
+/// The sizes of the groups to come. A group whose size nobody said takes one batch, and nothing waits behind it.
+#[derive(Clone, Default)]
+pub struct Groups(Arc<Mutex<VecDeque<GroupSize>>>);
+
+impl Groups {
+    fn next(&self) -> GroupSize {
+        let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sizes.pop_front().unwrap_or(GroupSize { batches: 1, waiting: 0 })
+    }
+
+    /// Performs steps; where they are batches, as one group that finds so many commands waiting behind it.
+    pub async fn perform(&self, handle: &Handle, together: &[Step], waiting: usize) -> Result<(), Refusal> {
+        let [Step::Batch { .. }, ..] = together else {
+            for step in together {
+                perform(handle, step).await?;
+            }
+            return Ok(());
+        };
+        let size = GroupSize { batches: together.len(), waiting };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(size);
+        let mut answers = Vec::with_capacity(together.len());
+        for step in together {
+            answers.push(handle.submit(batch(step)).await?);
+        }
+        for answer in answers {
+            answer.await.map_err(|_| handle.unavailable())??;
+        }
+        Ok(())
+    }
 }
 
 /// The native plugins: `hold` suppresses the code of its parameters, `every` lets each n-th alert of a device and code

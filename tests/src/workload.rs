@@ -18,6 +18,18 @@ pub const FRAIL: u16 = 0xDEAD;
 /// When the workload happens.
 pub const NOW_MS: i64 = 1_764_000_000_000;
 
+/// Returns the seed of this run, `WEIR_SEED` where that is set and else `stated`, and prints it.
+pub fn seed(stated: u64) -> u64 {
+    let seed = number_of("WEIR_SEED", stated);
+    println!("WEIR_SEED={seed}");
+    seed
+}
+
+/// Returns the number that a variable holds, `otherwise` where it holds none.
+pub fn number_of(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
 /// Seeded chance.
 pub struct Random(ChaCha8Rng);
 
@@ -97,6 +109,22 @@ pub fn steps(seed: u64, size: Size) -> Vec<Step> {
         });
     }
     steps
+}
+
+/// The steps in pieces: up to four batches that follow each other, as the seed says, or one step of another kind.
+pub fn together(seed: u64, steps: &[Step]) -> Vec<&[Step]> {
+    const BATCHES_MAX: u64 = 4;
+    let mut random = Random::new(seed);
+    let mut pieces = Vec::new();
+    let mut rest = steps;
+    while !rest.is_empty() {
+        let batches = rest.iter().take_while(|step| matches!(step, Step::Batch { .. })).count() as u64;
+        let count = batches.min(1 + random.below(BATCHES_MAX)).max(1);
+        let (piece, after) = rest.split_at(count as usize);
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces
 }
 
 fn alert(random: &mut Random, counters: &mut [u64]) -> Result<Alert, Reject> {

@@ -9,9 +9,9 @@ use weir_host::{
 };
 use weir_tests::{
     disk::Disk,
-    engine::{self, compare, perform},
+    engine::{self, compare},
     model::{Entry, Model},
-    workload::{CODES, NOW_MS, Size, steps},
+    workload::{CODES, NOW_MS, Size, steps, together},
 };
 
 const SIZE: Size = Size { steps: 30, devices: 200, batch: 150 };
@@ -89,21 +89,21 @@ proptest! {
 
     #[test]
     fn received_is_forwarded_and_suppressed_and_rejected_and_duplicate(
-        seed in any::<u64>(),
+        seed in any::<u64>().no_shrink(),
         queries in proptest::collection::vec(query(), 20),
     ) {
         let disk = Disk::default();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let (handle, runner) = engine::start(&disk, engine::config()).unwrap();
+            let (handle, runner, groups) = engine::start_grouped(&disk, engine::config()).unwrap();
             handle.set_rule(engine::rule("frail", 1, 2)).await.unwrap();
             // What a shadow says changes nothing, and a shadow that fails neither.
             handle.set_rule(engine::shadow("shade", "every", 2, 1)).await.unwrap();
             handle.set_rule(engine::shadow("frail-shade", "frail", 1, 1)).await.unwrap();
             let mut model = Model::default();
-            for (at, step) in steps(seed, SIZE).iter().enumerate() {
-                perform(&handle, step).await.unwrap();
-                model.fold(step);
+            for (at, together) in together(seed, &steps(seed, SIZE)).into_iter().enumerate() {
+                groups.perform(&handle, together, 0).await.unwrap();
+                together.iter().for_each(|step| model.fold(step));
                 balanced(&handle, &model, &queries[at % queries.len()]);
             }
             queries.iter().for_each(|query| balanced(&handle, &model, query));

@@ -5,7 +5,10 @@ use std::fs::File;
 
 use serde_json::Value;
 use weir_benches::broken;
-use weir_tests::host::{self, Host};
+use weir_tests::{
+    host::{self, Host},
+    workload::seed,
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
 const LINES: u64 = 40_000;
@@ -14,8 +17,7 @@ const MEMORY_BYTES_MAX: u64 = 100_000_000;
 
 #[test]
 fn each_kind_is_counted_as_often_as_it_is_there_and_the_rest_is_taken() {
-    let seed = std::env::var("WEIR_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_125);
-    println!("WEIR_SEED={seed}");
+    let seed = seed(20_261_125);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("alerts.csv");
     let written = broken::write(&mut File::create(&path).unwrap(), LINES, seed, 1_764_000_000_000).unwrap();

@@ -10,17 +10,10 @@ use weir_tests::{
     disk::Disk,
     engine::{self, compare, perform},
     model::Model,
-    workload::{Random, Size, Step, steps},
+    workload::{Random, Size, Step, seed, steps},
 };
 
 const SIZE: Size = Size { steps: 45, devices: 1300, batch: 120 };
-
-fn seed() -> u64 {
-    let given = std::env::var("WEIR_SEED").ok().and_then(|text| text.parse().ok());
-    let seed = given.unwrap_or(20_261_123);
-    println!("WEIR_SEED={seed}");
-    seed
-}
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime")
@@ -41,7 +34,7 @@ async fn run(handle: &weir_host::pipeline::Handle, steps: &[Step]) -> Vec<(usize
 
 #[test]
 fn at_every_sync_a_crash_loses_nothing_acked_and_counts_nothing_twice() {
-    let seed = seed();
+    let seed = seed(20_261_123);
     let steps = steps(seed, SIZE);
     let whole = Disk::default();
     let (created, syncs) = runtime().block_on(async {

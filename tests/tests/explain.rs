@@ -8,7 +8,10 @@ use weir_proto::v1::{
     Alert, ExplainAlertRequest, ExplainAlertResponse, ListAlertsRequest, Outcome, RuleStep, RuleVerdict,
     SubmitAlertsRequest, alert_service_client::AlertServiceClient,
 };
-use weir_tests::{host::Host, workload::Random};
+use weir_tests::{
+    host::Host,
+    workload::{Random, seed},
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
 const ALERTS: u64 = 240;
@@ -60,9 +63,7 @@ fn check(explained: &ExplainAlertResponse) {
 
 #[test]
 fn every_alert_is_explained_as_it_is_on_record_and_state_goes_on() {
-    let seed = std::env::var("WEIR_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_125);
-    println!("WEIR_SEED={seed}");
-    let mut random = Random::new(seed);
+    let mut random = Random::new(seed(20_261_125));
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start_with(BINARY, folder.path(), &[weir_tests::host::KEEPS_ALL]);
     let set = |name: &str, plugin: &str, mode: &str, parameters: &str| {

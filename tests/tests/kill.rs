@@ -8,7 +8,10 @@ use weir_proto::v1::{
     Alert, BatchAck, GetProducerRequest, GetProducerResponse, QueryCountsRequest, StreamAlertsRequest,
     SubmitAlertsRequest, alert_service_client::AlertServiceClient, count_service_client::CountServiceClient,
 };
-use weir_tests::{host::Host, workload::Random};
+use weir_tests::{
+    host::Host,
+    workload::{Random, seed},
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
 const ROUNDS: u64 = 20;
@@ -98,9 +101,7 @@ async fn check(url: &str, acks: &[BatchAck]) -> u64 {
 
 #[test]
 fn killed_under_load_it_keeps_what_it_acknowledged() {
-    let seed = std::env::var("WEIR_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_123);
-    println!("WEIR_SEED={seed}");
-    let mut random = Random::new(seed);
+    let mut random = Random::new(seed(20_261_123));
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
 

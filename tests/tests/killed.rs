@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env, fs,
+    fs,
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -16,7 +16,7 @@ use weir_proto::v1::{self, rule_service_client::RuleServiceClient, token_service
 use weir_tests::{
     binary::{around, module, section},
     host::Host,
-    workload::Random,
+    workload::{Random, number_of, seed},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
@@ -26,12 +26,6 @@ const PRODUCER: &str = "kill-test";
 const BATCH: u64 = 10;
 /// Devices of one message of an inventory.
 const DEVICES: u64 = 200;
-
-fn setting(name: &str, usual: u64) -> u64 {
-    let value = env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
-    println!("{name}={value}");
-    value
-}
 
 /// What goes on when the host is killed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -395,7 +389,7 @@ fn soon(what: &str, is_so: impl Fn() -> bool) {
 
 #[test]
 fn killed_while_everything_changes_it_has_the_old_or_the_new() {
-    let (rounds, seed) = (setting("WEIR_ROUNDS", 24), setting("WEIR_SEED", 20_261_125));
+    let (rounds, seed) = (number_of("WEIR_ROUNDS", 24), seed(20_261_125));
     let mut random = Random::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

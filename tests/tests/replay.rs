@@ -13,8 +13,8 @@ use weir_host::{
 };
 use weir_tests::{
     disk::Disk,
-    engine::{self, natives, perform},
-    workload::{Random, Size, Step, steps},
+    engine::{self, natives},
+    workload::{Random, Size, seed, steps, together},
 };
 
 const SIZE: Size = Size { steps: 120, devices: 2600, batch: 400 };
@@ -28,28 +28,22 @@ struct Recorded {
     position: Position,
 }
 
-fn record(seed: u64) -> Recorded {
-    println!("WEIR_SEED={seed}");
+fn record(stated: u64) -> Recorded {
+    let seed = seed(stated);
     let disk = Disk::default();
     let steps = steps(seed, SIZE);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let mut config = engine::config();
         config.plugins.shadow_batches_waiting_max = 0;
-        config.group.alerts_max = 500;
-        let (handle, runner) = engine::start(&disk, config).unwrap();
+        let (handle, runner, groups) = engine::start_grouped(&disk, config).unwrap();
         handle.set_rule(engine::rule("frail", 1, 2)).await.unwrap();
         handle.set_rule(engine::shadow("shade", "every", 2, 2)).await.unwrap();
-        let mut waiting = Vec::new();
-        for step in &steps {
-            // Batches pile up, so that groups hold one or several.
-            match step {
-                Step::Batch { .. } => waiting.push(handle.submit(engine::batch(step)).await.unwrap()),
-                other => drop(perform(&handle, other).await.unwrap()),
-            }
-        }
-        for answer in waiting {
-            answer.await.unwrap().unwrap();
+        let mut random = Random::new(seed);
+        for together in together(seed, &steps) {
+            // In one group of four there is no time for the shadow.
+            let waiting = usize::from(random.below(4) == 0);
+            groups.perform(&handle, together, waiting).await.unwrap();
         }
         handle.shutdown().await.unwrap();
         runner.join();
@@ -227,7 +221,7 @@ fn threads_do_not_matter() {
 #[test]
 fn a_changed_record_is_found() {
     let mut recorded = record(4);
-    let mut random = Random::new(4);
+    let mut random = Random::new(seed(4));
     let group = loop {
         let at = random.below(recorded.groups.len() as u64) as usize;
         if recorded.groups[at].marks.len() > 1 {

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use weir_tests::{
     host::{self, Host},
-    workload::Random,
+    workload::{Random, seed},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
@@ -51,9 +51,7 @@ fn contents(host: &Host) -> (Vec<Value>, Vec<Value>) {
 
 #[test]
 fn killed_at_either_end_and_gone_on_with_it_sends_nothing_twice() {
-    let seed = std::env::var("WEIR_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_125);
-    println!("WEIR_SEED={seed}");
-    let mut random = Random::new(seed);
+    let mut random = Random::new(seed(20_261_125));
     let folder = tempfile::tempdir().unwrap();
     let path = host::file(folder.path(), "alerts.csv", &lines(&mut random));
     let (once, killed) = (folder.path().join("once"), folder.path().join("killed"));

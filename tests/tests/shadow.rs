@@ -19,10 +19,10 @@ use weir_host::{
 };
 use weir_tests::{
     disk::Disk,
-    engine::{self, compare, perform, shadow},
+    engine::{self, compare, shadow},
     host::Host,
     model::Model,
-    workload::{FRAIL, NOW_MS, Random, Size, plain, steps},
+    workload::{FRAIL, NOW_MS, Random, Size, plain, steps, together},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
@@ -68,16 +68,16 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_comparison_is_what_a_model_says(seed in any::<u64>()) {
+    fn a_comparison_is_what_a_model_says(seed in any::<u64>().no_shrink()) {
         let size = Size { steps: 30, devices: 200, batch: 150 };
         let disk = Disk::default();
         runtime().block_on(async {
-            let (handle, runner) = engine::start(&disk, engine::config()).unwrap();
+            let (handle, runner, groups) = engine::start_grouped(&disk, engine::config()).unwrap();
             handle.set_rule(shadow("shade", "every", 2, 2)).await.unwrap();
             let mut model = Model::default();
-            for step in &steps(seed, size) {
-                perform(&handle, step).await.unwrap();
-                model.fold(step);
+            for together in together(seed, &steps(seed, size)) {
+                groups.perform(&handle, together, 0).await.unwrap();
+                together.iter().for_each(|step| model.fold(step));
             }
             compare(&handle, &model, size.devices, &format!("seed {seed}")).await;
             let query = ComparisonQuery {

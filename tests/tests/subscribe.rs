@@ -26,7 +26,7 @@ use weir_proto::v1::{
 use weir_tests::{
     estate,
     host::{Host, file},
-    workload::Random,
+    workload::{Random, seed},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
@@ -154,8 +154,7 @@ fn check(cursor: &str, runs: &Seen, truth: &BTreeMap<u64, Value>) {
 
 #[test]
 fn each_of_three_cursors_sees_every_forwarded_alert_over_kills_of_either_side() {
-    let seed = std::env::var("WEIR_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_125);
-    println!("WEIR_SEED={seed}");
+    let seed = seed(20_261_125);
     let mut random = Random::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

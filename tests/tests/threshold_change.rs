@@ -9,7 +9,10 @@ use std::{
 };
 
 use serde_json::Value;
-use weir_tests::{host::Host, workload::Random};
+use weir_tests::{
+    host::Host,
+    workload::{Random, seed},
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
 const DAY_MS: i64 = 86_400_000;
@@ -37,7 +40,6 @@ impl Alert {
 
 /// A recorded day: voltages from 250.0 to 262.0 V, a tenth of the alerts about something else, each at a time of its own.
 fn estate(seed: u64) -> Vec<Alert> {
-    println!("WEIR_SEED={seed}");
     let mut random = Random::new(seed);
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
     let start_ms = (now_ms / DAY_MS - 1) * DAY_MS;
@@ -128,8 +130,8 @@ fn changed(outcome: &Value, suppressed: bool) -> BTreeSet<(String, i64)> {
 #[test]
 fn a_what_if_says_to_the_alert_what_the_change_then_does() {
     let folder = tempfile::tempdir().unwrap();
-    for (seed, storm) in [(2530, false), (2580, true)] {
-        let estate = estate(seed);
+    for (stated, storm) in [(2530, false), (2580, true)] {
+        let estate = estate(seed(stated));
         let name = |what: &str| folder.path().join(format!("{what}-{storm}"));
         let before = recorded(&name("before"), &estate, 2530, storm);
         let after = recorded(&name("after"), &estate, 2580, storm);

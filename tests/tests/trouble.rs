@@ -10,10 +10,8 @@ use std::{
 
 use weir_host::{
     domain::{Columns, Eui64, Judge, Metering, Mode, Outcome, Revision},
-    pipeline::{Batch, Handle, Parts, Refusal, Status, acks_kept, start_with, system_times},
-    plugin::Sandbox,
+    pipeline::{Batch, Handle, Parts, Refusal, Status, start_with},
     registry::Source,
-    store::Store,
 };
 use weir_tests::{
     disk::Disk,
@@ -235,20 +233,11 @@ fn a_rule_that_does_not_do_again_what_it_did_is_named_and_set_aside_at_start() {
     let disk = Disk::default();
     let calls = Arc::new(AtomicU64::new(0));
     let start = || {
-        let (disk, config, calls) = (disk.clone(), engine::config(), Arc::clone(&calls));
-        let (limits, kept) = (config.store.clone(), acks_kept(&config));
+        let calls = Arc::clone(&calls);
         let mut natives = natives();
         let info = natives[1].info().clone();
         natives[1] = Source::Native(info, Arc::new(move |_| impure(Arc::clone(&calls))));
-        start_with(Parts {
-            clock: Arc::new(|| NOW_MS),
-            times: system_times(),
-            open: Box::new(move || Store::with_backend(disk.clone(), &limits, kept)),
-            folder: None,
-            sandbox: Sandbox::new(&config.plugins)?,
-            natives,
-            config: Arc::new(config),
-        })
+        start_with(Parts { natives, ..engine::parts(&disk, engine::config())? })
     };
     runtime().block_on(async {
         let (handle, runner) = start().unwrap();

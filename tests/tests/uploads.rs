@@ -3,7 +3,7 @@
 //!
 //! `WEIR_UPLOADS` says how many, `WEIR_SEED` which.
 
-use std::{collections::BTreeMap, env, fs, ops::Range, time::Duration};
+use std::{collections::BTreeMap, fs, ops::Range, time::Duration};
 
 use tokio::time::timeout;
 use tonic::{Code, Status, transport::Channel};
@@ -13,7 +13,12 @@ use weir_proto::v1::{
     alert_service_client::AlertServiceClient, count_service_client::CountServiceClient,
     plugin_service_client::PluginServiceClient,
 };
-use weir_tests::{binary::around, host::Host, hostile::probe, workload::Random};
+use weir_tests::{
+    binary::around,
+    host::Host,
+    hostile::probe,
+    workload::{Random, number_of, seed},
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
 const STOCK: [&str; 3] = [env!("WEIR_GUEST_THRESHOLD"), env!("WEIR_GUEST_STORM"), env!("WEIR_GUEST_MATCH")];
@@ -26,12 +31,6 @@ const GROWTH_KIB_MAX: u64 = 512 << 10;
 const HEADER_BYTES: usize = 8;
 /// Bytes of randomness a generated upload is made of.
 const SEED_BYTES: u64 = 20_000;
-
-fn setting(name: &str, usual: u64) -> u64 {
-    let value = env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
-    println!("{name}={value}");
-    value
-}
 
 /// One upload, and what kind it is.
 fn upload(random: &mut Random, stock: &[Vec<u8>], probe: &[u8]) -> (&'static str, Vec<u8>) {
@@ -164,7 +163,7 @@ fn resident_kib(host: &Host) -> u64 {
 
 #[test]
 fn whatever_is_uploaded_is_answered_and_the_host_works_on() {
-    let (count, seed) = (setting("WEIR_UPLOADS", 200), setting("WEIR_SEED", 20_261_124));
+    let (count, seed) = (number_of("WEIR_UPLOADS", 200), seed(20_261_124));
     let folder = tempfile::tempdir().unwrap();
     let settings = [("WEIR_PLUGINS__COMPILE_MS_MAX", "20000"), ("WEIR_PLUGINS__COMPILE_CPU_S_MAX", "10")];
     let host = Host::start_with(BINARY, folder.path(), &settings);

@@ -11,16 +11,14 @@ use std::{
 use weir_host::{
     domain::{Columns, Metering, Outcome},
     listing::{AlertQuery, LoggedAlert},
-    pipeline::{Handle, Parts, Refusal, Runner, acks_kept, start_with, system_times},
-    plugin::Sandbox,
+    pipeline::{Handle, Parts, Refusal, Runner, start_with},
     registry::Source,
-    store::Store,
     whatif::{Verdict, Verification},
 };
 use weir_tests::{
     disk::Disk,
     engine::{self, perform, rule},
-    workload::{NOW_MS, Size, steps},
+    workload::{Size, seed, steps},
 };
 
 const SIZE: Size = Size { steps: 60, devices: 40, batch: 60 };
@@ -43,7 +41,7 @@ async fn verified(handle: &Handle) -> Verification {
 #[test]
 fn a_log_is_verified_and_a_record_that_does_not_follow_is_named() {
     let disk = Disk::default();
-    let steps = steps(13, SIZE);
+    let steps = steps(seed(13), SIZE);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let cheats = Arc::new(AtomicBool::new(false));
@@ -78,8 +76,6 @@ fn a_log_is_verified_and_a_record_that_does_not_follow_is_named() {
 
 /// A host whose rule `hold` suppresses nothing any more once it is told to cheat.
 fn cheating(disk: &Disk, cheats: Arc<AtomicBool>) -> (Handle, Runner) {
-    let config = engine::config();
-    let (limits, kept) = (config.store.clone(), acks_kept(&config));
     let natives = engine::natives().into_iter().map(|source| match source {
         Source::Native(info, make) if info.name == "hold" => {
             let cheats = Arc::clone(&cheats);
@@ -98,17 +94,7 @@ fn cheating(disk: &Disk, cheats: Arc<AtomicBool>) -> (Handle, Runner) {
         }
         other => other,
     });
-    let disk = disk.clone();
-    start_with(Parts {
-        clock: Arc::new(|| NOW_MS),
-        times: system_times(),
-        open: Box::new(move || Store::with_backend(disk.clone(), &limits, kept)),
-        folder: None,
-        sandbox: Sandbox::new(&config.plugins).unwrap(),
-        natives: natives.collect(),
-        config: Arc::new(config),
-    })
-    .unwrap()
+    start_with(Parts { natives: natives.collect(), ..engine::parts(disk, engine::config()).unwrap() }).unwrap()
 }
 
 #[test]

@@ -76,17 +76,31 @@ pub enum Next {
     Closed,
 }
 
+/// The size of one group, where it is not left to time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupSize {
+    /// Batches that it takes; another command ends it early.
+    pub batches: usize,
+    /// Commands that count as waiting behind it.
+    pub waiting: usize,
+}
+
+/// Returns the size of the next group. Tests decide it by their seed, because how batches come together decides what one
+/// call of a rule is shown.
+pub type GroupSizing = Arc<dyn Fn() -> GroupSize + Send + Sync>;
+
 /// The queue, with the command that ended the last group.
 pub struct Collector {
     queue: mpsc::Receiver<Command>,
     held: Option<Command>,
     limits: GroupLimits,
+    grouping: Option<GroupSizing>,
 }
 
 impl Collector {
-    /// Collects from a queue.
-    pub fn new(queue: mpsc::Receiver<Command>, limits: GroupLimits) -> Self {
-        Self { queue, held: None, limits }
+    /// Collects from a queue. Without a `grouping`, a group takes what waits and what comes in time.
+    pub fn new(queue: mpsc::Receiver<Command>, limits: GroupLimits, grouping: Option<GroupSizing>) -> Self {
+        Self { queue, held: None, limits, grouping }
     }
 
     /// Whether nothing waits.
@@ -107,9 +121,23 @@ impl Collector {
             Some(other) => return Next::Other(other),
             None => return Next::Closed,
         };
-        let until = Instant::now() + Duration::from_micros(self.limits.wait_us_max);
-        let mut alerts = batch.alerts.len();
         let mut group = vec![(batch, reply)];
+        match self.grouping.as_ref().map(|next_size| next_size()) {
+            Some(size) => {
+                self.fill_to(size.batches, &mut group);
+                Next::Group(group, size.waiting)
+            }
+            None => {
+                self.fill_in_time(&mut group);
+                Next::Group(group, self.queue.len())
+            }
+        }
+    }
+
+    /// Adds what waits and what comes in time, up to the limit of alerts.
+    fn fill_in_time(&mut self, group: &mut Vec<(Batch, Reply<Ack>)>) {
+        let until = Instant::now() + Duration::from_micros(self.limits.wait_us_max);
+        let mut alerts: usize = group.iter().map(|(batch, _)| batch.alerts.len()).sum();
         while alerts < self.limits.alerts_max {
             match self.more(until) {
                 Some(Command::Batch(batch, reply)) if alerts + batch.alerts.len() <= self.limits.alerts_max => {
@@ -123,7 +151,19 @@ impl Collector {
                 None => break,
             }
         }
-        Next::Group(group, self.queue.len())
+    }
+
+    /// Adds batches, waiting for each, until there are so many or another command comes.
+    fn fill_to(&mut self, batches: usize, group: &mut Vec<(Batch, Reply<Ack>)>) {
+        while group.len() < batches {
+            match self.queue.blocking_recv() {
+                Some(Command::Batch(batch, reply)) => group.push((batch, reply)),
+                other => {
+                    self.held = other;
+                    break;
+                }
+            }
+        }
     }
 
     /// The next command that is there, or comes before the time is up.

@@ -22,6 +22,7 @@ use crate::{
     evaluate::{Divergence, Shares, Times},
     intake::{plausible::Ranges, tables::CodeTable},
     pipeline::{
+        collect::GroupSizing,
         commit::Committer,
         cursors::{Cursors, Moves},
         engine::Engine,
@@ -65,6 +66,8 @@ pub struct Parts {
     pub sandbox: Sandbox,
     /// Plugins of native code, there from the start.
     pub natives: Vec<Source>,
+    /// How batches come together in groups, where that is not left to time.
+    pub grouping: Option<GroupSizing>,
 }
 
 impl Parts {
@@ -82,6 +85,7 @@ impl Parts {
             times: system_times(),
             sandbox,
             natives: Vec::new(),
+            grouping: None,
         })
     }
 }

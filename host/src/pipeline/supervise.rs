@@ -63,7 +63,7 @@ pub fn start_with(parts: Parts) -> Result<(Handle, Runner), StartError> {
     let waker = sender.downgrade();
     let handle = Handle::new(sender, Arc::clone(&shared), &parts);
     let every_s = parts.config.verify.every_s;
-    let mut collector = Collector::new(receiver, parts.config.group.clone());
+    let mut collector = Collector::new(receiver, parts.config.group.clone(), parts.grouping.clone());
     let run = move || supervise(&parts, &shared, &mut collector, &waker, opened);
     let thread = thread::Builder::new().name("weir-fold".into()).spawn(run).map_err(StartError::Thread)?;
     if every_s > 0 {

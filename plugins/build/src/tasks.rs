@@ -1,6 +1,10 @@
 //! The tasks of `cargo xtask`, each a few commands in a row.
 //!
-//! It must not know what the commands do inside. Invariant: the first command that fails ends the task.
+//! It must not know what the commands do inside. Invariant: a command that fails makes the task fail.
+
+mod failures;
+mod random;
+mod watched;
 
 use std::{
     env,
@@ -10,6 +14,11 @@ use std::{
 
 use anyhow::{Context, Result};
 use weir_build::{STOCK, Toolchain, Way, build, ensure_browser, imported_interfaces, workspace};
+
+pub use random::{Rounds, run as test_random};
+
+use failures::Failures;
+use watched::watched;
 
 /// Tells the tests of the page that there must be a browser: see tests/src/browser.rs.
 const BROWSER_REQUIRED: &str = "BROWSER_TESTS_REQUIRED";
@@ -32,14 +41,14 @@ pub fn plugins(packages: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs every check, stopping at the first that fails.
+/// Runs every check. What failed is named at the end, with the commands that run it again.
 pub fn test() -> Result<ExitCode> {
     // Always the whole workspace: of some packages alone, dependencies have other features, and are all built once more.
     let steps: [(Program, &[&str]); 6] = [
         (Program::Cargo, &["fmt", "--all", "--check"]),
         (Program::Cargo, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         (Program::Cargo, &["build", "--workspace", "--all-targets"]),
-        (Program::Cargo, &["test", "--workspace"]),
+        (Program::Cargo, &["test", "--workspace", "--no-fail-fast"]),
         (Program::Demo, &["--alerts", "140000", "--devices", "2000"]),
         (Program::Cargo, &["doc", "--workspace", "--no-deps"]),
     ];
@@ -50,9 +59,10 @@ pub fn test() -> Result<ExitCode> {
         say("the page is NOT tested in a browser: install chromium and its driver for that");
     }
     let begun = Instant::now();
+    let mut failed: Vec<String> = Vec::new();
     for (i, (program, arguments)) in steps.iter().enumerate() {
-        let step = format!("step {} of {}: {} {}", i + 1, steps.len(), program.name(), arguments.join(" "));
-        say(&step);
+        let step = format!("{} {}", program.name(), arguments.join(" "));
+        say(&format!("step {} of {}: {step}", i + 1, steps.len()));
         let step_begun = Instant::now();
         let mut command = program.command()?;
         command.args(*arguments).env("RUSTDOCFLAGS", "-D warnings");
@@ -60,16 +70,35 @@ pub fn test() -> Result<ExitCode> {
             // From here on its absence would be a mistake.
             command.env(BROWSER_REQUIRED, "1");
         }
-        let status = run(&mut command)?;
+        let mut failures = Failures::default();
+        let status = match arguments.first() {
+            Some(&"test") => watched(command, &mut |line| failures.read(line))?,
+            _ => run(&mut command)?,
+        };
         let seconds = step_begun.elapsed().as_secs();
-        if !status.success() {
-            say(&format!("FAILED after {seconds} s at {step}"));
-            return Ok(exit_code(status));
+        if status.success() {
+            say(&format!("done in {seconds} s"));
+            continue;
         }
-        say(&format!("done in {seconds} s"));
+        say(&format!("FAILED after {seconds} s"));
+        let tests = failures.into_found();
+        failed.extend(tests.iter().map(ToString::to_string));
+        if tests.is_empty() {
+            failed.push(step);
+        }
+        if arguments.first() == Some(&"build") {
+            say("the steps after it need what it builds");
+            break;
+        }
     }
-    say(&format!("all {} steps passed in {} s", steps.len(), begun.elapsed().as_secs()));
-    Ok(ExitCode::SUCCESS)
+    let seconds = begun.elapsed().as_secs();
+    if failed.is_empty() {
+        say(&format!("all {} steps passed in {seconds} s", steps.len()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(&format!("FAILED after {seconds} s; to run again what failed:"));
+    failed.iter().for_each(|command| say(&format!("  {command}")));
+    Ok(ExitCode::FAILURE)
 }
 
 /// Builds the host and runs the demo against it.

@@ -21,8 +21,6 @@ use weir_tests::{
 
 mod difference;
 
-use difference::play;
-
 const SIZE: Size = Size { steps: 60, devices: 40, batch: 60 };
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -44,6 +42,14 @@ fn start(disk: &Disk) -> (Handle, Runner) {
 async fn stop(handle: Handle, runner: Runner) {
     handle.shutdown().await.unwrap();
     runner.join();
+}
+
+/// Performs the steps, beside a rule that fails at times.
+async fn play(handle: &Handle, steps: &[Step]) {
+    handle.set_rule(rule("frail", 1, 2)).await.unwrap();
+    for step in steps {
+        perform(handle, step).await.unwrap();
+    }
 }
 
 /// The whole log.
@@ -194,7 +200,7 @@ fn several_variants_in_one_pass_say_what_each_says_alone() {
     let steps = steps(11, SIZE);
     runtime().block_on(async {
         let (handle, runner) = start(&Disk::default());
-        play(&handle, &steps, None).await;
+        play(&handle, &steps).await;
         let every: Vec<u64> = (2..8).collect();
         // More variants without state than a machine word has bits.
         let hold: Vec<u64> = (0..70).map(|at| u64::from(CODES[at % CODES.len()]) + at as u64 / 60).collect();
@@ -220,7 +226,7 @@ fn the_same_question_gives_the_same_bytes_over_restarts() {
     let digests = |view: &QuestionView| (view.head.question_digest.clone(), view.head.answer_digest.clone());
     runtime().block_on(async {
         let (handle, runner) = start(&disk);
-        play(&handle, &steps, None).await;
+        play(&handle, &steps).await;
         let (first, answer) = ask(&handle, what_if("every", 5)).await;
         let (second, same) = ask(&handle, WhatIfRequest { name: "again".into(), ..what_if("every", 5) }).await;
         assert_eq!((digests(&first), &answer), (digests(&second), &same));
