@@ -20,8 +20,8 @@ pub use audit::{AuditEntry, AuditEvent, AuditHash};
 pub use counts::{Cell, End, HourPage, Tally};
 pub use cursor::{Cursor, CursorKey};
 pub use effects::{
-    Ack, Balance, Device, DevicePage, DeviceTally, Effects, Fault, Group, KeptQuestion, Mark, NamespacePage, Poison,
-    ProducerMark, Rejected, Rejection, Shadow, Window,
+    Ack, Balance, Device, DevicePage, DeviceTally, Effects, Fault, Group, GuardCount, KeptQuestion, Mark,
+    NamespacePage, Poison, ProducerMark, Rejected, Rejection, Shadow, Window,
 };
 pub use ids::{AlertCode, DeviceNo, Digest, Eui64, Generation, IdError, ModelId, Mpxn, OperatorId, Position, Revision};
 pub use remark::{Remark, RemarkCounts, Remarks};

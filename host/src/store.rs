@@ -17,7 +17,8 @@ use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransac
 use crate::{
     config::StoreLimits,
     domain::{
-        AuditEntry, Cursor, Device, Effects, KeptQuestion, PluginInfo, Position, ProducerMark, RuleRevision, Token,
+        AuditEntry, Cursor, Device, Effects, GuardCount, KeptQuestion, PluginInfo, Position, ProducerMark,
+        RuleRevision, Token,
     },
 };
 
@@ -29,6 +30,7 @@ mod device;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod guard;
 mod hour;
 mod log;
 mod meta;
@@ -87,6 +89,8 @@ pub struct Snapshot {
     pub questions: Vec<KeptQuestion>,
     /// How far holders of cursors have come.
     pub cursors: Vec<Cursor>,
+    /// What guards have counted.
+    pub guards: Vec<GuardCount>,
     /// How much log there is.
     pub extent: LogExtent,
 }
@@ -139,6 +143,7 @@ impl Shared {
         audit::create(&txn)?;
         question::create(&txn)?;
         cursor::create(&txn)?;
+        guard::create(&txn)?;
         meta::create(&txn)?;
         Ok(txn.commit()?)
     }
@@ -227,6 +232,7 @@ impl Store {
             producers: producer::read(&txn, self.acks_kept)?,
             questions: question::read(&txn)?,
             cursors: cursor::read(&txn)?,
+            guards: guard::read(&txn)?,
             extent: self.extent,
         })
     }
@@ -298,6 +304,7 @@ impl Store {
         audit::write(&txn, &effects.audit)?;
         question::write(&txn, &effects.questions, &effects.questions_dropped)?;
         cursor::write(&txn, &effects.cursors, &effects.cursors_dropped)?;
+        guard::write(&txn, &effects.guards, &effects.guards_dropped)?;
         producer::write(&txn, &effects.producers, self.acks_kept)?;
         page::write(&txn, &effects.pages, &mut self.scratch)?;
         hour::write(&txn, &effects.hours, &mut self.scratch)?;

@@ -15,7 +15,7 @@ use weir_host::{
     books::Grouping,
     comparison::{Agreement, ComparisonQuery},
     domain::{Balance, End, Mode, Revision},
-    pipeline::{Batch, Handle, Promotion, Refusal, RuleRequest},
+    pipeline::{Batch, Handle, Promotion, Refusal, RuleRequest, Runner},
 };
 use weir_tests::{
     disk::Disk,
@@ -175,6 +175,132 @@ fn a_guard_ends_with_its_time_and_a_protected_code_breaks_any() {
         let again = handle.promote_rule(promotion("next", 30)).await.unwrap_err();
         let only = "rule next is active: only a shadow rule is promoted; set it in mode shadow first";
         assert_eq!(again, Refusal::Precondition(only.into()));
+        handle.shutdown().await.unwrap();
+        runner.join();
+    });
+}
+
+/// A host on a disk, with a clock that is set by hand.
+fn start_at(disk: &Disk, now_ms: &Arc<AtomicI64>) -> (Handle, Runner) {
+    let clock = Arc::clone(now_ms);
+    engine::start_at(disk, engine::config(), Arc::new(move || clock.load(Ordering::Relaxed))).unwrap()
+}
+
+/// Why the last revision of `next` was made, and its mode.
+fn last_change(handle: &Handle) -> (Mode, String) {
+    let last = handle.history("next", Revision(u32::MAX), 1).unwrap().remove(0);
+    (last.rule.unwrap().mode, last.why)
+}
+
+#[test]
+fn a_guard_goes_on_counting_over_restarts_and_changes_to_other_rules() {
+    let disk = Disk::default();
+    let now_ms = Arc::new(AtomicI64::new(NOW_MS));
+    runtime().block_on(async {
+        let (handle, runner) = start_at(&disk, &now_ms);
+        handle.set_rule(hold(1)).await.unwrap();
+        handle.promote_rule(promotion("next", 30)).await.unwrap();
+        let mut counter = 0;
+        send(&handle, &[1, 1, 2], &mut counter).await.unwrap();
+        handle.shutdown().await.unwrap();
+        runner.join();
+
+        let (handle, runner) = start_at(&disk, &now_ms);
+        handle.set_rule(engine::rule("every", 1, 9)).await.unwrap();
+        send(&handle, &[1, 1, 2, 2], &mut counter).await.unwrap();
+        disk.cut_at(disk.syncs());
+        drop(send(&handle, &[1], &mut counter).await);
+        runner.join();
+
+        let disk = disk.after_power_cut(&mut Random::new(5));
+        let (handle, runner) = start_at(&disk, &now_ms);
+        assert_eq!(handle.rules()[0].mode, Mode::Active);
+        send(&handle, &[1, 2, 2], &mut counter).await.unwrap();
+        let why = "its guard broke: it suppressed 5 of 10 alerts, 50.00 %; 30.00 % are allowed; back to revision 1";
+        assert_eq!(last_change(&handle), (Mode::Shadow, why.into()));
+        handle.shutdown().await.unwrap();
+        runner.join();
+    });
+}
+
+#[test]
+fn a_guard_that_ended_never_comes_back() {
+    let disk = Disk::default();
+    let now_ms = Arc::new(AtomicI64::new(NOW_MS));
+    runtime().block_on(async {
+        let (handle, runner) = start_at(&disk, &now_ms);
+        handle.set_rule(hold(1)).await.unwrap();
+        handle.promote_rule(promotion("next", 30)).await.unwrap();
+        let mut counter = 0;
+        send(&handle, &[1, 2, 2, 2], &mut counter).await.unwrap();
+        now_ms.fetch_add(60_000, Ordering::Relaxed);
+        send(&handle, &[1; 20], &mut counter).await.unwrap();
+        // What came when it was over is not counted.
+        let ended = (Mode::Active, "its guard ended: it suppressed 1 of 4 alerts, 25.00 %".to_owned());
+        assert_eq!((last_change(&handle), handle.rules()[0].guard), (ended.clone(), None));
+
+        handle.set_rule(engine::rule("every", 1, 9)).await.unwrap();
+        assert_eq!(send(&handle, &[1], &mut counter).await.unwrap().suppressed, 1);
+        handle.shutdown().await.unwrap();
+        runner.join();
+        let (handle, runner) = start_at(&disk, &now_ms);
+        assert_eq!(send(&handle, &[1], &mut counter).await.unwrap().suppressed, 1);
+        assert_eq!(last_change(&handle), ended);
+        handle.shutdown().await.unwrap();
+        runner.join();
+    });
+}
+
+#[test]
+fn a_guard_that_ends_while_the_host_is_down_counts_what_was_shown_before() {
+    for (codes, mode, why) in [
+        (&[1, 2, 2, 2][..], Mode::Active, "its guard ended: it suppressed 1 of 4 alerts, 25.00 %"),
+        (
+            &[1],
+            Mode::Shadow,
+            "its guard broke: it suppressed 1 of 1 alerts, 100.00 %; 30.00 % are allowed; back to revision 1",
+        ),
+        (&[], Mode::Active, "its guard ended: it suppressed 0 of 0 alerts, 0.00 %"),
+    ] {
+        let disk = Disk::default();
+        let now_ms = Arc::new(AtomicI64::new(NOW_MS));
+        runtime().block_on(async {
+            let (handle, runner) = start_at(&disk, &now_ms);
+            handle.set_rule(hold(1)).await.unwrap();
+            handle.promote_rule(promotion("next", 30)).await.unwrap();
+            let mut counter = 0;
+            send(&handle, codes, &mut counter).await.unwrap();
+            handle.shutdown().await.unwrap();
+            runner.join();
+            now_ms.fetch_add(90_000, Ordering::Relaxed);
+            let (handle, runner) = start_at(&disk, &now_ms);
+            let suppressed = send(&handle, &[1, 1, 1], &mut counter).await.unwrap().suppressed;
+            assert_eq!(suppressed, if mode == Mode::Active { 3 } else { 0 }, "{why}");
+            assert_eq!(last_change(&handle), (mode, why.into()));
+            handle.shutdown().await.unwrap();
+            runner.join();
+        });
+    }
+}
+
+#[test]
+fn a_guard_goes_on_where_its_rule_is_quarantined_and_tried_again() {
+    let disk = Disk::default();
+    let now_ms = Arc::new(AtomicI64::new(NOW_MS));
+    runtime().block_on(async {
+        let (handle, runner) = start_at(&disk, &now_ms);
+        // It suppresses all that it does not fail on.
+        handle.set_rule(shadow("next", "spent", 1, 5)).await.unwrap();
+        handle.promote_rule(Promotion { window_ms: 600_000, ..promotion("next", 70) }).await.unwrap();
+        let mut counter = 0;
+        for _ in 0..3 {
+            send(&handle, &[FRAIL], &mut counter).await.unwrap();
+        }
+        assert_eq!(handle.rules()[0].mode, Mode::Quarantined);
+        now_ms.fetch_add(60_000, Ordering::Relaxed);
+        send(&handle, &[1; 9], &mut counter).await.unwrap();
+        let why = "its guard broke: it suppressed 9 of 12 alerts, 75.00 %; 70.00 % are allowed; back to revision 1";
+        assert_eq!(last_change(&handle), (Mode::Shadow, why.into()));
         handle.shutdown().await.unwrap();
         runner.join();
     });

@@ -322,6 +322,17 @@ pub struct KeptQuestion {
     pub answer: Option<String>,
 }
 
+/// What the guard of a promoted rule counted since the promotion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GuardCount {
+    /// The revision that the rule goes back to. No two promotions have the same.
+    pub fallback: Revision,
+    /// Alerts that the rule was shown.
+    pub shown: u64,
+    /// Of those, what it suppressed.
+    pub suppressed: u64,
+}
+
 /// Everything one transaction writes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Effects {
@@ -349,6 +360,10 @@ pub struct Effects {
     pub cursors: Vec<Cursor>,
     /// Those that go.
     pub cursors_dropped: Vec<CursorKey>,
+    /// What guards have counted so far.
+    pub guards: Vec<GuardCount>,
+    /// Guards that are over.
+    pub guards_dropped: Vec<Revision>,
     /// A slice of the devices' state.
     pub pages: Vec<DevicePage>,
     /// A slice of the books.

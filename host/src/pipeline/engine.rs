@@ -191,6 +191,7 @@ impl Engine {
 
     fn judge(&mut self, mut admitted: Admitted, spans: Vec<Span>, (now_ms, sheds): (Millis, bool), work: &mut Work) {
         let mut revisions = self.begin_trials(now_ms, work);
+        revisions.extend(self.end_guards(now_ms, work));
         admitted.find_copies(&mut self.state.windows);
         let quarantine = &self.quarantine;
         let search = |rule| !quarantine.has_failed(rule);
@@ -224,12 +225,14 @@ impl Engine {
         let mut effects = Effects { position: self.position, ..Effects::default() };
         effects.devices = admitted.new_devices.iter().map(|no| (no.0, *self.inventory.get(*no))).collect();
         // What a producer may ask about once it has its answer is published before it.
+        self.guards.count(&called);
         revisions.extend(self.note_faults(&group, &called, work));
-        revisions.extend(self.keep_guards(&called, now_ms, work));
+        revisions.extend(self.keep_guards(&called, work));
         let faults = group.faults.iter().map(|fault| (fault.rule, fault.kind)).collect();
         let figures = GroupFigures { called, faults, ..GroupFigures::default() };
         effects.revisions = revisions;
         effects.audit = std::mem::take(&mut self.audit_pending);
+        (effects.guards, effects.guards_dropped) = self.guards.take_changes();
         self.answer(spans, &group, figures, &mut effects, work);
         effects.pages = self.state.slice(group.rows.len(), self.config.store.recovery_rows_max, self.position);
         effects.replay_from = self.state.oldest_dirty(self.position);
@@ -340,7 +343,10 @@ impl Engine {
 
     /// Effects that only carry a change, and what was noted; the caller fills in the rest.
     pub fn effects(&mut self) -> Effects {
+        let (guards, guards_dropped) = self.guards.take_changes();
         Effects {
+            guards,
+            guards_dropped,
             position: self.position,
             replay_from: self.state.oldest_dirty(self.position),
             audit: std::mem::take(&mut self.audit_pending),

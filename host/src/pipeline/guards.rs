@@ -1,14 +1,17 @@
 //! Promotion: a shadow rule is made active under a guard, and goes back by itself where it breaks it.
 //!
-//! It must not know how a rule is called. Invariant: a rule goes back by a revision, between two groups, like any other
-//! change; its guard is in the revision that promoted it, so a restart does not lift it.
+//! It must not know how a rule is called. Invariant: a rule goes back, and a guard ends, by a revision between two groups,
+//! like any other change, and what a guard counts is committed with the group that it counts. So neither a restart nor a
+//! change to another rule lifts a guard, starts it anew or brings it back.
 //!
-//! What a rule was shown and suppressed is counted from its promotion, or from the host's last start.
+//! A guard is the promotion's, not the revision's: it goes on where its rule is quarantined and tried again. The first group
+//! at or after its end ends it, before that group is judged: the share then counts, of however few alerts, and those alone
+//! that were shown before.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
-    domain::{Guard, Identity, Millis, Mode, Revision, Rule, RuleRevision},
+    domain::{Guard, GuardCount, Identity, Millis, Mode, Revision, Rule, RuleRevision},
     evaluate::Called,
     pipeline::{
         Promotion,
@@ -19,66 +22,90 @@ use crate::{
     registry::{RuleView, Standing},
 };
 
-/// Active rules with a guard, and how each does.
+/// Rules with a guard, and how each does.
 #[derive(Debug, Default)]
 pub struct Guards {
-    watched: HashMap<Revision, Watched>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Watched {
-    guard: Guard,
-    shown: u64,
-    suppressed: u64,
+    /// The guards of the rules that are active, by revision.
+    watched: HashMap<Revision, Guard>,
+    /// What each guard of a rule counted, whatever the rule's mode, by the revision to go back to.
+    counts: BTreeMap<Revision, GuardCount>,
+    /// Counts that changed since they were last taken to be written.
+    changed: BTreeSet<Revision>,
+    /// Guards that are over since then.
+    dropped: BTreeSet<Revision>,
 }
 
 impl Guards {
-    /// Watches those of the rules that are active under a guard, going on with what was counted.
-    pub fn watch(&mut self, rules: &[Standing<'_>]) {
-        let guarded = |standing: &&Standing<'_>| standing.rule.mode == Mode::Active;
-        let guards = rules.iter().filter(guarded).filter_map(|s| Some((s.revision.revision, s.rule.guard?)));
-        let known = |revision, guard| {
-            self.watched.get(&revision).copied().unwrap_or(Watched { guard, shown: 0, suppressed: 0 })
-        };
-        self.watched = guards.map(|(revision, guard)| (revision, known(revision, guard))).collect();
+    /// From what a store kept.
+    pub fn load(counts: Vec<GuardCount>) -> Self {
+        let counts = counts.into_iter().map(|count| (count.fallback, count)).collect();
+        Self { counts, ..Self::default() }
     }
 
-    /// Notes how a call went; says where to go back to and why, if the rule broke its guard.
-    pub fn note(&mut self, called: &Called, now_ms: Millis) -> Option<(Revision, String)> {
-        let watched = self.watched.get_mut(&called.rule)?;
-        watched.shown += u64::from(called.shown);
-        watched.suppressed += u64::from(called.suppressed);
-        let Watched { guard, .. } = *watched;
-        let over = now_ms >= guard.until_ms;
-        let broken = if called.overruled > 0 && !over {
-            Some(format!("it would have suppressed {} alerts with a protected code", called.overruled))
-        } else {
-            watched.excess(over)
-        };
-        if over || broken.is_some() {
-            self.watched.remove(&called.rule);
+    /// Watches those of the rules that are active under a guard, going on with what was counted.
+    pub fn watch(&mut self, rules: &[Standing<'_>]) {
+        let guarded = || rules.iter().filter_map(|s| Some((s.revision.revision, s.rule.mode, s.rule.guard?)));
+        let active = guarded().filter(|(_, mode, _)| *mode == Mode::Active);
+        self.watched = active.map(|(revision, _, guard)| (revision, guard)).collect();
+        let standing: BTreeSet<Revision> = guarded().map(|(.., guard)| guard.fallback).collect();
+        let Self { counts, dropped, changed, .. } = self;
+        dropped.extend(counts.keys().filter(|fallback| !standing.contains(fallback)));
+        counts.retain(|fallback, _| standing.contains(fallback));
+        changed.retain(|fallback| standing.contains(fallback));
+    }
+
+    /// Counts calls of rules under a guard.
+    pub fn count(&mut self, called: &[Called]) {
+        for called in called {
+            let Some(Guard { fallback, .. }) = self.watched.get(&called.rule).copied() else { continue };
+            let count = self.counts.entry(fallback).or_insert(GuardCount { fallback, shown: 0, suppressed: 0 });
+            count.shown += u64::from(called.shown);
+            count.suppressed += u64::from(called.suppressed);
+            self.changed.insert(fallback);
         }
+    }
+
+    /// Where to go back to and why, if a rule broke its guard in a call that was counted.
+    fn broken(&self, called: &Called) -> Option<(Revision, String)> {
+        let guard = *self.watched.get(&called.rule)?;
+        let count = *self.counts.get(&guard.fallback)?;
+        let broken = match called.overruled {
+            0 if count.shown < u64::from(guard.alerts_min) => None,
+            0 => excess(guard, count),
+            overruled => Some(format!("it would have suppressed {overruled} alerts with a protected code")),
+        };
         broken.map(|why| (guard.fallback, why))
+    }
+
+    /// The guards that end by a time, each with its revision, and what it counted.
+    fn due(&self, now_ms: Millis) -> Vec<(Revision, Guard, GuardCount)> {
+        let due = self.watched.iter().filter(|(_, guard)| guard.until_ms <= now_ms);
+        let counted =
+            |fallback| self.counts.get(&fallback).copied().unwrap_or(GuardCount { fallback, shown: 0, suppressed: 0 });
+        let mut due: Vec<_> = due.map(|(revision, guard)| (*revision, *guard, counted(guard.fallback))).collect();
+        due.sort_by_key(|(revision, ..)| *revision);
+        due
+    }
+
+    /// What is to be written: counts that changed, and guards that are over.
+    pub fn take_changes(&mut self) -> (Vec<GuardCount>, Vec<Revision>) {
+        let changed = std::mem::take(&mut self.changed);
+        let counts = changed.iter().filter_map(|fallback| self.counts.get(fallback)).copied().collect();
+        (counts, std::mem::take(&mut self.dropped).into_iter().collect())
     }
 }
 
-impl Watched {
-    /// The share that is too much, in words, once enough was shown or the time is `over`.
-    fn excess(&self, over: bool) -> Option<String> {
-        let Self { guard, shown, suppressed } = *self;
-        let enough = over || shown >= u64::from(guard.alerts_min);
-        let max = guard.suppressed_max_basis_points;
-        let exceeds = u128::from(suppressed) * 10_000 > u128::from(max) * u128::from(shown);
-        (enough && exceeds).then(|| {
-            let found = (u128::from(suppressed) * 10_000).div_ceil(u128::from(shown).max(1));
-            format!(
-                "it suppressed {} of {shown} alerts, {}; {} are allowed",
-                suppressed,
-                share(found),
-                share(max.into())
-            )
-        })
-    }
+/// The share that is too much, in words; `None` where it is not.
+fn excess(guard: Guard, GuardCount { shown, suppressed, .. }: GuardCount) -> Option<String> {
+    let max = guard.suppressed_max_basis_points;
+    let exceeds = u128::from(suppressed) * 10_000 > u128::from(max) * u128::from(shown);
+    exceeds.then(|| format!("it {}; {} are allowed", suppressed_of(shown, suppressed), share(max.into())))
+}
+
+/// How much was suppressed, in words. What is shown of a share is rounded up.
+fn suppressed_of(shown: u64, suppressed: u64) -> String {
+    let found = (u128::from(suppressed) * 10_000).div_ceil(u128::from(shown).max(1));
+    format!("suppressed {suppressed} of {shown} alerts, {}", share(found))
 }
 
 /// A share in words.
@@ -87,12 +114,31 @@ fn share(basis_points: u128) -> String {
 }
 
 impl Engine {
+    /// Ends the guards whose time is over, from the group on that comes now. A rule goes back that broke its guard by then.
+    pub fn end_guards(&mut self, now_ms: Millis, work: &mut Work) -> Vec<RuleRevision> {
+        let mut ended = Vec::new();
+        for (revision, guard, count) in self.guards.due(now_ms) {
+            let Some(entry) = self.registry.revision(revision) else { continue };
+            let Some(rule) = entry.rule.clone() else { continue };
+            match excess(guard, count) {
+                Some(why) => ended.extend(self.fall_back(revision, guard.fallback, &why)),
+                None => {
+                    let (name, rule) = (entry.name.clone(), Rule { guard: None, ..rule });
+                    let why = format!("its guard ended: it {}", suppressed_of(count.shown, count.suppressed));
+                    ended.push(self.revise(name, Some(rule), RuleRevision::HOST, why));
+                }
+            }
+        }
+        if !ended.is_empty() {
+            self.rules_changed(work);
+        }
+        ended
+    }
+
     /// Sets rules back that broke their guard in the group that was just judged.
-    pub fn keep_guards(&mut self, called: &[Called], now_ms: Millis, work: &mut Work) -> Vec<RuleRevision> {
-        let broken: Vec<_> = called
-            .iter()
-            .filter_map(|called| self.guards.note(called, now_ms).map(|broken| (called.rule, broken)))
-            .collect();
+    pub fn keep_guards(&mut self, called: &[Called], work: &mut Work) -> Vec<RuleRevision> {
+        let broken: Vec<_> =
+            called.iter().filter_map(|called| self.guards.broken(called).map(|broken| (called.rule, broken))).collect();
         let fallen: Vec<RuleRevision> =
             broken.into_iter().filter_map(|(rule, (fallback, why))| self.fall_back(rule, fallback, &why)).collect();
         if !fallen.is_empty() {
@@ -147,7 +193,12 @@ mod tests {
 
     fn watching(alerts_min: u32) -> Guards {
         let guard = Guard { suppressed_max_basis_points: 3_000, alerts_min, until_ms: 1_000, fallback: Revision(1) };
-        Guards { watched: HashMap::from([(Revision(2), Watched { guard, shown: 0, suppressed: 0 })]) }
+        Guards { watched: HashMap::from([(Revision(2), guard)]), ..Guards::default() }
+    }
+
+    fn note(guards: &mut Guards, called: &Called) -> Option<(Revision, String)> {
+        guards.count(std::slice::from_ref(called));
+        guards.broken(called)
     }
 
     fn call(shown: u32, suppressed: u32, overruled: u32) -> Called {
@@ -157,32 +208,44 @@ mod tests {
     #[test]
     fn more_than_the_share_breaks_it_once_enough_was_shown() {
         let mut guards = watching(100);
-        assert_eq!(guards.note(&call(50, 50, 0), 0), None, "50 are too few to tell");
+        assert_eq!(note(&mut guards, &call(50, 50, 0)), None, "50 are too few to tell");
         assert_eq!(
-            guards.note(&call(116, 0, 0), 1),
+            note(&mut guards, &call(116, 0, 0)),
             Some((Revision(1), "it suppressed 50 of 166 alerts, 30.13 %; 30.00 % are allowed".into()))
         );
-        assert_eq!(guards.note(&call(50, 50, 0), 2), None, "it is broken once");
 
         let mut guards = watching(100);
-        assert_eq!(guards.note(&call(100, 30, 0), 0), None, "30 % are not more than 30 %");
-        assert_eq!(guards.note(&Called { rule: Revision(3), ..call(100, 100, 0) }, 0), None, "another rule");
+        assert_eq!(note(&mut guards, &call(100, 30, 0)), None, "30 % are not more than 30 %");
+        assert_eq!(note(&mut guards, &Called { rule: Revision(3), ..call(100, 100, 0) }), None, "another rule");
     }
 
     #[test]
-    fn few_alerts_count_when_the_time_is_over_and_then_nothing_does() {
+    fn few_alerts_count_when_the_time_is_over() {
         let mut guards = watching(100);
-        assert_eq!(guards.note(&call(2, 1, 0), 999), None);
-        assert!(guards.note(&call(2, 1, 0), 1_000).is_some());
-
-        let mut guards = watching(100);
-        assert_eq!(guards.note(&call(1_000, 0, 1), 1_000), None);
-        assert_eq!(guards.note(&call(9_000, 9_000, 0), 1_001), None, "the guard is over");
+        assert_eq!(note(&mut guards, &call(2, 1, 0)), None);
+        assert_eq!(guards.due(999), []);
+        let due = guards.due(1_000);
+        let [(revision, guard, count)] = due[..] else { panic!("{due:?}") };
+        assert_eq!(revision, Revision(2));
+        assert_eq!(excess(guard, count), Some("it suppressed 1 of 2 alerts, 50.00 %; 30.00 % are allowed".into()));
+        assert_eq!(excess(guard, GuardCount { shown: 0, suppressed: 0, ..count }), None);
     }
 
     #[test]
     fn a_protected_code_always_guards() {
-        let (_, why) = watching(1_000_000).note(&call(10, 0, 3), 0).unwrap();
+        let (_, why) = note(&mut watching(1_000_000), &call(10, 0, 3)).unwrap();
         assert_eq!(why, "it would have suppressed 3 alerts with a protected code");
+    }
+
+    #[test]
+    fn what_changed_is_written_once_and_what_is_over_goes() {
+        let mut guards = watching(100);
+        note(&mut guards, &call(5, 1, 0));
+        let count = GuardCount { fallback: Revision(1), shown: 5, suppressed: 1 };
+        assert_eq!(guards.take_changes(), (vec![count], vec![]));
+        assert_eq!(guards.take_changes(), (vec![], vec![]));
+        note(&mut guards, &call(5, 1, 0));
+        guards.watch(&[]);
+        assert_eq!(guards.take_changes(), (vec![], vec![Revision(1)]));
     }
 }

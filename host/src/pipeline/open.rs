@@ -221,7 +221,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         quarantine: Quarantine::new(&config.plugins),
         passed_over: PassedOver::default(),
         trial_at_ms: Millis::MAX,
-        guards: Guards::default(),
+        guards: Guards::load(std::mem::take(&mut snapshot.guards)),
         tokens,
         cursors,
         moves: Moves::default(),

@@ -3,8 +3,8 @@
 use super::arbitrary;
 use crate::domain::{
     Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, Cell, Column, Cursor, CursorKey, Device, DeviceNo,
-    DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind, Generation, Group, Guard, HourPage,
-    KeptQuestion, Mark, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, PluginInfo, Position,
+    DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind, Generation, Group, Guard, GuardCount,
+    HourPage, KeptQuestion, Mark, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, PluginInfo, Position,
     ProducerMark, RejectReason, Rejected, Remark, RemarkCounts, Revision, Role, Rows, Rule, RuleRevision, Scope,
     Shadow, StateKey, Tally, Token, Window,
 };
@@ -190,6 +190,10 @@ pub(in crate::store) fn some_cursor(name: &str, position: u64) -> Cursor {
     Cursor { key, position: Position(position), made_ms: -5, advanced_ms: 1_795_000_000_000 }
 }
 
+pub(in crate::store) fn some_count(fallback: u32) -> GuardCount {
+    GuardCount { fallback: Revision(fallback), shown: 1_000, suppressed: u64::from(fallback) }
+}
+
 /// Effects that write to every table.
 pub(in crate::store) fn one_of_everything() -> Effects {
     Effects {
@@ -205,6 +209,8 @@ pub(in crate::store) fn one_of_everything() -> Effects {
         questions_dropped: vec![7],
         cursors: vec![some_cursor("b", 3), some_cursor("a", 1)],
         cursors_dropped: vec![some_cursor("gone", 0).key],
+        guards: vec![some_count(4), some_count(2)],
+        guards_dropped: vec![Revision(9)],
         pages: vec![some_page(0, 2), some_page(1, 3)],
         hours: vec![some_hour(498_611, 2), some_hour(498_613, 3)],
         position: Position(3),
