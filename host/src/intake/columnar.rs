@@ -2,7 +2,7 @@
 //!
 //! It must not know what a column means: [`csv`] does. Invariants: a column of a type that cannot be what its name says is
 //! refused before any row is read; a number is taken as it is written; a few rows of the columns that mean something are
-//! held, however many there are.
+//! held, however many there are and however long a value is, and of their pages no more than [`pages`] lets through.
 //!
 //! It reads with the crate `parquet`, which `cli::export` writes with. Files that are damaged have been known to make that
 //! crate panic, and files that somebody made to harm have it count for hours: so it has a thread of its own, and both are
@@ -19,7 +19,7 @@ use std::{
 use jiff::Timestamp;
 use parquet::{
     basic::{ConvertedType, LogicalType, TimeUnit, Type as Physical},
-    column::reader::{ColumnReader, ColumnReaderImpl},
+    column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader},
     data_type::DataType,
     errors::ParquetError,
     file::reader::{ChunkReader, FileReader, SerializedFileReader},
@@ -29,8 +29,16 @@ use parquet::{
 use super::{LineError, csv, record::Record, record::is_named, said, shown};
 use crate::domain::Alert;
 
+mod pages;
+
+use pages::{Counted, Measured};
+
 /// Rows that are held at once.
 const ROWS: usize = 1_024;
+/// Texts that are read at once. Each may hold a page of its own until it is looked at.
+const TEXTS: usize = 16;
+/// Bytes of a cell. No column has a value that is longer.
+const CELL_BYTES_MAX: usize = 1 << 10;
 /// How long so many may take to read, and the file's own description. Nobody waits for longer, nor for the thread that does.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Names of columns that mean nothing here which are spelled out.
@@ -67,8 +75,11 @@ struct Column {
     /// What a level says of a cell that is filled in.
     filled: i16,
     reader: Option<ColumnReader>,
-    cells: VecDeque<String>,
+    cells: VecDeque<Cell>,
 }
+
+/// The text of a cell; `Err`: the bytes of one that is too long to be held.
+type Cell = Result<String, usize>;
 
 /// An alert, or why a row is none.
 type Item = Result<Alert, LineError>;
@@ -198,7 +209,7 @@ impl Rows {
     /// With what there is to say of its columns.
     fn open(file: impl ChunkReader + 'static) -> Result<(Self, Option<LineError>), LineError> {
         let failed = |error: ParquetError| LineError::new(1, "file", said(&error));
-        let opened = SerializedFileReader::new(file).map_err(failed)?;
+        let opened = SerializedFileReader::new(Measured(file)).map_err(failed)?;
         let schema = opened.metadata().file_metadata().schema_descr_ptr();
         let mut columns: Vec<Column> = Vec::new();
         let mut passed_over = Vec::new();
@@ -237,8 +248,11 @@ impl Rows {
             let group = self.file.get_row_group(self.next_group).map_err(|error| said(&error))?;
             let rows = group.metadata().num_rows();
             self.left = usize::try_from(rows).map_err(|_| format!("a group of {rows} rows"))?;
+            let schema = self.file.metadata().file_metadata().schema_descr_ptr();
             for column in &mut self.columns {
-                column.reader = Some(group.get_column_reader(column.leaf).map_err(|error| said(&error))?);
+                let pages = group.get_column_page_reader(column.leaf).map_err(|error| said(&error))?;
+                let pages = Box::new(Counted { pages, has_levels: column.filled > 0 });
+                column.reader = Some(get_column_reader(schema.column(column.leaf), pages));
             }
             self.next_group += 1;
         }
@@ -252,8 +266,17 @@ impl Rows {
 
     fn item(&mut self) -> Item {
         self.row += 1;
+        let mut too_long = None;
         for column in &mut self.columns {
-            self.texts[column.known] = column.cells.pop_front().unwrap_or_default();
+            let cell = column.cells.pop_front().unwrap_or_else(|| Ok(String::new()));
+            self.texts[column.known] = cell.unwrap_or_else(|bytes| {
+                let message = format!("{bytes} bytes long, where {CELL_BYTES_MAX} are allowed");
+                too_long.get_or_insert_with(|| LineError::new(self.row, csv::COLUMNS[column.known], message));
+                String::new()
+            });
+        }
+        if let Some(error) = too_long {
+            return Err(error);
         }
         csv::alert(&Record::listed(self.row, csv::COLUMNS, &self.texts))
     }
@@ -359,52 +382,57 @@ impl Column {
         let (kind, filled, cells) = (self.kind, self.filled, &mut self.cells);
         match &mut self.reader {
             Some(ColumnReader::Int32ColumnReader(reader)) => {
-                take(reader, rows, filled, cells, |value| kind.integer(i64::from(*value), 32))
+                take(reader, (rows, rows), filled, cells, |value| Ok(kind.integer(i64::from(*value), 32)))
             }
             Some(ColumnReader::Int64ColumnReader(reader)) => {
-                take(reader, rows, filled, cells, |value| kind.integer(*value, 64))
+                take(reader, (rows, rows), filled, cells, |value| Ok(kind.integer(*value, 64)))
             }
-            Some(ColumnReader::FloatColumnReader(reader)) => take(reader, rows, filled, cells, f32::to_string),
-            Some(ColumnReader::DoubleColumnReader(reader)) => take(reader, rows, filled, cells, f64::to_string),
+            Some(ColumnReader::FloatColumnReader(reader)) => {
+                take(reader, (rows, rows), filled, cells, |value| Ok(value.to_string()))
+            }
+            Some(ColumnReader::DoubleColumnReader(reader)) => {
+                take(reader, (rows, rows), filled, cells, |value| Ok(value.to_string()))
+            }
             Some(ColumnReader::ByteArrayColumnReader(reader)) => {
-                take(reader, rows, filled, cells, |value| String::from_utf8_lossy(value.data()).into_owned())
+                take(reader, (rows, TEXTS), filled, cells, |value| text(value.data()))
             }
             _ => Err("its cells are not of the type that it has".to_owned()),
         }
     }
 }
 
-/// Takes `rows` cells of a column as texts; an empty one for a cell with nothing in it.
+fn text(bytes: &[u8]) -> Cell {
+    if bytes.len() > CELL_BYTES_MAX { Err(bytes.len()) } else { Ok(String::from_utf8_lossy(bytes).into_owned()) }
+}
+
+/// Takes `rows` cells of a column as texts, up to `at_once` at a time; an empty one for a cell with nothing in it.
 fn take<T: DataType>(
     reader: &mut ColumnReaderImpl<T>,
-    rows: usize,
+    (rows, at_once): (usize, usize),
     filled: i16,
-    cells: &mut VecDeque<String>,
-    text: impl Fn(&T::T) -> String,
+    cells: &mut VecDeque<Cell>,
+    text: impl Fn(&T::T) -> Cell,
 ) -> Result<(), String> {
     let (mut levels, mut values) = (Vec::new(), Vec::new());
-    let mut taken = 0;
-    while taken < rows {
-        let levels = (filled > 0).then_some(&mut levels);
+    let mut left = rows;
+    while left > 0 {
+        levels.clear();
+        values.clear();
+        let wanted = (filled > 0).then_some(&mut levels);
         let (records, _, _) =
-            reader.read_records(rows - taken, levels, None, &mut values).map_err(|error| said(&error))?;
+            reader.read_records(left.min(at_once), wanted, None, &mut values).map_err(|error| said(&error))?;
         if records == 0 {
-            return Err(format!("it has fewer rows than its group: {} are missing", rows - taken));
+            return Err(format!("it has fewer rows than its group: {left} are missing"));
         }
-        taken += records;
+        left -= records;
+        let mut values = values.iter();
+        if filled == 0 {
+            cells.extend(values.map(&text));
+        } else {
+            let mut next = || values.next().map_or_else(|| Ok(String::new()), &text);
+            cells.extend(levels.iter().map(|level| if *level < filled { Ok(String::new()) } else { next() }));
+        }
     }
-    if filled == 0 {
-        cells.extend(values.iter().map(text));
-        return Ok(());
-    }
-    let mut values = values.iter();
-    cells.extend(
-        levels.iter().map(
-            |level| {
-                if *level < filled { String::new() } else { values.next().map_or_else(String::new, &text) }
-            },
-        ),
-    );
     Ok(())
 }
 

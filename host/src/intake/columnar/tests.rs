@@ -3,8 +3,12 @@
 use std::{io::Write, sync::Arc};
 
 use parquet::{
+    basic::{Compression, Encoding},
     data_type::{ByteArray, ByteArrayType, DoubleType, FloatType, Int32Type, Int64Type},
-    file::{properties::WriterProperties, writer::SerializedFileWriter},
+    file::{
+        properties::{EnabledStatistics, WriterProperties, WriterVersion},
+        writer::SerializedFileWriter,
+    },
     schema::parser::parse_message_type,
 };
 use proptest::prelude::*;
@@ -194,9 +198,39 @@ proptest! {
 
 /// A page of it says that something without meaning has so many parts that counting them takes for ever.
 #[test]
+fn a_header_of_endless_parts_is_refused() {
+    let last = opened(include_bytes!("endless.parquet")).unwrap().last().unwrap().unwrap_err();
+    assert!(last.fatal && last.message.contains("a field is of a kind that no page has"), "{last}");
+}
+
+/// A file of which no page ever comes.
+struct Stuck(prost::bytes::Bytes);
+
+impl parquet::file::reader::Length for Stuck {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+}
+
+impl ChunkReader for Stuck {
+    type T = <prost::bytes::Bytes as ChunkReader>::T;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        while start < self.0.len() as u64 / 2 {
+            thread::park();
+        }
+        self.0.get_read(start)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<prost::bytes::Bytes> {
+        self.0.get_bytes(start, length)
+    }
+}
+
+#[test]
 fn a_file_that_is_never_read_to_an_end_is_given_up() {
-    let bytes: &[u8] = include_bytes!("endless.parquet");
-    let alerts = Alerts::within(Duration::from_millis(500), prost::bytes::Bytes::from_static(bytes)).unwrap();
+    let file = Stuck(fuzzing::example(0).into());
+    let alerts = Alerts::within(Duration::from_millis(500), file).unwrap();
     let last = alerts.last().unwrap().unwrap_err();
     assert!(last.fatal, "{last}");
     assert!(last.message.ends_with("any further: a part of it takes longer than 500ms to read"), "{last}");
@@ -207,5 +241,113 @@ fn files_to_begin_with_are_whole() {
     for seed in 0..64 {
         let rows = (seed as usize % 40 + 1) * (seed as usize % 2 + 1);
         assert_eq!(fuzzing::decoded(fuzzing::example(seed)), rows, "{seed}");
+    }
+}
+
+/// A file of these texts as devices, and how they are written.
+fn devices(texts: &[&[u8]], properties: WriterProperties) -> Vec<u8> {
+    let schema = "message alert { required binary device (STRING); required binary code (STRING); }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for texts in [texts, &vec![&b"8F40"[..]; texts.len()]] {
+        let texts: Vec<ByteArray> = texts.iter().map(|text| ByteArray::from(text.to_vec())).collect();
+        let mut out = group.next_column().unwrap().unwrap();
+        out.typed::<ByteArrayType>().write_batch(&texts, None, None).unwrap();
+        out.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.into_inner().unwrap()
+}
+
+/// A dictionary of one text of 4 MiB, which each of a thousand rows refers to, would be 4 GiB.
+#[test]
+fn a_value_that_is_too_long_is_named_and_not_held_and_the_rest_goes_on() {
+    let long = vec![b'x'; 4 << 20];
+    let mut texts = vec![&long[..]; 1_000];
+    texts[500] = DEVICE.as_bytes();
+    let dictionary = || {
+        WriterProperties::builder()
+            .set_dictionary_page_size_limit(8 << 20)
+            .set_statistics_enabled(EnabledStatistics::None)
+            .set_compression(Compression::SNAPPY)
+    };
+    let found = read(&devices(&texts, dictionary().build()));
+    assert_eq!(found.len(), 1_000);
+    assert_eq!(found[0], Err("line 1: device: 4194304 bytes long, where 1024 are allowed".to_owned()));
+    assert!(found[499].is_err() && found[500].is_ok() && found[501].is_err());
+    // The same in an encoding that builds each text from the one before.
+    let delta = dictionary().set_dictionary_enabled(false).set_encoding(Encoding::DELTA_BYTE_ARRAY);
+    let found = read(&devices(&texts[498..504], delta.build()));
+    assert_eq!(found.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, false, true, false, false, false]);
+}
+
+#[test]
+fn every_encoding_of_texts_is_read() {
+    let names: Vec<String> =
+        (0..3_000).map(|at| format!("00-DB-12-34-56-78-{:02X}-{:02X}", at / 256, at % 256)).collect();
+    let texts: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
+    for encoding in [Encoding::PLAIN, Encoding::DELTA_LENGTH_BYTE_ARRAY, Encoding::DELTA_BYTE_ARRAY] {
+        for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+            let properties = WriterProperties::builder()
+                .set_dictionary_enabled(false)
+                .set_encoding(encoding)
+                .set_writer_version(version)
+                .set_data_page_row_count_limit(700)
+                .set_write_batch_size(100);
+            let found = read(&devices(&texts, properties.build()));
+            assert!(found.len() == 3_000 && found.iter().all(Result::is_ok), "{encoding:?} {version:?}");
+        }
+    }
+}
+
+/// Of a few hundred bytes each: what they ask for would be gigabytes.
+#[test]
+fn what_a_page_states_is_compared_with_what_it_has() {
+    let texts = [DEVICE.as_bytes(); 1];
+    let plain = || WriterProperties::builder().set_statistics_enabled(EnabledStatistics::None);
+    let last = |bytes: Vec<u8>| {
+        let alerts = opened(&bytes).unwrap_or_else(|error| panic!("{error}"));
+        alerts.last().unwrap().unwrap_err()
+    };
+    // A text of 23 bytes and its length, stated twice, as unpacked and as packed, each as zigzag.
+    let file = devices(&texts, plain().set_dictionary_enabled(false).build());
+    let header = [&[0x15, 0x00, 0x15][..], &[54, 0x15, 54]].concat();
+    assert_eq!(&file[4..10], header, "a page as it is written begins so");
+    let mut huge = file.clone();
+    huge.splice(7..8, [0xFE, 0xFF, 0xFF, 0xFF, 0x0F]);
+    let error = last(huge);
+    assert!(error.fatal && error.message.contains("a page of 2147483647 bytes, where 16777216 are allowed"), "{error}");
+    let mut negative = file.clone();
+    negative[7] = 55;
+    assert!(last(negative).message.contains("are allowed"));
+    // A second size, which would count.
+    let mut twice = file.clone();
+    twice.splice(10..10, [0x05, 0x04, 0xFE, 0xFF, 0xFF, 0xFF, 0x0F]);
+    let error = last(twice);
+    assert!(error.message.contains("out of order"), "{error}");
+
+    // A dictionary of one text that says it is one of 2^31.
+    let file = devices(&texts, plain().build());
+    let mut many = file.clone();
+    let dictionary =
+        many.windows(4).position(|bytes| bytes == [0x4C, 0x15, 0x02, 0x15]).expect("the dictionary's head");
+    many.splice(dictionary + 2..dictionary + 3, [0xFE, 0xFF, 0xFF, 0xFF, 0x0F]);
+    let error = last(many);
+    assert!(error.message.contains("a page of 27 bytes cannot hold the 2147483647 values it states"), "{error}");
+
+    // Lengths that are all alike take no bytes, so a block can state any number of them: 128 to a block, 4 parts, 1 value.
+    for (encoding, sequences) in [(Encoding::DELTA_LENGTH_BYTE_ARRAY, 1), (Encoding::DELTA_BYTE_ARRAY, 2)] {
+        let file = devices(&texts, plain().set_dictionary_enabled(false).set_encoding(encoding).build());
+        let first_column = file.len() / 2;
+        let heads = file[..first_column].windows(4).enumerate().filter(|(_, bytes)| *bytes == [0x80, 0x01, 0x04, 0x01]);
+        let heads: Vec<usize> = heads.map(|(at, _)| at).take(sequences).collect();
+        assert_eq!(heads.len(), sequences, "{encoding:?}");
+        for head in heads {
+            let mut many = file.clone();
+            many.splice(head + 3..head + 4, [0xFF, 0xFF, 0xFF, 0xFF, 0x07]);
+            let error = last(many);
+            assert!(error.message.contains("cannot hold the 1 values it states"), "{encoding:?}: {error}");
+        }
     }
 }
