@@ -1,7 +1,7 @@
 //! Files that are compressed, read as if they were not.
 //!
-//! It must not know what is in a file. Invariants: memory is bounded, whatever a file unpacks to; one that ends too early or
-//! is damaged is an error of reading, never an end.
+//! It must not know what is in a file. Invariants: memory is bounded, whatever a file unpacks to, and so is what it unpacks to
+//! for its size; one that ends too early or is damaged is an error of reading, never an end.
 //!
 //! It alone names flate2 and ruzstd. Both are made for their one format, and neither needs a C compiler.
 
@@ -9,6 +9,10 @@ use std::{
     ffi::OsStr,
     io::{self, BufRead, BufReader, Read},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use flate2::bufread::MultiGzDecoder;
@@ -19,6 +23,11 @@ use ruzstd::decoding::{
 
 /// What a Zstandard frame may look back over: what the program `zstd` uses unless it is told to take more.
 const WINDOW_BYTES_MAX: u64 = 128 << 20;
+
+/// How many times its size a file may unpack to, once that is more than a little. Files of alerts come to tens or hundreds;
+/// a frame made for it comes to 30,000, which would take hours to read.
+const EXPANSION_MAX: u64 = 10_000;
+const EXPANSION_BYTES_FREE: u64 = 64 << 20;
 
 /// How a file is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,13 +54,61 @@ impl Packing {
 
     /// A reader of what is packed in another one.
     pub(super) fn unpack<R: BufRead + Send + 'static>(self, reader: R, buffer_bytes: usize) -> Box<dyn BufRead + Send> {
-        match self {
-            Self::None => Box::new(reader),
-            Self::Gzip => Box::new(BufReader::with_capacity(buffer_bytes, MultiGzDecoder::new(reader))),
-            Self::Zstd => {
-                Box::new(BufReader::with_capacity(buffer_bytes, Frames { state: Some(State::Between(reader)) }))
-            }
+        let packed = Arc::new(AtomicU64::new(0));
+        let counted = |reader| Packed { reader, bytes: Arc::clone(&packed) };
+        let unpacked: Box<dyn Read + Send> = match self {
+            Self::None => return Box::new(reader),
+            Self::Gzip => Box::new(MultiGzDecoder::new(counted(reader))),
+            Self::Zstd => Box::new(Frames { state: Some(State::Between(counted(reader))) }),
+        };
+        Box::new(BufReader::with_capacity(buffer_bytes, Unpacked { reader: unpacked, bytes: 0, packed }))
+    }
+}
+
+/// What is packed, counted as it is read.
+struct Packed<R> {
+    reader: R,
+    bytes: Arc<AtomicU64>,
+}
+
+impl<R: BufRead> Read for Packed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.bytes.fetch_add(count as u64, Relaxed);
+        Ok(count)
+    }
+}
+
+impl<R: BufRead> BufRead for Packed<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.reader.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.reader.consume(count);
+        self.bytes.fetch_add(count as u64, Relaxed);
+    }
+}
+
+/// What was packed, as long as it is in proportion.
+struct Unpacked {
+    reader: Box<dyn Read + Send>,
+    bytes: u64,
+    packed: Arc<AtomicU64>,
+}
+
+impl Read for Unpacked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.bytes += count as u64;
+        let packed = self.packed.load(Relaxed);
+        if self.bytes > EXPANSION_BYTES_FREE && self.bytes / EXPANSION_MAX > packed {
+            let message = format!(
+                "{packed} bytes unpack to more than {EXPANSION_MAX} times as many; unpack it by hand if that is right"
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
+        Ok(count)
     }
 }
 
@@ -170,6 +227,26 @@ mod tests {
         let skipped = [&[0x50, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3][..], &whole].concat();
         assert_eq!(unpack(Packing::Zstd, skipped.clone()).unwrap(), text);
         assert!(unpack(Packing::Zstd, skipped[..10].to_vec()).is_err());
+    }
+
+    #[test]
+    fn a_frame_that_is_nothing_but_repetition_is_given_up() {
+        // 128 KiB of one byte each time, in four.
+        let bomb = |blocks: usize| {
+            let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0x00, 0x38];
+            for block in 1..=blocks {
+                let header = (128_u32 << 10) << 3 | 1 << 1 | u32::from(block == blocks);
+                frame.extend_from_slice(&header.to_le_bytes()[..3]);
+                frame.push(b'\n');
+            }
+            frame
+        };
+        assert_eq!(unpack(Packing::Zstd, bomb(100)).unwrap().len(), 100 * (128 << 10));
+        let error = unpack(Packing::Zstd, bomb(2_000)).unwrap_err().to_string();
+        assert!(error.contains("bytes unpack to more than 10000 times as many"), "{error}");
+        // What is packed well and honestly goes on.
+        let text = "device,code\n".repeat(8 << 20);
+        assert_eq!(unpack(Packing::Gzip, gzip(&text)).unwrap().len(), text.len());
     }
 
     proptest! {
