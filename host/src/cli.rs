@@ -21,6 +21,7 @@ mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod input;
+mod loopback;
 mod manual;
 mod plugin;
 mod reconcile;

@@ -126,12 +126,25 @@ fn alerts_are_delivered_signed_in_order_and_what_is_not_taken_is_set_aside() {
         &file(folder.path(), "more.csv", "device,code\n00-0D-6F-00-00-00-00-01,8002\n"),
         "--json",
     ]);
-    let (url, _requests) = server(vec!["410 Gone"]);
-    let output = deliver(&url, &[]);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(69), "{said}");
-    assert!(said.contains("the answer is 410") && said.contains("--dead-letters"), "{said}");
-    assert_eq!(host.json(["cursor", "list", "--json"])[0]["behind"], 1);
+    for (answer, exit) in
+        [("410 Gone", 64), ("400 No", 64), ("307 There\r\nlocation: /elsewhere", 64), ("503 Busy", 69), ("nothing", 69)]
+    {
+        let (url, _requests) = server(vec![answer]);
+        let output = deliver(&url, &["--attempts", "1"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(exit), "{answer}: {said}");
+        let named = answer == "nothing" || said.contains(&format!("the answer is {}", &answer[..3]));
+        assert!(named && said.contains("--dead-letters"), "{said}");
+        assert_eq!(host.json(["cursor", "list", "--json"])[0]["behind"], 1, "{answer}");
+    }
+
+    // A proxy is for what is encrypted: plain requests stay on this machine.
+    let (proxy, proxied) = server(vec!["200 OK"]);
+    let (url, requests) = server(vec!["200 OK"]);
+    let arguments = ["alert", "deliver", &url, "--cursor", "hook", "--secret", &secret, "--until-caught-up"];
+    let output = host.command(arguments).env("http_proxy", proxy.trim_end_matches("/alerts")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((proxied.try_iter().count(), requests.try_iter().count()), (0, 1));
 
     for (url, secret, part) in [
         ("http://example.net/", SECRET, "expected https, or http on this machine"),

@@ -201,3 +201,36 @@ fn a_port_that_others_reach_wants_certificates_and_tokens() {
     assert!(code == Some(64) && said.contains("tls_certificate: none.pem: "), "{said}");
     assert!(!data.exists(), "nothing is opened before");
 }
+
+/// `0.0.0.0` leads to this machine here, and is no loopback address.
+#[test]
+fn a_token_is_not_sent_unencrypted_to_another_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start_with(BINARY, folder.path(), &[("WEIR_AUTHENTICATE", "true")]);
+    let token = fs::read_to_string(folder.path().join("first-admin-token")).unwrap();
+    let elsewhere = host.url.replace("127.0.0.1", "0.0.0.0");
+    let ask = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = host.command(arguments);
+        error(&command.env("WEIR_SERVER", &elsewhere).envs(variables.iter().copied()).output().unwrap())
+    };
+    let token = token.trim();
+    let file = folder.path().join("alerts.csv").to_str().unwrap().to_owned();
+    fs::write(&file, "device,code\n00-0D-6F-00-00-00-00-01,8002\n").unwrap();
+    let send = ["alert", "send", &file];
+    for command in [&["rule", "list"][..], &["alert", "tail"], &send, &["count"], &["token", "list"]] {
+        let (exit, said) = ask(&[("WEIR_TOKEN", token)], command);
+        assert!(exit == Some(64) && said.contains("--server") && said.contains("the token"), "{command:?}: {said}");
+        assert!(said.contains("--insecure-http") && !said.contains(token), "{said}");
+    }
+    // The answer to this one is a token, whoever asks.
+    let create = ["token", "create", "mine", "--role", "reader"];
+    let (exit, said) = ask(&[], &create);
+    assert!(exit == Some(64) && said.contains("the new token"), "{said}");
+    // Without a secret there is nothing to keep: the host refuses by itself.
+    assert!(ask(&[], &["rule", "list"]).1.contains("weir token create"));
+
+    let insist = [("WEIR_TOKEN", token), ("WEIR_INSECURE_HTTP", "true")];
+    assert_eq!(ask(&insist, &create).0, Some(0));
+    assert_eq!(ask(&[("WEIR_TOKEN", token)], &["rule", "list", "--insecure-http"]).0, Some(0));
+    assert_eq!(host.stop(), Some(0));
+}

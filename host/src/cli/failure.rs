@@ -11,6 +11,9 @@ use super::view::clean;
 /// Characters of a message from elsewhere that are shown.
 const MESSAGE_CHARS_MAX: usize = 4_000;
 
+/// The header by which a server says when to try again.
+const AGAIN: &str = "grpc-retry-pushback-ms";
+
 /// Why a command did not do all that it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -62,6 +65,8 @@ impl Failure {
         }
         let message = status.message();
         match status.code() {
+            // The same call may pass then: a rate, or others who are at it.
+            Code::ResourceExhausted if status.metadata().contains_key(AGAIN) => Self::unavailable(message),
             Code::InvalidArgument
             | Code::NotFound
             | Code::FailedPrecondition
@@ -134,6 +139,9 @@ mod tests {
         ] {
             assert_eq!(Failure::of_call(&Status::new(code, "x"), "http://a").exit, exit, "{code:?}");
         }
+        let mut busy = Status::resource_exhausted("x");
+        busy.metadata_mut().insert(AGAIN, 1_000.into());
+        assert_eq!(Failure::of_call(&busy, "http://a").exit, 69, "it may pass later");
         let cut = Status::from_error(Box::new(io::Error::other("cut")));
         let failure = Failure::of_call(&cut, "http://a");
         assert_eq!((failure.exit, failure.hint.is_some()), (69, true));

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tonic::{
     Status,
     body::Body,
-    codegen::http,
+    codegen::http::{self, Uri},
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
@@ -24,6 +24,7 @@ use tower::{ServiceExt, util::BoxCloneSyncService};
 use super::{
     Failure,
     input::read_whole,
+    loopback::is_loopback,
     table::Table,
     terminal::{Look, with_bold_head},
 };
@@ -62,6 +63,9 @@ pub(super) struct Session {
         hide_env_values = true
     )]
     pub(super) token: Option<String>,
+    /// Send tokens over plain http to another machine: only where something else encrypts the connection, like a VPN.
+    #[arg(long, global = true, help_heading = "Options of every command", env = "WEIR_INSECURE_HTTP")]
+    pub(super) insecure_http: bool,
     /// Certificates that vouch for the server, PEM: for https.
     #[arg(long, global = true, help_heading = "Options of every command", value_name = "FILE", env = "WEIR_CA")]
     pub(super) ca: Option<PathBuf>,
@@ -140,6 +144,9 @@ impl Session {
     /// Connects to the server.
     pub(super) async fn connect(&self) -> Result<Connection, Failure> {
         let bearer = Bearer::new(self.token.as_deref())?;
+        if bearer.0.is_some() {
+            self.keep_secret("the token")?;
+        }
         let wrong = |reason: &str| {
             Failure::usage(format!("--server: {reason}, found {:?}", self.server))
                 .with_hint("a server is named like http://127.0.0.1:7700")
@@ -168,6 +175,19 @@ impl Session {
         let channel = endpoint.connect().await;
         let channel = channel.map_err(|error| Failure::unreachable(&self.server, &innermost(&error)))?;
         Ok(InterceptedService::new(channel, bearer))
+    }
+
+    /// Rejects a server that a secret would reach unencrypted over a network.
+    pub(super) fn keep_secret(&self, secret: &str) -> Result<(), Failure> {
+        // What is not a URL at all is refused where the connection is made.
+        let plain = self.server.parse::<Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http") && !is_loopback(&uri));
+        if !plain || self.insecure_http {
+            return Ok(());
+        }
+        let message = format!("--server: {} would carry {secret} unencrypted to another machine", self.server);
+        Err(Failure::usage(message).with_hint(
+            "use https with --ca; or --insecure-http (WEIR_INSECURE_HTTP=true) where something else encrypts the connection",
+        ))
     }
 
     fn tls(&self) -> Result<Option<ClientTlsConfig>, Failure> {

@@ -86,6 +86,8 @@ pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failu
 }
 
 async fn create(session: &Session, request: v1::CreateTokenRequest) -> Result<(), Failure> {
+    // The answer carries one, also where the host asks for none.
+    session.keep_secret("the new token")?;
     let answer = client(session).await?.create_token(request).await;
     let v1::CreateTokenResponse { secret, token } = answer.map_err(|status| session.failed(&status))?.into_inner();
     session.show(&Made { secret, token: present(token)? }, token::made_facts)

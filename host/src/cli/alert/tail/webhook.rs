@@ -15,13 +15,13 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, Mac, digest::KeyInit};
 use sha2::Sha256;
 use ureq::{
-    Agent,
+    Agent, Proxy,
     http::{HeaderMap, Uri},
     tls::{PemItem, RootCerts, TlsConfig},
 };
 use weir_proto::v1;
 
-use crate::cli::{Failure, input::read_whole, view::alert::LoggedAlert};
+use crate::cli::{Failure, input::read_whole, loopback::is_loopback, view::alert::LoggedAlert};
 
 /// How long one request may take, from the name to the answer's head.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -75,13 +75,16 @@ struct Missed {
 
 impl Webhook {
     pub(super) fn new(url: String, cursor: String, args: Args) -> Result<Self, Failure> {
-        check(&url)?;
+        let uri = check(&url)?;
         if let Some(folder) = &args.dead_letters {
             let wrong = |error| Failure::usage(format!("--dead-letters: {}: {error}", folder.display()));
             fs::create_dir_all(folder).map_err(wrong)?;
         }
         let tls = args.webhook_ca.as_deref().map(trusting).transpose()?.unwrap_or_default();
+        // A proxy of the environment would have a plain request leave this machine.
+        let proxy = Proxy::try_from_env().filter(|_| uri.scheme_str() == Some("https"));
         let config = Agent::config_builder()
+            .proxy(proxy)
             .timeout_global(Some(REQUEST_TIMEOUT))
             .http_status_as_error(false)
             // Whoever was meant to have them is who has them.
@@ -117,8 +120,9 @@ impl Webhook {
                 Ok(()) => return Ok(()),
                 Err(missed) => missed,
             };
+            let refused = again.is_none();
             let Some(asked) = again.filter(|_| made < self.attempts) else {
-                return self.set_aside(&id, &body, &format!("{why}; attempts: {made}"));
+                return self.set_aside(&id, &body, &format!("{why}; attempts: {made}"), refused);
             };
             eprintln!("{}: {why}; attempt {made} of {}", self.url, self.attempts);
             tokio::time::sleep(pause.max(asked) + jitter(pause)).await;
@@ -147,10 +151,12 @@ impl Webhook {
         })
     }
 
-    /// Keeps a request that was not taken, or ends the delivery where nothing is kept.
-    fn set_aside(&self, id: &str, body: &str, why: &str) -> Result<(), Failure> {
+    /// Keeps a request that was not taken, or ends the delivery where nothing is kept. A request that was `refused` would
+    /// be refused again: the URL, the secret or the receiver has to be mended first.
+    fn set_aside(&self, id: &str, body: &str, why: &str, refused: bool) -> Result<(), Failure> {
         let Some(folder) = &self.dead_letters else {
-            let failure = Failure::unavailable(format!("{}: {why}", self.url));
+            let message = format!("{}: {why}", self.url);
+            let failure = if refused { Failure::usage(message) } else { Failure::unavailable(message) };
             return Err(failure.with_hint("--dead-letters DIR keeps what is not taken and goes on"));
         };
         let path = folder.join(format!("{id}.json"));
@@ -193,13 +199,12 @@ fn jitter(pause: Duration) -> Duration {
 }
 
 /// Alerts go over a network only where nobody else can read them.
-fn check(url: &str) -> Result<(), Failure> {
+fn check(url: &str) -> Result<Uri, Failure> {
     let wrong = |why: &str| Failure::usage(format!("URL: {why}, found {url:?}"));
     let uri: Uri = url.parse().map_err(|_| wrong("expected a URL like https://example.net/alerts"))?;
-    let local = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
     match (uri.scheme_str(), uri.host()) {
-        (Some("https"), Some(_)) => Ok(()),
-        (Some("http"), Some(_)) if local => Ok(()),
+        (Some("https"), Some(_)) => Ok(uri),
+        (Some("http"), Some(_)) if is_loopback(&uri) => Ok(uri),
         _ => Err(wrong("expected https, or http on this machine")),
     }
 }

@@ -140,6 +140,7 @@ fn deliver(
         let session = Session {
             server: format!("http://{address}"),
             token: None,
+            insecure_http: false,
             ca: None,
             certificate: None,
             key: None,
