@@ -1,6 +1,10 @@
 //! Files of every format through the real binary: the same alerts, whatever they are written in.
 
-use std::{fs, io::Write, process::Command};
+use std::{
+    fs,
+    io::Write,
+    process::{Command, Stdio},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
@@ -101,7 +105,8 @@ fn a_dry_run_says_what_is_in_a_file_and_sends_nothing() {
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
         (&found["alert_count"], &found["unreadable_count"], &found["by_code"][0]["code"]),
-        (&1.into(), &1.into(), &"8F40".into())
+        (&2.into(), &1.into(), &"8F40".into()),
+        "the document after one that is cut short is read"
     );
     assert_eq!(output.status.code(), Some(64), "a line that cannot be read is said to whoever asks the exit code");
     for said in ["note: line 1: GBCSPayload: ", "note: line 3: Body: it holds no alert", "error: line 4: document: "] {
@@ -146,4 +151,50 @@ fn published_messages_are_the_same_alerts_in_hex_and_in_envelopes() {
     let same = ["received", "occurred"];
     assert_eq!(without(&other.logged(0), &same), without(&plain, &same));
     assert_eq!((files.host.stop(), other.host.stop()), (Some(0), Some(0)));
+}
+
+/// A gigabyte without an end of a line or a tag would be held as one: what is held is looked at once all was read.
+#[test]
+fn an_input_without_an_end_is_not_held_and_what_follows_is_read() {
+    const BYTES: usize = 96 << 20;
+    let good = document("00-DB-12-34-56-78-90-A0:90-B3-D5-1F-30-02-00-00:7", "8F40", b"no message");
+    let csv = "device,code\n\"";
+    for (format, head, kind, tail, alerts, words) in [
+        ("csv", csv, b'x', "\n00DB1234567890A0,8F40\n", 1, "line 2: line: longer than 65536 bytes"),
+        (
+            "ndjson",
+            "[",
+            b'[',
+            "\n{\"device\":\"00DB1234567890A0\",\"code\":\"8F40\"}\n",
+            1,
+            "line 1: line: longer than",
+        ),
+        ("gbcs-hex", "", b'0', "\n00\n", 0, "line 1: line: longer than 65536 bytes"),
+        ("duis-xml", "<Response a='", b'b', good.as_str(), 1, "line 1: document: longer than 262144 bytes"),
+        ("duis-xml", "", b' ', good.as_str(), 1, ""),
+    ] {
+        let mut child = Command::new(BINARY)
+            .args(["alert", "send", "-", "--format", format, "--dry-run", "--json"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(head.as_bytes()).unwrap();
+        let piece = vec![kind; 1 << 20];
+        (0..BYTES / piece.len()).for_each(|_| stdin.write_all(&piece).unwrap());
+        stdin.write_all(tail.as_bytes()).unwrap();
+        // A pipe holds 64 KiB: the rest was read.
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let peak_kib: usize = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(words), "{format}: {said}");
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{format}: {said}"));
+        assert_eq!(found["alert_count"], alerts, "{format}: {found}");
+        assert!(peak_kib < BYTES / 2 / 1024, "{format}: {peak_kib} KiB");
+    }
 }
