@@ -208,6 +208,9 @@ pub struct PluginLimits {
     pub compile_memory_bytes_max: u64,
     /// Machine code that comes of it, in bytes. Default: 256 MiB; 1 MiB to 4 GiB.
     pub compiled_bytes_max: u64,
+    /// Compile nothing, and do not start, where a process that compiles cannot be confined by both Landlock and seccomp.
+    /// Default: false, and then the host says at start what is missing.
+    pub confinement_required: bool,
     /// Plugins kept. Default: 256; 1 to 10,000.
     pub plugins_max: usize,
     /// Rules, whatever their mode. Default: 64; 1 to 1,000.

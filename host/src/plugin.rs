@@ -38,4 +38,4 @@ pub use instance::{Instance, Needs, Plugin};
 pub use refusal::{CheckError, Refusal};
 pub use schema::Mismatch;
 pub use signature::{SIGNATURE_BYTES, Signers};
-pub use worker::{OWN_PROGRAM, compile_stdin};
+pub use worker::{Confinement, OWN_PROGRAM, compile_stdin};

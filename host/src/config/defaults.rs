@@ -87,6 +87,7 @@ impl Default for PluginLimits {
             compile_cpu_s_max: 60,
             compile_memory_bytes_max: 2 << 30,
             compiled_bytes_max: 256 << 20,
+            confinement_required: false,
             plugins_max: 256,
             rules_max: 64,
             memory_bytes_max: 64 << 20,

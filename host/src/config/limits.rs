@@ -151,6 +151,7 @@ fn plugin_limits(limits: &PluginLimits) -> Vec<Limit> {
         compile_cpu_s_max,
         compile_memory_bytes_max,
         compiled_bytes_max,
+        confinement_required: _,
         plugins_max,
         rules_max,
         memory_bytes_max,

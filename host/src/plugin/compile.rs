@@ -17,7 +17,7 @@ use super::{
     load::{DETAIL_BYTES_MAX, malformed},
     refusal::Refusal,
     text::clean,
-    worker::Worker,
+    worker::{Confinement, Task, Worker},
 };
 use crate::{config::PluginLimits, domain::Digest};
 
@@ -49,12 +49,28 @@ impl Compiler {
         }
     }
 
+    /// Finds out what confines the processes that compile; `None` where there are none.
+    pub(super) fn probe(&self) -> Option<Result<&Confinement, Refusal>> {
+        match self {
+            Self::Here => None,
+            Self::Elsewhere { worker, .. } => Some(worker.probe()),
+        }
+    }
+
+    /// What confines them, as far as it was found out.
+    pub(super) fn confinement(&self) -> Option<&Confinement> {
+        match self {
+            Self::Here => None,
+            Self::Elsewhere { worker, .. } => worker.confinement(),
+        }
+    }
+
     /// A component, whose digest is given with it, ready to be linked; and whether that is what was kept of it.
     pub(super) fn component(
         &self,
         engine: &Engine,
-        digest: &Digest,
-        bytes: &[u8],
+        task: Task,
+        (digest, bytes): (&Digest, &[u8]),
     ) -> Result<(Component, bool), Refusal> {
         let (worker, artefacts) = match self {
             Self::Here => return guarded(|| Component::from_binary(engine, bytes)).map(|component| (component, false)),
@@ -64,7 +80,7 @@ impl Compiler {
         if let Some(component) = read.and_then(|code| load(engine, &code).ok()) {
             return Ok((component, true));
         }
-        let code = worker.compile(bytes)?;
+        let code = worker.compile(task, bytes)?;
         // The worker has no pool of memories to ask: that a component wants more than the pool gives is found here.
         guarded(|| load(engine, &code)).map(|component| (component, false))
     }

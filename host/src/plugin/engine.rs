@@ -15,7 +15,7 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails, WasmFeatures,
 };
 
-use super::{compile::Compiler, meter::TICK_MS, text::clean};
+use super::{compile::Compiler, meter::TICK_MS, text::clean, worker::Confinement};
 use crate::config::{LimitsByOwner, PluginLimits};
 
 /// Instances that live at once; whoever wants one more waits. A handful is enough: a call takes microseconds to
@@ -77,6 +77,9 @@ pub enum SandboxError {
              instances: see that neither ulimit -v nor the container forbids it"
     )]
     Engine(String),
+    /// The processes that compile cannot be confined as the settings ask for.
+    #[error("plugins.confinement_required: {0}")]
+    Unconfined(String),
     /// Compiled plugins cannot be kept.
     #[error("compiled plugins cannot be kept in {folder}: {error}")]
     Artefacts {
@@ -128,6 +131,29 @@ impl Sandbox {
         let compiler =
             Compiler::elsewhere(program, None, limits).map_err(|error| SandboxError::Engine(error.to_string()))?;
         Self::with(limits, compiler)
+    }
+
+    /// Finds out what confines the processes that compile, by starting one; `None` where this process compiles itself.
+    ///
+    /// # Errors
+    /// [`SandboxError::Unconfined`] where something is missing that `plugins.confinement_required` asks for.
+    pub fn check_confinement(&self) -> Result<Option<&Confinement>, SandboxError> {
+        let required = self.0.limits.host.confinement_required;
+        match self.0.compiler.probe() {
+            None => Ok(None),
+            Some(Ok(found)) if required && !found.is_whole() => Err(SandboxError::Unconfined(found.to_string())),
+            Some(Ok(found)) => Ok(Some(found)),
+            Some(Err(refusal)) if required => Err(SandboxError::Unconfined(refusal.to_string())),
+            Some(Err(refusal)) => {
+                tracing::warn!(%refusal, "what confines the compiler of plugins is not known");
+                Ok(None)
+            }
+        }
+    }
+
+    /// What [`check_confinement`](Self::check_confinement) found.
+    pub fn confinement(&self) -> Option<&Confinement> {
+        self.0.compiler.confinement()
     }
 
     /// Removes kept code that no component loaded since the start has asked for.

@@ -3,7 +3,7 @@
 //! It must not know who uploaded them or where they are kept. Invariant: the guest runs only after its size, its form,
 //! its imports and its exports were found right, and then only under the limits of a call.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::{
@@ -18,6 +18,7 @@ use super::{
     instance::{Compiled, Instance, Plugin, Terms},
     refusal::Refusal,
     text::clean,
+    worker::Task,
 };
 use crate::domain::{Digest, Metering, Millis, OperatorId};
 
@@ -27,6 +28,10 @@ const CORE_VERSION: &[u8] = &[1, 0, 0, 0];
 
 /// Bytes of a detail that comes from the compiler.
 pub(super) const DETAIL_BYTES_MAX: usize = 400;
+
+/// How long to wait before a plugin of this host is compiled again.
+const KNOWN_PAUSES: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
 /// Imports named in a refusal.
 const IMPORTS_NAMED_MAX: usize = 5;
@@ -54,27 +59,40 @@ impl Sandbox {
     /// The first defect that is found.
     pub fn load_for(&self, bytes: &[u8], uploaded_ms: Millis, owner: OperatorId) -> Result<Plugin, Refusal> {
         let terms = Terms { metering: Metering::Live, purpose: Purpose::Check, owner };
-        self.load_under(bytes, uploaded_ms, terms)
+        check_size(bytes, self.0.limits.of(owner).upload_bytes_max)?;
+        self.load_under(bytes, uploaded_ms, terms, Task::CompileUpload)
     }
 
     /// The same for a component that is a plugin of this host already. What it did within its limits when it was
-    /// uploaded it is given room to do again, so that no plugin can describe itself so slowly that a host that is busy
-    /// cannot start. Its code is kept.
+    /// uploaded it is given room to do again: to be compiled, on a machine that is slower or has much to do, and to describe
+    /// itself. So no plugin keeps a host from starting because a limit was met. Where a compiler could not be started, or
+    /// the system was short of memory, it is tried again. Its code is kept.
     ///
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_known(&self, bytes: &[u8], uploaded_ms: Millis) -> Result<Plugin, Refusal> {
         let terms = Terms { metering: Metering::Replay, purpose: Purpose::Check, owner: OperatorId::UNKNOWN };
-        let plugin = self.load_under(bytes, uploaded_ms, terms)?;
-        plugin.keep();
-        Ok(plugin)
+        let mut pauses = KNOWN_PAUSES.iter();
+        loop {
+            match (self.load_under(bytes, uploaded_ms, terms, Task::CompileKnown), pauses.next()) {
+                (Ok(plugin), _) => {
+                    plugin.keep();
+                    return Ok(plugin);
+                }
+                (Err(refusal), Some(pause)) if refusal.may_pass() => {
+                    tracing::warn!(%refusal, "a plugin of this host could not be compiled; it is tried again");
+                    thread::sleep(*pause);
+                }
+                (Err(refusal), _) => return Err(refusal),
+            }
+        }
     }
 
-    fn load_under(&self, bytes: &[u8], uploaded_ms: Millis, terms: Terms) -> Result<Plugin, Refusal> {
+    fn load_under(&self, bytes: &[u8], uploaded_ms: Millis, terms: Terms, task: Task) -> Result<Plugin, Refusal> {
         let host = Arc::clone(&self.0);
-        check_form(bytes, host.limits.of(terms.owner).upload_bytes_max)?;
+        check_form(bytes)?;
         let digest = Digest(Sha256::digest(bytes).into());
-        let (component, kept) = host.compiler.component(&host.engine, &digest, bytes)?;
+        let (component, kept) = host.compiler.component(&host.engine, task, (&digest, bytes))?;
         check_imports(&host.engine, &component)?;
         let exports = [DESCRIBE, CHECK, EVALUATE].map(|name| export(&component, name));
         let [describe, check, evaluate] = exports;
@@ -92,10 +110,11 @@ impl Sandbox {
     }
 }
 
-fn check_form(bytes: &[u8], bytes_max: usize) -> Result<(), Refusal> {
-    if bytes.len() > bytes_max {
-        return Err(Refusal::TooLarge { bytes: bytes.len(), bytes_max });
-    }
+fn check_size(bytes: &[u8], bytes_max: usize) -> Result<(), Refusal> {
+    if bytes.len() > bytes_max { Err(Refusal::TooLarge { bytes: bytes.len(), bytes_max }) } else { Ok(()) }
+}
+
+fn check_form(bytes: &[u8]) -> Result<(), Refusal> {
     let Some(version) = bytes.strip_prefix(MAGIC) else {
         let start = bytes[..bytes.len().min(8)].escape_ascii().to_string();
         return Err(Refusal::NotWasm { start });

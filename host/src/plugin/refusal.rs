@@ -129,6 +129,14 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// True if the component is not to blame, so that the same may pass later: a compiler that could not work, for want of a
+    /// process or of memory.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::Worker { .. } | Self::CompileMemory { .. })
+    }
+}
+
 impl From<RuleFault> for Refusal {
     fn from(RuleFault { kind, detail }: RuleFault) -> Self {
         Self::Describe { kind, detail }
