@@ -11,7 +11,8 @@ const USAGE: &str = "\
 The workspace's tasks. Each first makes sure that guests can be compiled, and says what it does.
 
   cargo xtask demo [arguments]        a day of seven million alerts through the real host; `demo --help` for its options
-  cargo xtask test                    all checks: format, lints, tests, documentation; in a browser too, which apt installs
+  cargo xtask test                    all checks: format, lints, tests, documentation; in a browser too, which apt installs;
+                                      of crates of others by cargo deny, where it is installed
   cargo xtask test --random --hours N   the tests that take a seed, with random ones for N hours (1); --seed N: once
   cargo xtask plugins [packages]      build the stock plugins (or these packages) into target/plugins
   cargo xtask bench [name [arguments]]  all benchmarks, or one: evaluate, whatif, end_to_end, fairness,

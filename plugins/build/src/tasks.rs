@@ -4,6 +4,7 @@
 
 mod failures;
 mod random;
+mod supply_chain;
 mod watched;
 
 use std::{
@@ -18,6 +19,7 @@ use weir_build::{STOCK, Toolchain, Way, build, ensure_browser, imported_interfac
 pub use random::{Rounds, run as test_random};
 
 use failures::Failures;
+use supply_chain::Checked;
 use watched::watched;
 
 /// Tells the tests of the page that there must be a browser: see tests/src/browser.rs.
@@ -90,6 +92,10 @@ pub fn test() -> Result<ExitCode> {
             say("the steps after it need what it builds");
             break;
         }
+    }
+    match supply_chain::check(cargo)? {
+        Checked::Passed(words) => say(&format!("crates of others: {words}")),
+        Checked::Failed => failed.push("cargo deny check".to_owned()),
     }
     let seconds = begun.elapsed().as_secs();
     if failed.is_empty() {
