@@ -38,6 +38,7 @@ mod protocol_style;
 mod quota;
 mod reports;
 mod rules;
+mod starting;
 mod status;
 mod stream;
 mod subscribe;
@@ -65,6 +66,7 @@ const RESET_BEFORE_TAKEN_MAX: usize = 20;
 const RESET_FOR_BREACH_MAX: usize = 1_000;
 
 pub use entrance::{Calls, MakePage, Page};
+pub use starting::serve_starting;
 pub use tls::{Tls, TlsError};
 pub use traffic::{Tables, Traffic};
 

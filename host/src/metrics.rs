@@ -3,7 +3,7 @@
 //! It is the only place that names prometheus-client, and it must not know how anything is counted. Invariant: nobody is
 //! asked who they are, so nothing here names a client or a device; a slow reader holds up nobody but other readers.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{Method, Request, Response, StatusCode, body::Incoming, header, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -34,9 +34,6 @@ const PATH: &str = "/metrics";
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The last signal of a migration that was made.
-type Signal = watch::Receiver<Option<MigrationView>>;
-
 /// Serves figures as long as it is polled. It does not return.
 pub async fn serve(listener: TcpListener, handle: Handle, traffic: Arc<Traffic>) {
     let readers = Arc::new(Semaphore::new(READERS_MAX));
@@ -48,10 +45,24 @@ pub async fn serve(listener: TcpListener, handle: Handle, traffic: Arc<Traffic>)
             Ok((stream, peer)) => {
                 let (handle, traffic, signal) = (handle.clone(), Arc::clone(&traffic), signal.clone());
                 tokio::spawn(async move {
-                    answer(stream, peer, &handle, &traffic, &signal).await;
+                    let write = || text::write(handle.watched(), &traffic, signal.borrow().clone());
+                    answer(stream, peer, |request| respond(request, write)).await;
                     drop(reader);
                 });
             }
+            Err(error) => {
+                tracing::warn!(%error, "a connection for metrics could not be accepted");
+                sleep(AFTER_FAILURE).await;
+            }
+        }
+    }
+}
+
+/// Serves what there is to say of a host that starts, as long as it is polled. It does not return.
+pub async fn serve_starting(listener: &TcpListener) -> Infallible {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => drop(tokio::spawn(answer(stream, peer, |request| respond(request, text::starting)))),
             Err(error) => {
                 tracing::warn!(%error, "a connection for metrics could not be accepted");
                 sleep(AFTER_FAILURE).await;
@@ -75,10 +86,8 @@ async fn watch_migration(handle: Handle, made: watch::Sender<Option<MigrationVie
 }
 
 /// Answers one request, within its time.
-async fn answer(stream: TcpStream, peer: SocketAddr, handle: &Handle, traffic: &Traffic, signal: &Signal) {
-    let service = service_fn(|request: Request<Incoming>| {
-        std::future::ready(Ok::<_, Infallible>(respond(&request, handle, traffic, signal)))
-    });
+async fn answer(stream: TcpStream, peer: SocketAddr, respond: impl Fn(&Request<Incoming>) -> Response<String>) {
+    let service = service_fn(|request: Request<Incoming>| std::future::ready(Ok::<_, Infallible>(respond(&request))));
     let served = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
     match timeout(READER_MAX, served).await {
         Ok(Ok(())) => {}
@@ -87,7 +96,7 @@ async fn answer(stream: TcpStream, peer: SocketAddr, handle: &Handle, traffic: &
     }
 }
 
-fn respond(request: &Request<Incoming>, handle: &Handle, traffic: &Traffic, signal: &Signal) -> Response<String> {
+fn respond(request: &Request<Incoming>, write: impl FnOnce() -> Result<String, fmt::Error>) -> Response<String> {
     let plain = |status: StatusCode, text: &str| {
         let mut response = Response::new(text.to_owned());
         *response.status_mut() = status;
@@ -98,7 +107,7 @@ fn respond(request: &Request<Incoming>, handle: &Handle, traffic: &Traffic, sign
         (PATH, _) => return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is understood here\n"),
         _ => return plain(StatusCode::NOT_FOUND, "there is /metrics, and nothing else\n"),
     }
-    match text::write(handle.watched(), traffic, signal.borrow().clone()) {
+    match write() {
         Ok(text) => {
             let mut response = Response::new(text);
             response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(OPENMETRICS));

@@ -20,6 +20,7 @@ mod guards;
 mod handle;
 mod open;
 mod producers;
+mod progress;
 mod quarantine;
 mod refusal;
 mod shared;
@@ -39,6 +40,7 @@ pub use handle::{
 };
 pub use open::{Opener, Parts, StartError, acks_kept, code_table, system_times};
 pub use producers::Standing;
+pub use progress::Progress;
 pub use refusal::Refusal;
 pub use shared::Clock;
 pub use supervise::{Runner, start, start_with};

@@ -14,8 +14,9 @@ const CORE_CODE: u8 = 10;
 
 /// Sections of a component.
 const CUSTOM: u8 = 0;
-const MODULE: u8 = 1;
 const NESTED: u8 = 4;
+/// The section of a component that holds a core module.
+pub const MODULE: u8 = 1;
 
 /// The instruction that ends a body or block.
 pub const END: u8 = 0x0B;

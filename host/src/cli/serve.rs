@@ -4,18 +4,22 @@
 //! settings, and the process ends with 0 only when it was told to stop and everything was written.
 
 use std::{
+    convert::Infallible,
     env,
+    future::Future,
     io::{self, IsTerminal, Write},
     net::SocketAddr,
+    os::fd::AsFd,
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use rustix::{fs::Mode, process::umask};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind},
-    sync::watch,
+    sync::{oneshot, watch},
 };
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -27,7 +31,7 @@ use crate::{
     config::{Config, Overrides},
     grpc::{self, Tls, Traffic},
     metrics,
-    pipeline::{self, Handle, Runner, StartError, Status},
+    pipeline::{self, Handle, Progress, Runner, StartError, Status},
     plugin::SandboxError,
     web,
 };
@@ -40,6 +44,13 @@ const LOG_DEFAULT: &str = "info,tonic::transport::server=debug";
 
 /// Threads for calls that wait for the disk or for a compiler. Further calls wait for one of them.
 const BLOCKING_THREADS_MAX: usize = 16;
+
+/// What others may do with files that this process makes: nothing. Alerts, tokens' digests and keys are in them.
+const OF_NOBODY_ELSE: Mode = Mode::RWXG.union(Mode::RWXO);
+
+/// After how long a start is one that takes a while, and how often that is said then.
+const SAY_AFTER: Duration = Duration::from_secs(1);
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a disk read that nobody waits for any more may hold up the end of the process.
 const LEFT_BEHIND_MAX: Duration = Duration::from_secs(1);
@@ -82,6 +93,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), Failure> {
     let Args { config: file, data, listen, no_plugins, authenticate, insecure_listen, metrics, no_page } = args;
     start_logging()?;
+    umask(OF_NOBODY_ELSE);
     let overrides = Overrides {
         data_dir: data,
         listen,
@@ -123,10 +135,16 @@ async fn host(config: Config) -> Result<(), Failure> {
         Some(wanted) => Some(bind("metrics_listen", wanted).await?),
         None => None,
     };
-    let stop = StopSignals::new()?;
+    let mut stop = StopSignals::new()?;
     let hangup = listen_for(SignalKind::hangup())?;
-    // It recovers, which may take a while. Nothing else runs yet, and a signal is kept until somebody waits for it.
-    let (handle, runner) = pipeline::start(config.clone()).map_err(|error| not_started(&config, &error))?;
+    let doors = Doors { calls: &listener, metrics: metrics.as_ref().map(|(listener, _)| listener), tls: tls.clone() };
+    let (handle, runner) = tokio::select! {
+        started = start(&config, doors) => started?,
+        signal = stop.next() => {
+            tracing::info!("asked to stop by {signal} before it had started");
+            return Ok(());
+        }
+    };
     say_hello(&config, &handle, address, metrics.as_ref().map(|(_, address)| *address));
     tokio::spawn(reload_on_hangup(hangup, tls.clone()));
 
@@ -140,6 +158,71 @@ async fn host(config: Config) -> Result<(), Failure> {
     let closed = close(&handle, runner).await;
     served.map_err(|error| Failure::internal(error.to_string()))?;
     closed
+}
+
+/// Where somebody may ask for a host that is not there yet.
+struct Doors<'a> {
+    calls: &'a TcpListener,
+    metrics: Option<&'a TcpListener>,
+    tls: Option<Arc<Tls>>,
+}
+
+/// Starts the pipeline. Where that takes a while, whoever asks is told, and so is the log.
+async fn start(config: &Config, doors: Doors<'_>) -> Result<(Handle, Runner), Failure> {
+    let (progress, watched) = watch::channel(Progress::default());
+    let to_start = config.clone();
+    let mut starting = tokio::task::spawn_blocking(move || pipeline::start(to_start, progress));
+    let ended = match tokio::time::timeout(SAY_AFTER, &mut starting).await {
+        Ok(ended) => ended,
+        Err(_) => meanwhile(starting, config, doors, watched).await?,
+    };
+    let started = ended.map_err(|error| Failure::internal(format!("starting: {error}")))?;
+    started.map_err(|error| not_started(config, &error))
+}
+
+/// Waits for a start that takes its time.
+async fn meanwhile<T>(
+    starting: impl Future<Output = T>,
+    config: &Config,
+    doors: Doors<'_>,
+    progress: watch::Receiver<Progress>,
+) -> Result<T, Failure> {
+    let calls = again(doors.calls).map_err(|error| Failure::internal(format!("listen: {error}")))?;
+    let (done, over) = oneshot::channel::<()>();
+    let calls = grpc::serve_starting(calls, config, doors.tls, async { drop(over.await) });
+    let started = async {
+        let started = starting.await;
+        drop(done);
+        started
+    };
+    let figures = async {
+        match doors.metrics {
+            Some(listener) => metrics::serve_starting(listener).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        (started, served) = async { tokio::join!(started, calls) } => {
+            served.map_err(|error| Failure::internal(error.to_string()))?;
+            Ok(started)
+        }
+        never = figures => match never {},
+        never = say(progress) => match never {},
+    }
+}
+
+/// The same socket once more.
+fn again(listener: &TcpListener) -> io::Result<TcpListener> {
+    TcpListener::from_std(listener.as_fd().try_clone_to_owned()?.into())
+}
+
+/// Has the log say from time to time how far a start has come.
+async fn say(progress: watch::Receiver<Progress>) -> Infallible {
+    let begun = Instant::now();
+    loop {
+        tracing::info!(seconds = begun.elapsed().as_secs(), "still starting: {}", *progress.borrow());
+        tokio::time::sleep(SAY_EVERY).await;
+    }
 }
 
 fn read_tls(config: &Config) -> Result<Option<Arc<Tls>>, Failure> {
@@ -182,7 +265,9 @@ fn not_started(config: &Config, error: &StartError) -> Failure {
         // A folder that cannot be written, a store in use, a format of another version: the caller's to mend.
         StartError::Store(_)
         | StartError::ProtectedCodes(_)
-        | StartError::Sandbox(SandboxError::Artefacts { .. } | SandboxError::Setting { .. }) => Failure::usage(message),
+        | StartError::Sandbox(
+            SandboxError::Artefacts { .. } | SandboxError::Setting { .. } | SandboxError::Unconfined(_),
+        ) => Failure::usage(message),
         _ => Failure::internal(message),
     }
 }

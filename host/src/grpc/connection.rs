@@ -62,8 +62,10 @@ async fn accept(listener: TcpListener, terms: Terms, ready: mpsc::Sender<io::Res
     let mut strangers = Strangers::default();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            // First: what comes when nobody takes it up any more is for another listener on the same socket.
+            biased;
             () = ready.closed() => return,
+            accepted = listener.accept() => accepted,
         };
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,

@@ -102,7 +102,7 @@ async fn answered(answer: impl Future<Output = Answer>) -> Answer {
 }
 
 /// Whether it is a call of the protocol.
-fn is_call<B>(request: &http::Request<B>) -> bool {
+pub(super) fn is_call<B>(request: &http::Request<B>) -> bool {
     let content = request.headers().get(header::CONTENT_TYPE);
     request.version() == Version::HTTP_2 && content.is_some_and(|content| content.as_bytes().starts_with(GRPC))
 }

@@ -22,6 +22,12 @@ use crate::{
 /// What each name begins with.
 const PREFIX: &str = "weir";
 
+/// What a host can be.
+const STARTING: &str = "starting";
+const SERVING: &str = "serving";
+const STORE_FULL: &str = "store-full";
+const STOPPED: &str = "stopped";
+
 /// Labels of one value.
 type Labels<'a> = Vec<(&'static str, &'a str)>;
 
@@ -40,6 +46,24 @@ pub fn write(watched: Watched, traffic: &Traffic, migration: Option<MigrationVie
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
+}
+
+/// The same of a host that starts: that it does.
+pub fn starting() -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix(PREFIX);
+    registry.register_collector(Box::new(Beginning));
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+#[derive(Debug)]
+struct Beginning;
+
+impl Collector for Beginning {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        Page(encoder).status(STARTING)
+    }
 }
 
 /// All figures at one moment.
@@ -87,14 +111,11 @@ impl Moment {
         page.durations("group_seconds", "Time from a group of alerts to what it changes", &figures.groups)?;
         page.durations("commit_seconds", "Time of one durable commit", &figures.commits)?;
         page.gauge("batches_waiting", "Batches, and other commands, that wait to be judged", self.watched.waiting)?;
-        let words = ["serving", "store-full", "stopped"];
-        let now = match self.watched.status {
-            Status::Serving => words[0],
-            Status::StoreFull => words[1],
-            Status::Stopped(_) => words[2],
-        };
-        let states = words.map(|word| (vec![("status", word)], u64::from(word == now)));
-        page.gauges("status", "1 for what the host is", states)
+        page.status(match self.watched.status {
+            Status::Serving => SERVING,
+            Status::StoreFull => STORE_FULL,
+            Status::Stopped(_) => STOPPED,
+        })
     }
 
     fn rules(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -151,10 +172,13 @@ impl Moment {
     }
 
     fn plugins(&self, page: &mut Page<'_>) -> fmt::Result {
-        let Watched { rules, plugins, compiling, figures, .. } = &self.watched;
+        let Watched { rules, plugins, compiling, confinement, figures, .. } = &self.watched;
         page.gauge("plugins", "Plugins that are kept", *plugins)?;
         page.gauge("rules", "Rules, whatever their mode", rules.len())?;
         page.gauge("compile_workers_running", "Processes that compile a plugin", *compiling)?;
+        let layers = confinement.iter().flat_map(|found| [("landlock", found.landlock), ("seccomp", found.seccomp)]);
+        let layers = layers.map(|(layer, is_there)| (vec![("layer", layer)], u64::from(is_there)));
+        page.gauges("compile_workers_confined", "1 for what confines the processes that compile plugins", layers)?;
         let uploads = figures.uploads.iter().map(|(result, count)| (vec![("result", *result)], *count));
         page.counters("uploads", "Uploads, by what became of them", uploads)
     }
@@ -190,6 +214,12 @@ impl Moment {
 struct Page<'a>(DescriptorEncoder<'a>);
 
 impl Page<'_> {
+    fn status(&mut self, now: &str) -> fmt::Result {
+        let states =
+            [STARTING, SERVING, STORE_FULL, STOPPED].map(|word| (vec![("status", word)], u64::from(word == now)));
+        self.gauges("status", "1 for what the host is", states)
+    }
+
     fn counter(&mut self, name: &str, help: &str, count: u64) -> fmt::Result {
         let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
         metric.encode_counter::<NoLabelSet, _, u64>(&count, None)

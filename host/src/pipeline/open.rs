@@ -4,9 +4,9 @@
 //! A rule that no longer does what the log says it did is set aside by name; it never keeps the host from starting.
 
 use std::{
-    collections::BTreeSet,
-    fs::File,
+    fs::{self, File, Permissions},
     io::{self, BufReader},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -18,7 +18,7 @@ use crate::{
     admit::Inventory,
     books::Ledger,
     config::{Config, ConfigError},
-    domain::{Digest, FaultKind, Judge, Millis, PluginInfo, Rule, RuleFault, RuleRevision},
+    domain::{Digest, Millis, Rule, RuleRevision},
     evaluate::{Divergence, Shares, Times},
     intake::{plausible::Ranges, tables::CodeTable},
     pipeline::{
@@ -40,9 +40,11 @@ use crate::{
 
 mod own_changes;
 mod recovery;
+mod sources;
 
 use own_changes::{OwnChanges, Stop, own_changes};
 use recovery::Recovery;
+use sources::{load_sources, natives};
 
 /// Where compiled plugins are kept, in the data folder.
 const COMPILED_FOLDER: &str = "compiled";
@@ -75,7 +77,15 @@ impl Parts {
     pub fn new(config: Config) -> Result<Self, StartError> {
         let sandbox =
             Sandbox::confined(&config.plugins, Path::new(OWN_PROGRAM), &config.data_dir.join(COMPILED_FOLDER))?;
+        if let Some(missing) = sandbox.check_confinement()?.filter(|found| !found.is_whole()) {
+            tracing::warn!(
+                %missing,
+                "plugins are compiled by processes that are not confined in every way; with plugins.confinement_required \
+                 the host would not start"
+            );
+        }
         let path = config.data_dir.join(store::FILE_NAME);
+        keep_private(&path);
         let (limits, acks_kept) = (config.store.clone(), acks_kept(&config));
         Ok(Self {
             folder: Some(config.data_dir.clone()),
@@ -87,6 +97,20 @@ impl Parts {
             natives: Vec::new(),
             grouping: None,
         })
+    }
+}
+
+/// Takes a store that others could read, made before or copied here, away from them.
+fn keep_private(store: &Path) {
+    let Ok(metadata) = fs::metadata(store) else { return };
+    let mode = metadata.permissions().mode();
+    if mode & 0o077 == 0 {
+        return;
+    }
+    let file = store.display();
+    match fs::set_permissions(store, Permissions::from_mode(0o600)) {
+        Ok(()) => tracing::warn!(%file, "others could read the store (mode {:o}); its mode is 600 now", mode & 0o777),
+        Err(error) => tracing::warn!(%file, %error, "others can read the store (mode {:o})", mode & 0o777),
     }
 }
 
@@ -159,7 +183,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let mut snapshot = store.load()?;
     let mut registry = Registry::load(snapshot.plugins.clone(), snapshot.revisions.clone());
     parts.natives.iter().for_each(|native| registry.add_plugin(native.info().clone()));
-    let sources = load_sources(parts, &registry, &store.reader())?;
+    let sources = load_sources(parts, shared, &registry, &store.reader())?;
     let without = config.without_plugins;
     let denied = config.denied_digests()?;
     let idle = |rule: &Rule| without || denied.contains(&rule.plugin);
@@ -172,6 +196,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         protected: config.protected_codes()?.into_iter().collect(),
         codes_per_device_max: config.plugins.state_codes_per_device_max,
         // What is not called is not verified: the log is taken for every rule.
+        progress: &shared.progress,
         obeyed: registry.revisions().iter().filter(|entry| is_idle(entry)).map(|entry| entry.revision).collect(),
     };
     let (state, ledger, diverged) = recovery.run()?;
@@ -268,41 +293,4 @@ fn publish(
     *shared.models.write() = inventory.models().clone();
     *shared.ledger.write() = ledger;
     *shared.reader.write() = Some(reader);
-}
-
-fn natives(parts: &Parts) -> Sources {
-    parts.natives.iter().map(|native| (native.info().digest, native.clone())).collect()
-}
-
-/// Plugins that stand in the chain and are never called.
-fn stand_ins(registry: &Registry) -> Sources {
-    let fault = || RuleFault::new(FaultKind::Refused, "no plugin was loaded");
-    let judge: Judge = Arc::new(move |_, _, _| Err(fault()));
-    let stand_in = |info: &PluginInfo| {
-        let judge = Arc::clone(&judge);
-        Source::Native(info.clone(), Arc::new(move |_| Arc::clone(&judge)))
-    };
-    registry.plugins().into_iter().map(|info| (info.digest, stand_in(info))).collect()
-}
-
-/// Loads every plugin of the store: any of them may be named by a rule or by the log's tail.
-fn load_sources(parts: &Parts, registry: &Registry, reader: &Reader) -> Result<Sources, StartError> {
-    if parts.config.without_plugins {
-        return Ok(stand_ins(registry));
-    }
-    let mut sources = natives(parts);
-    let denied = parts.config.denied_digests()?;
-    sources.extend(stand_ins(registry).into_iter().filter(|(digest, _)| denied.contains(digest)));
-    let named: BTreeSet<Digest> =
-        registry.revisions().iter().filter_map(|entry| entry.rule.as_ref()).map(|rule| rule.plugin).collect();
-    for info in registry.plugins().into_iter().filter(|info| !denied.contains(&info.digest)) {
-        let Some(bytes) = reader.plugin(&info.digest)? else { continue };
-        match parts.sandbox.load_known(&bytes, info.uploaded_ms) {
-            Ok(plugin) => drop(sources.insert(info.digest, Source::Component(plugin))),
-            Err(refusal) if named.contains(&info.digest) => return Err(StartError::Plugin(info.digest, refusal)),
-            Err(refusal) => tracing::warn!(plugin = info.name, %refusal, "a plugin that no rule ever used is refused"),
-        }
-    }
-    parts.sandbox.sweep();
-    Ok(sources)
 }

@@ -17,6 +17,7 @@ use crate::{
         Figures, Status,
         cursors::{Cursors, Seats},
         desk::Desk,
+        progress::Progress,
         refusal::Refusal,
         tokens::Tokens,
     },
@@ -84,6 +85,8 @@ pub struct Shared {
     pub reader: Published<Option<Reader>>,
     /// Whether alerts are taken.
     pub status: watch::Sender<Status>,
+    /// How far the start has come.
+    pub progress: watch::Sender<Progress>,
 }
 
 impl Shared {
@@ -104,7 +107,13 @@ impl Shared {
             log_end: watch::Sender::default(),
             reader: Published::default(),
             status: watch::Sender::new(Status::Serving),
+            progress: watch::Sender::default(),
         }
+    }
+
+    /// The same, with somebody who waits for the start.
+    pub fn reporting(progress: watch::Sender<Progress>) -> Self {
+        Self { progress, ..Self::new() }
     }
 
     /// How to read the store, or why it cannot be read now.

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     config::Config,
@@ -19,6 +19,7 @@ use crate::{
         collect::{Collector, Command},
         commit::{CommitError, check_room},
         open::{Opened, Parts, StartError, open},
+        progress::Progress,
         shared::Shared,
     },
 };
@@ -50,14 +51,18 @@ enum Ended {
     Failed(String),
 }
 
-/// Opens the store of a configuration, recovers, and starts.
-pub fn start(config: Config) -> Result<(Handle, Runner), StartError> {
-    start_with(Parts::new(config)?)
+/// Opens the store of a configuration, recovers, and starts. It takes as long as it needs, and says how far it has come.
+pub fn start(config: Config, progress: watch::Sender<Progress>) -> Result<(Handle, Runner), StartError> {
+    start_over(Parts::new(config)?, Shared::reporting(progress))
 }
 
 /// The same with parts of the caller's choice.
 pub fn start_with(parts: Parts) -> Result<(Handle, Runner), StartError> {
-    let shared = Arc::new(Shared::new());
+    start_over(parts, Shared::new())
+}
+
+fn start_over(parts: Parts, shared: Shared) -> Result<(Handle, Runner), StartError> {
+    let shared = Arc::new(shared);
     let opened = open(&parts, &shared)?;
     let (sender, receiver) = mpsc::channel(parts.config.intake.batches_queued_max);
     let waker = sender.downgrade();

@@ -9,6 +9,7 @@ use super::{Handle, Refusal, Status};
 use crate::{
     domain::{Mode, PluginInfo, Position},
     pipeline::{commit::free_bytes, figures::Figures},
+    plugin::Confinement,
 };
 
 /// The host at one moment.
@@ -34,6 +35,8 @@ pub struct Watched {
     pub cursors_behind_max: u64,
     /// Processes that compile a plugin.
     pub compiling: usize,
+    /// What confines them, where it is known.
+    pub confinement: Option<Confinement>,
     /// Free space where the store is, in bytes; `None` where it is no file.
     pub free_bytes: Option<u64>,
 }
@@ -59,6 +62,7 @@ impl Handle {
             cursors,
             cursors_behind_max: end.0.saturating_sub(last.0),
             compiling: self.sandbox.compiling(),
+            confinement: self.sandbox.confinement().cloned(),
             free_bytes: self.folder.as_deref().and_then(free_bytes),
         }
     }

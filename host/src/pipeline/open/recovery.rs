@@ -2,11 +2,13 @@
 //!
 //! It must not know how a store is opened. Invariant: what comes out is what the log says, or an error says where it is not.
 
+use tokio::sync::watch;
+
 use crate::{
     books::Ledger,
     domain::{Position, Revision},
     evaluate::{Chain, CodeSet, Divergence, Replay, State},
-    pipeline::open::StartError,
+    pipeline::{open::StartError, progress::Progress},
     registry::{MissingPlugin, Registry, Sources},
     store::{Reader, Snapshot},
 };
@@ -18,6 +20,8 @@ pub(super) struct Recovery<'a> {
     pub(super) registry: &'a Registry,
     pub(super) sources: &'a Sources,
     pub(super) protected: CodeSet,
+    /// Who waits for it.
+    pub(super) progress: &'a watch::Sender<Progress>,
     pub(super) codes_per_device_max: usize,
     /// Rules the log is taken for from the start.
     pub(super) obeyed: Vec<Revision>,
@@ -58,6 +62,7 @@ impl Recovery<'_> {
             replay.fold(&chain, &group)?;
             ledger.add(&group);
             rows += group.rows.len() as u64;
+            self.progress.send_replace(Progress::Folding { rows });
         }
         ledger.go_on_at(position);
         tracing::info!(rows, from = replay_from.0, to = position.0, "recovered: the log's tail is folded");
