@@ -8,7 +8,9 @@ mod answer;
 mod devices;
 mod ledger;
 
-pub use answer::{CountKey, CountQuery, CountTable, Counts, Grouping, Names, QueryError, answer, check};
+pub use answer::{
+    CountKey, CountQuery, CountTable, Counts, Grouping, Names, QueryError, Summing, TooManyCountRows, check,
+};
 pub use devices::{
     AlertClock, CountingDevices, DeviceCounts, DeviceEnds, DeviceKey, DeviceQuery, TooManyDeviceRows, Weighed,
 };

@@ -265,6 +265,9 @@ pub struct StoreLimits {
     pub log_bytes_max: u64,
     /// Free space below which the host pushes back, in bytes. Default: 256 MiB; 0 to 1 TiB.
     pub free_bytes_min: u64,
+    /// Length of a store's file up to which all of it is compared with its checksums whenever it is opened. A longer one is
+    /// compared value by value as they are read. Default: 1 GiB; 0 to 1,024 TiB.
+    pub check_bytes_max: u64,
 }
 
 impl Config {

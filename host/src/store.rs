@@ -12,8 +12,14 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase};
 
+use self::{
+    error::Defect,
+    meta::Progress,
+    sealed::{ROWS, Transaction, unpanicked},
+    sealing::TABLES,
+};
 use crate::{
     config::StoreLimits,
     domain::{
@@ -26,6 +32,7 @@ mod audit;
 mod codec;
 mod column;
 mod cursor;
+mod damage;
 mod device;
 mod error;
 #[cfg(feature = "fuzzing")]
@@ -41,9 +48,12 @@ mod producer;
 mod question;
 mod reader;
 mod revision;
+mod sealed;
+mod sealing;
 mod token;
 
-pub use error::Error;
+pub use damage::Place;
+pub use error::{Damage, Error};
 pub use log::{GroupHead, Groups, Heads, LogExtent};
 pub use reader::Reader;
 
@@ -55,9 +65,9 @@ pub struct Store {
     shared: Arc<Shared>,
     /// How many answers are kept of each producer.
     acks_kept: u64,
-    /// The position after the last commit.
-    position: Position,
-    extent: LogExtent,
+    /// How far the last commit came.
+    progress: Progress,
+    mended: Vec<Damage>,
     /// A commit failed, or is under way.
     poisoned: bool,
     /// Where values are put together; kept because most are large.
@@ -112,16 +122,16 @@ impl Shared {
 
     fn begin_read(&self) -> Result<ReadTransaction, Error> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(database.as_ref().ok_or(Error::Closed)?.begin_read()?)
+        unpanicked(|| Ok(database.as_ref().ok_or(Error::Closed)?.begin_read()?))
     }
 
-    fn begin_write(&self) -> Result<WriteTransaction, Error> {
+    fn begin_write(&self, progress: &Progress) -> Result<Transaction, Error> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let mut txn = database.as_ref().ok_or(Error::Closed)?.begin_write()?;
+        let mut txn = unpanicked(|| Ok(database.as_ref().ok_or(Error::Closed)?.begin_write()?))?;
         txn.set_durability(Durability::Immediate)?;
         // Opening after a crash then takes a moment instead of a walk over the whole file.
         txn.set_quick_repair(true);
-        Ok(txn)
+        Ok(Transaction::new(txn, progress.rows.clone()))
     }
 
     fn euis(&self) -> RwLockReadGuard<'_, Vec<u64>> {
@@ -129,35 +139,23 @@ impl Shared {
     }
 
     /// Makes all tables of a new file, so that reading never has to ask whether one is there.
-    fn create_tables(&self) -> Result<(), Error> {
-        let txn = self.begin_write()?;
-        log::create(&txn)?;
-        device::create(&txn)?;
-        model::create(&txn)?;
-        page::create(&txn)?;
-        hour::create(&txn)?;
-        plugin::create(&txn)?;
-        revision::create(&txn)?;
-        producer::create(&txn)?;
-        token::create(&txn)?;
-        audit::create(&txn)?;
-        question::create(&txn)?;
-        cursor::create(&txn)?;
-        guard::create(&txn)?;
-        meta::create(&txn)?;
-        Ok(txn.commit()?)
+    fn create_tables(&self, txn: &Transaction) -> Result<(), Error> {
+        TABLES.iter().try_for_each(|table| table.create(txn))?;
+        plugin::create_components(txn)?;
+        meta::create(txn)
     }
 
-    /// Notes that values from here on may be of this format.
-    fn raise_format(&self) -> Result<(), Error> {
-        let txn = self.begin_write()?;
-        meta::raise(&txn)?;
-        Ok(txn.commit()?)
+    /// Makes a new file a store.
+    fn make(&self) -> Result<(), Error> {
+        let txn = self.begin_write(&Progress::default())?;
+        self.create_tables(&txn)?;
+        meta::write(&txn, &Progress { rows: txn.rows(), ..Progress::default() })?;
+        txn.commit()
     }
 
     fn close(&self) -> Result<(), Error> {
         let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(database.ok_or(Error::Closed)?.close()?)
+        unpanicked(|| Ok(database.ok_or(Error::Closed)?.close()?))
     }
 }
 
@@ -165,55 +163,104 @@ impl Store {
     /// Opens the file at `path`, or makes it and its folder. `acks_kept` is how many answers to keep of each producer.
     ///
     /// Fails with [`Error::Locked`] where another process has it open, with [`Error::Format`] where another version of
-    /// the program wrote it.
+    /// the program wrote it, and with [`Error::Corrupt`] or [`Error::Damaged`] where it is not as it was written.
     pub fn open(path: &Path, limits: &StoreLimits, acks_kept: u64) -> Result<Self, Error> {
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
         fs::create_dir_all(folder)?;
-        if !path.try_exists()? {
-            make(path, limits)?;
-            // A power cut takes a new file's name, and all that was acknowledged with it, unless its folder is synced.
-            if cfg!(unix) {
-                File::open(folder)?.sync_all()?;
+        match fs::metadata(path) {
+            // The database would make a new store of it, and all that was acknowledged would be gone without a word.
+            Ok(file) if file.len() == 0 => {
+                return Err(Error::Damaged(format!("{} is empty, it was cut off", path.display())));
             }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make(path, limits)?;
+                // A power cut takes a new file's name, and all that was acknowledged with it, unless its folder is synced.
+                if cfg!(unix) {
+                    File::open(folder)?.sync_all()?;
+                }
+            }
+            Err(error) => return Err(error.into()),
         }
-        Self::over(builder(limits).create(path)?, acks_kept)
+        let checked = fs::metadata(path)?.len() <= limits.check_bytes_max;
+        Self::whole(|checked| Ok(builder(limits, checked).open(path)?), checked, acks_kept)
     }
 
     /// The same over something else than a file: what tests make fail on demand.
     pub fn with_backend(
-        backend: impl redb::StorageBackend,
+        backend: impl redb::StorageBackend + Clone,
         limits: &StoreLimits,
         acks_kept: u64,
     ) -> Result<Self, Error> {
-        Self::over(builder(limits).create_with_backend(backend)?, acks_kept)
+        let checked = backend.len()? <= limits.check_bytes_max;
+        let open = |checked| Ok(builder(limits, checked).create_with_backend(backend.clone())?);
+        Self::whole(open, checked, acks_kept)
     }
 
-    fn over(database: Database, acks_kept: u64) -> Result<Self, Error> {
+    /// Opens a database, as a whole if it is `checked`: what is damaged and follows from the rest is taken out of it, so
+    /// that recovery makes it again.
+    fn whole(open: impl Fn(bool) -> Result<Database, Error>, checked: bool, acks_kept: u64) -> Result<Self, Error> {
+        let open = |checked| unpanicked(|| open(checked));
+        let damaged = match open(checked) {
+            Err(error) if checked && error.is_damage() => error,
+            database => return Self::over(database?, Vec::new(), acks_kept),
+        };
+        tracing::error!(%damaged, "the store's file is damaged: looking for what is");
+        // Only values can be made again. Where the database cannot be opened as it is, none can be found.
+        let shared = Shared::over(open(false).map_err(|_| Error::Damaged(damaged.to_string()))?);
+        let mended = match meta::look(&shared.begin_read()?)? {
+            meta::Found::Now => damage::mend(&shared)?,
+            meta::Found::Nothing | meta::Found::Before => return Err(Error::Damaged(damaged.to_string())),
+        };
+        shared.close()?;
+        Self::over(open(true)?, mended, acks_kept)
+    }
+
+    fn over(database: Database, mended: Vec<Damage>, acks_kept: u64) -> Result<Self, Error> {
         let shared = Shared::over(database);
         match meta::look(&shared.begin_read()?)? {
-            meta::Found::Nothing => shared.create_tables()?,
-            meta::Found::Before => shared.raise_format()?,
+            meta::Found::Nothing => shared.make()?,
+            meta::Found::Before => sealing::upgrade(&shared)?,
             meta::Found::Now => {}
         }
+        sealing::seal_all(&shared)?;
         let txn = shared.begin_read()?;
         let progress = meta::read(&txn)?;
-        let extent = LogExtent {
-            oldest: log::first(&txn)?.unwrap_or(progress.position),
-            bytes: progress.log_bytes,
-            groups: progress.log_groups,
-        };
-        let euis = RwLock::new(device::read(&txn)?.iter().map(|device| device.eui.0).collect());
+        for table in TABLES {
+            if progress.rows.get(table.name()) != Some(&table.rows(&txn)?) {
+                let what = Defect("it has another number of rows than the last commit left it with");
+                return Err(Error::corrupt(table.name(), ROWS, what));
+            }
+        }
+        shared
+            .euis
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(device::read(&txn)?.iter().map(|device| device.eui.0));
         Ok(Self {
-            shared: Arc::new(Shared { euis, ..shared }),
+            shared: Arc::new(shared),
             acks_kept: acks_kept.max(1),
-            position: progress.position,
-            extent,
+            progress,
+            mended,
             poisoned: false,
             scratch: codec::Writer::default(),
         })
+    }
+
+    /// Takes damaged values out that the log has everything for, so that recovery makes them again. For a value that was
+    /// found damaged after the file was opened, as in one that is too long to be compared with its checksums then.
+    pub fn mend(&mut self) -> Result<(), Error> {
+        self.mended.extend(damage::mend(&self.shared)?);
+        self.progress = meta::read(&self.shared.begin_read()?)?;
+        Ok(())
+    }
+
+    /// What was found damaged when the file was opened and taken out: recovery makes it again from the log.
+    pub fn mended(&self) -> &[Damage] {
+        &self.mended
     }
 
     /// Reads what a host starts from.
@@ -233,7 +280,7 @@ impl Store {
             questions: question::read(&txn)?,
             cursors: cursor::read(&txn)?,
             guards: guard::read(&txn)?,
-            extent: self.extent,
+            extent: progress.extent,
         })
     }
 
@@ -247,7 +294,7 @@ impl Store {
         }
         self.poisoned = true;
         self.check(effects)?;
-        self.write(effects)?;
+        unpanicked(|| self.write(effects))?;
         self.poisoned = false;
         Ok(())
     }
@@ -259,11 +306,18 @@ impl Store {
 
     /// How much log there is, as of the last commit.
     pub fn extent(&self) -> LogExtent {
-        self.extent
+        self.progress.extent
     }
 
     /// Closes the file and lets go of its lock, whoever still has a [`Reader`].
     pub fn close(self) -> Result<(), Error> {
+        if !self.poisoned {
+            // The database keeps its last two commits, and one bit says which is the last. Written twice, what was
+            // committed last is found by either value of that bit.
+            let txn = self.shared.begin_write(&self.progress)?;
+            meta::write(&txn, &self.progress)?;
+            txn.commit()?;
+        }
         self.shared.close()
     }
 
@@ -271,15 +325,16 @@ impl Store {
     fn check(&self, effects: &Effects) -> Result<(), Error> {
         let Effects { position, replay_from, .. } = *effects;
         let refuse = |what: String| Err(Error::Effects(what));
-        if position < self.position {
-            return refuse(format!("position {position}: the store is at {} already", self.position));
+        let at = self.progress.position;
+        if position < at {
+            return refuse(format!("position {position}: the store is at {at} already"));
         }
         if replay_from > position {
             return refuse(format!("replay_from {replay_from}: it lies after position {position}"));
         }
         match &effects.group {
-            Some(group) if group.first < self.position => {
-                refuse(format!("group at {}: the store is at {} already", group.first, self.position))
+            Some(group) if group.first < at => {
+                refuse(format!("group at {}: the store is at {at} already", group.first))
             }
             Some(group) if group.end() > position => {
                 refuse(format!("group ending at {}: it lies after position {position}", group.end()))
@@ -293,7 +348,7 @@ impl Store {
             let mut euis = self.shared.euis.write().unwrap_or_else(PoisonError::into_inner);
             device::extend(&mut euis, &effects.devices)?;
         }
-        let txn = self.shared.begin_write()?;
+        let txn = self.shared.begin_write(&self.progress)?;
         device::write(&txn, &effects.devices)?;
         model::write(&txn, &effects.models)?;
         if let Some((info, component)) = &effects.plugin {
@@ -309,9 +364,9 @@ impl Store {
         page::write(&txn, &effects.pages, &mut self.scratch)?;
         hour::write(&txn, &effects.hours, &mut self.scratch)?;
 
-        let mut extent = self.extent;
+        let Progress { mut extent, mut log_last, .. } = self.progress;
         if let Some(group) = &effects.group {
-            log::append(&txn, group, &self.shared.euis(), &mut self.scratch, &mut extent)?;
+            log::append(&txn, group, &self.shared.euis(), &mut self.scratch, (&mut extent, &mut log_last))?;
         }
         // What recovery may still have to fold stays, whatever retention says.
         let dropped = effects.drop_before.min(effects.replay_from);
@@ -319,24 +374,25 @@ impl Store {
         if extent.groups == 0 {
             extent.oldest = effects.position;
         }
-        meta::write(&txn, meta::Progress::new(effects.position, effects.replay_from, extent))?;
+        let Effects { position, replay_from, .. } = *effects;
+        let progress = Progress { position, replay_from, extent, log_last, rows: txn.rows(), sealing: None };
+        meta::write(&txn, &progress)?;
         txn.commit()?;
-        self.position = effects.position;
-        self.extent = extent;
+        self.progress = progress;
         Ok(())
     }
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { position, extent, poisoned, .. } = self;
+        let Self { progress: Progress { position, extent, .. }, poisoned, .. } = self;
         write!(f, "store::Store {{ position: {position}, extent: {extent:?}, poisoned: {poisoned} }}")
     }
 }
 
-fn builder(limits: &StoreLimits) -> redb::Builder {
+fn builder(limits: &StoreLimits, checked: bool) -> redb::Builder {
     let mut builder = Database::builder();
-    builder.set_cache_size(limits.cache_bytes_max);
+    builder.set_cache_size(limits.cache_bytes_max).set_check_integrity_on_open(checked);
     builder
 }
 
@@ -347,8 +403,8 @@ fn make(path: &Path, limits: &StoreLimits) -> Result<(), Error> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
     }
-    let shared = Shared::over(builder(limits).create(&unfinished)?);
-    shared.create_tables()?;
+    let shared = Shared::over(builder(limits, false).create(&unfinished)?);
+    shared.make()?;
     shared.close()?;
     // Unlike a rename, a link cannot replace a store that another process has made meanwhile and already writes to.
     match fs::hard_link(&unfinished, path) {

@@ -41,6 +41,7 @@ mod answer;
 mod axes;
 mod chains;
 mod counts;
+mod derived;
 mod explain;
 mod fold;
 mod lane;

@@ -73,6 +73,43 @@ impl Disk {
         *self.state() = other;
     }
 
+    /// Another disk with the same on it.
+    pub fn copy(&self) -> Self {
+        Self::holding(self.state().seen.clone())
+    }
+
+    /// Changes one bit.
+    pub fn flip(&self, bit: usize) {
+        let mut state = self.state();
+        state.seen[bit / 8] ^= 1 << (bit % 8);
+        state.synced = state.seen.clone();
+    }
+
+    /// Where there is anything but zeros, and what is near it.
+    pub fn live_bytes(&self) -> Vec<usize> {
+        const NEAR: usize = 64;
+        let state = self.state();
+        let live = |chunk: &[u8]| chunk.iter().any(|byte| *byte != 0);
+        let chunks = state.seen.chunks(NEAR).enumerate().filter(|(_, chunk)| live(chunk));
+        chunks.flat_map(|(at, chunk)| at * NEAR..at * NEAR + chunk.len()).collect()
+    }
+
+    /// Changes a bit of the first value of a table of a closed store, wherever the file has it.
+    pub fn spoil(&self, table: &str) {
+        fn first<K: redb::Key + 'static>(txn: &redb::ReadTransaction, table: &str) -> Option<Vec<u8>> {
+            let table = txn.open_table(redb::TableDefinition::<K, &[u8]>::new(table)).ok()?;
+            Some(redb::ReadableTable::first(&table).ok()??.1.value().to_vec())
+        }
+        let database = redb::Database::builder().create_with_backend(self.copy()).expect("the store is sound");
+        let txn = redb::ReadableDatabase::begin_read(&database).expect("the store is sound");
+        let value = first::<u32>(&txn, table).or_else(|| first::<u64>(&txn, table)).expect("the table has a value");
+        let bytes = self.state().seen.clone();
+        let places: Vec<usize> =
+            bytes.windows(value.len()).enumerate().filter(|(_, window)| *window == value).map(|(at, _)| at).collect();
+        assert!(!places.is_empty(), "the value of {table} is in the file");
+        places.into_iter().for_each(|at| self.flip((at + value.len() / 2) * 8));
+    }
+
     /// What a power cut leaves: all that was synced, and of the rest what chance kept, page by page.
     pub fn after_power_cut(&self, random: &mut Random) -> Self {
         let state = self.state();

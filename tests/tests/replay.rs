@@ -58,7 +58,7 @@ fn record(stated: u64) -> Recorded {
         groups: reader.groups(Position(0)).unwrap().map(Result::unwrap).collect(),
         registry,
         pages: reader.pages().unwrap().map(Result::unwrap).collect(),
-        hours: reader.hours(0..u32::MAX).unwrap(),
+        hours: reader.hours(0..u32::MAX).unwrap().map(Result::unwrap).collect(),
         position: snapshot.position,
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! It must not know where the counts were. Invariant: rows are ordered by their keys, and the total is their sum.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::Hash,
+};
+
+use hashbrown::HashMap as FastMap;
 
 use crate::domain::{
     AlertCode, Balance, Cell, End, Generation, HOUR_MS, Millis, ModelId, OperatorId, Position, RejectReason,
@@ -191,39 +196,131 @@ pub fn check(query: &CountQuery) -> Result<std::ops::Range<u32>, QueryError> {
     Ok(range)
 }
 
-/// Sums the cells of some hours into the rows of an answer.
-pub fn answer<'a>(
-    query: &CountQuery,
-    names: &Names,
-    position: Position,
-    hours: impl IntoIterator<Item = (u32, &'a [(Cell, Tally)])>,
-) -> CountTable {
-    let models: Vec<ModelId> = query.models.iter().map(|name| ModelId::of(name)).collect();
-    let mut rows: BTreeMap<CountKey, Counts> = BTreeMap::new();
-    let mut total = Counts::default();
-    for (hour, cells) in hours {
-        for (cell, tally) in cells {
-            if passes(query, names, &models, cell) {
-                rows.entry(CountKey::of(&query.group_by, names, hour, cell)).or_default().add(cell, tally);
-                total.add(cell, tally);
-            }
-        }
-    }
-    if query.group_by.is_empty() {
-        return CountTable { rows: vec![(CountKey::default(), total)], total, position };
-    }
-    let mut rows: Vec<(CountKey, Counts)> = rows.into_iter().collect();
-    rows.sort_by(|(a, _), (b, _)| a.compare(b, &query.group_by));
-    CountTable { rows, total, position }
+/// An answer has more rows than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManyCountRows;
+
+/// A sum over cells that is grown hour by hour. It holds the rows of the answer and nothing of the hours.
+pub struct Summing<'a> {
+    query: &'a CountQuery,
+    models: Vec<ModelId>,
+    /// Revisions that pass the filter; `None` for all.
+    rules: Option<HashSet<Revision>>,
+    names: Names,
+    rule_numbers: HashMap<Revision, u32>,
+    model_numbers: HashMap<ModelId, u32>,
+    /// Each row beside an hour and a cell that are of it.
+    rows: FastMap<RowKey, (u32, Cell, Counts)>,
+    rows_max: usize,
+    total: Counts,
 }
 
-fn passes(query: &CountQuery, names: &Names, models: &[ModelId], cell: &Cell) -> bool {
-    let any = |empty: bool, found: bool| empty || found;
-    any(query.codes.is_empty(), cell.code.is_some_and(|code| query.codes.contains(&AlertCode(code))))
-        && query.rule.as_ref().is_none_or(|rule| names.rules.get(&cell.rule) == Some(rule))
-        && any(query.operators.is_empty(), query.operators.contains(&operator(cell)))
-        && any(query.generations.is_empty(), query.generations.contains(&generation(cell)))
-        && any(models.is_empty(), models.contains(&ModelId(cell.model)))
+/// What a row is of; a part is 0 where the query does not group by it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+struct RowKey {
+    /// 65,536 for none.
+    code: u32,
+    rule: u32,
+    operator: u8,
+    generation: u8,
+    model: u32,
+    /// Start, in hours.
+    start: u32,
+    /// 0 for none.
+    rejection: u8,
+}
+
+const NO_CODE: u32 = 65_536;
+
+/// A number for each distinct name, so that a row's key has no text. 0 is for none.
+fn numbered<K: Copy + Eq + Hash>(names: &HashMap<K, String>) -> HashMap<K, u32> {
+    let mut distinct: Vec<&String> = names.values().filter(|name| !name.is_empty()).collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let number = |name: &String| distinct.binary_search(&name).map_or(0, |at| at as u32 + 1);
+    names.iter().map(|(key, name)| (*key, number(name))).collect()
+}
+
+impl<'a> Summing<'a> {
+    /// Nothing summed yet, for an answer of at most `rows_max` rows.
+    pub fn new(query: &'a CountQuery, names: Names, rows_max: usize) -> Self {
+        let of_rule = |rule: &String| {
+            let named = names.rules.iter().filter(|(_, name)| *name == rule);
+            named.map(|(revision, _)| *revision).collect()
+        };
+        let rules = query.rule.as_ref().map(of_rule);
+        Self {
+            query,
+            models: query.models.iter().map(|name| ModelId::of(name)).collect(),
+            rules,
+            rule_numbers: numbered(&names.rules),
+            model_numbers: numbered(&names.models),
+            names,
+            rows: FastMap::new(),
+            rows_max,
+            total: Counts::default(),
+        }
+    }
+
+    /// Adds the cells of an hour.
+    pub fn take(&mut self, hour: u32, cells: impl IntoIterator<Item = (Cell, Tally)>) -> Result<(), TooManyCountRows> {
+        for (cell, tally) in cells {
+            if self.passes(&cell) {
+                let key = self.key_of(hour, &cell);
+                if self.rows.len() >= self.rows_max && !self.rows.contains_key(&key) {
+                    return Err(TooManyCountRows);
+                }
+                self.rows.entry(key).or_insert((hour, cell, Counts::default())).2.add(&cell, &tally);
+                self.total.add(&cell, &tally);
+            }
+        }
+        Ok(())
+    }
+
+    fn passes(&self, cell: &Cell) -> bool {
+        let any = |empty: bool, found: bool| empty || found;
+        let Self { query, models, rules, .. } = self;
+        any(query.codes.is_empty(), cell.code.is_some_and(|code| query.codes.contains(&AlertCode(code))))
+            && rules.as_ref().is_none_or(|rules| rules.contains(&cell.rule))
+            && any(query.operators.is_empty(), query.operators.contains(&operator(cell)))
+            && any(query.generations.is_empty(), query.generations.contains(&generation(cell)))
+            && any(models.is_empty(), models.contains(&ModelId(cell.model)))
+    }
+
+    fn key_of(&self, hour: u32, cell: &Cell) -> RowKey {
+        let mut key = RowKey::default();
+        for grouping in &self.query.group_by {
+            match grouping {
+                Grouping::Code => key.code = cell.code.map_or(NO_CODE, u32::from),
+                Grouping::Rule => key.rule = self.rule_numbers.get(&cell.rule).copied().unwrap_or_default(),
+                Grouping::Operator => key.operator = operator(cell).get(),
+                Grouping::Generation => key.generation = generation(cell) as u8,
+                Grouping::Model => {
+                    key.model = self.model_numbers.get(&ModelId(cell.model)).copied().unwrap_or_default();
+                }
+                Grouping::Hour => key.start = hour,
+                Grouping::Day => key.start = hour / 24 * 24,
+                Grouping::Rejection => {
+                    let reason = RejectReason::from_number(cell.reason).filter(|_| cell.end == End::Rejected);
+                    key.rejection = reason.map_or(0, |reason| reason as u8);
+                }
+            }
+        }
+        key
+    }
+
+    /// The answer, exact as of a position.
+    pub fn finish(self, position: Position) -> CountTable {
+        let Self { query: CountQuery { group_by, .. }, names, rows, total, .. } = self;
+        if group_by.is_empty() {
+            return CountTable { rows: vec![(CountKey::default(), total)], total, position };
+        }
+        let named =
+            rows.into_values().map(|(hour, cell, counts)| (CountKey::of(group_by, &names, hour, &cell), counts));
+        let mut rows: Vec<(CountKey, Counts)> = named.collect();
+        rows.sort_unstable_by(|(a, _), (b, _)| a.compare(b, group_by));
+        CountTable { rows, total, position }
+    }
 }
 
 fn operator(cell: &Cell) -> OperatorId {

@@ -4,7 +4,7 @@
 //! ledger's position; what was written holds exactly those before the page's.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
 };
 
@@ -57,13 +57,18 @@ struct Hour {
 #[derive(Debug, Default)]
 pub struct Ledger {
     hours: BTreeMap<u32, Hour>,
+    /// Hours that differ from what was written, by since when. With `clean` it holds each hour once, so that no group
+    /// costs a walk over all of them.
+    dirty: BTreeSet<(Position, u32)>,
+    /// Hours that are as written.
+    clean: BTreeSet<u32>,
     position: Position,
 }
 
 impl Ledger {
     /// An empty ledger that goes on from a position.
     pub fn new(position: Position) -> Self {
-        Self { hours: BTreeMap::new(), position }
+        Self { position, ..Self::default() }
     }
 
     /// Counted are the groups before this position.
@@ -73,21 +78,17 @@ impl Ledger {
 
     /// The hours a group falls into that are not in memory: [`restore`](Self::restore) those before adding it.
     pub fn missing(&self, group: &Group) -> Vec<u32> {
-        let mut hours: Vec<u32> = Vec::new();
-        let mut note = |hour: u32| {
-            if !self.hours.contains_key(&hour) && !hours.contains(&hour) {
-                hours.push(hour);
-            }
-        };
-        let mut last = None;
+        let mut hours: Vec<u32> = group.rejected.iter().map(|rejected| rejected.hour).collect();
         for received in &group.rows.received_ms {
             let hour = hour_of(*received);
-            if last != Some(hour) {
-                note(hour);
-                last = Some(hour);
+            // Alerts mostly come in order of time.
+            if hours.last() != Some(&hour) {
+                hours.push(hour);
             }
         }
-        group.rejected.iter().for_each(|rejected| note(rejected.hour));
+        hours.sort_unstable();
+        hours.dedup();
+        hours.retain(|hour| !self.hours.contains_key(hour));
         hours
     }
 
@@ -95,7 +96,12 @@ impl Ledger {
     pub fn restore(&mut self, hour: u32, page: Option<HourPage>) {
         let page = page.unwrap_or(HourPage { hour, as_of: Position(0), cells: Vec::new() });
         let cells = page.cells.iter().map(|(cell, tally)| (pack(cell), *tally)).collect();
-        self.hours.insert(hour, Hour { cells, loaded_as_of: page.as_of, dirty_since: None });
+        if let Some(Hour { dirty_since: Some(since), .. }) =
+            self.hours.insert(hour, Hour { cells, loaded_as_of: page.as_of, dirty_since: None })
+        {
+            self.dirty.remove(&(since, hour));
+        }
+        self.clean.insert(hour);
     }
 
     /// Adds a group that was committed. Hours that hold it already, because they were written after it, stay.
@@ -124,15 +130,30 @@ impl Ledger {
             let tally = Tally { count: rejected.count, represented: rejected.count, ..Tally::default() };
             sums.entry((rejected.hour, pack(&cell))).or_default().add(tally);
         }
-        for ((hour, cell), tally) in sums {
-            let hour = self.hours.entry(hour).or_default();
-            if hour.loaded_as_of <= group.first {
-                hour.cells.entry(cell).or_default().add(tally);
-                hour.dirty_since.get_or_insert(group.first);
+        for ((number, cell), tally) in sums {
+            let hour = self.hours.entry(number).or_default();
+            if hour.loaded_as_of > group.first {
+                continue;
+            }
+            hour.cells.entry(cell).or_default().add(tally);
+            if hour.dirty_since.is_none() {
+                hour.dirty_since = Some(group.first);
+                self.clean.remove(&number);
+                self.dirty.insert((group.first, number));
             }
         }
         self.position = group.end();
         self.forget();
+    }
+
+    /// Takes an hour out.
+    pub fn take(&mut self, number: u32) -> Option<HourPage> {
+        let hour = self.hours.remove(&number)?;
+        self.clean.remove(&number);
+        if let Some(since) = hour.dirty_since {
+            self.dirty.remove(&(since, number));
+        }
+        Some(page(number, &hour, self.position))
     }
 
     /// Goes on at a position: nothing lies between it and the last group added.
@@ -142,20 +163,21 @@ impl Ledger {
 
     /// The first group that is not in every written hour; `end` where all is written.
     pub fn oldest_dirty(&self, end: Position) -> Position {
-        self.hours.values().filter_map(|hour| hour.dirty_since).min().unwrap_or(end)
+        self.dirty.first().map_or(end, |(since, _)| *since)
     }
 
-    /// Up to `hours_max` hours that differ from what was written since `before` or earlier, oldest first, as of now.
+    /// Up to `hours_max` hours that differ from what was written since `before` or earlier, the longest first, as of now.
     pub fn due(&mut self, before: Position, hours_max: usize) -> Vec<HourPage> {
-        let due = |hour: &Hour| hour.dirty_since.is_some_and(|since| since <= before);
-        let position = self.position;
-        let hours = self.hours.iter_mut().filter(|(_, hour)| due(hour)).take(hours_max);
-        hours
-            .map(|(number, hour)| {
+        let mut pages = Vec::new();
+        while pages.len() < hours_max && self.dirty.first().is_some_and(|(since, _)| *since <= before) {
+            let Some((_, number)) = self.dirty.pop_first() else { break };
+            self.clean.insert(number);
+            if let Some(hour) = self.hours.get_mut(&number) {
                 hour.dirty_since = None;
-                page(*number, hour, position)
-            })
-            .collect()
+                pages.push(page(number, hour, self.position));
+            }
+        }
+        pages
     }
 
     /// Every hour in memory, in order.
@@ -163,20 +185,19 @@ impl Ledger {
         self.hours.iter().map(|(number, hour)| page(*number, hour, self.position)).collect()
     }
 
-    /// The counts of the hours of a range that are in memory, by hour.
-    pub fn cells(&self, range: Range<u32>) -> HashMap<u32, Vec<(Cell, Tally)>> {
-        let cells = |hour: &Hour| hour.cells.iter().map(|(cell, tally)| (unpack(*cell), *tally)).collect();
-        self.hours.range(range).map(|(number, hour)| (*number, cells(hour))).collect()
+    /// The counts of each hour of a range that is in memory.
+    pub fn cells(&self, range: Range<u32>) -> impl Iterator<Item = (u32, impl Iterator<Item = (Cell, Tally)>)> {
+        self.hours
+            .range(range)
+            .map(|(number, hour)| (*number, hour.cells.iter().map(|(cell, tally)| (unpack(*cell), *tally))))
     }
 
     /// Drops the oldest hours that are as written.
     fn forget(&mut self) {
-        if self.hours.len() <= CLEAN_HOURS_MAX {
-            return;
+        while self.hours.len() > CLEAN_HOURS_MAX {
+            let Some(number) = self.clean.pop_first() else { return };
+            self.hours.remove(&number);
         }
-        let clean = self.hours.iter().filter(|(_, hour)| hour.dirty_since.is_none()).map(|(number, _)| *number);
-        let excess: Vec<u32> = clean.take(self.hours.len() - CLEAN_HOURS_MAX).collect();
-        excess.iter().for_each(|number| drop(self.hours.remove(number)));
     }
 }
 

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::domain::{AlertCode, End, Group, HOUR_MS, Mark, ModelId, Position, RejectReason, Rejected, Revision, Rows};
 
@@ -52,9 +54,13 @@ fn names() -> Names {
 }
 
 fn ask(ledger: &Ledger, query: &CountQuery) -> CountTable {
-    let hours = check(query).unwrap();
-    let cells = ledger.cells(hours);
-    answer(query, &names(), ledger.position(), cells.iter().map(|(hour, cells)| (*hour, cells.as_slice())))
+    sum(ledger, query, usize::MAX).unwrap()
+}
+
+fn sum(ledger: &Ledger, query: &CountQuery, rows_max: usize) -> Result<CountTable, TooManyCountRows> {
+    let mut sum = Summing::new(query, names(), rows_max);
+    ledger.cells(check(query).unwrap()).try_for_each(|(hour, cells)| sum.take(hour, cells))?;
+    Ok(sum.finish(ledger.position()))
 }
 
 fn filled() -> Ledger {
@@ -87,6 +93,33 @@ fn every_answer_balances_and_its_rows_add_up() {
         assert_eq!((table.total.remarks.out_of_order, table.total.remarks.implausible), (4, 2));
         assert_eq!(table.rows.iter().map(|(_, counts)| counts.remarks.implausible).sum::<u64>(), 2);
     }
+}
+
+#[test]
+fn an_answer_is_given_up_at_the_first_row_too_many() {
+    let ledger = filled();
+    let by_hour = CountQuery { group_by: vec![Grouping::Hour, Grouping::Code], ..CountQuery::default() };
+    let rows = ask(&ledger, &by_hour).rows.len();
+    assert_eq!(sum(&ledger, &by_hour, rows).unwrap().rows.len(), rows);
+    assert_eq!(sum(&ledger, &by_hour, rows - 1), Err(TooManyCountRows));
+    // What is not asked for takes up no room.
+    let one = CountQuery { codes: vec![AlertCode(1)], ..by_hour };
+    assert_eq!(sum(&ledger, &one, 1).unwrap().total.balance.received(), 2);
+}
+
+#[test]
+fn revisions_of_one_rule_are_one_row() {
+    let other = Mark { rule: Revision(2), ..HELD };
+    let unnamed = Mark { rule: Revision(9), ..HELD };
+    let mut ledger = Ledger::default();
+    ledger.add(&group(0, &[(0, 1, HELD), (0, 1, other), (0, 1, unnamed), (0, 1, Mark::FORWARDED)]));
+    let names = Names { rules: [1, 2].map(|number| (Revision(number), "r".to_owned())).into(), ..names() };
+    let query = CountQuery { group_by: vec![Grouping::Rule], ..CountQuery::default() };
+    let mut sum = Summing::new(&query, names, 2);
+    ledger.cells(0..9).try_for_each(|(hour, cells)| sum.take(hour, cells)).unwrap();
+    let rows = sum.finish(ledger.position()).rows;
+    let rows: Vec<_> = rows.into_iter().map(|(key, counts)| (key.rule.unwrap(), counts.balance.received())).collect();
+    assert_eq!(rows, [(String::new(), 2), ("r".to_owned(), 2)]);
 }
 
 #[test]
@@ -145,4 +178,49 @@ fn old_hours_leave_memory_only_when_written() {
     assert_eq!(ledger.due(Position(200), 1000).len(), 200);
     ledger.add(&group(200, &[(0, 1, HELD)]));
     assert!(ledger.pages().len() <= 73, "{}", ledger.pages().len());
+}
+
+proptest! {
+    /// The hours that are due, and since when, against a plain list of them.
+    #[test]
+    fn what_is_to_be_written_is_known_without_a_walk(
+        steps in prop::collection::vec((prop::collection::vec(0_i64..12, 1..4), 0_u64..40, 0_usize..5), 1..40),
+    ) {
+        let mut ledger = Ledger::default();
+        let mut dirty: Vec<(u64, u32)> = Vec::new();
+        let mut first = 0;
+        for (hours, before, hours_max) in steps {
+            let alerts: Vec<_> = hours.iter().map(|hour| (hour * HOUR_MS, 1, HELD)).collect();
+            for hour in ledger.missing(&group(first, &alerts)) {
+                ledger.restore(hour, None);
+            }
+            ledger.add(&group(first, &alerts));
+            for hour in hours.iter().map(|hour| *hour as u32) {
+                if dirty.iter().all(|(_, known)| *known != hour) {
+                    dirty.push((first, hour));
+                }
+            }
+            first += alerts.len() as u64;
+            dirty.sort_unstable();
+            prop_assert_eq!(ledger.oldest_dirty(Position(999)).0, dirty.first().map_or(999, |(since, _)| *since));
+            let due = dirty.iter().take_while(|(since, _)| *since <= before).take(hours_max).count();
+            let expected: Vec<u32> = dirty.drain(..due).map(|(_, hour)| hour).collect();
+            let found: Vec<u32> = ledger.due(Position(before), hours_max).iter().map(|page| page.hour).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}
+
+#[test]
+fn a_hundred_thousand_hours_to_be_written_cost_a_group_nothing() {
+    let mut ledger = Ledger::default();
+    for hour in 0..100_000 {
+        ledger.add(&group(hour, &[(hour as i64 * HOUR_MS, 1, HELD)]));
+        assert_eq!(ledger.oldest_dirty(Position(0)), Position(0));
+    }
+    let alerts: Vec<_> = (0..50_000).map(|hour| ((200_000 + hour) * HOUR_MS, 1, HELD)).collect();
+    assert_eq!(ledger.missing(&group(100_000, &alerts)).len(), 50_000);
+    for written in 0..100_000 / 64 {
+        assert_eq!(ledger.due(Position(u64::MAX), 64)[0].hour, written * 64);
+    }
 }

@@ -1,6 +1,7 @@
-//! `weir verify`: whether the log, folded again, says what it said.
+//! `weir verify`: whether the store is as it was written and the log, folded again, says what it said.
 //!
-//! It must not know how a log is folded. Invariant: a log that does not follow from itself is a failure of the command.
+//! It must not know how a log is folded. Invariant: a log that does not follow from itself, or a store that is damaged, is
+//! a failure of the command.
 
 use std::time::Duration;
 
@@ -19,9 +20,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Fold the log again and compare every verdict with the record; name the first alert that differs.
+    /// Read every value of the store, fold the log again and compare every verdict with the record; name what is damaged and
+    /// the first alert that differs.
     ///
-    /// Exit code 64 where one does. The setting verify.every_s has the host do so by itself.
+    /// Exit code 64 where there is either. The setting verify.every_s has the host do so by itself.
     #[command(after_help = "Examples:\n  weir verify run\n  weir verify run --since 2026-11-23")]
     Run {
         #[command(flatten)]
@@ -49,6 +51,12 @@ pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failu
     session.show(&found, verify::verification)?;
     match &found.difference {
         Some(at) => Err(Failure::usage(format!("the log does not follow from itself at position {}", at.position))),
+        None if found.damage_count > 0 => Err(Failure::usage(format!(
+            "{} values of the store are damaged, first {}; a restart makes those again that the log holds, if the file is \
+             no longer than store.check_bytes_max; for others restore a copy of the file",
+            found.damage_count,
+            found.damage.first().map_or("", String::as_str)
+        ))),
         None => Ok(()),
     }
 }

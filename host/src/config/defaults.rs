@@ -118,6 +118,7 @@ impl Default for StoreLimits {
             retention_days_max: 400,
             log_bytes_max: 64 << 30,
             free_bytes_min: 256 << 20,
+            check_bytes_max: 1 << 30,
         }
     }
 }

@@ -230,14 +230,21 @@ fn operator_limits(limits: &OperatorLimits) -> Vec<Limit> {
 }
 
 fn store_limits(limits: &StoreLimits) -> Vec<Limit> {
-    let StoreLimits { cache_bytes_max, recovery_rows_max, retention_days_max, log_bytes_max, free_bytes_min } =
-        limits.clone();
+    let StoreLimits {
+        cache_bytes_max,
+        recovery_rows_max,
+        retention_days_max,
+        log_bytes_max,
+        free_bytes_min,
+        check_bytes_max,
+    } = limits.clone();
     vec![
         limit("store.cache_bytes_max", cache_bytes_max as u64, MIB..=TIB, "bytes"),
         limit("store.recovery_rows_max", recovery_rows_max, 1..=1_000_000_000, "log rows"),
         limit("store.retention_days_max", retention_days_max.into(), 1..=36_500, "days"),
         limit("store.log_bytes_max", log_bytes_max, MIB..=1_024 * TIB, "bytes"),
         limit("store.free_bytes_min", free_bytes_min, 0..=TIB, "bytes"),
+        limit("store.check_bytes_max", check_bytes_max, 0..=1_024 * TIB, "bytes"),
     ]
 }
 
@@ -299,6 +306,7 @@ fn verify_limits(limits: &VerifyLimits) -> Vec<Limit> {
 fn report_limits(limits: &ReportLimits) -> Vec<Limit> {
     let ReportLimits {
         device_rows_max,
+        count_rows_max,
         window_days,
         amber_alerts_per_1000_device_days: amber_level,
         red_alerts_per_1000_device_days: red_level,
@@ -310,6 +318,7 @@ fn report_limits(limits: &ReportLimits) -> Vec<Limit> {
     } = limits.clone();
     vec![
         limit("report.device_rows_max", device_rows_max as u64, 1_000..=50_000_000, "rows"),
+        limit("report.count_rows_max", count_rows_max as u64, 1_000..=10_000_000, "rows"),
         limit("report.window_days", window_days.into(), 1..=400, "days"),
         limit("report.amber_alerts_per_1000_device_days", amber_level, 1..=1_000_000_000, "alerts"),
         limit("report.red_alerts_per_1000_device_days", red_level, 1..=1_000_000_000, "alerts"),

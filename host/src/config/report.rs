@@ -12,6 +12,8 @@ use super::ConfigError;
 pub struct ReportLimits {
     /// Rows of one count by device. Default: 2,000,000; 1,000 to 50,000,000.
     pub device_rows_max: usize,
+    /// Rows of one count by what the books are kept by. Default: 100,000; 1,000 to 10,000,000.
+    pub count_rows_max: usize,
     /// Days by which the level of migrated devices is measured. Default: 7; 1 to 400.
     pub window_days: u32,
     /// Forwarded alerts of 1,000 devices a day at which a migration is to slow down. Default: 1,000; 1 to
@@ -36,6 +38,7 @@ impl Default for ReportLimits {
     fn default() -> Self {
         Self {
             device_rows_max: 2_000_000,
+            count_rows_max: 100_000,
             window_days: 7,
             amber_alerts_per_1000_device_days: 1_000,
             red_alerts_per_1000_device_days: 10_000,

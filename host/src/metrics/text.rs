@@ -160,6 +160,8 @@ impl Moment {
         if let Some(bytes) = free_bytes {
             page.gauge("store_free_bytes", "Free space where the store is", *bytes)?;
         }
+        let help = "Values of the store that were damaged and made again from the log when the host started";
+        page.counter("store_values_rebuilt", help, figures.store_values_rebuilt)?;
         page.counter("audit_entries", "Entries of the audit log since the host started", figures.audit_entries)
     }
 

@@ -68,6 +68,8 @@ pub struct Figures {
     pub audit_entries: u64,
     /// Entries of the log, in bytes.
     pub log_bytes: u64,
+    /// Values of the store that were damaged and made again from the log.
+    pub store_values_rebuilt: u64,
     /// Uploads, by what became of them.
     pub uploads: BTreeMap<&'static str, u64>,
 }

@@ -19,7 +19,7 @@ use crate::{
     books::Ledger,
     config::{Config, ConfigError},
     domain::{Digest, Millis, Rule, RuleRevision},
-    evaluate::{Divergence, Shares, Times},
+    evaluate::{CodeSet, Divergence, Shares, Times},
     intake::{plausible::Ranges, tables::CodeTable},
     pipeline::{
         collect::GroupSizing,
@@ -35,7 +35,7 @@ use crate::{
     },
     plugin::{self, OWN_PROGRAM, Sandbox, SandboxError},
     registry::{MissingPlugin, Registry, Source, Sources},
-    store::{self, Reader, Store},
+    store::{self, Damage, Reader, Snapshot, Store},
 };
 
 mod own_changes;
@@ -43,7 +43,7 @@ mod recovery;
 mod sources;
 
 use own_changes::{OwnChanges, Stop, own_changes};
-use recovery::Recovery;
+use recovery::{Recovered, Recovery};
 use sources::{load_sources, natives};
 
 /// Where compiled plugins are kept, in the data folder.
@@ -184,23 +184,41 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let mut registry = Registry::load(snapshot.plugins.clone(), snapshot.revisions.clone());
     parts.natives.iter().for_each(|native| registry.add_plugin(native.info().clone()));
     let sources = load_sources(parts, shared, &registry, &store.reader())?;
+    let protected: CodeSet = config.protected_codes()?.into_iter().collect();
     let without = config.without_plugins;
     let denied = config.denied_digests()?;
     let idle = |rule: &Rule| without || denied.contains(&rule.plugin);
     let is_idle = |entry: &RuleRevision| entry.rule.as_ref().is_none_or(&idle);
-    let recovery = Recovery {
-        reader: store.reader(),
-        snapshot: &snapshot,
-        registry: &registry,
-        sources: &sources,
-        protected: config.protected_codes()?.into_iter().collect(),
-        codes_per_device_max: config.plugins.state_codes_per_device_max,
-        // What is not called is not verified: the log is taken for every rule.
-        progress: &shared.progress,
-        obeyed: registry.revisions().iter().filter(|entry| is_idle(entry)).map(|entry| entry.revision).collect(),
+    let reader = store.reader();
+    let recover = |snapshot: &Snapshot| -> Result<Recovered, StartError> {
+        let recovery = Recovery {
+            reader: &reader,
+            snapshot,
+            registry: &registry,
+            sources: &sources,
+            protected: protected.clone(),
+            codes_per_device_max: config.plugins.state_codes_per_device_max,
+            // What is not called is not verified: the log is taken for every rule.
+            progress: &shared.progress,
+            obeyed: registry.revisions().iter().filter(|entry| is_idle(entry)).map(|entry| entry.revision).collect(),
+        };
+        recovery.run()
     };
-    let (state, ledger, diverged) = recovery.run()?;
-    let protected = recovery.protected.clone();
+    let recovered = match recover(&snapshot) {
+        // What recovery reads follows from the log, and can be made again where the log still holds it.
+        Err(StartError::Store(error)) if error.is_damage() => {
+            tracing::error!(%error, "recovery met damage: looking for all of it");
+            store.mend()?;
+            snapshot = store.load()?;
+            recover(&snapshot)
+        }
+        recovered => recovered,
+    };
+    let (state, ledger, diverged) = recovered?;
+    for Damage { table, key, what, .. } in store.mended() {
+        tracing::warn!(table, key, what, "a damaged value was made again from the log");
+    }
+    shared.figures.write().store_values_rebuilt += store.mended().len() as u64;
 
     let position = snapshot.position;
     let because = if without { "the host was started without plugins" } else { "its plugin is in denied_plugins" };

@@ -2,32 +2,27 @@
 //!
 //! It must not know what hashes mean. Invariant: an entry, once written, is never changed.
 
-use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::ReadTransaction;
 
 use super::{
     codec::{Reader, Writer},
     error::{Defect, Error},
+    sealed::{Table, Transaction},
 };
 use crate::domain::{AuditEntry, AuditEvent};
 
-const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit");
+pub(super) const TABLE: Table<u64> = Table::new("audit");
 const VERSION: u8 = 1;
 
-/// Makes sure that the table exists.
-pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
-    txn.open_table(AUDIT)?;
-    Ok(())
-}
-
 /// Adds entries. A number that is taken is refused.
-pub(super) fn write(txn: &WriteTransaction, entries: &[AuditEntry]) -> Result<(), Error> {
+pub(super) fn write(txn: &Transaction, entries: &[AuditEntry]) -> Result<(), Error> {
     if entries.is_empty() {
         return Ok(());
     }
-    let mut table = txn.open_table(AUDIT)?;
+    let mut table = TABLE.write(txn)?;
     for entry in entries {
         let number = entry.number;
-        if table.insert(number, encode(entry).as_bytes())?.is_some() {
+        if table.insert(number, &mut encode(entry))? {
             return Err(Error::Effects(format!("audit entry {number}: there is one of this number")));
         }
     }
@@ -36,20 +31,12 @@ pub(super) fn write(txn: &WriteTransaction, entries: &[AuditEntry]) -> Result<()
 
 /// Entries from a number on, at most so many.
 pub(super) fn read(txn: &ReadTransaction, from: u64, entries_max: usize) -> Result<Vec<AuditEntry>, Error> {
-    let table = txn.open_table(AUDIT)?;
-    let entries = table.range(from..)?.take(entries_max).map(|entry| {
-        let (number, value) = entry?;
-        decode(number.value(), value.value()).map_err(|defect| Error::corrupt("audit", number.value(), defect))
-    });
-    entries.collect()
+    TABLE.read(txn)?.range(from..)?.decoded(|number, value| decode(*number, value)).take(entries_max).collect()
 }
 
 /// The last entry.
 pub(super) fn last(txn: &ReadTransaction) -> Result<Option<AuditEntry>, Error> {
-    let table = txn.open_table(AUDIT)?;
-    let Some((number, value)) = table.last()? else { return Ok(None) };
-    let entry = decode(number.value(), value.value());
-    entry.map(Some).map_err(|defect| Error::corrupt("audit", number.value(), defect))
+    TABLE.read(txn)?.last(|number, value| decode(*number, value))
 }
 
 pub(super) fn encode(entry: &AuditEntry) -> Writer {

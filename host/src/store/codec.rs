@@ -1,14 +1,47 @@
-//! The bytes of a stored value: little-endian integers, texts and columns, behind one byte of version.
+//! The bytes of a stored value: little-endian integers, texts and columns, behind one byte of version, with a checksum
+//! after them.
 //!
 //! It must not know what a value means. Invariant: reading never panics and never reserves more memory than the bytes
 //! at hand account for.
 //!
-//! What is published here is on people's disks. Never change an encoding: write a new version beside it.
+//! What is published here is on people's disks. Never change an encoding: write a new version beside it. Versions are
+//! below 128: the highest bit of their byte says that a checksum of all before it follows, 8 bytes of XXH64. Values of
+//! formats before 4 have neither.
+
+use twox_hash::XxHash64;
 
 use super::{
     column::{self, Lane, Packing},
     error::Defect,
 };
+
+/// The bit of the version byte that says that a checksum follows the value.
+const SEALED: u8 = 0x80;
+/// Bytes of a checksum.
+const CHECKSUM_BYTES: usize = 8;
+
+/// The checksum of some bytes. Part of the disk format: never change it.
+pub(super) fn checksum(seed: u64, bytes: &[u8]) -> u64 {
+    XxHash64::oneshot(seed, bytes)
+}
+
+/// True if a stored value carries a checksum.
+pub(super) fn is_sealed(stored: &[u8]) -> bool {
+    stored.first().is_some_and(|version| version & SEALED != 0)
+}
+
+/// Checks a stored value and takes its checksum off. One that carries none is returned as it is.
+pub(super) fn open(seed: u64, stored: &[u8]) -> Result<&[u8], Defect> {
+    if !is_sealed(stored) {
+        return Ok(stored);
+    }
+    let (value, sum) = stored.split_last_chunk::<CHECKSUM_BYTES>().ok_or(Defect("it ends too early"))?;
+    if checksum(seed, value) == u64::from_le_bytes(*sum) {
+        Ok(value)
+    } else {
+        Err(Defect("its checksum does not match"))
+    }
+}
 
 /// Appends values to a buffer.
 #[derive(Debug, Default)]
@@ -22,6 +55,11 @@ impl Writer {
         Self { bytes: vec![version] }
     }
 
+    /// A value that was written before.
+    pub(super) fn holding(bytes: Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
     /// Starts another value in the same buffer.
     pub(super) fn restart(&mut self, version: u8) {
         self.bytes.clear();
@@ -30,6 +68,16 @@ impl Writer {
 
     /// What was written.
     pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Appends the checksum of what was written and marks the version as one with a checksum.
+    pub(super) fn seal(&mut self, seed: u64) -> &[u8] {
+        if let Some(version) = self.bytes.first_mut() {
+            *version |= SEALED;
+        }
+        let sum = checksum(seed, &self.bytes);
+        self.u64(sum);
         &self.bytes
     }
 
@@ -90,7 +138,7 @@ impl<'a> Reader<'a> {
     /// A value that must be of `version`.
     pub(super) fn new(bytes: &'a [u8], version: u8) -> Result<Self, Defect> {
         match bytes.split_first() {
-            Some((found, rest)) if *found == version => Ok(Self { rest }),
+            Some((found, rest)) if found & !SEALED == version => Ok(Self { rest }),
             Some(_) => Err(Defect("its version is not known")),
             None => Err(Defect("it is empty")),
         }
@@ -99,7 +147,7 @@ impl<'a> Reader<'a> {
     /// A value of any of some versions, and which one it is of.
     pub(super) fn of_versions(bytes: &'a [u8], versions: &[u8]) -> Result<(u8, Self), Defect> {
         match bytes.split_first() {
-            Some((found, rest)) if versions.contains(found) => Ok((*found, Self { rest })),
+            Some((found, rest)) if versions.contains(&(found & !SEALED)) => Ok((found & !SEALED, Self { rest })),
             Some(_) => Err(Defect("its version is not known")),
             None => Err(Defect("it is empty")),
         }

@@ -2,52 +2,37 @@
 //!
 //! It must not know what is before or behind a cursor. Invariant: a holder has each name once.
 
-use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
+use redb::ReadTransaction;
 
 use super::{
     codec::{Reader, Writer},
     error::{Defect, Error},
+    sealed::{Table, Transaction},
 };
 use crate::domain::{Cursor, CursorKey, Position};
 
-const CURSOR: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("cursor");
+pub(super) const TABLE: Table<(&str, &str)> = Table::new("cursor");
 const VERSION: u8 = 1;
 
-/// Makes sure that the table exists.
-pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
-    txn.open_table(CURSOR)?;
-    Ok(())
-}
-
 /// Drops cursors, then adds or replaces others.
-pub(super) fn write(txn: &WriteTransaction, cursors: &[Cursor], dropped: &[CursorKey]) -> Result<(), Error> {
+pub(super) fn write(txn: &Transaction, cursors: &[Cursor], dropped: &[CursorKey]) -> Result<(), Error> {
     if cursors.is_empty() && dropped.is_empty() {
         return Ok(());
     }
-    let mut table = txn.open_table(CURSOR)?;
+    let mut table = TABLE.write(txn)?;
     for CursorKey { holder, name } in dropped {
         table.remove((holder.as_str(), name.as_str()))?;
     }
     for cursor in cursors {
         let CursorKey { holder, name } = &cursor.key;
-        table.insert((holder.as_str(), name.as_str()), encode(cursor).as_bytes())?;
+        table.insert((holder.as_str(), name.as_str()), &mut encode(cursor))?;
     }
     Ok(())
 }
 
-/// Every cursor, in order of holders and names. A store from before there were any has none.
+/// Every cursor, in order of holders and names.
 pub(super) fn read(txn: &ReadTransaction) -> Result<Vec<Cursor>, Error> {
-    let table = match txn.open_table(CURSOR) {
-        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-        table => table?,
-    };
-    let cursors = table.iter()?.map(|entry| {
-        let (key, value) = entry?;
-        let (holder, name) = key.value();
-        decode(holder, name, value.value())
-            .map_err(|defect| Error::corrupt("cursor", format_args!("{holder:?} {name}"), defect))
-    });
-    cursors.collect()
+    TABLE.read(txn)?.all()?.decoded(|(holder, name), value| decode(holder, name, value)).collect()
 }
 
 fn encode(cursor: &Cursor) -> Writer {

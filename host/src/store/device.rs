@@ -3,33 +3,28 @@
 //! It must not know what a device reports. Invariant: numbers are dense from 0, and the EUI-64 of a number never
 //! changes.
 
-use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::ReadTransaction;
 
 use super::{
     codec::{Reader, Writer},
     error::{Defect, Error},
+    sealed::{Table, Transaction},
 };
 use crate::domain::{Device, Eui64, Generation, ModelId, Mpxn, OperatorId};
 
-const DEVICE: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("device");
+pub(super) const TABLE: Table<u32> = Table::new("device");
 const VERSION: u8 = 1;
 
-/// Makes sure that the table exists.
-pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
-    txn.open_table(DEVICE)?;
-    Ok(())
-}
-
 /// Writes new and changed devices.
-pub(super) fn write(txn: &WriteTransaction, devices: &[(u32, Device)]) -> Result<(), Error> {
+pub(super) fn write(txn: &Transaction, devices: &[(u32, Device)]) -> Result<(), Error> {
     if devices.is_empty() {
         return Ok(());
     }
-    let mut table = txn.open_table(DEVICE)?;
+    let mut table = TABLE.write(txn)?;
     let mut out = Writer::default();
     for (no, device) in devices {
         encode(device, &mut out);
-        table.insert(no, out.as_bytes())?;
+        table.insert(no, &mut out)?;
     }
     Ok(())
 }
@@ -37,26 +32,20 @@ pub(super) fn write(txn: &WriteTransaction, devices: &[(u32, Device)]) -> Result
 /// Every device in order of its number.
 pub(super) fn read(txn: &ReadTransaction) -> Result<Vec<Device>, Error> {
     let mut devices = Vec::new();
-    for entry in txn.open_table(DEVICE)?.iter()? {
-        let (no, value) = entry?;
-        let corrupt = |defect| Error::corrupt("device", no.value(), defect);
-        if no.value() as usize != devices.len() {
-            return Err(corrupt(Defect("the number before it is missing")));
+    for device in TABLE.read(txn)?.all()?.decoded(|no, value| Ok((*no, decode(value)?))) {
+        let (no, device) = device?;
+        if no as usize != devices.len() {
+            return Err(Error::corrupt(TABLE.name, no, Defect("the number before it is missing")));
         }
-        devices.push(decode(value.value()).map_err(corrupt)?);
+        devices.push(device);
     }
     Ok(devices)
 }
 
 /// At most so many devices from a number on, each with its number.
 pub(super) fn read_some(txn: &ReadTransaction, from: u32, devices_max: usize) -> Result<Vec<(u32, Device)>, Error> {
-    let entries = txn.open_table(DEVICE)?.range_owned(from..)?.take(devices_max);
-    let devices = entries.map(|entry| {
-        let (no, value) = entry?;
-        let device = decode(value.value()).map_err(|defect| Error::corrupt("device", no.value(), defect))?;
-        Ok((no.value(), device))
-    });
-    devices.collect()
+    let devices = TABLE.read(txn)?.range(from..)?.decoded(|no, value| Ok((*no, decode(value)?)));
+    devices.take(devices_max).collect()
 }
 
 /// Brings the list of EUI-64s up to date with what a commit is about to write.

@@ -27,6 +27,9 @@ pub enum Error {
         /// What is wrong with the value.
         what: &'static str,
     },
+    /// The file is damaged, and no value of a table says where.
+    #[error("the store's file is damaged: {0}; restore a copy of it")]
+    Damaged(String),
     /// Another version of the program wrote the file.
     #[error("the store has format {found}, this program reads format {wanted}: use the version that wrote it")]
     Format {
@@ -50,6 +53,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// True if the file is not as it was written.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::Damaged(_) => true,
+            // A page that lies where there is none.
+            Self::Io(error) => matches!(
+                error.kind(),
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+            ),
+            _ => false,
+        }
+    }
+
     /// A value of `table` that cannot be read.
     pub(super) fn corrupt(table: &'static str, key: impl fmt::Display, Defect(what): Defect) -> Self {
         Self::Corrupt { table, key: key.to_string(), what }
@@ -75,6 +91,13 @@ impl From<redb::Error> for Error {
             redb::Error::Io(error) => error.into(),
             redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Self::Locked,
             redb::Error::DatabaseClosed => Self::Closed,
+            // Nobody else makes or changes tables.
+            redb::Error::Corrupted(_)
+            | redb::Error::UpgradeRequired(_)
+            | redb::Error::TableTypeMismatch { .. }
+            | redb::Error::TableIsMultimap(_)
+            | redb::Error::TableDoesNotExist(_)
+            | redb::Error::TypeDefinitionChanged { .. } => Self::Damaged(error.to_string()),
             other => Self::Redb(Box::new(other)),
         }
     }
@@ -99,3 +122,22 @@ through_redb_error!(
     redb::TableError,
     redb::TransactionError
 );
+
+/// Something that is damaged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// Name of the table.
+    pub table: &'static str,
+    /// The key, as text.
+    pub key: String,
+    /// What is wrong there.
+    pub what: &'static str,
+    /// The key as it is stored, where there is a value to make again or to leave out.
+    pub(super) stored_key: Option<Vec<u8>>,
+}
+
+impl From<Damage> for Error {
+    fn from(Damage { table, key, what, .. }: Damage) -> Self {
+        Self::Corrupt { table, key, what }
+    }
+}

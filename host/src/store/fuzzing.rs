@@ -41,11 +41,7 @@ pub fn stored(table: u8, bytes: &[u8]) -> bool {
         5 => same(bytes, |bytes| producer::decode("p", 7, bytes), |value, out| *out = producer::encode(value)),
         6 => same(bytes, |bytes| revision::decode(7, bytes), |value, out| *out = revision::encode(value)),
         7 => same(bytes, |bytes| token::decode("name", bytes), |value, out| *out = token::encode(value)),
-        8 => same(
-            bytes,
-            |bytes| GroupHead::decode(7, bytes).map_err(|_| Defect("no head")),
-            |value, out| *out = value.encode(),
-        ),
+        8 => same(bytes, |bytes| GroupHead::decode(7, bytes), |value, out| *out = value.encode()),
         _ => {
             let euis: Vec<u64> = (1..=DEVICES).collect();
             same(bytes, |bytes| group::decode(bytes, &euis), |value, out| fits(group::encode(value, &euis, out)))

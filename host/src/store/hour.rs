@@ -11,16 +11,17 @@
 
 use std::ops::Range;
 
-use redb::{ReadTransaction, TableDefinition, WriteTransaction};
+use redb::ReadTransaction;
 
 use super::{
     codec::{Reader, Writer},
     column::Packing::{Dense, Dictionary, Frame},
     error::{Defect, Error},
+    sealed::{Table, Transaction},
 };
 use crate::domain::{Cell, End, HourPage, Position, Remark, RemarkCounts, Revision, Tally};
 
-const HOUR: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("hour");
+pub(super) const TABLE: Table<u32> = Table::new("hour");
 /// Version 1 had no counts of remarks.
 const VERSION: u8 = 2;
 const VERSION_WITHOUT_REMARKS: u8 = 1;
@@ -29,42 +30,39 @@ const NO_CODE: u32 = 65_536;
 /// Remarks that are counted.
 const REMARKS: usize = Remark::ALL.len();
 
-/// Makes sure that the table exists.
-pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
-    txn.open_table(HOUR)?;
-    Ok(())
-}
-
 /// Writes hours over what they were.
-pub(super) fn write(txn: &WriteTransaction, hours: &[HourPage], out: &mut Writer) -> Result<(), Error> {
+pub(super) fn write(txn: &Transaction, hours: &[HourPage], out: &mut Writer) -> Result<(), Error> {
     if hours.is_empty() {
         return Ok(());
     }
-    let mut table = txn.open_table(HOUR)?;
+    let mut table = TABLE.write(txn)?;
     for page in hours {
         encode(page, out).map_err(|Defect(what)| Error::Effects(format!("hour {}: {what}", page.hour)))?;
-        table.insert(page.hour, out.as_bytes())?;
+        table.insert(page.hour, out)?;
     }
     Ok(())
 }
 
-/// The hours of a range that are there, in order.
-pub(super) fn read(txn: &ReadTransaction, hours: Range<u32>) -> Result<Vec<HourPage>, Error> {
-    if hours.is_empty() {
-        return Ok(Vec::new());
-    }
-    let entries = txn.open_table(HOUR)?.range_owned(hours)?;
-    let pages = entries.map(|entry| {
-        let (hour, value) = entry?;
-        decode(hour.value(), value.value()).map_err(|defect| Error::corrupt("hour", hour.value(), defect))
-    });
-    pages.collect()
+/// The hours of a range that are there, in order, each decoded when it is asked for.
+pub(super) fn read(
+    txn: &ReadTransaction,
+    hours: Range<u32>,
+) -> Result<impl Iterator<Item = Result<HourPage, Error>> + use<>, Error> {
+    // The database panics over a range that ends before it begins.
+    let hours = hours.start..hours.end.max(hours.start);
+    Ok(TABLE.read(txn)?.range(hours)?.decoded(|hour, value| decode(*hour, value)))
 }
 
 /// One hour.
 pub(super) fn read_one(txn: &ReadTransaction, hour: u32) -> Result<Option<HourPage>, Error> {
-    let Some(value) = txn.open_table(HOUR)?.get_owned(hour)? else { return Ok(None) };
-    decode(hour, value.value()).map(Some).map_err(|defect| Error::corrupt("hour", hour, defect))
+    TABLE.read(txn)?.get(hour, |value| decode(hour, value))
+}
+
+/// The hour of a damaged value, if the value and the key it is stored under agree on it.
+pub(super) fn stored_under(txn: &ReadTransaction, key: &[u8]) -> Option<u32> {
+    let hour = u32::from_le_bytes(*key.as_array()?);
+    let stored = TABLE.read(txn).ok()?.stored(hour).ok()??;
+    (stored.get(1..5)? == key).then_some(hour)
 }
 
 pub(super) fn encode(page: &HourPage, out: &mut Writer) -> Result<(), Defect> {

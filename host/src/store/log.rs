@@ -1,27 +1,31 @@
 //! The log: a group of alerts under the position of its first row, and beside it a head that can be read alone.
 //!
-//! It must not know why entries go. Invariant: `log` and `head` hold the same keys, and an entry, once written, is
-//! never changed.
+//! It must not know why entries go. Invariant: `log` and `head` hold the same keys, an entry, once written, is never
+//! changed, and each head names the entry before it, so that one which is lost is missed.
 //!
 //! A large value fills pages of its own, and reading any part of it reads all of it. So what a scan needs to skip a
 //! group lies in a table of its own.
 
 use std::sync::Arc;
 
-use redb::{OwnedRange, ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::ReadTransaction;
 
 use super::{
     Shared,
     codec::{Reader, Writer},
     error::{Defect, Error},
+    meta,
+    sealed::{Entries, Reading, Table, Transaction, Writing},
 };
 use crate::domain::{Group, Millis, Position};
 
 pub(super) mod group;
 
-const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
-const HEAD: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("head");
-const HEAD_VERSION: u8 = 1;
+pub(super) const LOG: Table<u64> = Table::new("log");
+pub(super) const HEAD: Table<u64> = Table::new("head");
+/// Version 1 did not name the entry before.
+const HEAD_VERSION: u8 = 2;
+const HEAD_VERSION_BEFORE: u8 = 1;
 
 /// Entries that one commit drops at most, so that no commit takes long.
 const DROPPED_MAX: usize = 64;
@@ -54,10 +58,12 @@ pub struct GroupHead {
     pub received_ms_max: Millis,
     /// Length of the entry in bytes.
     pub bytes: u64,
+    /// First position of the entry before it, if that is known.
+    before: Option<Position>,
 }
 
 impl GroupHead {
-    fn of(group: &Group, bytes: usize) -> Self {
+    fn of(group: &Group, bytes: usize, before: Option<Position>) -> Self {
         let received = group.rows.received_ms.iter().copied();
         Self {
             first: group.first,
@@ -67,6 +73,7 @@ impl GroupHead {
             received_ms_min: received.clone().min().unwrap_or(group.judged_ms),
             received_ms_max: received.max().unwrap_or(group.judged_ms),
             bytes: bytes as u64,
+            before,
         }
     }
 
@@ -77,64 +84,63 @@ impl GroupHead {
         out.i64(self.received_ms_min);
         out.i64(self.received_ms_max);
         out.u64(self.bytes);
+        out.u8(u8::from(self.before.is_some()));
+        out.u64(self.before.unwrap_or_default().0);
         out
     }
 
-    pub(super) fn decode(first: u64, bytes: &[u8]) -> Result<Self, Error> {
-        let read = || -> Result<Self, Defect> {
-            let mut input = Reader::new(bytes, HEAD_VERSION)?;
-            let rows = input.u32()?;
-            let end = first.checked_add(u64::from(rows.max(1))).ok_or(Defect("it ends past the last position"))?;
-            let head = Self {
-                first: Position(first),
-                end: Position(end),
-                rows,
-                judged_ms: input.i64()?,
-                received_ms_min: input.i64()?,
-                received_ms_max: input.i64()?,
-                bytes: input.u64()?,
-            };
-            input.finish()?;
-            Ok(head)
+    pub(super) fn decode(first: u64, bytes: &[u8]) -> Result<Self, Defect> {
+        let (version, mut input) = Reader::of_versions(bytes, &[HEAD_VERSION_BEFORE, HEAD_VERSION])?;
+        let rows = input.u32()?;
+        let end = first.checked_add(u64::from(rows.max(1))).ok_or(Defect("it ends past the last position"))?;
+        let mut head = Self {
+            first: Position(first),
+            end: Position(end),
+            rows,
+            judged_ms: input.i64()?,
+            received_ms_min: input.i64()?,
+            received_ms_max: input.i64()?,
+            bytes: input.u64()?,
+            before: None,
         };
-        read().map_err(|defect| Error::corrupt("head", first, defect))
+        if version == HEAD_VERSION {
+            let known = input.flag()?;
+            head.before = Some(Position(input.u64()?)).filter(|_| known);
+        }
+        input.finish()?;
+        Ok(head)
     }
 }
 
-/// Makes sure that the tables exist.
-pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
-    txn.open_table(LOG)?;
-    txn.open_table(HEAD)?;
-    Ok(())
-}
-
-/// Appends one entry. `euis` are the devices' EUI-64s by number; `scratch` is overwritten.
+/// Appends one entry after that at `last`. `euis` are the devices' EUI-64s by number; `scratch` is overwritten.
 pub(super) fn append(
-    txn: &WriteTransaction,
+    txn: &Transaction,
     group: &Group,
     euis: &[u64],
     scratch: &mut Writer,
-    extent: &mut LogExtent,
+    (extent, last): (&mut LogExtent, &mut Position),
 ) -> Result<(), Error> {
     group::encode(group, euis, scratch).map_err(|Defect(what)| Error::Effects(format!("group: {what}")))?;
-    let head = GroupHead::of(group, scratch.as_bytes().len());
-    txn.open_table(LOG)?.insert(group.first.0, scratch.as_bytes())?;
-    txn.open_table(HEAD)?.insert(group.first.0, head.encode().as_bytes())?;
+    let before = Some(*last).filter(|_| extent.groups > 0);
+    let head = GroupHead::of(group, scratch.as_bytes().len(), before);
+    LOG.write(txn)?.insert(group.first.0, scratch)?;
+    HEAD.write(txn)?.insert(group.first.0, &mut head.encode())?;
     if extent.groups == 0 {
         extent.oldest = group.first;
     }
     extent.bytes += head.bytes;
     extent.groups += 1;
+    *last = group.first;
     Ok(())
 }
 
 /// Drops the oldest entries that end at or before `limit`, a bounded number of them.
-pub(super) fn drop_before(txn: &WriteTransaction, limit: Position, extent: &mut LogExtent) -> Result<(), Error> {
+pub(super) fn drop_before(txn: &Transaction, limit: Position, extent: &mut LogExtent) -> Result<(), Error> {
     if extent.groups == 0 || limit <= extent.oldest {
         return Ok(());
     }
-    let mut log = txn.open_table(LOG)?;
-    let mut heads = txn.open_table(HEAD)?;
+    let mut log = LOG.write(txn)?;
+    let mut heads = HEAD.write(txn)?;
     for _ in 0..DROPPED_MAX {
         let Some(head) = oldest(&heads)? else { break };
         if head.end > limit {
@@ -152,36 +158,67 @@ pub(super) fn drop_before(txn: &WriteTransaction, limit: Position, extent: &mut 
 }
 
 /// The head of the oldest entry.
-fn oldest(heads: &impl ReadableTable<u64, &'static [u8]>) -> Result<Option<GroupHead>, Error> {
-    let Some((key, value)) = heads.first()? else { return Ok(None) };
-    GroupHead::decode(key.value(), value.value()).map(Some)
+fn oldest(heads: &Writing<'_, u64>) -> Result<Option<GroupHead>, Error> {
+    heads.first(|first, value| GroupHead::decode(*first, value))
 }
 
-/// First position of the oldest entry.
-pub(super) fn first(txn: &ReadTransaction) -> Result<Option<Position>, Error> {
-    Ok(oldest(&txn.open_table(HEAD)?)?.map(|head| head.first))
+/// First positions of the oldest and of the last entry.
+pub(super) fn ends(txn: &ReadTransaction) -> Result<Option<(Position, Position)>, Error> {
+    let heads = HEAD.read(txn)?;
+    let first = heads.range(..=u64::MAX)?.next_as(|first, value| GroupHead::decode(*first, value)).transpose()?;
+    let last = heads.last(|first, value| GroupHead::decode(*first, value))?;
+    Ok(first.zip(last).map(|(first, last)| (first.first, last.first)))
+}
+
+/// When the oldest entry was judged, if its head can be read.
+pub(super) fn first_judged(txn: &ReadTransaction) -> Option<Millis> {
+    let mut heads = HEAD.read(txn).and_then(|heads| heads.range(..=u64::MAX)).ok()?;
+    heads.next_as(|first, value| GroupHead::decode(*first, value))?.ok().map(|head| head.judged_ms)
+}
+
+/// Makes the heads of those entries that have none. `before` is the store without the transaction.
+pub(super) fn make_heads(txn: &Transaction, before: &ReadTransaction, euis: &[u64]) -> Result<(), Error> {
+    let mut heads = HEAD.write(txn)?;
+    let mut groups = LOG.read(before)?.all()?;
+    let mut last = None;
+    while let Some(group) = groups.next_as(|_, value| Ok((group::decode(value, euis)?, value.len()))) {
+        let (group, bytes) = group?;
+        if !heads.has(group.first.0)? {
+            heads.insert(group.first.0, &mut GroupHead::of(&group, bytes, last).encode())?;
+        }
+        last = Some(group.first);
+    }
+    Ok(())
 }
 
 /// Heads of the log in order, as of one moment. The first is that of the group that holds the position asked for, or
 /// the next one.
 pub struct Heads {
-    heads: OwnedRange<u64, &'static [u8]>,
-    log: ReadOnlyTable<u64, &'static [u8]>,
+    heads: Entries<u64>,
+    log: Reading<u64>,
     shared: Arc<Shared>,
+    /// First position of the head that was given last, or of the one before the first.
+    before: Option<Position>,
+    /// That of the last entry of the log; `None` where there is none, or once it was given.
+    last: Option<Position>,
 }
 
 impl Heads {
     pub(super) fn new(txn: &ReadTransaction, from: Position, shared: Arc<Shared>) -> Result<Self, Error> {
-        let heads = txn.open_table(HEAD)?;
-        let mut start = from.0;
-        if let Some(entry) = heads.range(..=from.0)?.next_back() {
-            let (key, value) = entry?;
-            let before = GroupHead::decode(key.value(), value.value())?;
-            if before.end > from {
-                start = before.first.0;
-            }
+        let heads = HEAD.read(txn)?;
+        let meta::Progress { extent, log_last, sealing, .. } = meta::read(txn)?;
+        // Nothing is looked for before the oldest entry: a log that begins later is one whose beginning is lost.
+        let from = from.max(extent.oldest);
+        let (mut before, mut start) = (None, from.0);
+        let at = heads.range(..=from.0)?.next_back_as(|first, value| GroupHead::decode(*first, value)).transpose()?;
+        match at {
+            Some(head) if head.end > from => start = head.first.0,
+            Some(head) => before = Some(head.first),
+            None if extent.groups > 0 => return Err(Error::corrupt(HEAD.name, from, Defect("it is missing"))),
+            None => {}
         }
-        Ok(Self { heads: heads.range_owned(start..)?, log: txn.open_table(LOG)?, shared })
+        let last = Some(log_last).filter(|_| extent.groups > 0 && sealing.is_none());
+        Ok(Self { heads: heads.range(start..)?, log: LOG.read(txn)?, shared, before, last })
     }
 
     /// Reads and decodes the group of a head that came from here.
@@ -199,13 +236,15 @@ impl Heads {
     fn decode(
         &self,
         head: &GroupHead,
-        decode: impl FnOnce(&[u8], &[u64]) -> Result<Group, Defect>,
+        decode: impl Fn(&[u8], &[u64]) -> Result<Group, Defect>,
     ) -> Result<Group, Error> {
-        let corrupt = |defect| Error::corrupt("log", head.first, defect);
-        let entry = self.log.get_owned(head.first.0)?.ok_or(corrupt(Defect("it is missing")))?;
-        let group = decode(entry.value(), &self.shared.euis()).map_err(corrupt)?;
-        let same = group.first == head.first && group.end() == head.end;
-        if same { Ok(group) } else { Err(corrupt(Defect("it is not the group that its head names"))) }
+        let euis = self.shared.euis();
+        let group = self.log.get(head.first.0, |value| {
+            let group = decode(value, &euis)?;
+            let same = group.first == head.first && group.end() == head.end;
+            if same { Ok(group) } else { Err(Defect("it is not the group that its head names")) }
+        })?;
+        group.ok_or_else(|| Error::corrupt(LOG.name, head.first, Defect("it is missing")))
     }
 }
 
@@ -213,8 +252,21 @@ impl Iterator for Heads {
     type Item = Result<GroupHead, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let entry = self.heads.next()?;
-        Some(entry.map_err(Error::from).and_then(|(key, value)| GroupHead::decode(key.value(), value.value())))
+        let Some(head) = self.heads.next_as(|first, value| GroupHead::decode(*first, value)) else {
+            // The last entry is always among those asked for, unless they begin after it.
+            let lost = self.last.take().filter(|last| self.before != Some(*last))?;
+            return Some(Err(Error::corrupt(HEAD.name, lost, Defect("it is missing"))));
+        };
+        Some(head.and_then(|head| {
+            let follows = self.before.is_none() || head.before.is_none() || self.before == head.before;
+            if !follows {
+                let lost = head.before.unwrap_or_default();
+                return Err(Error::corrupt(HEAD.name, lost, Defect("it is missing")));
+            }
+            self.before = Some(head.first);
+            self.last = self.last.filter(|last| *last != head.first);
+            Ok(head)
+        }))
     }
 }
 

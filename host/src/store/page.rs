@@ -10,48 +10,39 @@
 //!                  | a dense column for each word | device, code: a column each
 //! ```
 
-use redb::{ReadTransaction, TableDefinition, WriteTransaction};
+use redb::ReadTransaction;
 
 use super::{
     codec::{Reader, Writer},
     column::Packing::{Dense, Dictionary, Frame},
     error::{Defect, Error},
+    sealed::{Table, Transaction},
 };
 use crate::domain::{DevicePage, DeviceTally, NamespacePage, Position, Revision, Window};
 
-const PAGE: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("page");
+pub(super) const TABLE: Table<u32> = Table::new("page");
 const VERSION: u8 = 1;
 /// Devices of one page: an index is 16 bits wide.
 const DEVICES_MAX: usize = 65_536;
 /// Bytes of a namespace without its columns.
 const NAMESPACE_BYTES: usize = 12;
 
-/// Makes sure that the table exists.
-pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
-    txn.open_table(PAGE)?;
-    Ok(())
-}
-
 /// Writes pages over those of the same number.
-pub(super) fn write(txn: &WriteTransaction, pages: &[DevicePage], out: &mut Writer) -> Result<(), Error> {
+pub(super) fn write(txn: &Transaction, pages: &[DevicePage], out: &mut Writer) -> Result<(), Error> {
     if pages.is_empty() {
         return Ok(());
     }
-    let mut table = txn.open_table(PAGE)?;
+    let mut table = TABLE.write(txn)?;
     for page in pages {
         encode(page, out).map_err(|Defect(what)| Error::Effects(format!("page {}: {what}", page.no)))?;
-        table.insert(page.no, out.as_bytes())?;
+        table.insert(page.no, out)?;
     }
     Ok(())
 }
 
 /// The pages in order, each decoded when it is asked for.
 pub(super) fn read(txn: &ReadTransaction) -> Result<impl Iterator<Item = Result<DevicePage, Error>> + use<>, Error> {
-    let entries = txn.open_table(PAGE)?.range_owned::<u32>(..)?;
-    Ok(entries.map(|entry| {
-        let (no, value) = entry?;
-        decode(no.value(), value.value()).map_err(|defect| Error::corrupt("page", no.value(), defect))
-    }))
+    Ok(TABLE.read(txn)?.all()?.decoded(|no, value| decode(*no, value)))
 }
 
 pub(super) fn encode(page: &DevicePage, out: &mut Writer) -> Result<(), Defect> {

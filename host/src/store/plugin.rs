@@ -2,49 +2,84 @@
 //!
 //! It must not know what the bytes are. Invariant: a plugin has an entry in both tables.
 
-use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, TableDefinition};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     codec::{Reader, Writer},
-    error::{Defect, Error},
+    error::{Damage, Defect, Error},
+    sealed::{AnyTable, ROWS, Table, Transaction, guarded},
 };
 use crate::domain::{ColumnSet, Digest, OperatorId, PluginInfo, StateKey};
 
-const PLUGIN: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("plugin");
-const COMPONENT: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("component");
+pub(super) const TABLE: Table<[u8; 32]> = Table::new("plugin");
+/// Their keys are their checksums.
+const COMPONENT: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new(COMPONENT_NAME);
+const COMPONENT_NAME: &str = "component";
+const NOT_ITS_BYTES: Defect = Defect("its bytes are not those of its digest");
 /// Version 2 had no owners.
 const VERSION: u8 = 3;
 
-/// Makes sure that the tables exist.
-pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
-    txn.open_table(PLUGIN)?;
-    txn.open_table(COMPONENT)?;
-    Ok(())
+/// Makes sure that the table of the plugins' bytes exists.
+pub(super) fn create_components(txn: &Transaction) -> Result<(), Error> {
+    guarded(COMPONENT_NAME, || Ok(txn.inner().open_table(COMPONENT).map(drop)?))
 }
 
 /// Adds a plugin and its bytes.
-pub(super) fn write(txn: &WriteTransaction, info: &PluginInfo, component: &[u8]) -> Result<(), Error> {
-    txn.open_table(PLUGIN)?.insert(info.digest.0, encode(info).as_bytes())?;
-    txn.open_table(COMPONENT)?.insert(info.digest.0, component)?;
-    Ok(())
+pub(super) fn write(txn: &Transaction, info: &PluginInfo, component: &[u8]) -> Result<(), Error> {
+    TABLE.write(txn)?.insert(info.digest.0, &mut encode(info))?;
+    guarded(COMPONENT_NAME, || Ok(txn.inner().open_table(COMPONENT)?.insert(info.digest.0, component).map(drop)?))
 }
 
 /// Every plugin in order of upload.
 pub(super) fn read(txn: &ReadTransaction) -> Result<Vec<PluginInfo>, Error> {
-    let mut plugins = Vec::new();
-    for entry in txn.open_table(PLUGIN)?.iter()? {
-        let (digest, value) = entry?;
-        let digest = Digest(digest.value());
-        plugins.push(decode(digest, value.value()).map_err(|defect| Error::corrupt("plugin", digest, defect))?);
-    }
+    let plugins = TABLE.read(txn)?.all()?.decoded(|digest, value| decode(Digest(*digest), value));
+    let mut plugins: Vec<PluginInfo> = plugins.collect::<Result<_, _>>()?;
     plugins.sort_by_key(|plugin| (plugin.uploaded_ms, plugin.digest));
     Ok(plugins)
 }
 
-/// The bytes of one plugin.
+/// The bytes of one plugin. Fails where they are not those of the digest.
 pub(super) fn component(txn: &ReadTransaction, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
-    let value = txn.open_table(COMPONENT)?.get_owned(digest.0)?;
-    Ok(value.map(|value| value.value().to_vec()))
+    let value = guarded(COMPONENT_NAME, || {
+        let value = txn.open_table(COMPONENT)?.get(digest.0)?;
+        Ok(value.map(|value| value.value().to_vec()))
+    })?;
+    match value {
+        Some(bytes) if Sha256::digest(&bytes)[..] != digest.0 => {
+            Err(Error::corrupt(COMPONENT_NAME, digest, NOT_ITS_BYTES))
+        }
+        value => Ok(value),
+    }
+}
+
+/// Reads the bytes of every plugin and tells of those that are damaged.
+pub(super) fn scan_components(txn: &ReadTransaction, tell: &mut dyn FnMut(Damage)) -> Result<(), Error> {
+    let damage = |key: String, what| Damage { table: COMPONENT_NAME, key, what, stored_key: None };
+    let scanned = guarded(COMPONENT_NAME, || {
+        let table = txn.open_table(COMPONENT)?;
+        let mut rows = 0;
+        for entry in table.iter()? {
+            let (digest, bytes) = entry?;
+            rows += 1;
+            if Sha256::digest(bytes.value())[..] != digest.value() {
+                tell(damage(Digest(digest.value()).to_string(), NOT_ITS_BYTES.0));
+            } else if table.get(digest.value())?.is_none() {
+                tell(damage(Digest(digest.value()).to_string(), "it is not where it is looked for"));
+            }
+        }
+        if rows != TABLE.rows(txn)? {
+            tell(damage(ROWS.to_owned(), "there are more or fewer than plugins"));
+        }
+        Ok(())
+    });
+    match scanned {
+        Err(Error::Corrupt { key, what, .. }) => {
+            tell(damage(key, what));
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 pub(super) fn encode(info: &PluginInfo) -> Writer {

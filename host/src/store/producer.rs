@@ -3,37 +3,32 @@
 //! It must not know what a batch holds. Invariant: of each producer, at least the last few answers are there, in the
 //! same transaction as the alerts they are about.
 
-use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::ReadTransaction;
 
 use super::{
     codec::{Reader, Writer},
     error::{Defect, Error},
+    sealed::{Table, Transaction},
 };
 use crate::domain::{Ack, Balance, Position, ProducerMark, RemarkCounts};
 
 /// By producer and sequence.
-const PRODUCER: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("producer");
+pub(super) const TABLE: Table<(&str, u64)> = Table::new("producer");
 /// Version 1 had neither counts of remarks nor bookmarks.
 const VERSION: u8 = 2;
 const VERSION_BEFORE: u8 = 1;
 
-/// Makes sure that the table exists.
-pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
-    txn.open_table(PRODUCER)?;
-    Ok(())
-}
-
 /// Adds answers, and drops what is older than the last `kept` sequences of a producer.
-pub(super) fn write(txn: &WriteTransaction, marks: &[ProducerMark], kept: u64) -> Result<(), Error> {
+pub(super) fn write(txn: &Transaction, marks: &[ProducerMark], kept: u64) -> Result<(), Error> {
     if marks.is_empty() {
         return Ok(());
     }
-    let mut table = txn.open_table(PRODUCER)?;
+    let mut table = TABLE.write(txn)?;
     for mark in marks {
         let producer = mark.producer.as_str();
-        table.insert((producer, mark.ack.sequence), encode(mark).as_bytes())?;
+        table.insert((producer, mark.ack.sequence), &mut encode(mark))?;
         if let Some(last_old) = mark.ack.sequence.checked_sub(kept) {
-            table.retain_in((producer, 0)..=(producer, last_old), |_, _| false)?;
+            table.remove_range((producer, 0)..=(producer, last_old))?;
         }
     }
     Ok(())
@@ -41,14 +36,8 @@ pub(super) fn write(txn: &WriteTransaction, marks: &[ProducerMark], kept: u64) -
 
 /// The last `kept` answers of every producer, in order of producer and sequence.
 pub(super) fn read(txn: &ReadTransaction, kept: u64) -> Result<Vec<ProducerMark>, Error> {
-    let mut marks = Vec::new();
-    for entry in txn.open_table(PRODUCER)?.iter()? {
-        let (key, value) = entry?;
-        let (producer, sequence) = key.value();
-        let mark = decode(producer, sequence, value.value())
-            .map_err(|defect| Error::corrupt("producer", format_args!("{producer:?} {sequence}"), defect))?;
-        marks.push(mark);
-    }
+    let marks = TABLE.read(txn)?.all()?.decoded(|(producer, sequence), value| decode(producer, *sequence, value));
+    let marks: Vec<ProducerMark> = marks.collect::<Result<_, _>>()?;
     // More are there when fewer are to be kept than before.
     let of_producer = marks.chunk_by(|a, b| a.producer == b.producer);
     let kept = usize::try_from(kept).unwrap_or(usize::MAX);

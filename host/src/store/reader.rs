@@ -5,8 +5,8 @@
 use std::{fmt, ops::Range, sync::Arc};
 
 use super::{
-    Shared, audit, device,
-    error::Error,
+    Place, Shared, audit, damage, device,
+    error::{Damage, Error},
     hour,
     log::{Groups, Heads},
     page, plugin, question,
@@ -41,8 +41,8 @@ impl Reader {
         Heads::new(&self.0.begin_read()?, from, Arc::clone(&self.0))
     }
 
-    /// The counts of the hours in a range, in order; hours without any are left out.
-    pub fn hours(&self, range: Range<u32>) -> Result<Vec<HourPage>, Error> {
+    /// The counts of the hours in a range, in order; hours without any are left out. One is decoded at a time.
+    pub fn hours(&self, range: Range<u32>) -> Result<impl Iterator<Item = Result<HourPage, Error>> + use<>, Error> {
         hour::read(&self.0.begin_read()?, range)
     }
 
@@ -64,6 +64,12 @@ impl Reader {
     /// The answer to a question over the past, as it was kept.
     pub fn answer(&self, number: u64) -> Result<Option<String>, Error> {
         question::answer(&self.0.begin_read()?, number)
+    }
+
+    /// Reads the values of every table from a place on and returns what is damaged. It ends early, at another place, once
+    /// `go_on` is false.
+    pub fn examine(&self, place: &mut Place, go_on: &mut dyn FnMut() -> bool) -> Result<Vec<Damage>, Error> {
+        damage::examine(&self.0.begin_read()?, place, go_on)
     }
 
     /// The EUI-64 of a device by its number; 0 where there is none.

@@ -2,35 +2,30 @@
 //!
 //! It must not know what a rule does. Invariant: a revision, once written, is never changed.
 
-use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::ReadTransaction;
 
 use super::{
     codec::{Reader, Writer},
     error::{Defect, Error},
+    sealed::{Table, Transaction},
 };
 use crate::domain::{
     AlertCode, Digest, Generation, Guard, Mode, OperatorId, Position, Revision, Rule, RuleRevision, Scope,
 };
 
-const REVISION: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("revision");
+pub(super) const TABLE: Table<u32> = Table::new("revision");
 /// Version 1 had no `who`, version 2 no guard.
 const VERSION: u8 = 3;
 
-/// Makes sure that the table exists.
-pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
-    txn.open_table(REVISION)?;
-    Ok(())
-}
-
 /// Adds revisions. A number that is taken is refused.
-pub(super) fn write(txn: &WriteTransaction, revisions: &[RuleRevision]) -> Result<(), Error> {
+pub(super) fn write(txn: &Transaction, revisions: &[RuleRevision]) -> Result<(), Error> {
     if revisions.is_empty() {
         return Ok(());
     }
-    let mut table = txn.open_table(REVISION)?;
+    let mut table = TABLE.write(txn)?;
     for revision in revisions {
         let number = revision.revision.0;
-        if table.insert(number, encode(revision).as_bytes())?.is_some() {
+        if table.insert(number, &mut encode(revision))? {
             return Err(Error::Effects(format!("revision {number}: there is one of this number")));
         }
     }
@@ -39,12 +34,7 @@ pub(super) fn write(txn: &WriteTransaction, revisions: &[RuleRevision]) -> Resul
 
 /// Every revision in order.
 pub(super) fn read(txn: &ReadTransaction) -> Result<Vec<RuleRevision>, Error> {
-    let table = txn.open_table(REVISION)?;
-    let revisions = table.iter()?.map(|entry| {
-        let (number, value) = entry?;
-        decode(number.value(), value.value()).map_err(|defect| Error::corrupt("revision", number.value(), defect))
-    });
-    revisions.collect()
+    TABLE.read(txn)?.all()?.decoded(|number, value| decode(*number, value)).collect()
 }
 
 pub(super) fn encode(revision: &RuleRevision) -> Writer {

@@ -2,43 +2,33 @@
 //!
 //! It must not know a token. Invariant: each name is there once.
 
-use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::ReadTransaction;
 
 use super::{
     codec::{Reader, Writer},
     error::{Defect, Error},
+    sealed::{Table, Transaction},
 };
 use crate::domain::{OperatorId, Role, Token};
 
-const TOKEN: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("token");
+pub(super) const TABLE: Table<&str> = Table::new("token");
 const VERSION: u8 = 1;
 
-/// Makes sure that the table exists.
-pub(super) fn create(txn: &WriteTransaction) -> Result<(), Error> {
-    txn.open_table(TOKEN)?;
-    Ok(())
-}
-
 /// Adds or replaces tokens.
-pub(super) fn write(txn: &WriteTransaction, tokens: &[Token]) -> Result<(), Error> {
+pub(super) fn write(txn: &Transaction, tokens: &[Token]) -> Result<(), Error> {
     if tokens.is_empty() {
         return Ok(());
     }
-    let mut table = txn.open_table(TOKEN)?;
+    let mut table = TABLE.write(txn)?;
     for token in tokens {
-        table.insert(token.name.as_str(), encode(token).as_bytes())?;
+        table.insert(token.name.as_str(), &mut encode(token))?;
     }
     Ok(())
 }
 
 /// Every token, in order of names.
 pub(super) fn read(txn: &ReadTransaction) -> Result<Vec<Token>, Error> {
-    let table = txn.open_table(TOKEN)?;
-    let tokens = table.iter()?.map(|entry| {
-        let (name, value) = entry?;
-        decode(name.value(), value.value()).map_err(|defect| Error::corrupt("token", name.value(), defect))
-    });
-    tokens.collect()
+    TABLE.read(txn)?.all()?.decoded(|name, value| decode(name, value)).collect()
 }
 
 pub(super) fn encode(token: &Token) -> Writer {

@@ -26,6 +26,8 @@ pub(in crate::cli) struct Verification {
     pub taken_rules: Vec<String>,
     pub rows_done: u64,
     pub rows_total: u64,
+    pub damage: Vec<String>,
+    pub damage_count: u64,
 }
 
 /// Where the log does not follow from itself.
@@ -55,11 +57,14 @@ impl From<v1::GetVerificationResponse> for Verification {
             taken_rules,
             rows_done,
             rows_total,
+            damage,
+            damage_count,
         } = message;
         let verdict = match v1::VerificationVerdict::try_from(verdict) {
             Ok(v1::VerificationVerdict::Same) => "same",
             Ok(v1::VerificationVerdict::Differs) => "differs",
             Ok(v1::VerificationVerdict::Stopped) => "stopped",
+            Ok(v1::VerificationVerdict::Damaged) => "damaged",
             Ok(v1::VerificationVerdict::Unspecified) | Err(_) => "running",
         };
         let difference = difference.map(|message| {
@@ -82,6 +87,8 @@ impl From<v1::GetVerificationResponse> for Verification {
             taken_rules,
             rows_done,
             rows_total,
+            damage,
+            damage_count,
         }
     }
 }
@@ -93,18 +100,24 @@ pub(in crate::cli) fn verification(found: &Verification) -> Table {
             let blamed = or(&at.rule, "no rule");
             format!("differs at log position {}: {}; {blamed} is to blame", at.position, at.detail)
         }
-        (None, "same") => "live and replay are the same".to_owned(),
+        (None, "same") => "live and replay are the same, and every value is as it was written".to_owned(),
+        (None, "damaged") => "the store is damaged".to_owned(),
         (None, "running") => format!("{} of {} alerts", thousands(found.rows_done), thousands(found.rows_total)),
         (None, other) => format!("{other}: {}", found.why),
     };
     let list = |entries: Vec<String>| if entries.is_empty() { "none".to_owned() } else { entries.join(", ") };
     let losses = found.losses.iter().map(|loss| format!("{} {}", thousands(loss.count), loss.kind)).collect();
     let by = if found.scheduled { ", by the host itself" } else { "" };
+    let mut damage = found.damage.clone();
+    let more = found.damage_count.saturating_sub(damage.len() as u64);
+    damage.extend((more > 0).then(|| format!("and {} more", thousands(more))));
+    let damage = if damage.is_empty() { "none".to_owned() } else { damage.join("\n") };
     Table::facts([
         ("verdict", Value::text(verdict)),
         ("begun", Value::text(format!("{}{by}", time(found.begun_at_ms)))),
         ("alerts", Value::text(thousands(found.alert_count))),
         ("positions", Value::text(format!("{} to {}", found.from_position, found.end_position))),
+        ("damage", Value::text(damage)),
         ("record taken for failures", Value::text(list(losses))),
         ("record taken for rules", Value::text(list(found.taken_rules.clone()))),
     ])

@@ -284,6 +284,8 @@ pub fn verification(verification: Verification, (rows_done, rows_total): (u64, u
         alerts,
         not_replayable,
         taken_at_their_word,
+        damage,
+        damage_count,
     } = verification;
     let (verdict, difference, why) = match verdict {
         None => (v1::VerificationVerdict::Unspecified, None, String::new()),
@@ -293,6 +295,7 @@ pub fn verification(verification: Verification, (rows_done, rows_total): (u64, u
             (v1::VerificationVerdict::Differs, Some(difference), String::new())
         }
         Some(Verdict::Stopped(why)) => (v1::VerificationVerdict::Stopped, None, why),
+        Some(Verdict::Damaged) => (v1::VerificationVerdict::Damaged, None, String::new()),
     };
     v1::GetVerificationResponse {
         since_ms: since_ms.unwrap_or(0),
@@ -308,6 +311,8 @@ pub fn verification(verification: Verification, (rows_done, rows_total): (u64, u
         alert_count: alerts,
         losses: not_replayable.into_iter().map(loss).collect(),
         taken_rules: taken_at_their_word,
+        damage,
+        damage_count,
         rows_done,
         rows_total,
     }

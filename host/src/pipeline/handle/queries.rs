@@ -3,9 +3,11 @@
 //! It must not know how either is written. Invariant: nobody is answered with what is another's to see, and an answer is
 //! exact as of the position that it names.
 
+use std::collections::BTreeSet;
+
 use super::{Handle, Refusal, internal};
 use crate::{
-    books::{self, CountQuery, CountTable, Names},
+    books::{self, CountQuery, CountTable, Names, Summing, TooManyCountRows},
     domain::{Position, owner_of_rule},
     listing::{AlertPage, AlertQuery, Listing},
 };
@@ -28,22 +30,32 @@ impl Handle {
         let query = &query;
         let hours = books::check(query).map_err(|error| Refusal::invalid(error.field, error.message))?;
         let reader = self.shared.reader()?;
-        loop {
-            let (position, mut cells) = {
-                let ledger = self.shared.ledger.read();
-                (ledger.position(), ledger.cells(hours.clone()))
-            };
-            let cold = reader.hours(hours.clone()).map_err(internal)?;
-            let cold = cold.into_iter().filter(|page| !cells.contains_key(&page.hour)).collect::<Vec<_>>();
-            // An hour that was cold a moment ago and has since been added to and written is asked for again.
-            if cold.iter().any(|page| page.as_of > position) {
-                continue;
+        let rows_max = self.report.count_rows_max;
+        let too_many = |TooManyCountRows| {
+            Refusal::Exhausted(format!(
+                "the answer has more than report.count_rows_max ({rows_max}) rows; ask for a shorter time or group by less"
+            ))
+        };
+        // What is written is read as of a moment at which the ledger does not change. An hour that is not in memory then
+        // was written before it left, and an hour that is in memory counts as it is there.
+        let (mut sum, written, in_memory, position) = {
+            let ledger = self.shared.ledger.read();
+            let mut sum = Summing::new(query, name(self.names()), rows_max);
+            let mut in_memory = BTreeSet::new();
+            for (hour, cells) in ledger.cells(hours.clone()) {
+                sum.take(hour, cells).map_err(too_many)?;
+                in_memory.insert(hour);
             }
-            cells.extend(cold.into_iter().map(|page| (page.hour, page.cells)));
-            let names = name(self.names());
-            let hours = cells.iter().map(|(hour, cells)| (*hour, cells.as_slice()));
-            return Ok(books::answer(query, &names, position, hours));
+            (sum, reader.hours(hours).map_err(internal)?, in_memory, ledger.position())
+        };
+        for page in written {
+            self.go_on()?;
+            let page = page.map_err(internal)?;
+            if !in_memory.contains(&page.hour) {
+                sum.take(page.hour, page.cells).map_err(too_many)?;
+            }
         }
+        Ok(sum.finish(position))
     }
 
     pub(super) fn names(&self) -> Names {

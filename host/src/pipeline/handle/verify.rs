@@ -70,6 +70,8 @@ impl Handle {
             alerts: 0,
             not_replayable: BTreeMap::new(),
             taken_at_their_word: Vec::new(),
+            damage: Vec::new(),
+            damage_count: 0,
         };
         let pace = self.shared.desk.begin_verification(begun.clone(), self.whatif.cpu_percent_max)?;
         Some((begun, pace))
@@ -102,6 +104,11 @@ impl Handle {
         match &verification.verdict {
             Some(Verdict::Differs { position, rule, detail, .. }) => {
                 tracing::error!(position, rule, detail, "verification: the log does not follow from itself");
+            }
+            Some(Verdict::Damaged) => {
+                for damage in &verification.damage {
+                    tracing::error!(damage, "verification: the store is damaged");
+                }
             }
             verdict => tracing::info!(?verdict, alerts = verification.alerts, "verification ended"),
         }

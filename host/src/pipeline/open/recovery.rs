@@ -15,7 +15,7 @@ use crate::{
 
 /// What recovery needs at hand.
 pub(super) struct Recovery<'a> {
-    pub(super) reader: Reader,
+    pub(super) reader: &'a Reader,
     pub(super) snapshot: &'a Snapshot,
     pub(super) registry: &'a Registry,
     pub(super) sources: &'a Sources,
@@ -27,9 +27,12 @@ pub(super) struct Recovery<'a> {
     pub(super) obeyed: Vec<Revision>,
 }
 
+/// The state, the books, and where rules did not do again what they did.
+pub(super) type Recovered = (State, Ledger, Vec<Divergence>);
+
 impl Recovery<'_> {
     /// Folds the tail, again and again while a rule diverges: each time it is left out and the log is taken for it.
-    pub(super) fn run(&self) -> Result<(State, Ledger, Vec<Divergence>), StartError> {
+    pub(super) fn run(&self) -> Result<Recovered, StartError> {
         let mut diverged: Vec<Divergence> = Vec::new();
         loop {
             let blamed = diverged.iter().map(|divergence| divergence.rule);

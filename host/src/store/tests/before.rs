@@ -1,9 +1,15 @@
-//! Values as the format before this one has them on people's disks: no remarks, and no times of the DCC.
+//! Stores and values as formats before this one have them on people's disks: no checksums; before format 3 no remarks
+//! and no times of the DCC either.
 //!
 //! What was written then is what is written now without the columns that were added, under the version of then. That this is
 //! so, byte for byte, is told by the fingerprints that were published with that format.
 
-use super::{super::codec::Writer, *};
+use redb::{Key, TableHandle};
+
+use super::{
+    super::{codec::Writer, sealing::TABLES},
+    *,
+};
 use crate::domain::{Ack, HourPage, RemarkCounts, Rows};
 
 /// Bytes of a column whose values are all the same.
@@ -65,4 +71,151 @@ fn an_answer_is_read() {
     let marks = [some_mark("a", 9), some_mark("head-end", 1), some_mark("head-end", 2)];
     let before: Vec<Vec<u8>> = marks.into_iter().map(without).collect();
     assert_eq!(fingerprint(&before), (231, 0xB64C_39CE_F26A_4CB5));
+}
+
+/// A stored value as it was before there were checksums.
+pub(super) fn without_checksum(stored: &[u8]) -> Vec<u8> {
+    assert_ne!(stored[0] & 0x80, 0, "it has a checksum");
+    let mut value = stored[..stored.len() - 8].to_vec();
+    value[0] &= 0x7F;
+    value
+}
+
+/// Rewrites a closed store as a program of that format left it.
+fn as_of_format(database: &Database, format: u64) {
+    fn plain<K: Key + 'static>(txn: &redb::WriteTransaction, name: &str, change: impl Fn(Vec<u8>) -> Vec<u8>) {
+        let mut table = txn.open_table(TableDefinition::<K, &[u8]>::new(name)).unwrap();
+        let rows: Vec<(Vec<u8>, Vec<u8>)> = table
+            .iter()
+            .unwrap()
+            .map(|entry| {
+                let (key, value) = entry.unwrap();
+                (K::as_bytes(&key.value()).as_ref().to_vec(), change(without_checksum(value.value())))
+            })
+            .collect();
+        for (key, value) in rows {
+            table.insert(K::from_bytes(&key), value.as_slice()).unwrap();
+        }
+    }
+    let same = |value| value;
+    let txn = database.begin_write().unwrap();
+    ["revision", "device", "page", "hour", "guard"].iter().for_each(|name| plain::<u32>(&txn, name, same));
+    ["audit", "question", "answer", "log"].iter().for_each(|name| plain::<u64>(&txn, name, same));
+    plain::<&str>(&txn, "token", same);
+    plain::<[u8; 32]>(&txn, "plugin", same);
+    plain::<(&str, u64)>(&txn, "producer", same);
+    plain::<(&str, &str)>(&txn, "cursor", same);
+    // A head did not name the one before it.
+    plain::<u64>(&txn, "head", |mut value| {
+        value[0] = 1;
+        value.truncate(value.len() - 9);
+        value
+    });
+    let extent = {
+        let heads = txn.open_table(TableDefinition::<u64, &[u8]>::new("head")).unwrap();
+        let bytes = heads.iter().unwrap().map(|entry| {
+            let (first, value) = entry.unwrap();
+            log::GroupHead::decode(first.value(), value.value()).unwrap().bytes
+        });
+        let bytes: Vec<u64> = bytes.collect();
+        (bytes.iter().sum::<u64>(), bytes.len() as u64)
+    };
+    let progress = {
+        let table = txn.open_table(TableDefinition::<&str, &[u8]>::new("progress")).unwrap();
+        let value = table.get("store").unwrap().unwrap().value().to_vec();
+        meta::decode(&value[..value.len() - 8]).unwrap()
+    };
+    {
+        let mut meta = txn.open_table(TableDefinition::<&str, u64>::new("meta")).unwrap();
+        let numbers = [
+            ("format", format),
+            ("position", progress.position.0),
+            ("replay_from", progress.replay_from.0),
+            ("log_bytes", extent.0),
+            ("log_groups", extent.1),
+        ];
+        numbers.into_iter().for_each(|(key, number)| drop(meta.insert(key, number).unwrap()));
+        let mut models = txn.open_table(TableDefinition::<&str, ()>::new("model")).unwrap();
+        ["A", "B"].into_iter().for_each(|name| drop(models.insert(name, ()).unwrap()));
+    }
+    ["progress", "model_name"].iter().for_each(|name| {
+        txn.delete_table(TableDefinition::<&str, &[u8]>::new(name))
+            .or_else(|_| txn.delete_table(TableDefinition::<u32, &[u8]>::new(name)))
+            .unwrap();
+    });
+    txn.commit().unwrap();
+}
+
+/// A store of an earlier format with something in every table, and what it holds.
+fn store_before(format: u64) -> (Disk, Snapshot, Vec<Group>) {
+    let disk = Disk::default();
+    let mut store = open(&disk);
+    store.commit(&one_of_everything()).unwrap();
+    let effects = Effects { devices: vec![], models: vec![], ..append(3, 2) };
+    store.commit(&Effects { replay_from: Position(2), ..effects }).unwrap();
+    let (snapshot, groups) = (store.load().unwrap(), store.reader().groups(Position(0)).unwrap());
+    let groups = groups.map(Result::unwrap).collect();
+    store.close().unwrap();
+    let database = Database::builder().create_with_backend(disk.clone()).unwrap();
+    as_of_format(&database, format);
+    database.close().unwrap();
+    (disk, snapshot, groups)
+}
+
+/// True if every value of every table has a checksum.
+fn is_sealed(disk: &Disk) -> bool {
+    fn sealed<K: Key + 'static>(txn: &ReadTransaction, name: &str) -> bool {
+        let table = txn.open_table(TableDefinition::<K, &[u8]>::new(name)).unwrap();
+        table.iter().unwrap().all(|entry| entry.unwrap().1.value()[0] & 0x80 != 0)
+    }
+    let database = Database::builder().create_with_backend(disk.after_kill()).unwrap();
+    let txn = database.begin_read().unwrap();
+    let mut names: Vec<String> = txn.list_tables().unwrap().map(|table| table.name().to_owned()).collect();
+    // The format, and bytes that are checked against their digests.
+    names.retain(|name| !["meta", "component", "model"].contains(&name.as_str()));
+    let all = names.iter().filter(|name| TABLES.iter().any(|table| table.name() == name.as_str())).count();
+    assert!(all + 1 >= TABLES.len() && all + 1 >= names.len(), "{names:?}");
+    names.iter().all(|name| match name.as_str() {
+        "token" | "progress" => sealed::<&str>(&txn, name),
+        "plugin" => sealed::<[u8; 32]>(&txn, name),
+        "producer" => sealed::<(&str, u64)>(&txn, name),
+        "cursor" => sealed::<(&str, &str)>(&txn, name),
+        "revision" | "device" | "page" | "hour" | "model_name" | "guard" => sealed::<u32>(&txn, name),
+        _ => sealed::<u64>(&txn, name),
+    })
+}
+
+#[test]
+fn a_store_of_a_format_before_is_given_checksums() {
+    for format in [2, 3] {
+        let (disk, snapshot, groups) = store_before(format);
+        assert!(!is_sealed(&disk));
+        let store = open(&disk);
+        assert_eq!(store.load().unwrap(), snapshot, "format {format}");
+        assert!(store.reader().groups(Position(0)).unwrap().map(Result::unwrap).eq(groups));
+        store.close().unwrap();
+        assert!(is_sealed(&disk));
+        assert_eq!(open(&disk).load().unwrap(), snapshot);
+    }
+}
+
+#[test]
+fn wherever_the_giving_of_checksums_stops_it_goes_on() {
+    let (before, snapshot, groups) = store_before(3);
+    for operations in 0.. {
+        let disk = before.after_kill();
+        disk.fail_after(operations, io::ErrorKind::Other);
+        let finished = Store::with_backend(disk.clone(), &limits(), ACKS_KEPT).is_ok();
+        for left in [disk.after_kill(), disk.after_power_cut()] {
+            let mut store = open(&left);
+            assert_eq!(store.load().unwrap(), snapshot, "{operations} operations");
+            assert!(store.reader().groups(Position(0)).unwrap().map(Result::unwrap).eq(groups.iter().cloned()));
+            store.commit(&append(5, 3)).unwrap();
+            store.close().unwrap();
+            assert!(is_sealed(&left), "{operations} operations");
+        }
+        if finished {
+            return;
+        }
+    }
 }

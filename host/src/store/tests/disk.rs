@@ -49,6 +49,25 @@ impl Disk {
         Self::holding(self.0.lock().unwrap().synced.clone())
     }
 
+    /// All that is on it.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().seen.clone()
+    }
+
+    /// Changes one bit.
+    pub(super) fn flip(&self, bit: usize) {
+        let mut state = self.0.lock().unwrap();
+        state.seen[bit / 8] ^= 1 << (bit % 8);
+        state.synced = state.seen.clone();
+    }
+
+    /// Where there is anything but zeros, and what is near it.
+    pub(super) fn live_bytes(&self) -> Vec<usize> {
+        let bytes = self.bytes();
+        let live = |at: &usize| bytes[at / 64 * 64..].iter().take(64).any(|byte| *byte != 0);
+        (0..bytes.len()).filter(live).collect()
+    }
+
     fn holding(bytes: Vec<u8>) -> Self {
         Self(Arc::new(Mutex::new(State { synced: bytes.clone(), seen: bytes, allowed: None })))
     }

@@ -1,5 +1,7 @@
 //! One plain value of every kind that the store keeps.
 
+use sha2::{Digest as _, Sha256};
+
 use super::arbitrary;
 use crate::domain::{
     Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, Cell, Column, Cursor, CursorKey, Device, DeviceNo,
@@ -146,9 +148,14 @@ pub(in crate::store) fn some_revision(number: u32) -> RuleRevision {
     }
 }
 
+/// The digest of the component that [`one_of_everything`] has.
+pub(in crate::store) fn some_digest() -> Digest {
+    Digest(Sha256::digest(b"bytes").into())
+}
+
 pub(in crate::store) fn some_plugin() -> PluginInfo {
     PluginInfo {
-        digest: Digest([7; 32]),
+        digest: some_digest(),
         name: "threshold".to_owned(),
         version: "1.2.0".to_owned(),
         summary: "holds back what stays below a line".to_owned(),

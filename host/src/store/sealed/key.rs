@@ -1,0 +1,46 @@
+//! What a key of a table may be, and how an error names it.
+
+use redb::Key;
+
+use crate::domain::Digest;
+
+/// A key, and how an error names it.
+pub(in crate::store) trait TableKey: Key + 'static {
+    fn show(key: &Self::SelfType<'_>) -> String;
+}
+
+impl TableKey for u32 {
+    fn show(key: &u32) -> String {
+        key.to_string()
+    }
+}
+
+impl TableKey for u64 {
+    fn show(key: &u64) -> String {
+        key.to_string()
+    }
+}
+
+impl TableKey for &'static str {
+    fn show(key: &&str) -> String {
+        format!("{key:?}")
+    }
+}
+
+impl TableKey for [u8; 32] {
+    fn show(key: &[u8; 32]) -> String {
+        Digest(*key).to_string()
+    }
+}
+
+impl TableKey for (&'static str, u64) {
+    fn show((name, number): &(&str, u64)) -> String {
+        format!("{name:?} {number}")
+    }
+}
+
+impl TableKey for (&'static str, &'static str) {
+    fn show((holder, name): &(&str, &str)) -> String {
+        format!("{holder:?} {name:?}")
+    }
+}
