@@ -21,7 +21,9 @@ use weir_benches::{
 };
 use weir_host::{
     config::Config,
-    domain::{Alert, AlertCode, Eui64, Generation, Mode, Mpxn, OperatorId, PayloadKind, Reject, RejectReason, Scope},
+    domain::{
+        Alert, AlertCode, Eui64, Generation, Message, Mode, Mpxn, OperatorId, PayloadKind, Reject, RejectReason, Scope,
+    },
     pipeline::{
         Batch, DeviceRequest, Handle, Parts, RuleRequest, Runner, Stage, VariantRequest, WhatIfRequest, acks_kept,
         start_with, system_times,
@@ -148,6 +150,7 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
         measurement: sent.measurement,
         weight: sent.weight.max(1),
         payload: PayloadKind::Dlms,
+        message: Message::default(),
     })
 }
 

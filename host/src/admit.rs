@@ -3,15 +3,17 @@
 //! It must not know rules, the store or a clock: the time is handed in. Invariant: an alert that was admitted has
 //! every column filled, and its device has a number.
 
+mod copies;
 mod inventory;
-mod windows;
 
+pub use copies::{Copies, Horizon, KEPT_MS, Memory, Note, Sight};
 pub use inventory::{Change, Inventory, InventoryError};
-pub use windows::{Sight, Windows};
 
 use crate::{
     config::IntakeLimits,
-    domain::{Alert, DeviceNo, Eui64, HOUR_MS, Millis, Reject, RejectReason, Rejected, Remark, Rows},
+    domain::{
+        Alert, DeviceNo, Eui64, HOUR_MS, Millis, Position, Reject, RejectReason, Rejected, Remark, Rows, TimeStatus,
+    },
     intake::plausible::Ranges,
 };
 
@@ -89,13 +91,20 @@ impl Admitted {
         }
     }
 
-    /// Looks for copies, and for what is out of order, among all that was taken, once, when the group is whole.
-    pub fn find_copies(&mut self, windows: &mut Windows) {
-        let seen = windows.note_rows(&self.rows, |_| true);
-        for row in (0..seen.len()).filter(|row| seen[*row] == Sight::Late) {
-            self.rows.remark(row, Remark::OutOfOrder);
+    /// Looks for copies, and for what is to be remarked of others, among all that was taken, once, when the group is whole
+    /// and it is known where it begins.
+    pub fn find_copies(
+        &mut self,
+        copies: &mut Copies,
+        first: Position,
+        memory: Memory,
+        is_protected: impl Fn(u16) -> bool,
+    ) {
+        let sights = copies.note_rows(&self.rows, first, memory, is_protected, |_| Note::Judge);
+        for (remarks, sight) in self.rows.remarks.iter_mut().zip(&sights) {
+            *remarks |= sight.remarks.0;
         }
-        self.duplicate = seen.into_iter().map(|sight| sight == Sight::Copy).collect();
+        self.duplicate = sights.into_iter().map(|sight| sight.copy).collect();
     }
 
     fn admit(
@@ -182,7 +191,9 @@ fn settle_times(alert: &Alert, bounds: &Bounds<'_>) -> Result<(Millis, Millis), 
         );
         return Err(reject(alert, RejectReason::ReceivedAt, message));
     }
-    let occurred = alert.occurred_ms.unwrap_or(received);
+    // What stands in the place of a time that was not stated is not taken for one.
+    let stated = alert.occurred_ms.filter(|_| alert.message.time != TimeStatus::NotStated);
+    let occurred = stated.unwrap_or(received);
     if !OCCURRED_MS.contains(&occurred) {
         let message = format!("occurred_at_ms: {occurred} lies outside the years 1970 to 2200");
         return Err(reject(alert, RejectReason::OccurredAt, message));

@@ -159,6 +159,9 @@ pub struct IntakeLimits {
     pub weight_max: u32,
     /// How far ahead of the host's clock a time of receipt may lie, in seconds. Default: 300; 0 to 86,400.
     pub future_s_max: u64,
+    /// Log rows among which copies are looked for, at 20 bytes each; none from more than 72 hours before. Default:
+    /// 8,388,608; 65,536 to 2,000,000,000.
+    pub copies_rows_max: u64,
     /// Devices, listed or not. Default: 4,000,000; 1 to 64,000,000.
     pub devices_max: u32,
     /// Devices in one message of an inventory. Default: 16,384; 1 to 65,535.

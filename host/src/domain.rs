@@ -15,13 +15,13 @@ mod rule;
 mod text;
 
 pub use access::{Identity, Role, Token, TokenHash, owner_of_rule};
-pub use alert::{Alert, Flags, PayloadKind, Reject, RejectReason, Rows};
+pub use alert::{Alert, Flags, Message, PayloadKind, Reject, RejectReason, Rows, TimeStatus};
 pub use audit::{AuditEntry, AuditEvent, AuditHash};
 pub use counts::{Cell, End, HourPage, Tally};
 pub use cursor::{Cursor, CursorKey};
 pub use effects::{
     Ack, Balance, Device, DevicePage, DeviceTally, Effects, Fault, Group, GuardCount, KeptQuestion, Mark,
-    NamespacePage, Poison, ProducerMark, Rejected, Rejection, Shadow, Window,
+    NamespacePage, Poison, ProducerMark, Rejected, Rejection, Series, Shadow,
 };
 pub use ids::{AlertCode, DeviceNo, Digest, Eui64, Generation, IdError, ModelId, Mpxn, OperatorId, Position, Revision};
 pub use remark::{Remark, RemarkCounts, Remarks};

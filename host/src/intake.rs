@@ -6,6 +6,8 @@
 
 use std::io::BufRead;
 
+use sha2::{Digest, Sha256};
+
 use crate::domain::Alert;
 
 pub mod claims;
@@ -93,6 +95,12 @@ impl<R: BufRead> Iterator for Alerts<R> {
             Self::Parquet(alerts) => alerts.next(),
         }
     }
+}
+
+/// What tells a message from others: the first 64 bits of its SHA-256.
+fn digest(message: &[u8]) -> u64 {
+    let digest = Sha256::digest(message);
+    digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// What a library says is wrong, which may quote as much of the input as it likes: cut, and in characters that are shown.

@@ -13,10 +13,10 @@ use std::{
 };
 
 use crate::{
-    admit::{Admitted, Bounds, Inventory, InventoryError},
+    admit::{Admitted, Bounds, Inventory, InventoryError, Memory},
     config::{Config, ConfigError},
     domain::{
-        Alert, AlertCode, Device, DeviceNo, End, Eui64, Fault, FaultKind, Judge, Mark, Metering, Mode, ModelId,
+        Alert, AlertCode, Device, DeviceNo, End, Eui64, Fault, FaultKind, Judge, Mark, Metering, Millis, Mode, ModelId,
         Outcome, Position, Revision, Rule, RuleFault, RuleRevision, Scope,
     },
     evaluate::{Chain, Judged, Judgement, State, judge},
@@ -247,7 +247,9 @@ impl Pass {
         admitted.take(&alerts, bounds, &mut self.inventory, |index, reject| {
             rejected.insert(index, reject.message);
         });
-        admitted.find_copies(&mut self.state.windows);
+        let is_protected = |code: u16| chain.protected.contains(code);
+        let from_the_start = Memory { from: Position(0), since_ms: Millis::MIN };
+        admitted.find_copies(&mut self.state.copies, Position(first as u64), from_the_start, is_protected);
         let judgement = Judgement {
             rows: &admitted.rows,
             duplicate: &admitted.duplicate,

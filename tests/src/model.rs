@@ -2,7 +2,7 @@
 //!
 //! It must not use any of the host's logic. Invariant: it is short enough to be believed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use weir_host::domain::{Ack, Alert, Balance, End};
 
@@ -39,7 +39,8 @@ pub struct Model {
     pub every: Option<u64>,
     /// What rule `every` has seen, by device and code.
     pub seen: BTreeMap<(u64, u16), u64>,
-    copies: BTreeSet<(u64, u64)>,
+    /// What came of each device, but for copies.
+    came: BTreeMap<u64, Vec<Alert>>,
     operators: BTreeMap<u64, u32>,
     /// The log.
     pub log: Vec<Entry>,
@@ -95,9 +96,12 @@ impl Model {
 
     fn take(&mut self, alert: &Alert) {
         let (device, code, counter) = (alert.device.0, alert.code.0, alert.counter.unwrap_or(0));
-        let (end, rule, withheld) = match self.copies.insert((device, counter)) {
-            false => (End::Duplicate, "", 0),
-            true => self.judge(device, code),
+        let came = self.came.entry(device).or_default();
+        let (end, rule, withheld) = if came.iter().any(|before| is_copy(alert, before)) {
+            (End::Duplicate, "", 0)
+        } else {
+            came.push(*alert);
+            self.judge(device, code)
         };
         self.balance.add(end, 1);
         self.represented += u64::from(alert.weight);
@@ -128,5 +132,25 @@ impl Model {
     /// Whether an ack says what this model says of its batch.
     pub fn agrees(balance: Balance, sequence: u64, ack: &Ack) -> bool {
         ack.balance == balance && ack.sequence == sequence
+    }
+}
+
+/// Whether an alert is one that came before, of the same device, once more.
+fn is_copy(alert: &Alert, before: &Alert) -> bool {
+    let parties = |alert: &Alert| (alert.recipient, alert.message.sender, alert.code, alert.message.instruction);
+    if parties(alert) != parties(before) || alert.counter != before.counter {
+        return false;
+    }
+    let (digest, digest_before) = (alert.message.digest, before.message.digest);
+    if alert.counter.is_none() {
+        return digest != 0 && digest == digest_before && alert.code.0 != PROTECTED;
+    }
+    if alert.occurred_ms != before.occurred_ms {
+        return false;
+    }
+    match (digest, digest_before) {
+        (0, 0) => alert.occurred_ms.is_some() || alert.dcc_ms == before.dcc_ms,
+        (0, _) | (_, 0) => alert.occurred_ms.is_some(),
+        _ => digest == digest_before,
     }
 }

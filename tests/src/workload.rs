@@ -6,7 +6,7 @@ use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng, SeedableRng},
 };
-use weir_host::domain::{Alert, AlertCode, Eui64, PayloadKind, Reject, RejectReason};
+use weir_host::domain::{Alert, AlertCode, Eui64, Message, PayloadKind, Reject, RejectReason};
 
 /// Codes that occur: the one the first rule holds, two ordinary ones, a protected one, one that no table knows, and
 /// the one that makes the frail rule fail.
@@ -83,7 +83,7 @@ pub struct Size {
 /// Steps of a seed.
 pub fn steps(seed: u64, size: Size) -> Vec<Step> {
     let mut random = Random::new(seed);
-    let mut counters = vec![0_u64; size.devices as usize];
+    let mut sent = Sent { counters: vec![0; size.devices as usize], alerts: Vec::new() };
     let mut sequences = [0_u64; 3];
     let mut steps = vec![Step::Hold(0x8F40), Step::Every(3)];
     for _ in 0..size.steps {
@@ -102,7 +102,7 @@ pub fn steps(seed: u64, size: Size) -> Vec<Step> {
                 Step::Batch {
                     producer: format!("producer-{producer}"),
                     sequence: sequences[producer],
-                    alerts: (0..count).map(|_| alert(&mut random, &mut counters)).collect(),
+                    alerts: (0..count).map(|_| alert(&mut random, &mut sent)).collect(),
                     unreadable: random.below(2) as u32,
                 }
             }
@@ -127,31 +127,67 @@ pub fn together(seed: u64, steps: &[Step]) -> Vec<&[Step]> {
     pieces
 }
 
-fn alert(random: &mut Random, counters: &mut [u64]) -> Result<Alert, Reject> {
-    let device = random.below(counters.len() as u64);
-    let counter = &mut counters[device as usize];
-    // One in eight is a copy of one of the device's last few; the window reaches back 64.
-    let copy = *counter > 0 && random.below(8) == 0;
-    let number = if copy {
-        *counter - random.below((*counter).min(20))
-    } else {
-        *counter += 1;
-        *counter
-    };
+/// What was sent, and how far each device has counted.
+struct Sent {
+    counters: Vec<u64>,
+    /// The latest that may come again.
+    alerts: Vec<Alert>,
+}
+
+/// Alerts that may come again.
+const SENT_MAX: usize = 400;
+
+fn alert(random: &mut Random, sent: &mut Sent) -> Result<Alert, Reject> {
+    let received_ms = Some(NOW_MS - random.below(30 * 3_600_000) as i64);
+    // One in eight is a copy, however long ago the first came.
+    if !sent.alerts.is_empty() && random.below(8) == 0 {
+        let before = sent.alerts[random.below(sent.alerts.len() as u64) as usize];
+        return Ok(Alert { received_ms, ..before });
+    }
+    let device = random.below(sent.counters.len() as u64);
+    let counter = &mut sent.counters[device as usize];
+    match random.below(30) {
+        // It was exchanged, or restored, and counts from 1; or it had an evil counter.
+        0 => *counter = 1,
+        1 => *counter += 1 << 40,
+        _ => *counter += 1,
+    }
     let code = match random.below(40) {
         0 => FRAIL,
         _ => CODES[random.below(5) as usize],
     };
+    let mut alert = plain(device + 1, *counter, code);
     match random.below(50) {
-        0 => Err(Reject { reason: RejectReason::Code, code: None, message: "code: 65536 is over 65535".into() }),
-        1 => Ok(Alert { weight: 0, ..plain(device + 1, number, code) }),
-        _ => {
-            let mut alert = plain(device + 1, number, code);
-            alert.received_ms = Some(NOW_MS - random.below(30 * 3_600_000) as i64);
-            alert.weight = 1 + random.below(3) as u32;
-            Ok(alert)
+        0 => {
+            return Err(Reject { reason: RejectReason::Code, code: None, message: "code: 65536 is over 65535".into() });
         }
+        1 => return Ok(Alert { weight: 0, ..alert }),
+        // A document that nobody counted.
+        2 => (alert.counter, alert.message.digest) = (None, 1 + random.below(20)),
+        3 => alert.message.sender = Eui64(0x90B3_D51F_3000_0002),
+        4 => alert.recipient = Eui64(7),
+        5 => alert.message.instruction = 2,
+        _ => {}
     }
+    alert.received_ms = received_ms;
+    alert.weight = 1 + random.below(3) as u32;
+    alert.occurred_ms = (random.below(4) > 0).then(|| NOW_MS - random.below(1_000) as i64 * 1_000);
+    alert.dcc_ms = (random.below(3) == 0).then(|| NOW_MS - random.below(4) as i64);
+    if random.below(3) == 0 && alert.counter.is_some() {
+        alert.message.digest = 1 + random.below(3);
+    }
+    let place = random.below(SENT_MAX as u64) as usize;
+    if sent.alerts.len() < SENT_MAX {
+        sent.alerts.push(alert);
+    } else {
+        sent.alerts[place] = alert;
+    }
+    // The DCC delivers again under another time; what is delivered may be in doubt by then.
+    if random.below(40) == 0 {
+        let at = place % sent.alerts.len();
+        sent.alerts[at] = Alert { dcc_ms: Some(NOW_MS), ..alert };
+    }
+    Ok(alert)
 }
 
 /// An alert with nothing special.
@@ -167,5 +203,6 @@ pub fn plain(device: u64, counter: u64, code: u16) -> Alert {
         measurement: None,
         weight: 1,
         payload: PayloadKind::Dlms,
+        message: Message::default(),
     }
 }

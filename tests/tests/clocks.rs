@@ -12,11 +12,12 @@ const DAY_MS: i64 = 86_400_000;
 const CODES: &str = "code,name,unit,min,max\nE001,join parameter,s,30,3600\n";
 
 /// What was remarked: its names, in order.
-const REMARKS: [&str; 4] = ["occurred-in-future", "occurred-before-retention", "out-of-order", "implausible"];
+const REMARKS: [&str; 6] =
+    ["occurred-in-future", "occurred-before-retention", "out-of-order", "implausible", "maybe-copy", "other-content"];
 
 /// Alerts, and of each its DCC's time and what there is to remark.
 fn alerts(now: i64) -> Vec<(String, Option<i64>, Vec<&'static str>)> {
-    let [future, old, late, implausible] = REMARKS;
+    let [future, old, late, implausible, ..] = REMARKS;
     let row = |counter: u64, code: &str, occurred: i64, dcc: Option<i64>, value: &str| {
         let dcc_ms = dcc.map_or_else(String::new, |dcc| (now + dcc).to_string());
         format!("00-DB-12-34-56-78-90-A0,{counter},{code},{},{now},{dcc_ms},{value}\n", now + occurred)
@@ -39,7 +40,7 @@ fn alerts(now: i64) -> Vec<(String, Option<i64>, Vec<&'static str>)> {
     ]
 }
 
-fn remarks_of(row: &Value) -> [u64; 4] {
+fn remarks_of(row: &Value) -> [u64; 6] {
     REMARKS.map(|name| row["remarks"][name.replace('-', "_")].as_u64().unwrap())
 }
 
@@ -59,7 +60,7 @@ fn wrong_clocks_and_wrong_units_are_remarked_and_nothing_is_lost() {
     let sent = host.json(["alert", "send", &file, "--producer", "p", "--json"]).remove(0);
     assert_eq!(
         (remarks_of(&sent), &sent["implausible_count"]),
-        ([2, 1, 1, 2], &1.into()),
+        ([2, 1, 1, 2, 0, 0], &1.into()),
         "E001 is the host's to know"
     );
     let sent = host.json(["alert", "send", &file, "--code-table", &codes, "--dry-run", "--json"]).remove(0);
@@ -77,14 +78,15 @@ fn wrong_clocks_and_wrong_units_are_remarked_and_nothing_is_lost() {
 
     let counted = |host: &Host, arguments: &[&str]| host.json([&["count", "--json"], arguments].concat()).remove(0);
     let counts = counted(&host, &["--by", "code"]);
-    assert_eq!(remarks_of(&counts["total"]), [2, 1, 1, 2]);
-    assert_eq!((remarks_of(&counts["rows"][0]), remarks_of(&counts["rows"][1])), ([1, 1, 1, 1], [1, 0, 0, 1]));
+    assert_eq!(remarks_of(&counts["total"]), [2, 1, 1, 2, 0, 0]);
+    let rows = (remarks_of(&counts["rows"][0]), remarks_of(&counts["rows"][1]));
+    assert_eq!(rows, ([1, 1, 1, 1, 0, 0], [1, 0, 0, 1, 0, 0]));
     let table = String::from_utf8(host.weir(["count"]).stdout).unwrap();
     for heading in ["from future", "too old", "out of order", "implausible"] {
         assert!(table.contains(heading), "{heading} is missing in\n{table}");
     }
     let (_, figures) = host.http("GET /metrics");
-    for (remark, count) in REMARKS.into_iter().zip([2, 1, 1, 2]) {
+    for (remark, count) in REMARKS.into_iter().zip([2, 1, 1, 2, 0, 0]) {
         let line = format!("weir_alerts_remarked_total{{remark=\"{remark}\"}} {count}\n");
         assert!(figures.contains(&line), "{line} is missing in\n{figures}");
     }

@@ -19,7 +19,7 @@ const DEVICES: u64 = 6;
 
 /// Voltage alerts on both sides of the threshold, others that storm, a protected one and copies.
 fn alerts(random: &mut Random, first: u64, count: u64) -> Vec<Alert> {
-    let alert = |number: u64| {
+    let mut alert = |number: u64| {
         let (code, measurement) = match random.below(8) {
             0 => (0x8F36, None),
             1..4 => (0x8014, None),
@@ -27,14 +27,18 @@ fn alerts(random: &mut Random, first: u64, count: u64) -> Vec<Alert> {
         };
         Alert {
             device_id: 1 + random.below(DEVICES),
-            originator_counter: Some(number - u64::from(random.below(10) == 0)),
+            originator_counter: Some(number),
             code,
             measurement,
             occurred_at_ms: 1_764_000_000_000 + number as i64 * 1_000,
             ..Alert::default()
         }
     };
-    (first..first + count).map(alert).collect()
+    let mut alerts: Vec<Alert> = (first..first + count).map(&mut alert).collect();
+    for at in (1..alerts.len()).filter(|at| at % 10 == 0) {
+        alerts[at] = alerts[at - 1];
+    }
+    alerts
 }
 
 fn verdict(step: &RuleStep) -> RuleVerdict {

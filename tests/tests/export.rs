@@ -184,6 +184,10 @@ fn expected(listed: &Value) -> (u64, Value) {
         "withheld": listed["withheld"],
         "faults": faults.map(|faults| serde_json::to_string(faults).unwrap()),
         "dcc_at": alert["dcc_at_ms"],
+        "sender_id": alert["sender_id"],
+        "instruction_number": alert["instruction_number"],
+        "message_digest": alert["message_digest"],
+        "occurred_at_status": alert["occurred_at_status"],
         "remarks": Some(remarks.join(",")).filter(|remarks| !remarks.is_empty()),
     });
     (listed["position"].as_u64().unwrap(), row)

@@ -101,7 +101,7 @@ fn same(found: &[DevicePage], expected: &[DevicePage], context: &str) {
     assert_eq!(found.len(), expected.len(), "{context}: number of pages");
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.tallies == expected.tallies, "{context}: tallies of page {}", found.no);
-        assert!(found.windows == expected.windows, "{context}: windows of page {}", found.no);
+        assert!(found.series == expected.series, "{context}: series of page {}", found.no);
         for (a, b) in found.namespaces.iter().zip(&expected.namespaces) {
             assert!(a == b, "{context}: page {}, namespaces {:?} and {:?}", found.no, a.namespace, b.namespace);
         }
@@ -139,6 +139,10 @@ fn piece(group: &Group, from: usize, rows: usize) -> Group {
             model: r.model[from..to].to_vec(),
             dcc_ms: r.dcc_ms[from..to].to_vec(),
             remarks: r.remarks[from..to].to_vec(),
+            sender: r.sender[from..to].to_vec(),
+            instruction: r.instruction[from..to].to_vec(),
+            digest: r.digest[from..to].to_vec(),
+            time_status: r.time_status[from..to].to_vec(),
         },
         marks: group.marks.clone(),
         mark: group.mark[from..to].to_vec(),
@@ -146,6 +150,7 @@ fn piece(group: &Group, from: usize, rows: usize) -> Group {
         rejected: if from == 0 { group.rejected.clone() } else { Vec::new() },
         faults: group.faults.iter().filter_map(overlap).collect(),
         shadows: group.shadows.iter().filter_map(|shadow| said(shadow, from..to)).collect(),
+        remembered_from: group.remembered_from,
     }
 }
 

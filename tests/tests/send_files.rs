@@ -245,10 +245,12 @@ fn what_one_host_wrote_is_sent_to_another_as_it_was() {
     let of = |name: &str| Host::start_with(BINARY, &folder.path().join(name), &[host::KEEPS_ALL]);
     let (one, other, third) = (of("one"), of("other"), of("third"));
     let csv = format!(
-        "device,counter,code,recipient,occurred_ms,dcc_ms,received_ms,measurement,weight,payload_kind\n\
-         {DEVICE},18446744073709551615,8F40,90-B3-D5-1F-30-02-00-00,1764000000123,1764000000124,1764000000456,2581,1,dlms\n\
-         {DEVICE},,N24,,1764000000124,,1764000000457,-7,4294,\n\
-         00-DB-12-34-56-78-90-A1,7,8014,,1764086400000,,1764086400000,,1,gbz\n"
+        "device,counter,code,recipient,occurred_ms,dcc_ms,received_ms,measurement,weight,payload_kind,sender,\
+         instruction_number,message_digest,occurred_at_status\n\
+         {DEVICE},18446744073709551615,8F40,90-B3-D5-1F-30-02-00-00,1764000000123,1764000000124,1764000000456,2581,1,dlms,,2,\
+         0123456789abcdef,\n\
+         {DEVICE},,N24,,1764000000124,,1764000000457,-7,4294,,90-B3-D5-1F-30-00-00-02,,,unreliable\n\
+         00-DB-12-34-56-78-90-A1,7,8014,,,,1764086400000,,1,gbz,,,,\n"
     );
     let sent = one.json(["alert", "send", &host::file(folder.path(), "alerts.csv", &csv), "--json"]);
     let exported = folder.path().join("exported");
@@ -270,6 +272,11 @@ fn what_one_host_wrote_is_sent_to_another_as_it_was() {
     assert_eq!(alerts(&one), alerts(&other));
     let kinds: Vec<Value> = alerts(&one).into_iter().map(|alert| alert["payload_kind"].clone()).collect();
     assert_eq!(kinds, ["dlms", "csv", "gbz"]);
+    let message = |at: usize, name: &str| alerts(&one)[at][name].clone();
+    assert_eq!((message(0, "instruction_number"), message(0, "message_digest")), (2.into(), "0123456789abcdef".into()));
+    assert_eq!(message(1, "sender_id"), "90-B3-D5-1F-30-00-00-02");
+    let statuses: Vec<Value> = (0..3).map(|at| message(at, "occurred_at_status")).collect();
+    assert_eq!(statuses, ["stated", "unreliable", "not-stated"]);
 
     let tail = ["alert", "tail", "--from", "oldest", "--until-caught-up", "--format", "csv"];
     let mut tail = one.command(tail).stdout(Stdio::piped()).spawn().unwrap();
@@ -277,6 +284,10 @@ fn what_one_host_wrote_is_sent_to_another_as_it_was() {
     let output = send.stdin(tail.stdout.take().unwrap()).output().unwrap();
     assert!(tail.wait().unwrap().success() && output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(alerts(&one), alerts(&third));
+    // To the host that wrote it, all that has a counter is a copy.
+    let again = |day: &str| one.json(["alert", "send", exported.join(day).to_str().unwrap(), "--json"]).remove(0);
+    let (first, second) = (again("day=2025-11-24")["balance"].clone(), again("day=2025-11-25")["balance"].clone());
+    assert_eq!((&first["duplicate"], &first["forwarded"], &second["duplicate"]), (&1.into(), &1.into(), &1.into()));
     let text = host::file(folder.path(), "no.parquet", "device,code\n");
     let output = other.weir(["alert", "send", &text]);
     assert_eq!(output.status.code(), Some(64));

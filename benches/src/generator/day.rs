@@ -246,7 +246,7 @@ fn alert(device: &Device, code: u16, counter: u64, occurred_at_ms: i64, received
         measurement: None,
         weight: 1,
         payload_kind: PayloadKind::Dlms.into(),
-        dcc_at_ms: 0,
+        ..Alert::default()
     }
 }
 

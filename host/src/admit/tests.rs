@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    domain::{AlertCode, Device, Generation, ModelId, Mpxn, OperatorId, PayloadKind, Remarks},
+    domain::{AlertCode, Device, Generation, Message, ModelId, Mpxn, OperatorId, PayloadKind, Remarks, TimeStatus},
     intake::tables::CodeTable,
 };
 
@@ -18,6 +18,7 @@ fn alert(device: u64, counter: u64) -> Alert {
         measurement: Some(2550),
         weight: 1,
         payload: PayloadKind::Csv,
+        message: Message::default(),
     }
 }
 
@@ -128,75 +129,11 @@ fn clocks_that_disagree_and_what_is_not_plausible_are_remarked_and_taken() {
         let rows = &door.admitted.rows;
         assert_eq!(Remarks(rows.remarks[row]).iter().collect::<Vec<_>>(), expected, "{alert:?}");
         let received_ms = Some(NOW);
-        let occurred_ms = alert.occurred_ms.or(received_ms);
-        assert_eq!(rows.alert(row), Alert { occurred_ms, received_ms, ..alert });
+        let time = if alert.occurred_ms.is_none() { TimeStatus::NotStated } else { TimeStatus::Stated };
+        let (occurred_ms, message) = (alert.occurred_ms.or(received_ms), Message { time, ..alert.message });
+        assert_eq!(rows.alert(row), Alert { occurred_ms, received_ms, message, ..alert });
     }
 }
-
-#[test]
-fn an_alert_that_a_later_one_overtook_is_remarked() {
-    let mut door = Door::new();
-    for counter in [5, 7, 6, 6, 8, 1 << 40, 9] {
-        door.take(alert(1, counter)).unwrap();
-    }
-    door.take(Alert { counter: None, ..alert(1, 0) }).unwrap();
-    door.admitted.find_copies(&mut Windows::default());
-    let late = Remark::OutOfOrder as u8;
-    assert_eq!(door.admitted.rows.remarks, [0, 0, late, 0, 0, 0, late, 0]);
-    assert_eq!(door.admitted.duplicate, [false, false, false, true, false, false, false, false]);
-}
-
-#[test]
-fn a_counter_is_a_copy_only_for_the_same_device_and_recipient() {
-    let mut windows = Windows::default();
-    let (device, other) = (DeviceNo(0), DeviceNo(9));
-    assert_eq!(windows.note(device, Eui64(1), 100), Sight::New);
-    assert_eq!(windows.note(device, Eui64(1), 100), Sight::Copy);
-    assert_eq!(windows.note(device, Eui64(2), 100), Sight::New);
-    assert_eq!(windows.note(device, Eui64(2), 100), Sight::Copy);
-    assert_eq!(windows.note(other, Eui64(1), 100), Sight::New);
-}
-
-#[test]
-fn copies_are_found_out_of_order_within_64_and_let_pass_beyond() {
-    let mut windows = Windows::default();
-    let device = DeviceNo(0);
-    let sights = [1000, 990, 1003, 1060].map(|counter| windows.note(device, Eui64(1), counter));
-    assert_eq!(sights, [Sight::New, Sight::Late, Sight::New, Sight::New]);
-    for counter in [1000, 1003, 1060] {
-        assert_eq!(windows.note(device, Eui64(1), counter), Sight::Copy, "{counter}");
-    }
-    // 990 is 70 back by now: out of the window, so it passes, each time.
-    assert_eq!(windows.note(device, Eui64(1), 990), Sight::Late);
-    assert_eq!(windows.note(device, Eui64(1), u64::MAX), Sight::New);
-    assert_eq!(windows.note(device, Eui64(1), u64::MAX), Sight::Copy);
-    assert_eq!(windows.note(device, Eui64(1), 0), Sight::Late);
-}
-
-#[test]
-fn a_counter_of_zero_is_a_counter() {
-    let mut windows = Windows::default();
-    assert_eq!(windows.note(DeviceNo(0), Eui64(0), 0), Sight::New);
-    assert_eq!(windows.note(DeviceNo(0), Eui64(0), 0), Sight::Copy);
-}
-
-#[test]
-fn windows_come_back_as_they_were() {
-    let mut windows = Windows::default();
-    for recipient in 1..=12 {
-        windows.note(DeviceNo(3), Eui64(recipient), recipient);
-    }
-    let kept: Vec<Window> = windows.of(DeviceNo(3)).copied().collect();
-    assert_eq!(kept.len(), RECIPIENTS);
-    let mut restored = Windows::default();
-    for window in &kept {
-        restored.restore(DeviceNo(3), *window);
-    }
-    assert_eq!(restored.of(DeviceNo(3)).copied().collect::<Vec<_>>(), kept);
-}
-
-use crate::domain::Window;
-const RECIPIENTS: usize = 8;
 
 #[test]
 fn two_model_names_never_share_an_id() {
@@ -210,4 +147,14 @@ fn two_model_names_never_share_an_id() {
     let mut inventory = Inventory::default();
     inventory.learn_model("costarring", 9).unwrap();
     assert!(matches!(inventory.learn_model("liquid", 9), Err(InventoryError::ModelClash { .. })));
+}
+
+/// An alert that a host listed has the time of receipt where it stated none; sent again, it still states none.
+#[test]
+fn a_time_that_is_not_the_devices_is_not_taken_for_it() {
+    let mut door = Door::new();
+    let message = Message { time: TimeStatus::NotStated, ..Message::default() };
+    door.take(Alert { occurred_ms: Some(5), message, ..alert(1, 1) }).unwrap();
+    let rows = &door.admitted.rows;
+    assert_eq!((rows.occurred_ms[0], rows.time_status(0)), (NOW, TimeStatus::NotStated));
 }

@@ -39,6 +39,7 @@ fn group(first: u64, alerts: &[(i64, u16, Mark)]) -> Group {
         withheld,
         rejected: Vec::new(),
         shadows: Vec::new(),
+        remembered_from: None,
         faults: Vec::new(),
     }
 }

@@ -21,6 +21,7 @@ fn group(first: u64, ends: &[End], said: Option<&[u16]>) -> Group {
             measurement: None,
             weight: 1,
             payload: crate::domain::PayloadKind::Csv,
+            message: crate::domain::Message::default(),
         };
         let times = (0, row as i64 * DAY_MS);
         rows.push(&alert, times, crate::domain::DeviceNo(0), Default::default());
@@ -37,6 +38,7 @@ fn group(first: u64, ends: &[End], said: Option<&[u16]>) -> Group {
         rejected: Vec::new(),
         faults: Vec::new(),
         shadows: said.map(|said| Shadow { rule: Revision(5), said: said.to_vec() }).into_iter().collect(),
+        remembered_from: None,
     }
 }
 

@@ -59,6 +59,7 @@ impl Default for IntakeLimits {
             rejections_listed_max: 100,
             weight_max: 1_000_000,
             future_s_max: 300,
+            copies_rows_max: 8_388_608,
             devices_max: 4_000_000,
             put_devices_max: 16_384,
             models_max: 10_000,

@@ -41,6 +41,52 @@ impl PayloadKind {
     }
 }
 
+/// What is known of a time of occurrence. The numbers are on disk: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum TimeStatus {
+    /// The device stated it, and nothing says that its clock is wrong.
+    #[default]
+    Stated = 0,
+    /// The device stated none; the time of receipt stands in its place.
+    NotStated = 1,
+    /// The device stated it, and says that its clock cannot be relied on.
+    Unreliable = 2,
+}
+
+impl TimeStatus {
+    /// Each by its number on disk.
+    pub const ALL: [Self; 3] = [Self::Stated, Self::NotStated, Self::Unreliable];
+
+    /// From its number on disk.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// Its name in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stated => "stated",
+            Self::NotStated => "not-stated",
+            Self::Unreliable => "unreliable",
+        }
+    }
+}
+
+/// What tells the message of an alert from others, beside its counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Message {
+    /// The party that sent the message and counted it; `Eui64::NONE`: the device itself, or the DCC where the code is one
+    /// of the DCC's.
+    pub sender: Eui64,
+    /// Which instruction of a command with several the message is about; 0 for none.
+    pub instruction: u32,
+    /// The first 64 bits of the SHA-256 of the GBCS message, or, where there is no counter, of the whole document the alert
+    /// came in; 0 where neither is at hand.
+    pub digest: u64,
+    /// What is known of the time of occurrence.
+    pub time: TimeStatus,
+}
+
 /// One alert as a producer sent it, its fields in range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Alert {
@@ -64,6 +110,8 @@ pub struct Alert {
     pub weight: u32,
     /// How its payload was encoded.
     pub payload: PayloadKind,
+    /// What tells its message from others.
+    pub message: Message,
 }
 
 /// Why an alert could not be taken. The numbers are on disk: never reuse one.
@@ -203,6 +251,14 @@ pub struct Rows {
     pub model: Vec<u32>,
     /// See [`Remarks`].
     pub remarks: Vec<u8>,
+    /// See [`Message::sender`].
+    pub sender: Vec<u64>,
+    /// See [`Message::instruction`].
+    pub instruction: Vec<u32>,
+    /// See [`Message::digest`].
+    pub digest: Vec<u64>,
+    /// A [`TimeStatus`] by its number.
+    pub time_status: Vec<u8>,
 }
 
 impl Rows {
@@ -234,6 +290,11 @@ impl Rows {
         flags.reserve(more);
         operator.reserve(more);
         model.reserve(more);
+        let Self { sender, instruction, digest, time_status, .. } = self;
+        sender.reserve(more);
+        instruction.reserve(more);
+        digest.reserve(more);
+        time_status.reserve(more);
     }
 
     /// Appends one alert with its times settled and its join.
@@ -259,6 +320,12 @@ impl Rows {
         self.operator.push(operator.get());
         self.model.push(model.0);
         self.remarks.push(0);
+        let Message { sender, instruction, digest, time } = alert.message;
+        self.sender.push(sender.0);
+        self.instruction.push(instruction);
+        self.digest.push(digest);
+        let time = if alert.occurred_ms.is_none() { TimeStatus::NotStated } else { time };
+        self.time_status.push(time as u8);
     }
 
     /// Makes a remark about one alert.
@@ -275,6 +342,7 @@ impl Rows {
         }
         let Self { device_no, device, recipient, counter, code, occurred_ms, .. } = self;
         let Self { received_ms, dcc_ms, measurement, weight, flags, operator, model, remarks, .. } = self;
+        let Self { sender, instruction, digest, time_status, .. } = self;
         Self {
             device_no: column(device_no, which),
             device: column(device, which),
@@ -290,6 +358,10 @@ impl Rows {
             operator: column(operator, which),
             model: column(model, which),
             remarks: column(remarks, which),
+            sender: column(sender, which),
+            instruction: column(instruction, which),
+            digest: column(digest, which),
+            time_status: column(time_status, which),
         }
     }
 
@@ -307,6 +379,17 @@ impl Rows {
             measurement: flags.has_measurement().then_some(self.measurement[row]),
             weight: self.weight[row],
             payload: flags.payload(),
+            message: Message {
+                sender: Eui64(self.sender[row]),
+                instruction: self.instruction[row],
+                digest: self.digest[row],
+                time: self.time_status(row),
+            },
         }
+    }
+
+    /// What is known of a row's time of occurrence.
+    pub fn time_status(&self, row: usize) -> TimeStatus {
+        TimeStatus::from_number(self.time_status[row]).unwrap_or_default()
     }
 }

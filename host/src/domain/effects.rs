@@ -115,6 +115,9 @@ pub struct Group {
     pub faults: Vec<Fault>,
     /// What shadow rules said, in the order of the chain.
     pub shadows: Vec<Shadow>,
+    /// Copies were looked for among the messages from this position on. `None` where they were told by counters alone, as
+    /// hosts before did: which alerts are copies is then taken from the record.
+    pub remembered_from: Option<Position>,
 }
 
 impl Group {
@@ -140,6 +143,7 @@ impl Group {
             rejected: Vec::new(),
             faults: self.faults.iter().map(fault).filter(|fault| fault.row_count > 0).collect(),
             shadows: Vec::new(),
+            remembered_from: self.remembered_from,
         }
     }
 
@@ -270,15 +274,19 @@ pub struct DeviceTally {
     pub duplicate: u32,
 }
 
-/// Which originator counters of a device were seen by a recipient: the highest, and the 64 up to it as bits.
+/// The originator counters of one sender about a device, to one recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Window {
-    /// The recipient.
-    pub recipient: u64,
-    /// The highest counter.
-    pub highest: u64,
-    /// Bit n: highest - n was seen.
-    pub seen: u64,
+pub struct Series {
+    /// The recipient, for a device's own counters; else a number made of sender and recipient.
+    pub party: u64,
+    /// The highest counter of all.
+    pub top: u64,
+    /// The highest of those since `recent_at`.
+    pub recent: u64,
+    /// Where in the log `recent` was met, in blocks of positions.
+    pub recent_at: u32,
+    /// Where in the log the series began, in blocks of positions.
+    pub began: u32,
 }
 
 /// What one rule keeps for the devices of a page: parallel columns, entries of a device in order of first sight.
@@ -305,8 +313,8 @@ pub struct DevicePage {
     pub as_of: Position,
     /// Per device of the page, all of them in order.
     pub tallies: Vec<DeviceTally>,
-    /// Index of the device within the page, and one of its windows; in order of first sight per device.
-    pub windows: Vec<(u16, Window)>,
+    /// Index of the device within the page, and one of its series of counters; in order of first sight per device.
+    pub series: Vec<(u16, Series)>,
     /// What each rule keeps, ordered by namespace.
     pub namespaces: Vec<NamespacePage>,
 }

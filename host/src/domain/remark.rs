@@ -10,16 +10,26 @@ pub enum Remark {
     OccurredInFuture = 1,
     /// The device says that it happened before all that the log keeps.
     OccurredBeforeRetention = 2,
-    /// An alert that the same device sent the same party later had been here before it.
+    /// Its counter is not above one of the same sender and recipient that had been here before it.
     OutOfOrder = 4,
     /// What it measured is not plausible for its code.
     Implausible = 8,
+    /// It may be a copy of one that was here before; what is remembered cannot tell.
+    MaybeCopy = 16,
+    /// Another alert of the same sender, recipient, device, code, counter and time was here before it, with other bytes.
+    OtherContent = 32,
 }
 
 impl Remark {
     /// Every remark.
-    pub const ALL: [Self; 4] =
-        [Self::OccurredInFuture, Self::OccurredBeforeRetention, Self::OutOfOrder, Self::Implausible];
+    pub const ALL: [Self; 6] = [
+        Self::OccurredInFuture,
+        Self::OccurredBeforeRetention,
+        Self::OutOfOrder,
+        Self::Implausible,
+        Self::MaybeCopy,
+        Self::OtherContent,
+    ];
 
     /// Its name in reports.
     pub fn name(self) -> &'static str {
@@ -28,6 +38,8 @@ impl Remark {
             Self::OccurredBeforeRetention => "occurred-before-retention",
             Self::OutOfOrder => "out-of-order",
             Self::Implausible => "implausible",
+            Self::MaybeCopy => "maybe-copy",
+            Self::OtherContent => "other-content",
         }
     }
 }
@@ -59,6 +71,10 @@ pub struct RemarkCounts {
     pub out_of_order: u64,
     /// [`Remark::Implausible`].
     pub implausible: u64,
+    /// [`Remark::MaybeCopy`].
+    pub maybe_copy: u64,
+    /// [`Remark::OtherContent`].
+    pub other_content: u64,
 }
 
 impl RemarkCounts {
@@ -70,9 +86,10 @@ impl RemarkCounts {
     }
 
     /// From the counts in the order of [`Remark::ALL`].
-    pub fn listed(counts: [u64; 4]) -> Self {
-        let [occurred_in_future, occurred_before_retention, out_of_order, implausible] = counts;
-        Self { occurred_in_future, occurred_before_retention, out_of_order, implausible }
+    pub fn listed(counts: [u64; 6]) -> Self {
+        let [occurred_in_future, occurred_before_retention, out_of_order, implausible, maybe_copy, other_content] =
+            counts;
+        Self { occurred_in_future, occurred_before_retention, out_of_order, implausible, maybe_copy, other_content }
     }
 
     /// Counts the remarks about one alert.
@@ -88,7 +105,7 @@ impl RemarkCounts {
     }
 
     /// Each remark with its count.
-    pub fn each(self) -> [(Remark, u64); 4] {
+    pub fn each(self) -> [(Remark, u64); 6] {
         Remark::ALL.map(|remark| (remark, *self.clone().of_mut(remark)))
     }
 
@@ -98,6 +115,8 @@ impl RemarkCounts {
             Remark::OccurredBeforeRetention => &mut self.occurred_before_retention,
             Remark::OutOfOrder => &mut self.out_of_order,
             Remark::Implausible => &mut self.implausible,
+            Remark::MaybeCopy => &mut self.maybe_copy,
+            Remark::OtherContent => &mut self.other_content,
         }
     }
 }
@@ -114,6 +133,6 @@ mod tests {
         let mut counts = RemarkCounts::of(&[0, both.0, Remark::OutOfOrder as u8, 0]);
         assert_eq!(counts, RemarkCounts { out_of_order: 2, implausible: 1, ..RemarkCounts::default() });
         counts.add(counts);
-        assert_eq!(counts.each().map(|(_, count)| count), [0, 0, 4, 2]);
+        assert_eq!(counts.each().map(|(_, count)| count), [0, 0, 4, 2, 0, 0]);
     }
 }

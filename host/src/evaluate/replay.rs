@@ -4,8 +4,8 @@
 //! does not.
 
 use crate::{
-    admit::Sight,
-    domain::{End, Group, Mark, Metering, Position, Revision, Shadow},
+    admit::{Memory, Note},
+    domain::{End, Group, Mark, Metering, Millis, Position, Revision, Shadow},
     evaluate::{Chain, Judgement, State, judge},
 };
 
@@ -32,8 +32,11 @@ pub struct Replay {
     pub part: Option<(u32, u32)>,
     /// Rules that diverged before: what the log says of them is taken.
     pub obeyed: Vec<Revision>,
-    /// Which alerts are copies is taken from the log: what came before is not there to tell it by.
+    /// Which alerts are copies is taken from the log, and no messages are remembered: what came before is not there to tell it
+    /// by.
     pub copies_on_record: bool,
+    /// Messages are remembered from here on. Where more would be needed, the log is taken for which alerts are copies.
+    pub remembers_from: Position,
 }
 
 impl Replay {
@@ -42,16 +45,10 @@ impl Replay {
         let rows = &group.rows;
         let skipped: Vec<bool> = rows.device_no.iter().map(|no| !self.wants(*no, group.first)).collect();
         let wanted = || (0..rows.len()).filter(|row| !skipped[*row]);
+        let duplicate = self.find_copies(chain, group, &skipped);
         if wanted().next().is_none() {
             return Ok(());
         }
-        let duplicate: Vec<bool> = match self.copies_on_record {
-            true => (0..rows.len()).map(|row| group.mark_of(row).end == End::Duplicate).collect(),
-            false => {
-                let seen = self.state.windows.note_rows(rows, |row| !skipped[row]);
-                seen.into_iter().map(|sight| sight == Sight::Copy).collect()
-            }
-        };
         self.make_room(chain);
         let judgement = Judgement {
             rows,
@@ -79,6 +76,37 @@ impl Replay {
         }
         self.state.touch(wanted().map(|row| rows.device_no[row]), group.first);
         Ok(())
+    }
+
+    /// Remembers the messages of a group that lies before all that is folded.
+    pub fn remember(&mut self, group: &Group) {
+        let note = |row: usize| match self.is_of_part(group.rows.device_no[row]) {
+            true => Note::Remember { copy: group.mark_of(row).end == End::Duplicate },
+            false => Note::Skip,
+        };
+        let notes: Vec<Note> = (0..group.rows.len()).map(note).collect();
+        let memory = Memory { from: self.remembers_from, since_ms: Millis::MIN };
+        self.state.copies.note_rows(&group.rows, group.first, memory, |_| false, |row| notes[row]);
+    }
+
+    /// Which rows are copies: found out again, or as it is on record.
+    fn find_copies(&mut self, chain: &Chain, group: &Group, skipped: &[bool]) -> Vec<bool> {
+        let on_record = |row: usize| group.mark_of(row).end == End::Duplicate;
+        if self.copies_on_record {
+            return (0..group.rows.len()).map(on_record).collect();
+        }
+        let from = group.remembered_from.filter(|from| *from >= self.remembers_from);
+        let note = |row: usize| match (skipped[row], from) {
+            (true, _) if !self.is_of_part(group.rows.device_no[row]) => Note::Skip,
+            (true, _) => Note::Remember { copy: on_record(row) },
+            (false, None) => Note::Obey { copy: on_record(row) },
+            (false, Some(_)) => Note::Judge,
+        };
+        let notes: Vec<Note> = (0..group.rows.len()).map(note).collect();
+        let memory = Memory { from: from.unwrap_or(self.remembers_from), since_ms: Millis::MIN };
+        let is_protected = |code: u16| chain.protected.contains(code);
+        let sights = self.state.copies.note_rows(&group.rows, group.first, memory, is_protected, |row| notes[row]);
+        sights.into_iter().map(|sight| sight.copy).collect()
     }
 
     /// Makes room for the state of a chain's rules.
@@ -124,8 +152,12 @@ impl Replay {
         named.or_else(stateful).map_or(Revision::NONE, |rule| rule.revision)
     }
 
+    fn is_of_part(&self, device_no: u32) -> bool {
+        self.part.is_none_or(|(which, of)| device_no % of == which)
+    }
+
     fn wants(&self, device_no: u32, first: Position) -> bool {
-        self.part.is_none_or(|(which, of)| device_no % of == which) && self.state.is_behind(device_no, first)
+        self.is_of_part(device_no) && self.state.is_behind(device_no, first)
     }
 }
 

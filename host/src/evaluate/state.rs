@@ -4,7 +4,7 @@
 //! no group is folded into a page twice.
 
 use crate::{
-    admit::Windows,
+    admit::Copies,
     domain::{DeviceNo, DevicePage, DeviceTally, End, Position, Revision, StateKey},
     evaluate::Slots,
 };
@@ -24,8 +24,8 @@ struct PageMark {
 /// State of all devices.
 #[derive(Debug, Default)]
 pub struct State {
-    /// Counters seen.
-    pub windows: Windows,
+    /// Counters and messages seen.
+    pub copies: Copies,
     tallies: Vec<DeviceTally>,
     slots: Vec<Slots>,
     pages: Vec<PageMark>,
@@ -154,8 +154,8 @@ impl State {
             no: page as u32,
             as_of,
             tallies: devices().map(|(_, device)| self.tally(device)).collect(),
-            windows: devices()
-                .flat_map(|(index, device)| self.windows.of(device).map(move |window| (index, *window)))
+            series: devices()
+                .flat_map(|(index, device)| self.copies.series_of(device).map(move |series| (index, *series)))
                 .collect(),
             namespaces: self.slots.iter().map(|slots| slots.page(page as u32)).collect(),
         }
@@ -178,8 +178,8 @@ impl State {
             self.tallies.resize(end, DeviceTally::default());
         }
         self.tallies[first as usize..end].copy_from_slice(&page.tallies);
-        for (index, window) in &page.windows {
-            self.windows.restore(DeviceNo(first + u32::from(*index)), *window);
+        for (index, series) in &page.series {
+            self.copies.restore(DeviceNo(first + u32::from(*index)), *series);
         }
         for kept in &page.namespaces {
             let Some((key, words)) = shape(kept.namespace) else { continue };

@@ -79,6 +79,10 @@ fn rows(alerts: &[(u32, u16)]) -> Rows {
         rows.model.push(0);
         rows.dcc_ms.push(0);
         rows.remarks.push(0);
+        rows.sender.push(0);
+        rows.instruction.push(0);
+        rows.digest.push(0);
+        rows.time_status.push(0);
     }
     rows
 }
@@ -262,6 +266,7 @@ fn live(chain: &Chain, alerts: &[(u32, u16)], group_rows: usize) -> (Vec<Group>,
             rejected: Vec::new(),
             faults: judged.faults,
             shadows: judged.shadows,
+            remembered_from: None,
         };
         count_devices(&mut state, &group);
         first = group.end();
@@ -404,6 +409,7 @@ fn a_rule_whose_operator_has_used_up_its_share_is_passed_over_and_replay_obeys_t
         rejected: Vec::new(),
         faults: judged.faults,
         shadows: judged.shadows,
+        remembered_from: None,
     };
     count_devices(&mut state, &group);
     let mut replay = Replay::default();

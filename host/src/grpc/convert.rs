@@ -112,8 +112,16 @@ fn time(ms: i64) -> Option<Millis> {
 }
 
 fn remark_counts(counts: RemarkCounts) -> v1::RemarkCounts {
-    let RemarkCounts { occurred_in_future, occurred_before_retention, out_of_order, implausible } = counts;
-    v1::RemarkCounts { occurred_in_future, occurred_before_retention, out_of_order, implausible }
+    let RemarkCounts { occurred_in_future, occurred_before_retention, out_of_order, .. } = counts;
+    let RemarkCounts { implausible, maybe_copy, other_content, .. } = counts;
+    v1::RemarkCounts {
+        occurred_in_future,
+        occurred_before_retention,
+        out_of_order,
+        implausible,
+        maybe_copy,
+        other_content,
+    }
 }
 
 fn balance(balance: Balance) -> v1::Balance {

@@ -45,8 +45,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PASSED_OVER_MAX: usize = 8;
 
 /// What an export calls some of the columns.
-const EXPORTED: [(&str, &str); 3] =
-    [("device_id", "device"), ("recipient_id", "recipient"), ("originator_counter", "counter")];
+const EXPORTED: [(&str, &str); 4] = [
+    ("device_id", "device"),
+    ("recipient_id", "recipient"),
+    ("originator_counter", "counter"),
+    ("sender_id", "sender"),
+];
 
 /// How a cell becomes the text that a CSV file would have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -296,7 +300,9 @@ impl Kind {
         let (physical, logical) = (column.physical_type(), column.logical_type_ref());
         let kind = Self::by_type(physical, logical, column.converted_type());
         let (fits, expected) = match name {
-            "device" | "recipient" => (matches!(kind, Some(Self::Text | Self::Integer(_))), "text, or an integer"),
+            "device" | "recipient" | "sender" => {
+                (matches!(kind, Some(Self::Text | Self::Integer(_))), "text, or an integer")
+            }
             "code" => (matches!(kind, Some(Self::Text | Self::Integer(_))), "text, or an integer"),
             "occurred_at" | "received_at" | "dcc_at" => {
                 (matches!(kind, Some(Self::Text | Self::Time(_))), "a timestamp adjusted to UTC, or text")
@@ -306,7 +312,7 @@ impl Kind {
         let flat = column.max_rep_level() == 0 && column.path().parts().len() == 1;
         match kind.filter(|_| fits && flat) {
             Some(Self::Integer(_)) if name == "code" => Ok(Self::Hex(4)),
-            Some(Self::Integer(_)) if matches!(name, "device" | "recipient") => Ok(Self::Hex(16)),
+            Some(Self::Integer(_)) if matches!(name, "device" | "recipient" | "sender") => Ok(Self::Hex(16)),
             Some(kind) => Ok(kind),
             None if !flat => Err("the column is nested or repeated; expected one value a row".to_owned()),
             None => {

@@ -6,7 +6,9 @@
 //! since 1970-01-01T00:00:00Z (`occurred_ms`): the device's, the DCC's (`dcc_at`), and that of receipt (`received_at`). A
 //! measurement has one of four columns: `measurement_dv` in decivolts, `voltage_v` in volts with up to one decimal,
 //! `power_factor` with up to three, or `measurement` as it stands. `payload_kind` is how the alert was encoded before it
-//! became a row, where it was.
+//! became a row, where it was. What tells its message from others, where that is known: `sender` (who counted it, if not the
+//! device or, for its own codes, the DCC), `instruction_number`, `message_digest` (the first 16 hex digits of the SHA-256 of the
+//! GBCS message or, without a counter, of the whole document) and `occurred_at_status`.
 
 use std::{io::BufRead, str::FromStr};
 
@@ -15,7 +17,7 @@ use super::{
     record::{Record, Records},
     shown,
 };
-use crate::domain::{Alert, AlertCode, Eui64, Millis, PayloadKind};
+use crate::domain::{Alert, AlertCode, Eui64, Message, Millis, PayloadKind, TimeStatus};
 
 pub(super) const COLUMNS: &[&str] = &[
     "device",
@@ -34,6 +36,10 @@ pub(super) const COLUMNS: &[&str] = &[
     "dcc_at",
     "dcc_ms",
     "payload_kind",
+    "sender",
+    "instruction_number",
+    "message_digest",
+    "occurred_at_status",
 ];
 pub(super) const REQUIRED: usize = 2;
 
@@ -56,6 +62,10 @@ const WEIGHT: usize = 12;
 const DCC_AT: usize = 13;
 const DCC_MS: usize = 14;
 const PAYLOAD_KIND: usize = 15;
+const SENDER: usize = 16;
+const INSTRUCTION_NUMBER: usize = 17;
+const MESSAGE_DIGEST: usize = 18;
+const OCCURRED_AT_STATUS: usize = 19;
 
 /// The alerts of a CSV file.
 pub struct Alerts<R> {
@@ -95,6 +105,12 @@ pub(super) fn alert(record: &Record<'_>) -> Result<Alert, LineError> {
         measurement: measurement(record)?,
         weight: record.read(WEIGHT, weight)?.unwrap_or(1),
         payload: record.read(PAYLOAD_KIND, payload_kind)?.unwrap_or(PayloadKind::Csv),
+        message: Message {
+            sender: record.read(SENDER, Eui64::from_str)?.unwrap_or(Eui64::NONE),
+            instruction: record.read(INSTRUCTION_NUMBER, |text| integer::<u32>(text, "of 32 bits"))?.unwrap_or(0),
+            digest: record.read(MESSAGE_DIGEST, digest)?.unwrap_or(0),
+            time: record.read(OCCURRED_AT_STATUS, time_status)?.unwrap_or_default(),
+        },
     })
 }
 
@@ -126,6 +142,19 @@ fn weight(text: &str) -> Result<u32, String> {
 fn payload_kind(text: &str) -> Result<PayloadKind, String> {
     PayloadKind::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
         let names = PayloadKind::ALL.map(PayloadKind::name).join(", ");
+        format!("expected one of {names}, found {}", shown(text))
+    })
+}
+
+fn digest(text: &str) -> Result<u64, String> {
+    let hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let digest = hex.then(|| u64::from_str_radix(text, 16).ok()).flatten();
+    digest.ok_or_else(|| format!("expected the first 16 hex digits of a SHA-256, found {}", shown(text)))
+}
+
+fn time_status(text: &str) -> Result<TimeStatus, String> {
+    TimeStatus::ALL.into_iter().find(|status| status.name() == text).ok_or_else(|| {
+        let names = TimeStatus::ALL.map(TimeStatus::name).join(", ");
         format!("expected one of {names}, found {}", shown(text))
     })
 }
@@ -177,9 +206,10 @@ mod tests {
 
     #[test]
     fn every_column_lands_where_it_belongs() {
-        let text = "weight,dcc_at,voltage_v,received_ms,occurred_at,counter,recipient,payload_kind,code,device\n\
+        let text = "weight,dcc_at,voltage_v,received_ms,occurred_at,counter,recipient,payload_kind,code,device,sender,\
+                    instruction_number,message_digest,occurred_at_status\n\
                     3,2025-11-24T15:00:01Z,258.1,1764000000123,2025-11-24T16:00:00.5+01:00,7,90-B3-D5-1F-30-02-00-00,dlms,\
-                    8f40,00:db:12:34:56:78:90:a0\n";
+                    8f40,00:db:12:34:56:78:90:a0,90-B3-D5-1F-30-00-00-02,2,0123456789abcdef,unreliable\n";
         let expected = Alert {
             device: Eui64(0x00DB_1234_5678_90A0),
             recipient: Eui64(0x90B3_D51F_3002_0000),
@@ -191,6 +221,12 @@ mod tests {
             measurement: Some(2581),
             weight: 3,
             payload: PayloadKind::Dlms,
+            message: Message {
+                sender: Eui64(0x90B3_D51F_3000_0002),
+                instruction: 2,
+                digest: 0x0123_4567_89AB_CDEF,
+                time: TimeStatus::Unreliable,
+            },
         };
         assert_eq!(read(text), [Ok(expected)]);
     }
@@ -203,6 +239,7 @@ mod tests {
         assert_eq!(alert.dcc_ms, None);
         assert_eq!(one("dcc_ms", "5").unwrap().dcc_ms, Some(5));
         assert_eq!(one("payload_kind", "").unwrap().payload, PayloadKind::Csv);
+        assert_eq!(one("sender,instruction_number,message_digest", ",,").unwrap().message, Message::default());
     }
 
     #[test]
@@ -235,6 +272,13 @@ mod tests {
             ("occurred_at", "2026-13-01", "expected a time like 2026-11-23T09:30:00Z, found \"2026-13-01\""),
             ("received_ms", "soon", "expected an integer milliseconds since 1970, found \"soon\""),
             ("payload_kind", "DLMS", "expected one of unspecified, dlms, gbz, asn1, csv, found \"DLMS\""),
+            (
+                "message_digest",
+                "+123456789abcdef",
+                "expected the first 16 hex digits of a SHA-256, found \"+123456789abcdef\"",
+            ),
+            ("occurred_at_status", "wrong", "expected one of stated, not-stated, unreliable, found \"wrong\""),
+            ("instruction_number", "-1", "expected an integer of 32 bits, found \"-1\""),
         ] {
             let error = one(column, text).unwrap_err();
             assert!(error.starts_with("line 2: ") && error.ends_with(message), "{column} {text}: {error}");

@@ -12,7 +12,7 @@ use super::{
     duis_xml::{self, ThrottledCount},
     gbcs_hex, ndjson,
 };
-use crate::domain::{Alert, Eui64, is_unsafe};
+use crate::domain::{Alert, Eui64, Message, is_unsafe};
 
 /// Characters of an error.
 const ERROR_CHARS_MAX: usize = 600;
@@ -112,19 +112,23 @@ pub(super) fn plain(error: &LineError) {
 
 /// An alert as a file of its own.
 fn row(alert: &Alert) -> String {
-    let Alert { device, recipient, counter, code, occurred_ms, received_ms, dcc_ms, measurement, weight, payload } =
-        alert;
-    let recipient = if *recipient == Eui64::NONE { String::new() } else { recipient.to_string() };
+    let Alert { device, recipient, counter, code, occurred_ms, received_ms, dcc_ms, measurement, weight, .. } = alert;
+    let Alert { payload, message: Message { sender, instruction, digest, time }, .. } = alert;
+    let party = |party: &Eui64| if *party == Eui64::NONE { String::new() } else { party.to_string() };
     let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
     format!(
-        "device,recipient,counter,code,occurred_ms,received_ms,dcc_ms,measurement,weight,payload_kind\n{device},{recipient},{},\
-         {code},{},{},{},{},{weight},{}",
+        "device,recipient,counter,code,occurred_ms,received_ms,dcc_ms,measurement,weight,payload_kind,sender,\
+         instruction_number,message_digest,occurred_at_status\n{device},{},{},{code},{},{},{},{},{weight},{},{},{instruction},\
+         {digest:016x},{}",
+        party(recipient),
         counter.map(|counter| counter.to_string()).unwrap_or_default(),
         number(*occurred_ms),
         number(*received_ms),
         number(*dcc_ms),
         number(measurement.map(i64::from)),
         payload.name(),
+        party(sender),
+        time.name(),
     )
 }
 

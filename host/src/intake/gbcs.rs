@@ -20,7 +20,8 @@ mod payload;
 use cursor::Cursor;
 pub use cursor::{Defect, GbcsError};
 
-use crate::domain::{Alert, Eui64, Millis};
+use super::digest;
+use crate::domain::{Alert, Eui64, Message, Millis};
 
 /// Message code of the alert on a supply outage, the one that carries two more times.
 const MESSAGE_CODE_OUTAGE: u16 = 0x0067;
@@ -79,6 +80,7 @@ pub fn decode(message: &[u8]) -> Result<Decoded, GbcsError> {
         measurement: None,
         weight: 1,
         payload: payload.kind,
+        message: Message { digest: digest(message), time: payload.time, ..Message::default() },
     };
     Ok(Decoded { alert, message_code, outage: payload.outage, authentication })
 }

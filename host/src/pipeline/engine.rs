@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    admit::{Admitted, Bounds, Inventory},
+    admit::{Admitted, Bounds, Horizon, Inventory},
     audit,
     config::Config,
     domain::{
@@ -73,6 +73,8 @@ pub struct Engine {
     pub inventory: Inventory,
     /// What is kept per device.
     pub state: State,
+    /// How far back copies are looked for.
+    pub horizon: Horizon,
     /// Rules and plugins, changes on their way included.
     pub registry: Registry,
     /// The active rules.
@@ -192,7 +194,9 @@ impl Engine {
     fn judge(&mut self, mut admitted: Admitted, spans: Vec<Span>, (now_ms, sheds): (Millis, bool), work: &mut Work) {
         let mut revisions = self.begin_trials(now_ms, work);
         revisions.extend(self.end_guards(now_ms, work));
-        admitted.find_copies(&mut self.state.windows);
+        let memory = self.horizon.at(self.position, now_ms);
+        let is_protected = |code: u16| self.chain.protected.contains(code);
+        admitted.find_copies(&mut self.state.copies, self.position, memory, is_protected);
         let quarantine = &self.quarantine;
         let search = |rule| !quarantine.has_failed(rule);
         let judgement = Judgement {
@@ -218,6 +222,7 @@ impl Engine {
             rejected: admitted.rejected,
             faults,
             shadows,
+            remembered_from: Some(memory.from),
         };
         name_poison(&mut group, &poison, |device_no| self.inventory.get(DeviceNo(device_no)).eui.to_string());
         count_devices(&mut self.state, &group);

@@ -198,8 +198,9 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
             sources: &sources,
             protected: protected.clone(),
             codes_per_device_max: config.plugins.state_codes_per_device_max,
-            // What is not called is not verified: the log is taken for every rule.
+            copies_rows_max: config.intake.copies_rows_max,
             progress: &shared.progress,
+            // What is not called is not verified: the log is taken for every rule.
             obeyed: registry.revisions().iter().filter(|entry| is_idle(entry)).map(|entry| entry.revision).collect(),
         };
         recovery.run()
@@ -214,7 +215,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         }
         recovered => recovered,
     };
-    let (state, ledger, diverged) = recovered?;
+    let Recovered { state, horizon, ledger, diverged } = recovered?;
     for Damage { table, key, what, .. } in store.mended() {
         tracing::warn!(table, key, what, "a damaged value was made again from the log");
     }
@@ -256,6 +257,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         plausible,
         inventory,
         state,
+        horizon,
         registry,
         chain,
         producers,

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::domain::{
     AlertCode, Cell, DevicePage, DeviceTally, Digest, End, Fault, FaultKind, Group, Guard, HourPage, Mark, Mode,
-    NamespacePage, OperatorId, Position, RejectReason, Rejected, Revision, Rows, Rule, RuleRevision, Scope, Shadow,
-    Tally, Window,
+    NamespacePage, OperatorId, Position, RejectReason, Rejected, Revision, Rows, Rule, RuleRevision, Scope, Series,
+    Shadow, Tally,
 };
 
 /// Tables that [`stored`] knows.
@@ -87,7 +87,7 @@ fn an_hour() -> HourPage {
 
 fn a_page() -> DevicePage {
     let tally = DeviceTally { forwarded: 1, suppressed: 300, duplicate: 0 };
-    let window = Window { recipient: 7, highest: 1 << 40, seen: 0b1011 };
+    let series = Series { party: 7, top: 1 << 40, recent: 9, recent_at: 2, began: 1 };
     let kept = NamespacePage {
         namespace: Revision(4),
         words_per_entry: 2,
@@ -99,7 +99,7 @@ fn a_page() -> DevicePage {
         no: 1,
         as_of: Position(9),
         tallies: vec![tally; 3],
-        windows: vec![(0, window), (2, window)],
+        series: vec![(0, series), (2, series)],
         namespaces: vec![kept],
     }
 }
@@ -148,6 +148,10 @@ fn a_group() -> Group {
         operator: vec![12; 3],
         model: vec![5, 6, 5],
         remarks: vec![0, 4, 9],
+        sender: vec![0, 9, 0],
+        instruction: vec![0, 0, 2],
+        digest: vec![1 << 63, 0, 7],
+        time_status: vec![0, 1, 2],
     };
     let held = Mark { end: End::Suppressed, rule: Revision(4), reason: 1 };
     let (rule, kind) = (Revision(5), FaultKind::Trap);
@@ -161,5 +165,6 @@ fn a_group() -> Group {
         rejected: vec![Rejected { reason: RejectReason::Code, code: None, hour: 490_000, count: 2 }],
         faults: vec![Fault { rule, kind, first_row: 0, row_count: 3, detail: "unreachable".to_owned() }],
         shadows: vec![Shadow { rule: Revision(6), said: vec![0, 1, 2] }],
+        remembered_from: Some(Position(4)),
     }
 }

@@ -22,8 +22,9 @@ use super::{
 use crate::domain::{Cell, End, HourPage, Position, Remark, RemarkCounts, Revision, Tally};
 
 pub(super) const TABLE: Table<u32> = Table::new("hour");
-/// Version 1 had no counts of remarks.
-const VERSION: u8 = 2;
+/// Version 1 had no counts of remarks, version 2 those of the first four.
+const VERSION: u8 = 3;
+const VERSION_OF_FOUR_REMARKS: u8 = 2;
 const VERSION_WITHOUT_REMARKS: u8 = 1;
 /// What the code column holds where there is no code.
 const NO_CODE: u32 = 65_536;
@@ -90,7 +91,8 @@ pub(super) fn encode(page: &HourPage, out: &mut Writer) -> Result<(), Defect> {
 }
 
 pub(super) fn decode(hour: u32, bytes: &[u8]) -> Result<HourPage, Defect> {
-    let (version, mut input) = Reader::of_versions(bytes, &[VERSION_WITHOUT_REMARKS, VERSION])?;
+    let (version, mut input) =
+        Reader::of_versions(bytes, &[VERSION_WITHOUT_REMARKS, VERSION_OF_FOUR_REMARKS, VERSION])?;
     if input.u32()? != hour {
         return Err(Defect("it is another hour's"));
     }
@@ -107,10 +109,13 @@ pub(super) fn decode(hour: u32, bytes: &[u8]) -> Result<HourPage, Defect> {
     let rule: Vec<u32> = input.column(count)?;
     let reason: Vec<u8> = input.column(count)?;
     let mut remarks: [Vec<u64>; REMARKS] = std::array::from_fn(|_| vec![0; count]);
-    if version == VERSION {
-        for column in &mut remarks {
-            *column = input.column(count)?;
-        }
+    let counted = match version {
+        VERSION_WITHOUT_REMARKS => 0,
+        VERSION_OF_FOUR_REMARKS => 4,
+        _ => REMARKS,
+    };
+    for column in remarks.iter_mut().take(counted) {
+        *column = input.column(count)?;
     }
     input.finish()?;
     let cell = |row: usize| -> Result<(Cell, Tally), Defect> {

@@ -5,7 +5,7 @@
 //! ```text
 //! version | no u32 | as_of u64
 //! devices u32 | forwarded, suppressed, duplicate: a column each
-//! windows u32 | seen (dense), device, recipient*, highest: a column each
+//! series u32 | recent (dense), device, party*, top, recent_at, began: a column each
 //! namespaces u32 | per namespace: namespace u32 | words per entry u32 | entries u32
 //!                  | a dense column for each word | device, code: a column each
 //! ```
@@ -18,10 +18,12 @@ use super::{
     error::{Defect, Error},
     sealed::{Table, Transaction},
 };
-use crate::domain::{DevicePage, DeviceTally, NamespacePage, Position, Revision, Window};
+use crate::domain::{DevicePage, DeviceTally, NamespacePage, Position, Revision, Series};
 
 pub(super) const TABLE: Table<u32> = Table::new("page");
-const VERSION: u8 = 1;
+/// Version 1 had windows of counters instead: which of the 64 up to the highest were seen by a recipient.
+const VERSION: u8 = 2;
+const VERSION_WITH_WINDOWS: u8 = 1;
 /// Devices of one page: an index is 16 bits wide.
 const DEVICES_MAX: usize = 65_536;
 /// Bytes of a namespace without its columns.
@@ -54,11 +56,14 @@ pub(super) fn encode(page: &DevicePage, out: &mut Writer) -> Result<(), Defect> 
     out.column(page.tallies.iter().map(|tally| tally.forwarded), Frame);
     out.column(page.tallies.iter().map(|tally| tally.suppressed), Frame);
     out.column(page.tallies.iter().map(|tally| tally.duplicate), Frame);
-    out.count(page.windows.len());
-    out.column(page.windows.iter().map(|(_, window)| window.seen), Dense);
-    out.column(page.windows.iter().map(|(device, _)| *device), Frame);
-    out.column(page.windows.iter().map(|(_, window)| window.recipient), Dictionary);
-    out.column(page.windows.iter().map(|(_, window)| window.highest), Frame);
+    let series = || page.series.iter().map(|(_, series)| series);
+    out.count(page.series.len());
+    out.column(series().map(|series| series.recent), Dense);
+    out.column(page.series.iter().map(|(device, _)| *device), Frame);
+    out.column(series().map(|series| series.party), Dictionary);
+    out.column(series().map(|series| series.top), Frame);
+    out.column(series().map(|series| series.recent_at), Frame);
+    out.column(series().map(|series| series.began), Frame);
     out.count(page.namespaces.len());
     for kept in &page.namespaces {
         out.u32(kept.namespace.0);
@@ -76,7 +81,7 @@ pub(super) fn encode(page: &DevicePage, out: &mut Writer) -> Result<(), Defect> 
 }
 
 pub(super) fn decode(no: u32, bytes: &[u8]) -> Result<DevicePage, Defect> {
-    let mut input = Reader::new(bytes, VERSION)?;
+    let (version, mut input) = Reader::of_versions(bytes, &[VERSION_WITH_WINDOWS, VERSION])?;
     if input.u32()? != no {
         return Err(Defect("it has another page's number"));
     }
@@ -84,7 +89,7 @@ pub(super) fn decode(no: u32, bytes: &[u8]) -> Result<DevicePage, Defect> {
         no,
         as_of: Position(input.u64()?),
         tallies: read_tallies(&mut input)?,
-        windows: read_windows(&mut input)?,
+        series: if version == VERSION { read_series(&mut input)? } else { read_windows(&mut input)? },
         namespaces: input.list(NAMESPACE_BYTES, read_namespace)?,
     };
     input.finish()?;
@@ -104,15 +109,33 @@ fn read_tallies(input: &mut Reader<'_>) -> Result<Vec<DeviceTally>, Defect> {
     Ok(ends.map(|((forwarded, suppressed), duplicate)| DeviceTally { forwarded, suppressed, duplicate }).collect())
 }
 
-fn read_windows(input: &mut Reader<'_>) -> Result<Vec<(u16, Window)>, Defect> {
+fn read_series(input: &mut Reader<'_>) -> Result<Vec<(u16, Series)>, Defect> {
     let count = input.count(1)?;
-    let seen: Vec<u64> = input.dense_column(count)?;
+    let recent: Vec<u64> = input.dense_column(count)?;
+    let device: Vec<u16> = input.column(count)?;
+    let party: Vec<u64> = input.column(count)?;
+    let top: Vec<u64> = input.column(count)?;
+    let recent_at: Vec<u32> = input.column(count)?;
+    let began: Vec<u32> = input.column(count)?;
+    let series = |row: usize| Series {
+        party: party[row],
+        top: top[row],
+        recent: recent[row],
+        recent_at: recent_at[row],
+        began: began[row],
+    };
+    Ok((0..count).map(|row| (device[row], series(row))).collect())
+}
+
+/// A window tells nothing but its highest counter, and that may be one of the DCC's: nothing is out of order by it.
+fn read_windows(input: &mut Reader<'_>) -> Result<Vec<(u16, Series)>, Defect> {
+    let count = input.count(1)?;
+    let _seen: Vec<u64> = input.dense_column(count)?;
     let device: Vec<u16> = input.column(count)?;
     let recipient: Vec<u64> = input.column(count)?;
     let highest: Vec<u64> = input.column(count)?;
-    let windows = recipient.into_iter().zip(highest).zip(seen);
-    let windows = windows.map(|((recipient, highest), seen)| Window { recipient, highest, seen });
-    Ok(device.into_iter().zip(windows).collect())
+    let series = recipient.into_iter().zip(highest).map(|(party, top)| Series { party, top, ..Series::default() });
+    Ok(device.into_iter().zip(series).collect())
 }
 
 fn read_namespace(input: &mut Reader<'_>) -> Result<NamespacePage, Defect> {
@@ -142,8 +165,8 @@ fn check(page: &DevicePage) -> Result<(), Defect> {
     if devices > DEVICES_MAX {
         return Err(Defect("it has more devices than a page can"));
     }
-    if !page.windows.iter().all(|(device, _)| there(device)) {
-        return Err(Defect("a window is of a device outside the page"));
+    if !page.series.iter().all(|(device, _)| there(device)) {
+        return Err(Defect("a series is of a device outside the page"));
     }
     for kept in &page.namespaces {
         let entries = kept.device.len();

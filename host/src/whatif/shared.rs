@@ -144,6 +144,7 @@ mod tests {
             rejected: Vec::new(),
             faults: Vec::new(),
             shadows: Vec::new(),
+            remembered_from: None,
         }
     }
 

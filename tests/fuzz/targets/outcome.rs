@@ -176,6 +176,10 @@ fn rows(fold: &Fold) -> Rows {
         rows.model.push(0);
         rows.dcc_ms.push(0);
         rows.remarks.push(0);
+        rows.sender.push(0);
+        rows.instruction.push(0);
+        rows.digest.push(0);
+        rows.time_status.push(0);
     }
     rows
 }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     cli::{Failure, doubt::Doubts, input::Notices, table::thousands},
-    domain::Alert,
+    domain::{Alert, Message},
     intake::LineError,
 };
 
@@ -290,8 +290,8 @@ impl Reading {
 
 /// An alert as it is sent.
 pub(super) fn wire(alert: &Alert) -> v1::Alert {
-    let Alert { device, recipient, counter, code, occurred_ms, dcc_ms, received_ms, measurement, weight, payload } =
-        *alert;
+    let Alert { device, recipient, counter, code, occurred_ms, dcc_ms, received_ms, measurement, weight, .. } = *alert;
+    let Alert { payload, message: Message { sender, instruction, digest, time }, .. } = *alert;
     v1::Alert {
         device_id: device.0,
         recipient_id: recipient.0,
@@ -303,6 +303,10 @@ pub(super) fn wire(alert: &Alert) -> v1::Alert {
         weight,
         payload_kind: payload as i32,
         dcc_at_ms: dcc_ms.unwrap_or(0),
+        sender_id: sender.0,
+        instruction_number: instruction,
+        message_digest: digest,
+        occurred_at_status: time as i32,
     }
 }
 

@@ -46,8 +46,9 @@ pub(super) const HELP: &str = "Examples:
   ssh head-end journal | weir alert send - --format ndjson
 
 CSV columns, in any order: device, code (both needed), recipient, counter, occurred_at or occurred_ms, received_at or
-received_ms, dcc_at or dcc_ms (when the DCC passed it on), weight, payload_kind (dlms, gbz or asn1, where it came so), and one
-of measurement_dv (decivolts), voltage_v (like 258.0), power_factor (like 0.950) and measurement (an integer in the unit the
+received_ms, dcc_at or dcc_ms (when the DCC passed it on), weight, payload_kind (dlms, gbz or asn1, where it came so), sender,
+instruction_number, message_digest and occurred_at_status (what tells messages apart: see docs/duplicates.md), and one of
+measurement_dv (decivolts), voltage_v (like 258.0), power_factor (like 0.950) and measurement (an integer in the unit the
 code implies). What `weir alert tail --format csv` writes beside these is passed over. ndjson: one JSON object a line with the
 same names. gbcs-hex: one message a line in hex, after an optional name and a tab; blank lines and lines that begin with # are
 skipped. duis-xml: response documents of the DCC, one after the other; those that hold no alert are passed over. parquet:

@@ -20,7 +20,10 @@ use parquet::{
     },
 };
 
-use crate::{cli::view::eui, domain::Mpxn};
+use crate::{
+    cli::view::{alert::message_digest_text, eui},
+    domain::Mpxn,
+};
 
 mod rows;
 
@@ -63,7 +66,7 @@ const fn column(name: &'static str, cells: Cells, meaning: &'static str) -> Colu
 
 /// All columns. The names are those of `weir alert list --json`; what is a time there as a number of milliseconds is a
 /// time here.
-pub(super) const COLUMNS: [Column; 26] = [
+pub(super) const COLUMNS: [Column; 30] = [
     column("position", Cells::Position(|row| row.position), "place in the log; no two alerts have the same"),
     column("device_id", Cells::Written(|row| eui(row.device_id).unwrap_or_default()), "EUI-64 of the device"),
     column("mpxn", Cells::WrittenOrNone(mpxn), "MPAN or MPRN, as the inventory has it when the export is made"),
@@ -101,6 +104,26 @@ pub(super) const COLUMNS: [Column; 26] = [
         "remarks",
         Cells::TextOrNone(|row| row.remarks),
         "what was remarkable when it was taken, with commas between",
+    ),
+    column(
+        "sender_id",
+        Cells::WrittenOrNone(|row| eui(row.sender_id)),
+        "EUI-64 of the party that counted it, where not the device, or the DCC for its own codes",
+    ),
+    column(
+        "instruction_number",
+        Cells::CountOrNone(|row| row.instruction_number),
+        "which instruction of a command it is about",
+    ),
+    column(
+        "message_digest",
+        Cells::WrittenOrNone(|row| message_digest_text(row.message_digest)),
+        "first 64 bits of the SHA-256 of the GBCS message or, without a counter, of the whole document",
+    ),
+    column(
+        "occurred_at_status",
+        Cells::Text(|row| row.occurred_at_status),
+        "`stated`, `not-stated` (then `occurred_at` is that of receipt) or `unreliable`",
     ),
 ];
 

@@ -11,7 +11,7 @@ use crate::{
         arguments::Names,
         table::{Table, Value},
     },
-    domain::{AlertCode, PayloadKind, Remark},
+    domain::{AlertCode, PayloadKind, Remark, TimeStatus},
     intake::plausible::Unit,
 };
 
@@ -66,6 +66,14 @@ pub(crate) struct Alert {
     pub payload_kind: &'static str,
     /// When the DCC passed it on; `None` where that is not stated.
     pub dcc_at_ms: Option<i64>,
+    /// Who counted it; `None` for the device itself, or for the DCC where the code is one of its own.
+    pub sender_id: Option<String>,
+    /// Which instruction of a command it is about; `None` for none.
+    pub instruction_number: Option<u32>,
+    /// Of the message, or of the whole document; `None` where neither is known.
+    pub message_digest: Option<String>,
+    /// What is known of the time of occurrence.
+    pub occurred_at_status: &'static str,
 }
 
 impl From<v1::Alert> for Alert {
@@ -81,6 +89,10 @@ impl From<v1::Alert> for Alert {
             weight,
             payload_kind: kind,
             dcc_at_ms,
+            sender_id,
+            instruction_number,
+            message_digest,
+            occurred_at_status: status,
         } = message;
         Self {
             device_id: eui(device_id),
@@ -93,6 +105,10 @@ impl From<v1::Alert> for Alert {
             weight,
             payload_kind: payload_kind(kind),
             dcc_at_ms: (dcc_at_ms != 0).then_some(dcc_at_ms),
+            sender_id: eui(sender_id),
+            instruction_number: (instruction_number != 0).then_some(instruction_number),
+            message_digest: message_digest_text(message_digest),
+            occurred_at_status: occurred_at_status(status),
         }
     }
 }
@@ -101,6 +117,17 @@ impl From<v1::Alert> for Alert {
 pub(in crate::cli) fn payload_kind(number: i32) -> &'static str {
     // The protocol has the domain's numbers.
     u8::try_from(number).ok().and_then(PayloadKind::from_number).unwrap_or_default().name()
+}
+
+/// A digest as files have it; `None` where there is none.
+pub(in crate::cli) fn message_digest_text(digest: u64) -> Option<String> {
+    (digest != 0).then(|| format!("{digest:016x}"))
+}
+
+/// What is known of a time of occurrence, in a word.
+pub(in crate::cli) fn occurred_at_status(number: i32) -> &'static str {
+    // The protocol has the domain's numbers.
+    u8::try_from(number).ok().and_then(TimeStatus::from_number).unwrap_or_default().name()
 }
 
 /// What became of an alert, in a word.
@@ -168,6 +195,8 @@ pub(in crate::cli) fn remark(number: i32) -> &'static str {
         Ok(v1::Remark::OccurredBeforeRetention) => Remark::OccurredBeforeRetention.name(),
         Ok(v1::Remark::OutOfOrder) => Remark::OutOfOrder.name(),
         Ok(v1::Remark::Implausible) => Remark::Implausible.name(),
+        Ok(v1::Remark::MaybeCopy) => Remark::MaybeCopy.name(),
+        Ok(v1::Remark::OtherContent) => Remark::OtherContent.name(),
         Ok(v1::Remark::Unspecified) | Err(_) => "unspecified",
     }
 }
@@ -179,32 +208,46 @@ pub(crate) struct RemarkCounts {
     pub occurred_before_retention: u64,
     pub out_of_order: u64,
     pub implausible: u64,
+    pub maybe_copy: u64,
+    pub other_content: u64,
 }
 
 impl From<Option<v1::RemarkCounts>> for RemarkCounts {
     fn from(message: Option<v1::RemarkCounts>) -> Self {
-        let v1::RemarkCounts { occurred_in_future, occurred_before_retention, out_of_order, implausible } =
-            message.unwrap_or_default();
-        Self { occurred_in_future, occurred_before_retention, out_of_order, implausible }
+        let v1::RemarkCounts {
+            occurred_in_future,
+            occurred_before_retention,
+            out_of_order,
+            implausible,
+            maybe_copy,
+            other_content,
+        } = message.unwrap_or_default();
+        Self { occurred_in_future, occurred_before_retention, out_of_order, implausible, maybe_copy, other_content }
     }
 }
 
 impl RemarkCounts {
     /// Headings of the columns of [`numbers`](Self::numbers).
-    pub(crate) const HEADINGS: [&'static str; 4] = ["from future", "too old", "out of order", "implausible"];
+    pub(crate) const HEADINGS: [&'static str; 6] =
+        ["from future", "too old", "out of order", "implausible", "maybe copy", "other content"];
 
     /// The numbers under them.
-    pub(crate) fn numbers(self) -> [u64; 4] {
-        [self.occurred_in_future, self.occurred_before_retention, self.out_of_order, self.implausible]
+    pub(crate) fn numbers(self) -> [u64; 6] {
+        let Self { occurred_in_future, occurred_before_retention, out_of_order, .. } = self;
+        let Self { implausible, maybe_copy, other_content, .. } = self;
+        [occurred_in_future, occurred_before_retention, out_of_order, implausible, maybe_copy, other_content]
     }
 
     /// Adds others. A count that would run over stays where it is.
     pub(crate) fn add(&mut self, other: Self) {
-        let Self { occurred_in_future, occurred_before_retention, out_of_order, implausible } = other;
+        let Self { occurred_in_future, occurred_before_retention, out_of_order, .. } = other;
+        let Self { implausible, maybe_copy, other_content, .. } = other;
         self.occurred_in_future = self.occurred_in_future.saturating_add(occurred_in_future);
         self.occurred_before_retention = self.occurred_before_retention.saturating_add(occurred_before_retention);
         self.out_of_order = self.out_of_order.saturating_add(out_of_order);
         self.implausible = self.implausible.saturating_add(implausible);
+        self.maybe_copy = self.maybe_copy.saturating_add(maybe_copy);
+        self.other_content = self.other_content.saturating_add(other_content);
     }
 }
 
@@ -320,6 +363,10 @@ mod tests {
                 weight: 1,
                 payload_kind: v1::PayloadKind::Csv.into(),
                 dcc_at_ms: 1_795_426_215_900,
+                sender_id: 0x90B3_D51F_3000_0002,
+                instruction_number: 0,
+                message_digest: 0x0123_4567_89AB_CDEF,
+                occurred_at_status: v1::OccurredAtStatus::Unreliable.into(),
             }),
             operator: 12,
             generation: v1::Generation::Smets1.into(),
@@ -349,6 +396,8 @@ mod tests {
                 "device_id": "00-DB-12-34-56-78-90-A0", "recipient_id": null, "originator_counter": 7,
                 "code": "8F40", "occurred_at_ms": 1_795_426_215_250_i64, "received_at_ms": 1_795_426_216_000_i64,
                 "measurement": 2534, "weight": 1, "payload_kind": "csv", "dcc_at_ms": 1_795_426_215_900_i64,
+                "sender_id": "90-B3-D5-1F-30-00-00-02", "instruction_number": null,
+                "message_digest": "0123456789abcdef", "occurred_at_status": "unreliable",
             },
             "operator": 12, "generation": "smets1", "model": "Maker A\u{1b}[0m", "outcome": "suppressed",
             "rule": {

@@ -113,28 +113,29 @@ pub(crate) fn table(counts: &Counts, keys: &[v1::Grouping], names: &Names) -> Ta
 }
 
 /// Which columns beside the four ends have something to say: in a table of many columns the others only cost room.
-struct Further([bool; 7]);
+struct Further([bool; 9]);
 
 impl Further {
     /// A total of nothing means nothing in every row.
     fn of(total: &Row) -> Self {
-        let [future, old, late, implausible] = total.remarks.numbers().map(|count| count > 0);
+        let [future, old, late, implausible, maybe, other] = total.remarks.numbers().map(|count| count > 0);
         let represented = total.represented != total.balance.received;
-        Self([represented, total.overruled > 0, total.withheld > 0, future, old, late, implausible])
+        Self([represented, total.overruled > 0, total.withheld > 0, future, old, late, implausible, maybe, other])
     }
 
-    fn chosen<T>(&self, all: [T; 7]) -> impl Iterator<Item = T> {
+    fn chosen<T>(&self, all: [T; 9]) -> impl Iterator<Item = T> {
         self.0.into_iter().zip(all).filter(|(wanted, _)| *wanted).map(|(_, item)| item)
     }
 
     fn headings(&self) -> impl Iterator<Item = &'static str> {
-        let [future, old, late, implausible] = RemarkCounts::HEADINGS;
-        self.chosen(["represented", "overruled", "withheld", future, old, late, implausible])
+        let [future, old, late, implausible, maybe, other] = RemarkCounts::HEADINGS;
+        self.chosen(["represented", "overruled", "withheld", future, old, late, implausible, maybe, other])
     }
 
     fn numbers(&self, row: &Row) -> impl Iterator<Item = Value> {
-        let [future, old, late, implausible] = row.remarks.numbers();
-        let further = self.chosen([row.represented, row.overruled, row.withheld, future, old, late, implausible]);
+        let [future, old, late, implausible, maybe, other] = row.remarks.numbers();
+        let kept = [row.represented, row.overruled, row.withheld];
+        let further = self.chosen([kept[0], kept[1], kept[2], future, old, late, implausible, maybe, other]);
         row.balance.values().into_iter().chain(further.map(Value::Number))
     }
 }

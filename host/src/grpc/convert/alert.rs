@@ -8,7 +8,7 @@ use weir_proto::v1;
 use super::{balance, code, remark_counts, shown, time};
 use crate::{
     config::IntakeLimits,
-    domain::{Ack, Alert, Eui64, PayloadKind, Reject, RejectReason},
+    domain::{Ack, Alert, Eui64, Message, PayloadKind, Reject, RejectReason, TimeStatus},
     pipeline::{Batch, Refusal},
 };
 
@@ -69,6 +69,10 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
         weight,
         payload_kind,
         dcc_at_ms,
+        sender_id,
+        instruction_number,
+        message_digest,
+        occurred_at_status,
     } = sent;
     let code = code(code_number).map_err(|why| Reject {
         reason: RejectReason::Code,
@@ -86,6 +90,15 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
             return Err(Reject { reason: RejectReason::PayloadKind, code: Some(code), message });
         }
     };
+    let status = match v1::OccurredAtStatus::try_from(occurred_at_status) {
+        Ok(v1::OccurredAtStatus::Unspecified) => TimeStatus::Stated,
+        Ok(v1::OccurredAtStatus::NotStated) => TimeStatus::NotStated,
+        Ok(v1::OccurredAtStatus::Unreliable) => TimeStatus::Unreliable,
+        Err(_) => {
+            let message = format!("occurred_at_status: {occurred_at_status} is no status of this protocol");
+            return Err(Reject { reason: RejectReason::OccurredAt, code: Some(code), message });
+        }
+    };
     Ok(Alert {
         device: Eui64(device_id),
         recipient: Eui64(recipient_id),
@@ -97,19 +110,30 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
         measurement,
         weight: weight.max(1),
         payload,
+        message: Message {
+            sender: Eui64(sender_id),
+            instruction: instruction_number,
+            digest: message_digest,
+            time: status,
+        },
     })
 }
 
 /// An alert as it is listed.
 pub fn wire_alert(alert: Alert) -> v1::Alert {
-    let Alert { device, recipient, counter, code, occurred_ms, dcc_ms, received_ms, measurement, weight, payload } =
-        alert;
+    let Alert { device, recipient, counter, code, occurred_ms, dcc_ms, received_ms, measurement, weight, .. } = alert;
+    let Alert { payload, message: Message { sender, instruction, digest, time }, .. } = alert;
     let payload_kind = match payload {
         PayloadKind::Unspecified => v1::PayloadKind::Unspecified,
         PayloadKind::Dlms => v1::PayloadKind::Dlms,
         PayloadKind::Gbz => v1::PayloadKind::Gbz,
         PayloadKind::Asn1 => v1::PayloadKind::Asn1,
         PayloadKind::Csv => v1::PayloadKind::Csv,
+    };
+    let status = match time {
+        TimeStatus::Stated => v1::OccurredAtStatus::Unspecified,
+        TimeStatus::NotStated => v1::OccurredAtStatus::NotStated,
+        TimeStatus::Unreliable => v1::OccurredAtStatus::Unreliable,
     };
     v1::Alert {
         device_id: device.0,
@@ -122,6 +146,10 @@ pub fn wire_alert(alert: Alert) -> v1::Alert {
         weight,
         payload_kind: payload_kind.into(),
         dcc_at_ms: dcc_ms.unwrap_or(0),
+        sender_id: sender.0,
+        instruction_number: instruction,
+        message_digest: digest,
+        occurred_at_status: status.into(),
     }
 }
 

@@ -157,6 +157,8 @@ fn wire_remark(remark: Remark) -> v1::Remark {
         Remark::OccurredBeforeRetention => v1::Remark::OccurredBeforeRetention,
         Remark::OutOfOrder => v1::Remark::OutOfOrder,
         Remark::Implausible => v1::Remark::Implausible,
+        Remark::MaybeCopy => v1::Remark::MaybeCopy,
+        Remark::OtherContent => v1::Remark::OtherContent,
     }
 }
 

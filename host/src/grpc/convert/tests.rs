@@ -10,8 +10,9 @@ use crate::{
     books::{CountKey, CountQuery, CountTable, Counts, Grouping},
     config::IntakeLimits,
     domain::{
-        Ack, Alert, AlertCode, Balance, Column, Device, Digest, End, Eui64, FaultKind, Generation, Mode, ModelId, Mpxn,
-        OperatorId, PayloadKind, PluginInfo, Position, RejectReason, Remark, Remarks, Revision, Scope, StateKey,
+        self, Ack, Alert, AlertCode, Balance, Column, Device, Digest, End, Eui64, FaultKind, Generation, Mode, ModelId,
+        Mpxn, OperatorId, PayloadKind, PluginInfo, Position, RejectReason, Remark, Remarks, Revision, Scope, StateKey,
+        TimeStatus,
     },
     listing::{AlertPage, LoggedAlert, RuleMark},
     pipeline::{DeviceView, DevicesPut, Refusal},
@@ -49,6 +50,10 @@ fn sent_alert() -> v1::Alert {
         weight: 3,
         payload_kind: v1::PayloadKind::Gbz.into(),
         dcc_at_ms: 1_699_999_999_000,
+        sender_id: 8,
+        instruction_number: 2,
+        message_digest: 9,
+        occurred_at_status: v1::OccurredAtStatus::Unreliable.into(),
     }
 }
 
@@ -66,6 +71,7 @@ fn logged(position: u64) -> LoggedAlert {
             measurement: Some(-2_530),
             weight: 3,
             payload: PayloadKind::Gbz,
+            message: domain::Message { sender: Eui64(8), instruction: 2, digest: 9, time: TimeStatus::Unreliable },
         },
         operator: OperatorId::new(12).unwrap(),
         generation: Generation::Smets1,

@@ -106,6 +106,12 @@ fn is_blank(byte: &u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, 0xEF | 0xBB | 0xBF)
 }
 
+/// A document as it is wherever it stands in a file.
+pub(super) fn without_blanks(document: &[u8]) -> &[u8] {
+    let blank = document.iter().take_while(|byte| is_blank(byte)).count();
+    document[blank..].trim_ascii_end()
+}
+
 fn newlines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }

@@ -50,12 +50,13 @@ impl Kind {
 #[derive(Debug, Default)]
 pub(super) struct Envelope {
     pub(super) kind: Option<Kind>,
-    /// The ResponseID, or else the RequestID.
-    pub(super) id: Option<String>,
+    pub(super) response_id: Option<String>,
+    pub(super) request_id: Option<String>,
     /// The ResponseDateTime.
     pub(super) time: Option<String>,
     pub(super) code: Option<String>,
     pub(super) throttled_count: Option<String>,
+    pub(super) instruction_number: Option<String>,
     pub(super) payload: Option<String>,
     /// Devices in the tree of an alert of the DCC.
     pub(super) devices: Vec<String>,
@@ -161,14 +162,14 @@ impl Envelope {
         }
         let in_alert = Kind::of_element(parent).is_some();
         match (parent, name.as_str()) {
-            ("Header", "ResponseID") => self.id = Some(kept("ResponseID", text, TEXT_BYTES_MAX)?),
-            ("Header", "RequestID") => {
-                let id = kept("RequestID", text, TEXT_BYTES_MAX)?;
-                self.id.get_or_insert(id);
-            }
+            ("Header", "ResponseID") => self.response_id = Some(kept("ResponseID", text, TEXT_BYTES_MAX)?),
+            ("Header", "RequestID") => self.request_id = Some(kept("RequestID", text, TEXT_BYTES_MAX)?),
             ("Header", "ResponseDateTime") => self.time = Some(kept("ResponseDateTime", text, TEXT_BYTES_MAX)?),
             (_, "ThrottledAlertCount") if in_alert => {
                 self.throttled_count = Some(kept("ThrottledAlertCount", text, TEXT_BYTES_MAX)?);
+            }
+            (_, "InstructionNumber") if in_alert => {
+                self.instruction_number = Some(kept("InstructionNumber", text, TEXT_BYTES_MAX)?);
             }
             (_, "GBCSPayload") if in_alert => self.payload = Some(kept("GBCSPayload", text, PAYLOAD_BYTES_MAX)?),
             (_, name) if in_alert && self.kind.is_some_and(|kind| kind.code() == name) => {

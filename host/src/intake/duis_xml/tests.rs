@@ -74,6 +74,7 @@ fn what_disagrees_is_said_and_the_envelopes_code_is_kept() {
     let (items, remarks) = read(&document(other, &device_alert("8F31", "", &bytes[2..])));
     let alert = items[0].as_ref().unwrap();
     assert_eq!((alert.device, alert.counter), (Eui64(0x00DB_1234_5678_90FF), Some(9)));
+    assert_eq!(alert.message.digest, digest(&bytes[2..]), "what cannot be read can be told from others all the same");
     assert!(remarks[0].ends_with("; the alert is taken as its envelope has it"), "{remarks:?}");
     let nameless = document(other, &device_alert("8F31", "", &bytes[2..])).replace("ResponseID", "Other");
     assert!(read(&nameless).0[0].as_ref().unwrap_err().ends_with(", and the header names no device either"));
@@ -105,6 +106,61 @@ fn an_alert_of_the_dcc_is_of_the_devices_it_names_or_of_its_sender() {
     assert!(read(&document(id, &body("8F40", ""))).0[0].is_err());
     let (bytes, _) = message();
     assert!(read(&document(id, &device_alert("N24", "", &bytes))).0[0].is_err());
+}
+
+/// A counter is told by whoever counted; a document that has none is told by all that is in it.
+#[test]
+fn an_alert_of_the_dcc_says_who_counted_it_or_is_its_whole_document() {
+    let tree = "<DeviceID>00-DB-12-34-56-78-90-A0</DeviceID>";
+    let body =
+        format!("<DCCAlertMessage><DCCAlertCode>N16</DCCAlertCode><DCCAlert>{tree}</DCCAlert></DCCAlertMessage>");
+    let one = |text: &str| {
+        let (items, remarks) = read(text);
+        assert!(items.len() == 1 && remarks.is_empty(), "{items:?} {remarks:?}");
+        items[0].clone().unwrap()
+    };
+    let id = "90-B3-D5-1F-30-00-00-02:90-B3-D5-1F-30-02-00-00:1795424760269";
+    let counted = one(&document(id, &body));
+    assert_eq!((counted.device, counted.counter), (Eui64(0x00DB_1234_5678_90A0), Some(1_795_424_760_269)));
+    let sender = Message { sender: Eui64(0x90B3_D51F_3000_0002), ..Message::default() };
+    assert_eq!((counted.recipient, counted.message), (Eui64(0x90B3_D51F_3002_0000), sender));
+
+    let nameless = document(id, &body).replace(&format!("<sr:ResponseID>{id}</sr:ResponseID>"), "");
+    let alert = one(&nameless);
+    assert_eq!((alert.device, alert.recipient), (Eui64(0x00DB_1234_5678_90A0), Eui64::NONE));
+    assert_eq!((alert.counter, alert.message.sender, alert.dcc_ms), (None, Eui64::NONE, AT));
+    assert_eq!(alert.message.digest, digest(nameless.trim().as_bytes()));
+    assert_eq!(one(&format!("\u{FEFF}\n\n  {nameless}\n")), alert, "wherever it stands in a file");
+    assert_ne!(one(&nameless.replace("I0", "I1")).message.digest, alert.message.digest);
+
+    // A request goes from the user to the device, and the counter is the user's.
+    let user = "90-B3-D5-1F-30-02-00-00:00-DB-12-34-56-78-90-B0:1795400000123";
+    let asked = document(user, &body.replace(tree, "")).replace("ResponseID", "RequestID");
+    let alert = one(&asked);
+    assert_eq!((alert.device, alert.recipient), (Eui64(0x00DB_1234_5678_90B0), Eui64(0x90B3_D51F_3002_0000)));
+    assert_eq!((alert.counter, alert.message.digest), (None, digest(asked.trim().as_bytes())));
+    // The answer's own ID counts for more, wherever it stands.
+    let both = asked.replace("<sr:ResponseCode>", &format!("<sr:ResponseID>{id}</sr:ResponseID><sr:ResponseCode>"));
+    assert_eq!((one(&both).counter, one(&both).message), (counted.counter, sender));
+
+    let nobody = nameless.replace(tree, "");
+    let error = read(&nobody).0.remove(0).unwrap_err();
+    assert!(error.starts_with("line 1: ResponseID: it is missing, and the document names no device either"), "{error}");
+}
+
+#[test]
+fn an_instruction_is_told_from_the_others_of_its_command() {
+    let (bytes, inside) = message();
+    let dated = |number: &str| {
+        let body = device_alert("8F30", &format!("<ra:InstructionNumber>{number}</ra:InstructionNumber>"), &bytes);
+        let body = body.replace("DeviceAlertMessage", "FutureDatedDeviceAlertMessage");
+        document(&id_of(&inside), &body.replace("AlertCode", "FutureDatedAlertCode"))
+    };
+    let (items, remarks) = read(&dated("2"));
+    assert_eq!((items[0].as_ref().unwrap().message.instruction, remarks.len()), (2, 0));
+    let (items, remarks) = read(&dated("two"));
+    assert_eq!(items[0].as_ref().unwrap().message, inside.message);
+    assert!(remarks[0].starts_with("line 1: InstructionNumber: expected an integer of 32 bits, found \"two\""));
 }
 
 #[test]

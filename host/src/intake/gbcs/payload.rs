@@ -9,7 +9,7 @@ use super::{
     GbcsError,
     cursor::{Cursor, Defect},
 };
-use crate::domain::{AlertCode, Millis, PayloadKind};
+use crate::domain::{AlertCode, Millis, PayloadKind, TimeStatus};
 
 /// 2000-01-01T00:00:00Z, from which GBZ counts its seconds.
 const GBZ_EPOCH_MS: Millis = 946_684_800_000;
@@ -17,11 +17,15 @@ const GBZ_EPOCH_MS: Millis = 946_684_800_000;
 const GBZ_NO_TIME: u32 = u32::MAX;
 /// A COSEM deviation that is not stated. The time is UTC all the same.
 const DEVIATION_NOT_STATED: i16 = i16::MIN;
+/// A COSEM clock status that is not stated, and the bit of one that is which says that the clock is invalid.
+const STATUS_NOT_STATED: u8 = 0xFF;
+const STATUS_INVALID: u8 = 1;
 
 /// What is read from a payload.
 pub(super) struct Payload {
     pub(super) code: AlertCode,
     pub(super) occurred_ms: Option<Millis>,
+    pub(super) time: TimeStatus,
     pub(super) outage: Option<(Millis, Millis)>,
     pub(super) kind: PayloadKind,
 }
@@ -56,24 +60,30 @@ fn dlms(cursor: &mut Cursor<'_>, outage: bool) -> Result<Payload, GbcsError> {
     }
     cursor.literal(&[0x12], "alert code", "12 (long-unsigned)")?;
     let code = AlertCode(cursor.u16("alert code")?);
-    let occurred_ms = octet_date_time(cursor, "time of the alert")?;
+    let (occurred_ms, time) = octet_date_time(cursor, "time of the alert")?;
     let outage = if outage {
-        let interrupted = octet_date_time(cursor, "time of interruption")?;
-        let restored = octet_date_time(cursor, "time of restoration")?;
+        let (interrupted, _) = octet_date_time(cursor, "time of interruption")?;
+        let (restored, _) = octet_date_time(cursor, "time of restoration")?;
         cursor.end()?;
         interrupted.zip(restored)
     } else {
         None
     };
-    Ok(Payload { code, occurred_ms, outage, kind: PayloadKind::Dlms })
+    Ok(Payload { code, occurred_ms, time, outage, kind: PayloadKind::Dlms })
 }
 
-/// A COSEM date-time in its octet string.
-fn octet_date_time(cursor: &mut Cursor<'_>, field: &'static str) -> Result<Option<Millis>, GbcsError> {
+/// A COSEM date-time in its octet string, and what its status says of it.
+fn octet_date_time(cursor: &mut Cursor<'_>, field: &'static str) -> Result<(Option<Millis>, TimeStatus), GbcsError> {
     cursor.literal(&[0x09, 0x0C], field, "09 0C (12 bytes)")?;
     let mut bytes = [0; 12];
     bytes.copy_from_slice(cursor.take(12, field)?);
-    Ok(date_time(bytes))
+    let (stated, status) = (date_time(bytes), bytes[11]);
+    let time = match stated {
+        None => TimeStatus::NotStated,
+        Some(_) if status != STATUS_NOT_STATED && status & STATUS_INVALID != 0 => TimeStatus::Unreliable,
+        Some(_) => TimeStatus::Stated,
+    };
+    Ok((stated, time))
 }
 
 /// Milliseconds of a COSEM date-time, `None` where a part is not stated or is out of the calendar.
@@ -104,7 +114,8 @@ fn gbz(cursor: &mut Cursor<'_>) -> Result<Payload, GbcsError> {
     let code = AlertCode(cursor.u16("alert code")?);
     let seconds = cursor.u32("time of the alert")?;
     let occurred_ms = (seconds != GBZ_NO_TIME).then(|| GBZ_EPOCH_MS + Millis::from(seconds) * 1000);
-    Ok(Payload { code, occurred_ms, outage: None, kind: PayloadKind::Gbz })
+    let time = if occurred_ms.is_some() { TimeStatus::Stated } else { TimeStatus::NotStated };
+    Ok(Payload { code, occurred_ms, time, outage: None, kind: PayloadKind::Gbz })
 }
 
 /// A sequence that begins with the code as an integer. It has no time at a place that all use cases share.
@@ -114,7 +125,8 @@ fn asn1(cursor: &mut Cursor<'_>) -> Result<Payload, GbcsError> {
     cursor.literal(&[0x02], "alert code", "02 (integer)")?;
     let integer = cursor.section("alert code")?;
     let code = unsigned_16(integer)?;
-    Ok(Payload { code, occurred_ms: None, outage: None, kind: PayloadKind::Asn1 })
+    let (occurred_ms, time) = (None, TimeStatus::NotStated);
+    Ok(Payload { code, occurred_ms, time, outage: None, kind: PayloadKind::Asn1 })
 }
 
 /// A signed big-endian integer that must fit 16 bits without its sign.

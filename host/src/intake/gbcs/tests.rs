@@ -1,7 +1,7 @@
 //! Messages made up here from the layout, one of each kind, and every way to spoil them.
 
 use super::*;
-use crate::domain::{AlertCode, PayloadKind};
+use crate::domain::{AlertCode, PayloadKind, TimeStatus};
 
 const DEVICE: u64 = 0x0011_2233_4455_6677;
 const PARTY: u64 = 0x8899_AABB_CCDD_EEFF;
@@ -109,6 +109,8 @@ fn a_critical_alert_is_signed() {
         measurement: None,
         weight: 1,
         payload: PayloadKind::Dlms,
+        // As `sha256sum` has it.
+        message: crate::domain::Message { digest: 0x7CA8_5E48_57B2_98E9, ..crate::domain::Message::default() },
     };
     let expected = Decoded { alert, message_code: 0x1000, outage: None, authentication: Authentication::Signed };
     assert_eq!(decoded, expected);
@@ -199,6 +201,17 @@ fn a_time_that_is_none_is_no_error() {
         let message = Message { payload: dlms(0x8F30, time, 2, &[]), ..Message::critical(0) };
         assert_eq!(decode(&message.bytes()).unwrap().alert.occurred_ms, None, "{time:02X?}");
     }
+    let status = |byte: u8| {
+        let mut time = TIME;
+        time[11] = byte;
+        let message = Message { payload: dlms(0x8F30, time, 2, &[]), ..Message::critical(0) };
+        let alert = decode(&message.bytes()).unwrap().alert;
+        (alert.occurred_ms, alert.message.time)
+    };
+    for byte in [0xFF, 0x00, 0x80, 0x0E] {
+        assert_eq!(status(byte), (Some(TIME_MS), TimeStatus::Stated), "{byte:02X}");
+    }
+    assert_eq!(status(0x01), (Some(TIME_MS), TimeStatus::Unreliable), "the meter calls its own clock invalid");
     let mut whole = TIME;
     whole[8] = 0xFF;
     let message = Message { payload: dlms(0x8F30, whole, 2, &[]), ..Message::critical(0) };

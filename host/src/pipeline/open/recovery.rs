@@ -5,6 +5,7 @@
 use tokio::sync::watch;
 
 use crate::{
+    admit::{Horizon, KEPT_MS},
     books::Ledger,
     domain::{Position, Revision},
     evaluate::{Chain, CodeSet, Divergence, Replay, State},
@@ -23,12 +24,19 @@ pub(super) struct Recovery<'a> {
     /// Who waits for it.
     pub(super) progress: &'a watch::Sender<Progress>,
     pub(super) codes_per_device_max: usize,
+    pub(super) copies_rows_max: u64,
     /// Rules the log is taken for from the start.
     pub(super) obeyed: Vec<Revision>,
 }
 
-/// The state, the books, and where rules did not do again what they did.
-pub(super) type Recovered = (State, Ledger, Vec<Divergence>);
+/// Memory as it was.
+pub(super) struct Recovered {
+    pub(super) state: State,
+    pub(super) horizon: Horizon,
+    pub(super) ledger: Ledger,
+    /// What rules did not do again.
+    pub(super) diverged: Vec<Divergence>,
+}
 
 impl Recovery<'_> {
     /// Folds the tail, again and again while a rule diverges: each time it is left out and the log is taken for it.
@@ -37,7 +45,7 @@ impl Recovery<'_> {
         loop {
             let blamed = diverged.iter().map(|divergence| divergence.rule);
             match self.fold(self.obeyed.iter().copied().chain(blamed).collect()) {
-                Ok((state, ledger)) => return Ok((state, ledger, diverged)),
+                Ok((state, horizon, ledger)) => return Ok(Recovered { state, horizon, ledger, diverged }),
                 Err(StartError::Diverged(divergence)) if divergence.rule != Revision::NONE => {
                     tracing::error!(%divergence, "a rule does not do again what it did; the log is taken for it");
                     diverged.push(divergence);
@@ -47,9 +55,19 @@ impl Recovery<'_> {
         }
     }
 
-    fn fold(&self, obeyed: Vec<Revision>) -> Result<(State, Ledger), StartError> {
+    fn fold(&self, obeyed: Vec<Revision>) -> Result<(State, Horizon, Ledger), StartError> {
         let Snapshot { replay_from, position, .. } = *self.snapshot;
-        let mut replay = Replay { state: self.pages()?, obeyed, ..Replay::default() };
+        let remembers_from = self.remembers_from()?;
+        let mut replay = Replay { state: self.pages()?, obeyed, remembers_from, ..Replay::default() };
+        let mut horizon = Horizon::new(remembers_from, self.copies_rows_max);
+        for group in self.reader.groups(remembers_from)? {
+            let group = group?;
+            if group.first >= replay_from {
+                break;
+            }
+            replay.remember(&group);
+            horizon.note(group.first, group.judged_ms);
+        }
         let mut ledger = Ledger::new(replay_from);
         let mut turns = self.registry.turning_points().into_iter().filter(|turn| *turn > replay_from).peekable();
         let mut chain = self.chain_at(replay_from)?;
@@ -63,13 +81,34 @@ impl Recovery<'_> {
                 ledger.restore(hour, self.reader.hour(hour)?);
             }
             replay.fold(&chain, &group)?;
+            horizon.note(group.first, group.judged_ms);
             ledger.add(&group);
             rows += group.rows.len() as u64;
             self.progress.send_replace(Progress::Folding { rows });
         }
         ledger.go_on_at(position);
         tracing::info!(rows, from = replay_from.0, to = position.0, "recovered: the log's tail is folded");
-        Ok((replay.state, ledger))
+        Ok((replay.state, horizon, ledger))
+    }
+
+    /// From where on messages are needed to tell the copies of the tail, and of what comes after it.
+    fn remembers_from(&self) -> Result<Position, StartError> {
+        let Snapshot { replay_from, position, .. } = *self.snapshot;
+        let last = Position(position.0.saturating_sub(1));
+        let Some(group) = self.reader.groups(replay_from.min(last))?.next().transpose()? else { return Ok(position) };
+        let oldest = self.reader.heads(Position(0))?.next().transpose()?.map_or(position, |head| head.first);
+        if let Some(from) = group.remembered_from {
+            return Ok(from.max(oldest));
+        }
+        // It was told by counters alone: what would be remembered now is from here on.
+        let from = Position(position.0.saturating_sub(self.copies_rows_max)).max(oldest);
+        for head in self.reader.heads(from)? {
+            let head = head?;
+            if head.judged_ms >= group.judged_ms.saturating_sub(KEPT_MS) {
+                return Ok(head.first);
+            }
+        }
+        Ok(position)
     }
 
     fn chain_at(&self, position: Position) -> Result<Chain, MissingPlugin> {

@@ -6,11 +6,12 @@
 //! ```text
 //! version | first u64 | judged_ms i64 | rows u32 | lagged u8
 //! device_no, recipient*, counter, code, received_ms, occurred_ms, measurement, weight, flags, operator, model*,
-//! dcc_ms, remarks, mark, withheld: a column each (* may be a dictionary)
+//! dcc_ms, remarks, sender*, instruction, digest, time_status, mark, withheld: a column each (* may be a dictionary)
 //! marks:    count u32 | per mark: end u8, rule u32, reason u8
 //! rejected: count u32 | per entry: reason u8, has a code u8, code u16, hour u32, count u64
 //! faults:   count u32 | per fault: rule u32, kind u8, first_row u32, row_count u32, detail text
 //! shadows:  count u32 | per shadow rule: rule u32, then what it said as a column
+//! copies:   were looked for by message u8 | remembered_from u64
 //! ```
 //! `lagged` says that the column of occurrence holds `received_ms - occurred_ms`. That of the DCC's time always holds such
 //! differences, turned so that 0 stands for none. The device's EUI-64 is not written: its number gives it.
@@ -21,11 +22,13 @@ use super::super::{
     error::Defect,
 };
 use crate::domain::{
-    AlertCode, End, Fault, FaultKind, Group, Mark, Position, RejectReason, Rejected, Revision, Rows, Shadow,
+    AlertCode, End, Fault, FaultKind, Group, Mark, Position, RejectReason, Rejected, Revision, Rows, Shadow, TimeStatus,
 };
 
-/// Version 1 had no shadows, and is no longer read. Version 2 had neither the DCC's times nor remarks.
-const VERSION: u8 = 3;
+/// Version 1 had no shadows, and is no longer read. Version 2 had neither the DCC's times nor remarks, version 3 nothing of
+/// a message but its counter.
+const VERSION: u8 = 4;
+const VERSION_WITHOUT_MESSAGES: u8 = 3;
 const VERSION_WITHOUT_REMARKS: u8 = 2;
 /// Rows of one group: no more than the pipeline ever puts together.
 const ROWS_MAX: usize = 65_535;
@@ -72,6 +75,10 @@ pub(in crate::store) fn encode(group: &Group, euis: &[u64], out: &mut Writer) ->
     out.column(rows.model.iter().copied(), Dictionary);
     out.column(rows.received_ms.iter().zip(&rows.dcc_ms).map(|(received, dcc)| turned(*received, *dcc)), Frame);
     out.column(rows.remarks.iter().copied(), Frame);
+    out.column(rows.sender.iter().copied(), Dictionary);
+    out.column(rows.instruction.iter().copied(), Frame);
+    out.column(rows.digest.iter().copied(), Frame);
+    out.column(rows.time_status.iter().copied(), Frame);
     out.column(group.mark.iter().copied(), Frame);
     out.column(group.withheld.iter().copied(), Frame);
     write_tail(group, out);
@@ -106,6 +113,8 @@ fn write_tail(group: &Group, out: &mut Writer) {
         out.u32(shadow.rule.0);
         out.column(shadow.said.iter().copied(), Frame);
     }
+    out.u8(u8::from(group.remembered_from.is_some()));
+    out.u64(group.remembered_from.map_or(0, |from| from.0));
 }
 
 /// Reads a group. `euis` are the devices' EUI-64s by number, at least those known when it was written.
@@ -118,7 +127,7 @@ pub(in crate::store) fn decode(bytes: &[u8], euis: &[u64]) -> Result<Group, Defe
 pub(super) struct Part {
     /// EUI-64s of devices.
     pub(super) devices: bool,
-    /// Recipients, originator counters, the DCC's times and remarks.
+    /// Recipients, originator counters and what else tells messages apart, the DCC's times and remarks.
     pub(super) messages: bool,
 }
 
@@ -128,7 +137,8 @@ impl Part {
 
 /// Reads a part of a group.
 pub(super) fn decode_part(bytes: &[u8], euis: &[u64], part: Part) -> Result<Group, Defect> {
-    let (version, mut input) = Reader::of_versions(bytes, &[VERSION_WITHOUT_REMARKS, VERSION])?;
+    let versions = [VERSION_WITHOUT_REMARKS, VERSION_WITHOUT_MESSAGES, VERSION];
+    let (version, mut input) = Reader::of_versions(bytes, &versions)?;
     let first = Position(input.u64()?);
     let judged_ms = input.i64()?;
     let count = input.u32()? as usize;
@@ -137,29 +147,30 @@ pub(super) fn decode_part(bytes: &[u8], euis: &[u64], part: Part) -> Result<Grou
     }
     let lagged = input.flag()?;
     let mut rows = read_rows(&mut input, count, part)?;
-    if part.messages {
+    if version >= VERSION_WITHOUT_MESSAGES {
+        read_remarks(&mut input, &mut rows, part)?;
+    } else if part.messages {
         (rows.dcc_ms, rows.remarks) = (vec![0; count], vec![0; count]);
     }
-    if version == VERSION && part.messages {
-        rows.dcc_ms = input.column(count)?;
-        rows.remarks = input.column(count)?;
-        for (dcc, received) in rows.dcc_ms.iter_mut().zip(&rows.received_ms) {
-            *dcc = turned_back(*received, *dcc);
-        }
-    } else if version == VERSION {
-        input.skip_column::<i64>(count)?;
-        input.skip_column::<u8>(count)?;
+    if version >= VERSION {
+        read_messages(&mut input, &mut rows, part)?;
     }
     if lagged {
         for (at, received) in rows.occurred_ms.iter_mut().zip(&rows.received_ms) {
             *at = received.wrapping_sub(*at);
         }
     }
+    if version < VERSION && part.messages {
+        (rows.sender, rows.instruction, rows.digest) = (vec![0; count], vec![0; count], vec![0; count]);
+        // A time that was not stated was made that of receipt.
+        let status = |(at, received)| if at == received { TimeStatus::NotStated } else { TimeStatus::Stated } as u8;
+        rows.time_status = rows.occurred_ms.iter().zip(&rows.received_ms).map(status).collect();
+    }
     if part.devices {
         let numbers = rows.device_no.iter().map(|no| *no as usize);
         rows.device = column::look_up(euis, numbers).ok_or(Defect("it names a device that is not there"))?;
     }
-    let group = Group {
+    let mut group = Group {
         first,
         judged_ms,
         rows,
@@ -169,7 +180,12 @@ pub(super) fn decode_part(bytes: &[u8], euis: &[u64], part: Part) -> Result<Grou
         rejected: input.list(REJECTED_BYTES, read_rejected)?,
         faults: input.list(FAULT_BYTES, read_fault)?,
         shadows: read_shadows(&mut input, count)?,
+        remembered_from: None,
     };
+    if version >= VERSION {
+        let by_message = input.flag()?;
+        group.remembered_from = Some(Position(input.u64()?)).filter(|_| by_message);
+    }
     input.finish()?;
     check(&group, part)?;
     Ok(group)
@@ -186,7 +202,6 @@ fn read_rows(input: &mut Reader<'_>, count: usize, part: Part) -> Result<Rows, D
         input.skip_column::<u64>(count)?;
     }
     Ok(Rows {
-        device: Vec::new(),
         device_no,
         recipient,
         counter,
@@ -198,9 +213,39 @@ fn read_rows(input: &mut Reader<'_>, count: usize, part: Part) -> Result<Rows, D
         flags: input.column(count)?,
         operator: input.column(count)?,
         model: input.column(count)?,
-        dcc_ms: Vec::new(),
-        remarks: Vec::new(),
+        ..Rows::default()
     })
+}
+
+/// The DCC's times and remarks.
+fn read_remarks(input: &mut Reader<'_>, rows: &mut Rows, part: Part) -> Result<(), Defect> {
+    let count = rows.len();
+    if !part.messages {
+        input.skip_column::<i64>(count)?;
+        return input.skip_column::<u8>(count);
+    }
+    rows.dcc_ms = input.column(count)?;
+    rows.remarks = input.column(count)?;
+    for (dcc, received) in rows.dcc_ms.iter_mut().zip(&rows.received_ms) {
+        *dcc = turned_back(*received, *dcc);
+    }
+    Ok(())
+}
+
+/// What tells messages apart beside their counters.
+fn read_messages(input: &mut Reader<'_>, rows: &mut Rows, part: Part) -> Result<(), Defect> {
+    let count = rows.len();
+    if !part.messages {
+        input.skip_column::<u64>(count)?;
+        input.skip_column::<u32>(count)?;
+        input.skip_column::<u64>(count)?;
+        return input.skip_column::<u8>(count);
+    }
+    rows.sender = input.column(count)?;
+    rows.instruction = input.column(count)?;
+    rows.digest = input.column(count)?;
+    rows.time_status = input.column(count)?;
+    Ok(())
 }
 
 /// The difference between two times, one of which may be none (0). Differences from 0 up to that of none make room for it
@@ -264,6 +309,10 @@ fn check(group: &Group, part: Part) -> Result<(), Defect> {
         if_read(part.messages, rows.counter.len()),
         if_read(part.messages, rows.dcc_ms.len()),
         if_read(part.messages, rows.remarks.len()),
+        if_read(part.messages, rows.sender.len()),
+        if_read(part.messages, rows.instruction.len()),
+        if_read(part.messages, rows.digest.len()),
+        if_read(part.messages, rows.time_status.len()),
         rows.code.len(),
         rows.occurred_ms.len(),
         rows.received_ms.len(),
@@ -286,6 +335,9 @@ fn check(group: &Group, part: Part) -> Result<(), Defect> {
             Err(Defect("a row's mark is not there"))
         }
         () if group.marks.iter().any(|mark| mark.end == End::Rejected) => Err(Defect("a mark says rejected")),
+        () if rows.time_status.iter().any(|status| TimeStatus::from_number(*status).is_none()) => {
+            Err(Defect("a status of a time is not known"))
+        }
         () if shadows.len() > SHADOWS_MAX => Err(Defect("it has more shadow rules than a chain can")),
         () if shadows.iter().any(|shadow| shadow.said.len() != count) => {
             Err(Defect("what a shadow rule said differs in length"))

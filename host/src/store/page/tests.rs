@@ -35,7 +35,7 @@ fn what_could_not_be_read_again_is_not_written() {
         change(&mut page);
         encode(&page, &mut Writer::default()).unwrap_err()
     };
-    assert_eq!(refusal(|page| page.windows[0].0 = 900), Defect("a window is of a device outside the page"));
+    assert_eq!(refusal(|page| page.series[0].0 = 900), Defect("a series is of a device outside the page"));
     assert_eq!(refusal(|page| page.namespaces[0].device[0] = 900), Defect("state is of a device outside the page"));
     assert_eq!(
         refusal(|page| page.namespaces[0].words.truncate(1)),

@@ -4,7 +4,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::domain::{
     AlertCode, Cell, DevicePage, DeviceTally, End, Fault, FaultKind, Group, HourPage, Mark, NamespacePage, Position,
-    RejectReason, Rejected, RemarkCounts, Revision, Rows, Shadow, Tally, Window,
+    RejectReason, Rejected, RemarkCounts, Revision, Rows, Series, Shadow, Tally, TimeStatus,
 };
 
 /// Devices that random groups name.
@@ -38,7 +38,10 @@ fn rows(count: usize) -> impl Strategy<Value = Rows> {
     let identity = (vec(0..DEVICES, count), repeating(count), column(count), column(count));
     let times = (column(count), column(count), any::<bool>());
     let rest = (column(count), column(count), column(count), column(count), repeating(count));
-    (identity, times, rest).prop_map(|(identity, times, rest)| {
+    let message = (repeating(count), column(count), column(count));
+    (identity, times, rest, message).prop_map(|(identity, times, rest, message)| {
+        let (sender, instruction, digest) = message;
+        let statuses = TimeStatus::ALL.len() as u64;
         let (device_no, recipient, counter, code) = identity;
         let (received, other, near) = times;
         let (measurement, weight, flags, operator, model) = rest;
@@ -69,6 +72,10 @@ fn rows(count: usize) -> impl Strategy<Value = Rows> {
             flags: flags.iter().map(|value| *value as u8).collect(),
             operator: operator.iter().map(|value| *value as u8).collect(),
             model: model.iter().map(|value| *value as u32).collect(),
+            time_status: digest.iter().map(|value| (value % statuses) as u8).collect(),
+            sender,
+            instruction: instruction.iter().map(|value| *value as u32).collect(),
+            digest,
         }
     })
 }
@@ -106,9 +113,9 @@ pub(in crate::store) fn group() -> impl Strategy<Value = Group> {
         let marks = (vec(mark, 1..5), vec(any::<Index>(), count), column(count));
         let shadow = (any::<u32>(), vec(0..=256_u16, count));
         let shadow = shadow.prop_map(|(rule, said)| Shadow { rule: Revision(rule), said });
-        let tail = (vec(rejected(), 0..4), vec(fault(count), 0..4), vec(shadow, 0..3));
+        let tail = (vec(rejected(), 0..4), vec(fault(count), 0..4), vec(shadow, 0..3), any::<Option<u64>>());
         (place, rows(count), marks, tail).prop_map(|((first, judged_ms), rows, marks, tail)| {
-            let (rejected, faults, shadows) = tail;
+            let (rejected, faults, shadows, remembered_from) = tail;
             let (marks, mark, withheld) = marks;
             Group {
                 first: Position(u64::from(first)),
@@ -120,6 +127,7 @@ pub(in crate::store) fn group() -> impl Strategy<Value = Group> {
                 rejected,
                 faults,
                 shadows,
+                remembered_from: remembered_from.map(Position),
             }
         })
     })
@@ -131,9 +139,9 @@ pub(in crate::store) fn page() -> impl Strategy<Value = DevicePage> {
         let tally = (any::<u32>(), 0..5_u32, 0..1_u32);
         let tally =
             tally.prop_map(|(forwarded, suppressed, duplicate)| DeviceTally { forwarded, suppressed, duplicate });
-        let window = (0..devices as u16, 0..3_u64, any::<u64>(), any::<u64>());
-        let window = window.prop_map(|(device, recipient, highest, seen)| {
-            (device, Window { recipient: recipient << 40, highest, seen })
+        let series = (0..devices as u16, 0..3_u64, any::<[u64; 2]>(), any::<[u32; 2]>());
+        let series = series.prop_map(|(device, party, [top, recent], [recent_at, began])| {
+            (device, Series { party: party << 40, top, recent, recent_at, began })
         });
         let namespace = (any::<u32>(), 1..5_usize, 0..60_usize).prop_flat_map(move |(namespace, words, entries)| {
             (vec(0..devices as u16, entries), column(entries), column(entries * words)).prop_map(
@@ -146,12 +154,12 @@ pub(in crate::store) fn page() -> impl Strategy<Value = DevicePage> {
                 },
             )
         });
-        (any::<u32>(), any::<u64>(), vec(tally, devices), vec(window, 0..60), vec(namespace, 0..4)).prop_map(
-            |(no, as_of, tallies, windows, namespaces)| DevicePage {
+        (any::<u32>(), any::<u64>(), vec(tally, devices), vec(series, 0..60), vec(namespace, 0..4)).prop_map(
+            |(no, as_of, tallies, series, namespaces)| DevicePage {
                 no,
                 as_of: Position(as_of),
                 tallies,
-                windows,
+                series,
                 namespaces,
             },
         )
@@ -173,7 +181,7 @@ pub(in crate::store) fn hour() -> impl Strategy<Value = HourPage> {
     });
     let tally = (any::<u64>(), any::<u64>(), 0..2_u64);
     let tally = tally.prop_map(|(count, represented, withheld)| {
-        let remarks = RemarkCounts::listed([count % 3, withheld, 0, represented >> 1]);
+        let remarks = RemarkCounts::listed([count % 3, withheld, 0, represented >> 1, count >> 3, 0]);
         Tally { count, represented, withheld, remarks }
     });
     (any::<u32>(), any::<u64>(), proptest::collection::btree_map(cell, tally, 0..200))

@@ -1,16 +1,20 @@
-//! Stores and values as formats before this one have them on people's disks: no checksums; before format 3 no remarks
-//! and no times of the DCC either.
+//! Stores and values as the formats before this one have them on people's disks: without checksums, and with what each
+//! version of a value had then.
 //!
-//! What was written then is what is written now without the columns that were added, under the version of then. That this is
-//! so, byte for byte, is told by the fingerprints that were published with that format.
+//! What was written then is what is written now without what was added, under the version of then. That this is so, byte for
+//! byte, is told by the fingerprints that were published with each format.
 
 use redb::{Key, TableHandle};
 
 use super::{
-    super::{codec::Writer, sealing::TABLES},
+    super::{
+        codec::Writer,
+        column::Packing::{Dense, Dictionary, Frame},
+        sealing::TABLES,
+    },
     *,
 };
-use crate::domain::{Ack, HourPage, RemarkCounts, Rows};
+use crate::domain::{Ack, DevicePage, HourPage, RemarkCounts, Rows, Series, TimeStatus};
 
 /// Bytes of a column whose values are all the same.
 const COLUMN_BYTES: usize = 9;
@@ -20,56 +24,132 @@ fn fingerprint(values: &[Vec<u8>]) -> (usize, u64) {
     (bytes.len(), arbitrary::fingerprint(&bytes))
 }
 
-#[test]
-fn a_group_is_read() {
-    let mut group = some_group(0, 3);
-    group.rows = Rows { dcc_ms: vec![0; 3], remarks: vec![0; 3], ..group.rows };
-    let encoded = |group: &Group| {
-        let mut out = Writer::default();
-        log::group::encode(group, &arbitrary::euis(), &mut out).unwrap();
-        out.as_bytes().to_vec()
-    };
+fn encoded(group: &Group) -> Vec<u8> {
+    let mut out = Writer::default();
+    log::group::encode(group, &arbitrary::euis(), &mut out).unwrap();
+    out.as_bytes().to_vec()
+}
+
+/// Where a column begins, told by a group in which it has another value that all rows share.
+fn place_of(group: &Group, other: Rows) -> usize {
+    let other = encoded(&Group { rows: other, ..group.clone() });
+    // The width of such a column is that of zeros, so the first byte of its value differs.
+    encoded(group).iter().zip(other).position(|(byte, other)| *byte != other).unwrap() - 1
+}
+
+/// A group of format 3, without what tells messages apart, and how it is read now.
+fn group_of_format_3(group: Group) -> (Vec<u8>, Group) {
+    let count = group.rows.len();
+    let (sender, digest) = (vec![0; count], vec![0; count]);
+    let (instruction, time_status) = (vec![0; count], vec![TimeStatus::Stated as u8; count]);
+    let rows = Rows { sender, instruction, digest, time_status, ..group.rows };
+    let group = Group { rows, remembered_from: None, ..group };
+    let place = place_of(&group, Rows { sender: vec![5; count], ..group.rows.clone() });
     let mut bytes = encoded(&group);
-    // A group that differs in the first of the columns, by one lag for all, differs from the second byte of it on.
-    let dcc_ms = group.rows.received_ms.iter().map(|received| received - 5).collect();
-    let other = Group { rows: Rows { dcc_ms, ..group.rows.clone() }, ..group.clone() };
-    let place = bytes.iter().zip(encoded(&other)).position(|(byte, other)| *byte != other).unwrap() - 1;
-    let added: Vec<u8> = bytes.drain(place..place + 2 * COLUMN_BYTES).collect();
-    assert_eq!(added, [0; 2 * COLUMN_BYTES]);
-    bytes[0] = 2;
-    assert_eq!(fingerprint(&[bytes.clone()]), (248, 0x3433_D24D_EDCE_DB41));
+    bytes.truncate(bytes.len() - 9);
+    assert!(bytes.drain(place..place + 4 * COLUMN_BYTES).all(|byte| byte == 0));
+    bytes[0] = 3;
+    (bytes, group)
+}
+
+#[test]
+fn a_group_of_format_3_is_read() {
+    let (bytes, group) = group_of_format_3(some_group(0, 3));
+    assert_eq!(fingerprint(std::slice::from_ref(&bytes)), (272, 0xEADE_C4C2_1396_3A44));
     assert_eq!(log::group::decode(&bytes, &arbitrary::euis()), Ok(group));
 }
 
 #[test]
-fn an_hour_is_read() {
-    let pages: Vec<HourPage> = one_of_everything().hours;
-    let without = |page: &HourPage| {
-        let mut page = page.clone();
-        page.cells.iter_mut().for_each(|(_, tally)| tally.remarks = RemarkCounts::default());
-        let mut out = Writer::default();
-        hour::encode(&page, &mut out).unwrap();
-        let bytes = out.as_bytes();
-        let before = [&[1], &bytes[1..bytes.len() - 4 * COLUMN_BYTES]].concat();
-        assert_eq!(hour::decode(page.hour, &before), Ok(page));
-        before
+fn a_group_of_format_2_is_read() {
+    let (_, mut group) = group_of_format_3(some_group(0, 3));
+    group.rows = Rows { dcc_ms: vec![0; 3], remarks: vec![0; 3], ..group.rows };
+    let (mut bytes, group) = group_of_format_3(group);
+    let dcc_ms = group.rows.received_ms.iter().map(|received| received - 5).collect();
+    let place = place_of(&group, Rows { dcc_ms, ..group.rows.clone() });
+    assert!(bytes.drain(place..place + 2 * COLUMN_BYTES).all(|byte| byte == 0));
+    bytes[0] = 2;
+    assert_eq!(fingerprint(std::slice::from_ref(&bytes)), (248, 0x3433_D24D_EDCE_DB41));
+    assert_eq!(log::group::decode(&bytes, &arbitrary::euis()), Ok(group));
+}
+
+/// Formats 2 and 3 kept, of each recipient, the highest counter and which of the 64 up to it were seen.
+#[test]
+fn a_page_of_formats_2_and_3_is_read() {
+    let party = 0x90B3_D51F_3002_0000_u64;
+    let before = |page: &DevicePage| {
+        let mut out = Writer::new(1);
+        out.u32(page.no);
+        out.u64(page.as_of.0);
+        out.count(page.tallies.len());
+        out.column(page.tallies.iter().map(|tally| tally.forwarded), Frame);
+        out.column(page.tallies.iter().map(|tally| tally.suppressed), Frame);
+        out.column(page.tallies.iter().map(|tally| tally.duplicate), Frame);
+        out.count(2);
+        out.column([0b1011_u64; 2].into_iter(), Dense);
+        out.column([0_u16, 3].into_iter(), Frame);
+        out.column([party; 2].into_iter(), Dictionary);
+        out.column([page.as_of.0 * 3; 2].into_iter(), Frame);
+        let mut now = Writer::default();
+        page::encode(page, &mut now).unwrap();
+        let without = DevicePage { namespaces: Vec::new(), ..page.clone() };
+        let mut head = Writer::default();
+        page::encode(&without, &mut head).unwrap();
+        out.raw(&now.as_bytes()[head.as_bytes().len() - 4..]);
+        out.as_bytes().to_vec()
     };
-    let before: Vec<Vec<u8>> = pages.iter().map(without).collect();
-    assert_eq!(fingerprint(&before), (238, 0xA913_9762_3952_2C11));
+    let pages = [some_page(0, 2), some_page(1, 3)];
+    let bytes: Vec<Vec<u8>> = pages.iter().map(before).collect();
+    assert_eq!(fingerprint(&bytes), (334, 0xBFAB_92F9_716A_EDD3));
+    for (page, bytes) in pages.into_iter().zip(bytes) {
+        let series = Series { party, top: page.as_of.0 * 3, ..Series::default() };
+        let expected = DevicePage { series: vec![(0, series), (3, series)], ..page };
+        assert_eq!(page::decode(expected.no, &bytes), Ok(expected));
+    }
 }
 
 #[test]
-fn an_answer_is_read() {
-    let without = |mark: ProducerMark| {
+fn hours_of_formats_2_and_3_are_read() {
+    let pages: Vec<HourPage> = one_of_everything().hours;
+    let before = |page: &HourPage, version: u8, added: usize| {
+        let mut out = Writer::default();
+        hour::encode(page, &mut out).unwrap();
+        let bytes = out.as_bytes();
+        let before = [&[version], &bytes[1..bytes.len() - added * COLUMN_BYTES]].concat();
+        assert_eq!(hour::decode(page.hour, &before).as_ref(), Ok(page), "version {version}");
+        before
+    };
+    let of_format_3: Vec<Vec<u8>> = pages.iter().map(|page| before(page, 2, 2)).collect();
+    assert_eq!(fingerprint(&of_format_3), (318, 0x1DFD_6C1E_20EB_E7F4));
+    let without = |page: &HourPage| {
+        let mut page = page.clone();
+        page.cells.iter_mut().for_each(|(_, tally)| tally.remarks = RemarkCounts::default());
+        before(&page, 1, 6)
+    };
+    let of_format_2: Vec<Vec<u8>> = pages.iter().map(without).collect();
+    assert_eq!(fingerprint(&of_format_2), (238, 0xA913_9762_3952_2C11));
+}
+
+#[test]
+fn answers_of_formats_2_and_3_are_read() {
+    let marks = [some_mark("a", 9), some_mark("head-end", 1), some_mark("head-end", 2)];
+    let of_format_3 = |mark: &ProducerMark| {
+        let bytes = producer::encode(mark).as_bytes().to_vec();
+        let counts = bytes.len() - 2 * 8 - 4 - mark.bookmark.len();
+        let before = [&[2], &bytes[1..counts], &bytes[counts + 2 * 8..]].concat();
+        assert_eq!(producer::decode(&mark.producer, mark.ack.sequence, &before).as_ref(), Ok(mark));
+        before
+    };
+    let before: Vec<Vec<u8>> = marks.iter().map(of_format_3).collect();
+    assert_eq!(fingerprint(&before), (363, 0x9389_FD48_FA9E_1D06));
+    let of_format_2 = |mark: ProducerMark| {
         let ack = Ack { remarks: RemarkCounts::default(), ..mark.ack };
         let mark = ProducerMark { ack, bookmark: Vec::new(), ..mark };
         let bytes = producer::encode(&mark).as_bytes().to_vec();
-        let before = [&[1], &bytes[1..bytes.len() - 4 * 8 - 4]].concat();
+        let before = [&[1], &bytes[1..bytes.len() - 6 * 8 - 4]].concat();
         assert_eq!(producer::decode(&mark.producer, mark.ack.sequence, &before), Ok(mark));
         before
     };
-    let marks = [some_mark("a", 9), some_mark("head-end", 1), some_mark("head-end", 2)];
-    let before: Vec<Vec<u8>> = marks.into_iter().map(without).collect();
+    let before: Vec<Vec<u8>> = marks.into_iter().map(of_format_2).collect();
     assert_eq!(fingerprint(&before), (231, 0xB64C_39CE_F26A_4CB5));
 }
 

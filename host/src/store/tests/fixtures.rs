@@ -6,9 +6,9 @@ use super::arbitrary;
 use crate::domain::{
     Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, Cell, Column, Cursor, CursorKey, Device, DeviceNo,
     DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind, Generation, Group, Guard, GuardCount,
-    HourPage, KeptQuestion, Mark, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, PluginInfo, Position,
+    HourPage, KeptQuestion, Mark, Message, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, PluginInfo, Position,
     ProducerMark, RejectReason, Rejected, Remark, RemarkCounts, Revision, Role, Rows, Rule, RuleRevision, Scope,
-    Shadow, StateKey, Tally, Token, Window,
+    Series, Shadow, StateKey, Tally, TimeStatus, Token,
 };
 
 /// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
@@ -22,12 +22,18 @@ pub(in crate::store) fn some_group(first: u64, count: usize) -> Group {
             recipient: Eui64(0x90B3_D51F_3002_0000),
             counter: Some(first * 1_000 + row as u64),
             code: AlertCode(0x8F40),
-            occurred_ms: None,
+            occurred_ms: (row % 4 > 0).then_some(received_ms - 40),
             dcc_ms: (row % 3 == 0).then_some(received_ms - 7),
             received_ms: None,
             measurement: (row % 2 == 0).then_some(2_530 + row as i32),
             weight: 1,
             payload: PayloadKind::Dlms,
+            message: Message {
+                sender: if row % 3 == 2 { Eui64(0x90B3_D51F_3000_0002) } else { Eui64::NONE },
+                instruction: row as u32 % 2,
+                digest: if row % 2 == 0 { 0x9E37_79B9_7F4A_7C15 + row as u64 } else { 0 },
+                time: if row % 4 == 2 { TimeStatus::Unreliable } else { TimeStatus::Stated },
+            },
         };
         let times = (received_ms - 40, received_ms);
         rows.push(&alert, times, DeviceNo(no), (OperatorId::UNKNOWN, Generation::Smets1, ModelId::of("A")));
@@ -52,18 +58,20 @@ pub(in crate::store) fn some_group(first: u64, count: usize) -> Group {
             detail: "unreachable".to_owned(),
         }],
         shadows: vec![Shadow { rule: Revision(2), said: (0..count).map(|row| row as u16 % 3).collect() }],
+        remembered_from: Some(Position(first / 2)),
     }
 }
 
 pub(in crate::store) fn some_page(no: u32, as_of: u64) -> DevicePage {
-    let window = Window { recipient: 0x90B3_D51F_3002_0000, highest: as_of * 3, seen: 0b1011 };
+    let party = 0x90B3_D51F_3002_0000;
+    let series = Series { party, top: as_of * 3, recent: as_of * 2, recent_at: 5, began: no };
     DevicePage {
         no,
         as_of: Position(as_of),
         tallies: (0..5)
             .map(|device| DeviceTally { forwarded: device, suppressed: as_of as u32, duplicate: 0 })
             .collect(),
-        windows: vec![(0, window), (3, window)],
+        series: vec![(0, series), (3, series)],
         namespaces: vec![NamespacePage {
             namespace: Revision(1),
             words_per_entry: 2,

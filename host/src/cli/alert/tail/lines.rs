@@ -31,7 +31,7 @@ pub(super) enum Format {
 }
 
 /// Columns of CSV: those of a file that can be sent by the same names, and what the host knows beside them.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 19] = [
     "position",
     "device",
     "recipient",
@@ -43,6 +43,10 @@ const COLUMNS: [&str; 15] = [
     "measurement",
     "weight",
     "payload_kind",
+    "sender",
+    "instruction_number",
+    "message_digest",
+    "occurred_at_status",
     "operator",
     "generation",
     "model",
@@ -120,6 +124,10 @@ fn record(row: &LoggedAlert) -> Vec<Value> {
         number(alert.and_then(|alert| alert.measurement).map(i64::from)),
         Value::Number(alert.map_or(1, |alert| alert.weight).into()),
         Value::text(alert.map_or("", |alert| alert.payload_kind)),
+        text(alert.and_then(|alert| alert.sender_id.clone())),
+        number(alert.and_then(|alert| alert.instruction_number).map(i64::from)),
+        text(alert.and_then(|alert| alert.message_digest.clone())),
+        Value::text(alert.map_or("", |alert| alert.occurred_at_status)),
         Value::Number(row.operator.into()),
         Value::text(row.generation),
         Value::text(row.model.clone()),

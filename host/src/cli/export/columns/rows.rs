@@ -8,7 +8,7 @@ use weir_proto::v1;
 
 use crate::{
     cli::view::{
-        alert::{FaultMark, outcome, payload_kind, remark},
+        alert::{FaultMark, occurred_at_status, outcome, payload_kind, remark},
         code, generation,
     },
     domain::Mpxn,
@@ -25,6 +25,10 @@ pub(in crate::cli::export) struct Row {
     pub(super) received_at_ms: i64,
     pub(super) occurred_at_ms: i64,
     pub(super) dcc_at_ms: Option<i64>,
+    pub(super) sender_id: u64,
+    pub(super) instruction_number: Option<u32>,
+    pub(super) message_digest: u64,
+    pub(super) occurred_at_status: TextId,
     pub(super) measurement: Option<i32>,
     pub(super) weight: u32,
     pub(super) withheld: u32,
@@ -78,6 +82,10 @@ impl Row {
             weight,
             payload_kind: payload_number,
             dcc_at_ms,
+            sender_id,
+            instruction_number,
+            message_digest,
+            occurred_at_status: status_number,
         } = alert.unwrap_or_default();
         let (revision, mark) = rule.map_or_else(Default::default, |rule| texts.mark(&rule));
         Self {
@@ -89,6 +97,10 @@ impl Row {
             received_at_ms,
             occurred_at_ms,
             dcc_at_ms: (dcc_at_ms != 0).then_some(dcc_at_ms),
+            sender_id,
+            instruction_number: (instruction_number != 0).then_some(instruction_number),
+            message_digest,
+            occurred_at_status: texts.id(occurred_at_status(status_number)),
             measurement,
             weight,
             withheld,

@@ -11,10 +11,22 @@ use crate::{
 
 const ENDS: Balance = Balance { forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
 const WIRE_ENDS: v1::Balance = v1::Balance { received: 10, forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
-const REMARKS: RemarkCounts =
-    RemarkCounts { occurred_in_future: 5, occurred_before_retention: 6, out_of_order: 7, implausible: 8 };
-const WIRE_REMARKS: v1::RemarkCounts =
-    v1::RemarkCounts { occurred_in_future: 5, occurred_before_retention: 6, out_of_order: 7, implausible: 8 };
+const REMARKS: RemarkCounts = RemarkCounts {
+    occurred_in_future: 5,
+    occurred_before_retention: 6,
+    out_of_order: 7,
+    implausible: 8,
+    maybe_copy: 9,
+    other_content: 10,
+};
+const WIRE_REMARKS: v1::RemarkCounts = v1::RemarkCounts {
+    occurred_in_future: 5,
+    occurred_before_retention: 6,
+    out_of_order: 7,
+    implausible: 8,
+    maybe_copy: 9,
+    other_content: 10,
+};
 
 fn plugin_info() -> PluginInfo {
     PluginInfo {

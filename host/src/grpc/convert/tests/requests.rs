@@ -31,7 +31,8 @@ fn a_batch_in_order_arrives_whole() {
 fn a_bad_alert_is_a_reject_in_its_place_and_the_others_stay() {
     let code = v1::Alert { code: 65_536, ..sent_alert() };
     let kind = v1::Alert { payload_kind: 5, ..sent_alert() };
-    let read = alert::batch(batch(vec![code, sent_alert(), kind]), &IntakeLimits::default()).unwrap();
+    let status = v1::Alert { occurred_at_status: 3, ..sent_alert() };
+    let read = alert::batch(batch(vec![code, sent_alert(), kind, status]), &IntakeLimits::default()).unwrap();
 
     let reject = read.alerts[0].as_ref().unwrap_err();
     assert_eq!((reject.reason, reject.code), (RejectReason::Code, None));
@@ -40,6 +41,19 @@ fn a_bad_alert_is_a_reject_in_its_place_and_the_others_stay() {
     let reject = read.alerts[2].as_ref().unwrap_err();
     assert_eq!((reject.reason, reject.code), (RejectReason::PayloadKind, Some(AlertCode(0x8F40))));
     assert_eq!(reject.message, "payload_kind: 5 is no payload kind of this protocol");
+    let reject = read.alerts[3].as_ref().unwrap_err();
+    assert_eq!((reject.reason, reject.code), (RejectReason::OccurredAt, Some(AlertCode(0x8F40))));
+    assert_eq!(reject.message, "occurred_at_status: 3 is no status of this protocol");
+}
+
+#[test]
+fn every_status_of_a_time_goes_there_and_back() {
+    for status in TimeStatus::ALL {
+        let sent = v1::Alert { occurred_at_status: status as i32, ..sent_alert() };
+        let read = alert::batch(batch(vec![sent]), &IntakeLimits::default()).unwrap().alerts.remove(0).unwrap();
+        assert_eq!(read.message.time, status);
+        assert_eq!(alert::wire_alert(read), sent);
+    }
 }
 
 #[test]

@@ -66,21 +66,42 @@ fn times_of_the_dcc_come_back_and_none_takes_no_room() {
     assert_eq!(encoded(&with).len(), encoded(&without).len() + 60, "a byte each");
 }
 
-/// Version 2 is on people's disks. It was this one without two columns, each nine bytes where all values are the same.
+/// Versions 2 and 3 are on people's disks: this one without the columns that were added, nine bytes each where all values
+/// are the same, and without its last nine bytes.
 #[test]
-fn a_group_of_the_version_before_is_read() {
+fn groups_of_the_versions_before_are_read() {
     let mut group = some_group(40, 3);
     group.rows.dcc_ms = vec![0; 3];
     group.rows.remarks = vec![0; 3];
+    group.rows.sender = vec![0; 3];
+    group.rows.digest = vec![0; 3];
+    group.rows.instruction = vec![0; 3];
+    group.rows.time_status = vec![0; 3];
     let mut bytes = encoded(&group);
     let dcc_ms = group.rows.received_ms.iter().map(|received| received - 5).collect();
     let other = Group { rows: Rows { dcc_ms, ..group.rows.clone() }, ..group.clone() };
     let place = bytes.iter().zip(encoded(&other)).position(|(byte, other)| *byte != other).unwrap() - 1;
-    assert_eq!(bytes.drain(place..place + 18).collect::<Vec<_>>(), [0; 18]);
+    bytes.truncate(bytes.len() - 9);
+    let before = Group { remembered_from: None, ..group };
+    let columns = [(VERSION_WITHOUT_MESSAGES, 18..54), (VERSION_WITHOUT_REMARKS, 0..18)];
+    for (version, added) in columns {
+        let added = place + added.start..place + added.end;
+        assert!(bytes.drain(added).all(|byte| byte == 0));
+        bytes[0] = version;
+        assert_eq!(decode(&bytes, &arbitrary::euis()), Ok(before.clone()), "version {version}");
+        let part = Part { devices: true, messages: false };
+        let expected = decode_part(&encoded(&before), &arbitrary::euis(), part);
+        assert_eq!(decode_part(&bytes, &arbitrary::euis(), part), expected, "version {version}");
+    }
+    // A time of occurrence that is that of receipt was not stated.
+    let mut group = before;
+    group.rows.occurred_ms.clone_from(&group.rows.received_ms);
+    let mut bytes = encoded(&group);
+    bytes.truncate(bytes.len() - 9);
+    assert!(bytes.drain(place..place + 54).all(|byte| byte == 0));
     bytes[0] = VERSION_WITHOUT_REMARKS;
-    assert_eq!(decode(&bytes, &arbitrary::euis()), Ok(group.clone()));
-    let part = Part { devices: true, messages: false };
-    assert_eq!(decode_part(&bytes, &arbitrary::euis(), part), decode_part(&encoded(&group), &arbitrary::euis(), part));
+    let found = decode(&bytes, &arbitrary::euis()).unwrap();
+    assert_eq!(found.rows.time_status, [TimeStatus::NotStated as u8; 3]);
 }
 
 #[test]
