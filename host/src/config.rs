@@ -110,7 +110,7 @@ pub struct AccessLimits {
 }
 
 /// What an alert takes on the wire at most, in bytes.
-pub const ALERT_BYTES_MAX: u64 = 69;
+pub const ALERT_BYTES_MAX: u64 = 104;
 
 /// A key that plugins may be signed with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +138,7 @@ pub struct TlsFiles {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IntakeLimits {
-    /// Bytes of one gRPC message. An alert takes 69 at most. Default: 4 MiB; 1 KiB to 64 MiB.
+    /// Bytes of one gRPC message. An alert takes 104 at most. Default: 4 MiB; 1 KiB to 64 MiB.
     pub message_bytes_max: usize,
     /// Alerts in one batch. Default: 16,384; 1 to 65,535.
     pub batch_alerts_max: usize,

@@ -25,7 +25,7 @@ pub const LATE_MS_MAX: i64 = 32 * 60_000;
 const NEAR: u64 = 5;
 /// Alerts between an original and a copy that comes much later, at most.
 const FAR_MAX: u64 = 20_000;
-/// Rounds in which a much later copy comes: a device's counter goes on by two a round, and the host remembers 64.
+/// Rounds in which a much later copy comes, far within what a host remembers.
 const FAR_ROUNDS_MAX: u64 = 8;
 /// One of so many alerts is invalid, on average.
 const ALERTS_PER_INVALID: u64 = 10_000;

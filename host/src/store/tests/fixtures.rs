@@ -6,9 +6,9 @@ use super::arbitrary;
 use crate::domain::{
     Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, Cell, Column, Cursor, CursorKey, Device, DeviceNo,
     DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind, Generation, Group, Guard, GuardCount,
-    HourPage, KeptQuestion, Mark, Message, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, PluginInfo, Position,
-    ProducerMark, RejectReason, Rejected, Remark, RemarkCounts, Revision, Role, Rows, Rule, RuleRevision, Scope,
-    Series, Shadow, StateKey, Tally, TimeStatus, Token,
+    HourPage, KeptQuestion, Mark, Message, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, PluginInfo,
+    Position, ProducerMark, RejectReason, Rejected, Remark, RemarkCounts, Revision, Role, Rows, Rule, RuleRevision,
+    Scope, Series, Shadow, StateKey, Tally, TimeStatus, Token,
 };
 
 /// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].

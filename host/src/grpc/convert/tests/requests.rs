@@ -56,6 +56,30 @@ fn every_status_of_a_time_goes_there_and_back() {
     }
 }
 
+/// What batches in flight are counted by is what they can take.
+#[test]
+fn no_alert_is_longer_than_it_is_counted() {
+    let longest = v1::Alert {
+        device_id: u64::MAX,
+        recipient_id: u64::MAX,
+        originator_counter: Some(u64::MAX),
+        code: u32::MAX,
+        occurred_at_ms: -1,
+        received_at_ms: -1,
+        measurement: Some(i32::MIN),
+        weight: u32::MAX,
+        payload_kind: v1::PayloadKind::Csv.into(),
+        dcc_at_ms: -1,
+        sender_id: u64::MAX,
+        instruction_number: u32::MAX,
+        message_digest: u64::MAX,
+        occurred_at_status: v1::OccurredAtStatus::Unreliable.into(),
+    };
+    let alone = batch(vec![]).encoded_len();
+    let bytes = batch(vec![longest]).encoded_len() - alone;
+    assert_eq!(bytes as u64, crate::config::ALERT_BYTES_MAX);
+}
+
 #[test]
 fn every_payload_kind_goes_there_and_back() {
     let kinds = [
