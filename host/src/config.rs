@@ -107,6 +107,11 @@ pub struct AccessLimits {
     /// How long a connection may go without a call of somebody who is known, before its first, in milliseconds.
     /// Default: 30,000; 100 to 3,600,000.
     pub unidentified_ms_max: u64,
+    /// Sessions of the page that one token may have; the oldest ends for another. Default: 16; 1 to 1,000.
+    pub token_sessions_max: usize,
+    /// How long a session of the page lasts, in milliseconds. Default: 43,200,000 (12 hours); 1,000 to 2,678,400,000
+    /// (31 days).
+    pub session_ms_max: u64,
 }
 
 /// What an alert takes on the wire at most, in bytes.

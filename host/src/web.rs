@@ -31,12 +31,14 @@ mod levels;
 mod origin;
 mod reports;
 mod rules;
+mod session;
 mod sign_in;
 mod visitor;
 mod what_ifs;
 mod window;
 
 use answer::Refusal;
+use session::Sessions;
 
 /// Bytes of what is asked for: path and choices.
 const ADDRESS_BYTES_MAX: usize = 4_000;
@@ -50,6 +52,9 @@ const REQUEST_MAX: Duration = Duration::from_secs(60);
 /// Nothing but what this host serves is loaded, and nothing that stands in a page is run.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// With TLS a browser is told to use nothing else here for a year, so that no link or mistyped address leads it past TLS.
+const TLS_ONLY: &str = "max-age=31536000";
 
 /// What every answer says to a browser.
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -77,6 +82,7 @@ struct Terms {
 struct Site {
     calls: Calls,
     terms: Arc<Terms>,
+    sessions: Arc<Sessions>,
 }
 
 /// What the server makes a page of.
@@ -87,8 +93,10 @@ pub fn page(config: &Config) -> MakePage {
         put_devices_max: config.intake.put_devices_max,
         list_alerts_max: config.intake.list_alerts_max,
     });
+    let sessions = Arc::new(Sessions::new(&config.access));
     Arc::new(move |calls| {
-        let router = router(Site { calls, terms: Arc::clone(&terms) });
+        let (terms, sessions) = (Arc::clone(&terms), Arc::clone(&sessions));
+        let router = router(Site { calls, terms, sessions });
         let asked = router.map_request(|request: axum::http::Request<Body>| request.map(axum::body::Body::new));
         BoxCloneService::new(asked.map_response(|answer: Response| answer.map(Body::new)))
     })
@@ -125,6 +133,9 @@ async fn guard(State(site): State<Site>, request: Request, next: Next) -> Respon
     let headers = answer.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if site.terms.is_secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TLS_ONLY));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     answer

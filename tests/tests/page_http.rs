@@ -208,8 +208,13 @@ fn a_device_is_found_by_what_it_is_called_and_the_numbers_are_those_of_weir_coun
 
 /// Makes a request over HTTP/2; gives its status and a header.
 async fn over_h2(channel: &mut Channel, request: http::request::Builder) -> http::Response<Body> {
+    with_body(channel, request, String::new()).await
+}
+
+/// The same with a form.
+async fn with_body(channel: &mut Channel, request: http::request::Builder, form: String) -> http::Response<Body> {
     std::future::poll_fn(|context| channel.poll_ready(context)).await.unwrap();
-    channel.call(request.body(Body::empty()).unwrap()).await.unwrap()
+    channel.call(request.body(Body::new(form)).unwrap()).await.unwrap()
 }
 
 #[test]
@@ -343,8 +348,17 @@ fn whoever_is_signed_in_sees_what_their_role_may_and_nobody_else_sees_anything()
     let over = see(&reader, "/rules");
     assert_eq!((over.status, over.header("location")), (303, "/sign-in?next=%2Frules&over=1"));
     assert!(over.header("set-cookie").contains("Max-Age=0"));
+    // Signing out ends the session on the host, and that one alone: a copy of the cookie is good for nothing.
+    let other = role("lond-2", &["operator", "--operator", "12"]);
+    assert!(!lond.contains("weir_") && lond != other, "a cookie is no token");
     let out = post(&host.url, "/sign-out", &[("Cookie", &lond)], "");
     assert!(out.status == 303 && out.header("set-cookie").contains("Max-Age=0"));
+    let kept = see(&lond, "/rules");
+    assert_eq!((kept.status, kept.header("location")), (303, "/sign-in?next=%2Frules&over=1"));
+    assert!(kept.header("set-cookie").contains("Max-Age=0"));
+    assert_eq!((see(&other, "/rules").status, see(&admin_cookie, "/rules").status), (200, 200));
+    assert_eq!(see(&format!("weir={admin}"), "/rules").status, 303, "nor is a token a cookie");
+    assert!(get(&host.url, "/sign-in", &[]).header("strict-transport-security").is_empty(), "there is no TLS here");
     let denied = host.json(["audit", "list", "--limit", "1000", "--json", "--token", &admin]);
     let noted = |who: &str| denied.iter().any(|entry| entry["action"] == "call.denied" && entry["who"] == who);
     assert!(noted("head-end") && noted("a-reader"), "what the page is denied is on record: {denied:?}");
@@ -463,7 +477,14 @@ fn a_certificate_signs_in_by_itself_and_with_tls_a_cookie_is_bound_to_it() {
         // A page of elsewhere that has a browser show the certificate changes nothing.
         let forged = http::Request::post(format!("{}/what-ifs", host.url)).header("origin", "https://evil.example");
         assert_eq!(over_h2(&mut known, forged).await.status().as_u16(), 403);
-        let cookie = |name: &str| page("/rules").header("cookie", format!("{name}={admin}"));
+        let hsts = &answer.headers()["strict-transport-security"];
+        assert_eq!(hsts, "max-age=31536000", "with TLS a browser is to use nothing else");
+        let form = http::Request::post(format!("{}/sign-in", host.url)).header("sec-fetch-site", "same-origin");
+        let signed_in = with_body(&mut stranger, form, format!("token={admin}")).await;
+        let set = signed_in.headers()["set-cookie"].to_str().unwrap().to_owned();
+        assert!(set.starts_with("__Host-weir=") && set.ends_with("; Secure"), "{set}");
+        let id = set.split(['=', ';']).nth(1).unwrap();
+        let cookie = |name: &str| page("/rules").header("cookie", format!("{name}={id}"));
         assert_eq!(over_h2(&mut stranger, cookie("__Host-weir")).await.status().as_u16(), 200);
         assert_eq!(over_h2(&mut stranger, cookie("weir")).await.status().as_u16(), 303, "set without TLS, perhaps");
     });

@@ -135,6 +135,8 @@ impl Default for AccessLimits {
             identity_calls_burst_max: 10_000,
             identity_bytes_in_flight_max: 256 << 20,
             unidentified_ms_max: 30_000,
+            token_sessions_max: 16,
+            session_ms_max: 12 * 3_600_000,
         }
     }
 }

@@ -260,6 +260,8 @@ fn access_limits(limits: &AccessLimits) -> Vec<Limit> {
         identity_calls_burst_max,
         identity_bytes_in_flight_max,
         unidentified_ms_max,
+        token_sessions_max,
+        session_ms_max,
     } = limits.clone();
     vec![
         limit("access.tokens_max", tokens_max as u64, 1..=100_000, "tokens"),
@@ -270,6 +272,8 @@ fn access_limits(limits: &AccessLimits) -> Vec<Limit> {
         limit("access.identity_calls_burst_max", identity_calls_burst_max.into(), 1..=10_000_000, "calls"),
         limit("access.identity_bytes_in_flight_max", identity_bytes_in_flight_max, KIB..=TIB, "bytes"),
         limit("access.unidentified_ms_max", unidentified_ms_max, 100..=3_600_000, "milliseconds"),
+        limit("access.token_sessions_max", token_sessions_max as u64, 1..=1_000, "sessions"),
+        limit("access.session_ms_max", session_ms_max, 1_000..=2_678_400_000, "milliseconds"),
     ]
 }
 

@@ -1,11 +1,12 @@
-//! `/sign-in` and `/sign-out`: a token into a cookie, and out of it.
+//! `/sign-in` and `/sign-out`: a token begins a session, and the browser forgets the session's id.
 //!
-//! It must not know whether a token is good: the gate does. Invariant: nothing but a token that the gate knows gets into
-//! a cookie, and where somebody goes then is on this host.
+//! Invariant: only a token that the gate knows begins a session, and where somebody goes then is on this host.
+
+use std::time::Instant;
 
 use axum::{
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use tonic::Code;
@@ -27,7 +28,7 @@ pub async fn form(State(site): State<Site>, request: Request) -> Response {
         return see_other(&Address::new("/"));
     }
     let here = address(request.uri());
-    let over = "You are not signed in any more: the token has expired or was revoked.";
+    let over = "You are not signed in any more: the session is over, or its token has expired or was revoked.";
     let why = (!here.get("over").is_empty()).then_some(over);
     show(&site, StatusCode::OK, here.get("next"), why)
 }
@@ -39,7 +40,7 @@ fn show(site: &Site, status: StatusCode, next: &str, why: Option<&str>) -> Respo
 }
 
 pub async fn sign_in(State(site): State<Site>, request: Request) -> Response {
-    let extensions = request.extensions().clone();
+    let (extensions, headers) = (request.extensions().clone(), request.headers().clone());
     let form = match visitor::form(request).await {
         Ok(form) => form,
         Err(refusal) => return refusal.plain(),
@@ -49,7 +50,7 @@ pub async fn sign_in(State(site): State<Site>, request: Request) -> Response {
         let why = "That is no token: one is weir_ and 64 hex digits.";
         return show(&site, StatusCode::BAD_REQUEST, &next, Some(why));
     };
-    let calls = site.calls.on_behalf(&extensions, Some(header));
+    let calls = site.calls.on_behalf(&extensions, Some(header.clone()));
     let visitor = visitor::Visitor::with(calls, &site.terms);
     match visitor.rules().list_rules(v1::ListRulesRequest {}).await {
         Err(status) if status.code() == Code::Unauthenticated => {
@@ -59,11 +60,23 @@ pub async fn sign_in(State(site): State<Site>, request: Request) -> Response {
             show(&site, StatusCode::SERVICE_UNAVAILABLE, &next, Some(status.message()))
         }
         // In a role that may look at nothing one is somebody all the same.
-        _ => ([(header::SET_COOKIE, visitor::keep(&token, &site.terms))], see_other(&onward(&next))).into_response(),
+        _ => begin(&site, &headers, header, &next),
     }
 }
 
-pub async fn sign_out(State(site): State<Site>) -> Response {
+/// Begins a session, in place of the one that the browser has.
+fn begin(site: &Site, headers: &HeaderMap, bearer: HeaderValue, next: &str) -> Response {
+    visitor::cookie(headers, &site.terms).into_iter().for_each(|before| site.sessions.end(&before));
+    match site.sessions.begin(bearer, Instant::now()) {
+        Ok(id) => ([(header::SET_COOKIE, visitor::keep(&id, &site.terms))], see_other(&onward(next))).into_response(),
+        Err(error) => {
+            show(site, StatusCode::INTERNAL_SERVER_ERROR, next, Some(&format!("No session could be begun: {error}")))
+        }
+    }
+}
+
+pub async fn sign_out(State(site): State<Site>, headers: HeaderMap) -> Response {
+    visitor::cookie(&headers, &site.terms).into_iter().for_each(|id| site.sessions.end(&id));
     ([(header::SET_COOKIE, visitor::forget(&site.terms))], see_other(&Address::new("/sign-in"))).into_response()
 }
 

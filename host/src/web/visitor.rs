@@ -1,10 +1,10 @@
-//! Whoever a browser speaks for: by a cookie that has a token, by the certificate of the connection, or, where nobody is
+//! Whoever a browser speaks for: by a cookie that names a session, by the certificate of the connection, or, where nobody is
 //! asked, by being there.
 //!
-//! It must not know who is who: the gate does. Invariant: a token goes from the cookie into the header of the calls that
-//! are made for this request, and nowhere else.
+//! It must not know who is who: the gate does. Invariant: a token goes from its session into the header of the calls
+//! that are made for this request, and nowhere else.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     body::to_bytes,
@@ -23,6 +23,7 @@ use super::{
     FORM_BYTES_MAX, Site, Terms, address,
     answer::{Refusal, html, see_other},
     origin,
+    session::Sessions,
 };
 use crate::{
     cli::{arguments::Names, session::MESSAGE_BYTES_MAX},
@@ -45,20 +46,22 @@ pub struct Visitor {
     pub terms: Arc<Terms>,
     /// What they ask for.
     pub here: Address,
-    has_cookie: bool,
+    session: Option<(Arc<Sessions>, String)>,
 }
 
 impl FromRequestParts<Site> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Response> {
-        let token = cookie(&parts.headers, &site.terms);
-        let has_cookie = token.is_some();
-        let calls = site.calls.on_behalf(&parts.extensions, token.and_then(|token| bearer(&token)));
+        let id = cookie(&parts.headers, &site.terms);
+        let token = id.as_ref().and_then(|id| site.sessions.bearer(id, Instant::now()));
+        let calls = site.calls.on_behalf(&parts.extensions, token);
         let here = address(&parts.uri);
         let is_known = !site.terms.authenticate || calls.has_proof();
+        let session = id.map(|id| (Arc::clone(&site.sessions), id));
         match is_known {
-            true => Ok(Self { calls, terms: Arc::clone(&site.terms), here, has_cookie }),
+            true => Ok(Self { calls, terms: Arc::clone(&site.terms), here, session }),
+            false if parts.method == Method::GET && session.is_some() => Err(over(&here, &site.terms)),
             // Whoever follows a link from elsewhere may be signed in all the same: the browser says so once this host
             // itself sends it here.
             false if parts.method == Method::GET && origin::is_from_elsewhere(&parts.headers) => {
@@ -70,6 +73,12 @@ impl FromRequestParts<Site> for Visitor {
     }
 }
 
+/// Where to sign in once more, for a browser whose session is over.
+fn over(here: &Address, terms: &Terms) -> Response {
+    let to = sign_in(here).with("over", "1");
+    ([(header::SET_COOKIE, forget(terms))], see_other(&to)).into_response()
+}
+
 /// Where to sign in, and go on from there.
 fn sign_in(here: &Address) -> Address {
     let next = here.to_string();
@@ -79,7 +88,7 @@ fn sign_in(here: &Address) -> Address {
 impl Visitor {
     /// Somebody who says who they are, and asks for nothing yet.
     pub fn with(calls: Calls, terms: &Arc<Terms>) -> Self {
-        Self { calls, terms: Arc::clone(terms), here: Address::new("/"), has_cookie: false }
+        Self { calls, terms: Arc::clone(terms), here: Address::new("/"), session: None }
     }
 
     /// Codes and operators by name.
@@ -103,8 +112,8 @@ impl Visitor {
     /// Why there is no page. Whoever is not known any more is asked to sign in.
     pub fn refuse(&self, tab: Tab, refusal: &Refusal) -> Response {
         if refusal.is_unknown() && self.terms.authenticate {
-            let to = sign_in(&self.here).with("over", "1");
-            return ([(header::SET_COOKIE, forget(&self.terms))], see_other(&to)).into_response();
+            self.session.iter().for_each(|(sessions, id)| sessions.end(id));
+            return over(&self.here, &self.terms);
         }
         self.page(refusal.status, tab, refusal.shown())
     }
@@ -118,7 +127,7 @@ impl Visitor {
                     Role::Operator(operator) => format!("operator {}", self.names().operator(operator.get().into())),
                     role => role.name().to_owned(),
                 };
-                Who::Known { name: identity.name.clone(), role, by_cookie: self.has_cookie }
+                Who::Known { name: identity.name.clone(), role, by_cookie: self.session.is_some() }
             }
         }
     }
@@ -177,12 +186,13 @@ pub fn field(form: &[(String, String)], name: &str) -> String {
     form.iter().find(|(key, _)| key == name).map_or_else(String::new, |(_, value)| value.trim().to_owned())
 }
 
-/// What a token is kept under. With TLS the name itself keeps others from setting it.
+/// What the id of a session is kept under. With TLS the name itself keeps others from setting it.
 fn cookie_name(terms: &Terms) -> &'static str {
     if terms.is_secure { "__Host-weir" } else { "weir" }
 }
 
-fn cookie(headers: &HeaderMap, terms: &Terms) -> Option<String> {
+/// Returns the id of the session that a browser says it is in.
+pub fn cookie(headers: &HeaderMap, terms: &Terms) -> Option<String> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, value)| *name == cookie_name(terms) && !value.is_empty()).map(|(_, value)| value.to_owned())
@@ -196,10 +206,10 @@ pub fn bearer(token: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Has a browser keep a token, out of reach of scripts and of other sites, until it is closed.
-pub fn keep(token: &str, terms: &Terms) -> String {
+/// Has a browser keep the id of a session, out of reach of scripts and of other sites, until it is closed.
+pub fn keep(id: &str, terms: &Terms) -> String {
     let secure = if terms.is_secure { "; Secure" } else { "" };
-    format!("{}={token}; Path=/; HttpOnly; SameSite=Strict{secure}", cookie_name(terms))
+    format!("{}={id}; Path=/; HttpOnly; SameSite=Strict{secure}", cookie_name(terms))
 }
 
 /// Has a browser forget it.
