@@ -12,7 +12,8 @@ pub use inventory::{Change, Inventory, InventoryError};
 use crate::{
     config::IntakeLimits,
     domain::{
-        Alert, DeviceNo, Eui64, HOUR_MS, Millis, Position, Reject, RejectReason, Rejected, Remark, Rows, TimeStatus,
+        Alert, DeviceNo, Eui64, HOUR_MS, Millis, OperatorId, OperatorSet, Position, Reject, RejectReason, Rejected,
+        Remark, Rows, TimeStatus,
     },
     intake::plausible::Ranges,
 };
@@ -37,6 +38,8 @@ pub struct Bounds<'a> {
     pub weight_max: u32,
     /// Devices at most.
     pub devices_max: u32,
+    /// Operators whose alerts the sender may send.
+    pub operators: OperatorSet,
 }
 
 impl<'a> Bounds<'a> {
@@ -51,6 +54,7 @@ impl<'a> Bounds<'a> {
             plausible,
             weight_max: limits.weight_max,
             devices_max: limits.devices_max,
+            operators: OperatorSet::ALL,
         }
     }
 }
@@ -116,6 +120,9 @@ impl Admitted {
     ) -> Result<(), Reject> {
         let alert = alert.as_ref().map_err(Reject::clone)?;
         let times = settle_times(alert, bounds)?;
+        // Before a device that nobody has loaded is given a number: a refused alert leaves no trace.
+        let known = known.or_else(|| inventory.number(alert.device));
+        check_operator(alert, known, bounds.operators, inventory)?;
         let device_no = match known {
             Some(number) => number,
             None => self.number(alert, bounds, inventory)?,
@@ -151,11 +158,8 @@ impl Admitted {
         }
     }
 
-    /// The number of a device that was not known when its batch was looked up.
+    /// The number of a device that is not known yet.
     fn number(&mut self, alert: &Alert, bounds: &Bounds<'_>, inventory: &mut Inventory) -> Result<DeviceNo, Reject> {
-        if let Some(number) = inventory.number(alert.device) {
-            return Ok(number);
-        }
         if alert.device == Eui64(0) {
             return Err(reject(alert, RejectReason::DeviceId, "device_id: 0 is no device".into()));
         }
@@ -170,6 +174,28 @@ impl Admitted {
         self.new_devices.push(number);
         Ok(number)
     }
+}
+
+/// Rejects an alert of an operator that the sender does not send for.
+fn check_operator(
+    alert: &Alert,
+    known: Option<DeviceNo>,
+    operators: OperatorSet,
+    inventory: &Inventory,
+) -> Result<(), Reject> {
+    if operators.is_all() {
+        return Ok(());
+    }
+    let operator = known.map_or(OperatorId::UNKNOWN, |number| inventory.get(number).operator);
+    if operators.contains(operator) {
+        return Ok(());
+    }
+    // Not whose it is: that is not the sender's to know.
+    let message = format!(
+        "device_id: {} is not in the inventory as a device of {operators}, and this token sends alerts of those alone",
+        alert.device
+    );
+    Err(reject(alert, RejectReason::Operator, message))
 }
 
 /// Hour of a time, since 1970-01-01T00:00:00Z.

@@ -14,22 +14,22 @@ mod remark;
 mod rule;
 mod text;
 
-pub use access::{Identity, Role, Token, TokenHash, owner_of_rule};
+pub use access::{Identity, OperatorSet, ProducerPattern, Role, SenderLimits, Token, TokenHash, owner_of_rule};
 pub use alert::{Alert, Flags, Message, PayloadKind, Reject, RejectReason, Rows, TimeStatus};
 pub use audit::{AuditEntry, AuditEvent, AuditHash};
 pub use counts::{Cell, End, HourPage, Tally};
 pub use cursor::{Cursor, CursorKey};
 pub use effects::{
-    Ack, Balance, Device, DevicePage, DeviceTally, Effects, Fault, Group, GuardCount, KeptQuestion, Mark,
-    NamespacePage, Poison, ProducerMark, Rejected, Rejection, Series, Shadow,
+    Ack, Balance, Device, DevicePage, DeviceTally, Effects, Fault, FaultedAlert, Group, GuardCount, Handover,
+    KeptFault, KeptQuestion, Mark, NamespacePage, Poison, ProducerMark, Rejected, Rejection, Series, Shadow,
 };
 pub use ids::{AlertCode, DeviceNo, Digest, Eui64, Generation, IdError, ModelId, Mpxn, OperatorId, Position, Revision};
 pub use remark::{Remark, RemarkCounts, Remarks};
 pub use rule::{
-    Column, ColumnSet, Columns, FaultKind, Guard, Judge, Metering, Mode, Outcome, PluginInfo, Rule, RuleFault,
-    RuleRevision, Scope, StateKey,
+    Column, ColumnSet, Columns, FaultKind, Guard, Judge, Metering, Mode, Outcome, PluginInfo, Revocation, Rule,
+    RuleFault, RuleRevision, Scope, SigningKey, StateKey,
 };
-pub use text::{is_unsafe, shown};
+pub use text::{check_block, check_line, is_unsafe, shown};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Millis = i64;

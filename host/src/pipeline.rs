@@ -19,6 +19,7 @@ mod figures;
 mod guards;
 mod handle;
 mod open;
+mod plugins;
 mod producers;
 mod progress;
 mod quarantine;
@@ -39,6 +40,7 @@ pub use handle::{
     Status, SubscribeRequest, Subscription, VariantRequest, Watched, WhatIfRequest,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, code_table, system_times};
+pub use plugins::Revoked;
 pub use producers::Standing;
 pub use progress::Progress;
 pub use refusal::Refusal;

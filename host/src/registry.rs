@@ -11,8 +11,8 @@ use std::{
 
 use crate::{
     domain::{
-        Digest, Guard, Judge, Millis, Mode, OperatorId, PluginInfo, Position, Revision, Rule, RuleRevision, Scope,
-        owner_of_rule,
+        Digest, FaultKind, Guard, Judge, Millis, Mode, OperatorId, PluginInfo, Position, Revision, Revocation, Rule,
+        RuleRevision, Scope, SigningKey, owner_of_rule,
     },
     evaluate::{Chain, ChainRule, CodeSet, Filter},
     near::{did_you_mean, nearest},
@@ -40,10 +40,12 @@ pub struct RuleView {
     pub since: Position,
     /// What it must keep to, where it was promoted.
     pub guard: Option<Guard>,
-    /// Failed calls since the host started.
+    /// Failed calls since the rule was first set.
     pub fault_count: u64,
     /// The last failure.
     pub last_fault: String,
+    /// Its kind, which says nothing of the alerts in it.
+    pub fault_kind: Option<FaultKind>,
     /// Alerts that passed it since the host started because there was no time to call it.
     pub passed_over: u64,
 }
@@ -73,7 +75,7 @@ pub enum Source {
     /// A sandboxed component.
     Component(Plugin),
     /// Native code: what tests compare the sandbox with. The function makes a judge of parameters.
-    Native(PluginInfo, Arc<dyn Fn(&str) -> Judge + Send + Sync>),
+    Native(Box<PluginInfo>, Arc<dyn Fn(&str) -> Judge + Send + Sync>),
 }
 
 impl fmt::Debug for Source {
@@ -138,13 +140,15 @@ pub struct Standing<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     plugins: BTreeMap<Digest, PluginInfo>,
+    revoked_keys: BTreeMap<SigningKey, Revocation>,
     revisions: Vec<RuleRevision>,
 }
 
 impl Registry {
     /// From what a store kept; revisions in order.
     pub fn load(plugins: Vec<PluginInfo>, revisions: Vec<RuleRevision>) -> Self {
-        Self { plugins: plugins.into_iter().map(|info| (info.digest, info)).collect(), revisions }
+        let plugins = plugins.into_iter().map(|info| (info.digest, info)).collect();
+        Self { plugins, revoked_keys: BTreeMap::new(), revisions }
     }
 
     /// The plugins, newest first.
@@ -159,30 +163,57 @@ impl Registry {
         self.plugins.get(digest)
     }
 
-    /// A plugin by digest, by 8 or more digits it begins with, or by name: then the newest, the host's before those of
-    /// operators. Those that are not `allowed` are as if they were not there. An error says why not.
-    pub fn resolve(&self, wanted: &str, allowed: impl Fn(&PluginInfo) -> bool) -> Result<&PluginInfo, String> {
+    /// Returns the plugin that a text means. Text that looks like a digest, or the first 8 digits or more of one, is never
+    /// taken for a name, so no upload can take the place of another by what it calls itself. A name means the newest
+    /// plugin of that name, the host's before those of operators; `user` restricts names to what a rule of that owner
+    /// (the unknown operator stands for the host) may use without anybody naming a digest.
+    ///
+    /// Plugins that are not `allowed` are treated as absent. An error says why nothing is meant.
+    pub fn resolve(
+        &self,
+        wanted: &str,
+        allowed: impl Fn(&PluginInfo) -> bool,
+        user: Option<OperatorId>,
+    ) -> Result<&PluginInfo, String> {
         let plugins: Vec<&PluginInfo> = self.plugins().into_iter().filter(|info| allowed(info)).collect();
-        let named = |info: &&&PluginInfo| info.name == wanted;
-        let hosts = |info: &&&PluginInfo| named(info) && info.owners.contains(&OperatorId::UNKNOWN);
-        if let Some(named) = plugins.iter().find(hosts).or_else(|| plugins.iter().find(named)) {
-            return Ok(named);
+        if Digest::is_meant_by(wanted) {
+            let mut found = plugins.iter().filter(|info| info.digest.begins_with(wanted));
+            return match (found.next(), found.next()) {
+                (Some(one), None) => Ok(one),
+                (Some(_), Some(_)) => {
+                    Err(format!("more than one plugin's digest begins with {wanted:?}; give more digits"))
+                }
+                (None, _) => Err(unknown(wanted, &plugins)),
+            };
         }
-        let begins = |info: &&&PluginInfo| wanted.len() >= 8 && info.digest.to_string().starts_with(wanted);
-        match plugins.iter().filter(begins).collect::<Vec<_>>()[..] {
-            [one] => Ok(one),
-            [] => {
-                let names: Vec<&str> = plugins.iter().map(|info| info.name.as_str()).collect();
-                let near = did_you_mean(nearest(wanted, names.iter().copied()));
-                Err(format!("no plugin has the name or digest {wanted:?}; there are: {}{near}", list(&names)))
-            }
-            _ => Err(format!("more than one plugin's digest begins with {wanted:?}; give more digits")),
+        let named: Vec<&PluginInfo> = plugins.iter().copied().filter(|info| info.name == wanted).collect();
+        let usable = |info: &&&PluginInfo| user.is_none_or(|user| info.is_for(user));
+        let hosts = |info: &&&PluginInfo| usable(info) && info.is_for(OperatorId::UNKNOWN);
+        match named.iter().find(hosts).or_else(|| named.iter().find(usable)) {
+            Some(one) => Ok(one),
+            None if named.is_empty() => Err(unknown(wanted, &plugins)),
+            None => Err(of_others(wanted, &named)),
         }
     }
 
     /// Keeps a plugin.
     pub fn add_plugin(&mut self, info: PluginInfo) {
         self.plugins.insert(info.digest, info);
+    }
+
+    /// Forgets a plugin.
+    pub fn remove_plugin(&mut self, digest: &Digest) {
+        self.plugins.remove(digest);
+    }
+
+    /// Notes that a key is revoked that plugins were signed with.
+    pub fn revoke_key(&mut self, key: SigningKey, revocation: Revocation) {
+        self.revoked_keys.insert(key, revocation);
+    }
+
+    /// Why a key is revoked, if it is.
+    pub fn revoked_key(&self, key: &SigningKey) -> Option<&Revocation> {
+        self.revoked_keys.get(key)
     }
 
     /// One revision.
@@ -304,11 +335,39 @@ pub fn chain_rule(standing: Standing<'_>, sources: &Sources) -> Result<ChainRule
     })
 }
 
+/// Why a text means no plugin.
+fn unknown(wanted: &str, plugins: &[&PluginInfo]) -> String {
+    let mut names: Vec<&str> = plugins.iter().map(|info| info.name.as_str()).collect();
+    let near = did_you_mean(nearest(wanted, names.iter().copied()));
+    names.dedup();
+    format!("no plugin has the name or digest {wanted:?}; there are: {}{near}", list(&names))
+}
+
+/// Why a name does not mean a plugin that only operators have, told to a caller who may see it.
+fn of_others(wanted: &str, named: &[&PluginInfo]) -> String {
+    let owned = |info: &&PluginInfo| {
+        let owners: Vec<String> = info.owners.iter().map(ToString::to_string).collect();
+        format!("{} of operator {}", info.digest, owners.join(" and "))
+    };
+    let owned: Vec<String> = named.iter().take(LISTED_MAX).map(owned).collect();
+    format!(
+        "{wanted:?} is a plugin of other operators alone: {}; give the digest to use it all the same, or upload it for \
+         the host",
+        owned.join(", ")
+    )
+}
+
+/// Names in an error message.
+const LISTED_MAX: usize = 10;
+
 /// Names for an error message: at most ten of them.
 fn list(names: &[&str]) -> String {
     match names {
         [] => "none yet".to_owned(),
-        few if few.len() <= 10 => few.join(", "),
-        many => format!("{}, and {} more", many[..10].join(", "), many.len() - 10),
+        few if few.len() <= LISTED_MAX => few.join(", "),
+        many => format!("{}, and {} more", many[..LISTED_MAX].join(", "), many.len() - LISTED_MAX),
     }
 }
+
+#[cfg(test)]
+mod tests;

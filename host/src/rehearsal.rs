@@ -203,7 +203,7 @@ impl Rehearsal<'_> {
         };
         let (plugin, meter) = (self.plugin.clone(), meter.clone());
         let make = move |parameters: &str| meter.judge(plugin.clone(), parameters.to_owned());
-        let sources = Sources::from([(info.digest, Source::Native(info.clone(), Arc::new(make)))]);
+        let sources = Sources::from([(info.digest, Source::Native(Box::new(info.clone()), Arc::new(make)))]);
         let protected = self.config.protected_codes()?.into_iter().collect();
         Registry::load(vec![info.clone()], vec![revision])
             .chain_at(Position::default(), &sources, &protected, self.config.plugins.state_codes_per_device_max)

@@ -23,8 +23,8 @@ use self::{
 use crate::{
     config::StoreLimits,
     domain::{
-        AuditEntry, Cursor, Device, Effects, GuardCount, KeptQuestion, PluginInfo, Position, ProducerMark,
-        RuleRevision, Token,
+        AuditEntry, Cursor, Device, Effects, Eui64, GuardCount, Handover, KeptFault, KeptQuestion, PluginInfo,
+        Position, ProducerMark, Revocation, RuleRevision, SigningKey, Token,
     },
 };
 
@@ -35,9 +35,11 @@ mod cursor;
 mod damage;
 mod device;
 mod error;
+mod fault;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod guard;
+mod handover;
 mod hour;
 mod log;
 mod meta;
@@ -87,6 +89,8 @@ pub struct Snapshot {
     pub models: Vec<String>,
     /// Plugins in order of upload.
     pub plugins: Vec<PluginInfo>,
+    /// Keys that plugins may no longer be signed with.
+    pub revoked_keys: Vec<(SigningKey, Revocation)>,
     /// Every change to the rules, in order.
     pub revisions: Vec<RuleRevision>,
     /// Tokens, in order of names.
@@ -101,6 +105,10 @@ pub struct Snapshot {
     pub cursors: Vec<Cursor>,
     /// What guards have counted.
     pub guards: Vec<GuardCount>,
+    /// The last failure of each rule that failed, by name.
+    pub faults: Vec<(String, KeptFault)>,
+    /// Devices that changed hands.
+    pub handovers: Vec<(Eui64, Handover)>,
     /// How much log there is.
     pub extent: LogExtent,
 }
@@ -273,6 +281,7 @@ impl Store {
             devices: device::read(&txn)?,
             models: model::read(&txn)?,
             plugins: plugin::read(&txn)?,
+            revoked_keys: plugin::revoked_keys(&txn)?,
             revisions: revision::read(&txn)?,
             tokens: token::read(&txn)?,
             audit_last: audit::last(&txn)?,
@@ -280,6 +289,8 @@ impl Store {
             questions: question::read(&txn)?,
             cursors: cursor::read(&txn)?,
             guards: guard::read(&txn)?,
+            faults: fault::read(&txn)?,
+            handovers: handover::read(&txn)?,
             extent: progress.extent,
         })
     }
@@ -354,12 +365,17 @@ impl Store {
         if let Some((info, component)) = &effects.plugin {
             plugin::write(&txn, info, component)?;
         }
+        plugin::update(&txn, &effects.plugins_changed)?;
+        plugin::remove(&txn, &effects.plugins_dropped)?;
+        plugin::revoke_keys(&txn, &effects.keys_revoked)?;
         revision::write(&txn, &effects.revisions)?;
         token::write(&txn, &effects.tokens)?;
         audit::write(&txn, &effects.audit)?;
         question::write(&txn, &effects.questions, &effects.questions_dropped)?;
         cursor::write(&txn, &effects.cursors, &effects.cursors_dropped)?;
         guard::write(&txn, &effects.guards, &effects.guards_dropped)?;
+        fault::write(&txn, &effects.faults, &effects.faults_dropped)?;
+        handover::write(&txn, &effects.handovers)?;
         producer::write(&txn, &effects.producers, self.acks_kept)?;
         page::write(&txn, &effects.pages, &mut self.scratch)?;
         hour::write(&txn, &effects.hours, &mut self.scratch)?;

@@ -121,8 +121,8 @@ pub fn natives() -> Vec<Source> {
     ]
 }
 
-fn info(name: &str, state_words: u32) -> PluginInfo {
-    PluginInfo {
+fn info(name: &str, state_words: u32) -> Box<PluginInfo> {
+    Box::new(PluginInfo {
         digest: Digest([name.as_bytes()[0]; 32]),
         name: name.into(),
         version: "1".into(),
@@ -137,7 +137,9 @@ fn info(name: &str, state_words: u32) -> PluginInfo {
         size_bytes: 0,
         uploaded_ms: 0,
         owners: vec![OperatorId::UNKNOWN],
-    }
+        signed_by: Vec::new(),
+        revoked: None,
+    })
 }
 
 fn hold(code: u16) -> Judge {
@@ -239,7 +241,7 @@ pub fn batch(step: &Step) -> Batch {
             sequence: *sequence,
             alerts: alerts.clone(),
             unreadable: *unreadable,
-            bookmark: Vec::new(),
+            ..Batch::default()
         },
         other => panic!("{other:?} is no batch"),
     }

@@ -14,5 +14,6 @@ pub mod hostile;
 pub mod http;
 pub mod model;
 pub mod python;
+pub mod tenants;
 pub mod typed;
 pub mod workload;

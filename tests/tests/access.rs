@@ -1,39 +1,15 @@
 //! Who may do what, through the real binary: every call in every role, what belongs to another operator, tokens, and
 //! the audit log.
 
-use std::{collections::BTreeMap, fs, path::Path, thread, time::Duration};
+use std::{collections::BTreeMap, fs, thread, time::Duration};
 
 use redb::{Database, ReadableDatabase, TableDefinition};
 use serde_json::Value;
 use tonic::{Code, Status, client::Grpc, codegen::http::uri::PathAndQuery, metadata::MetadataValue};
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
-use weir_tests::host::Host;
+use weir_tests::tenants::{self, EAST_DEVICE, LOND_DEVICE, Two, create, weir};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
-
-/// A host that asks for tokens, and its first admin's.
-fn start(data: &Path) -> (Host, String) {
-    let host = Host::start_with(BINARY, data, &[("WEIR_AUTHENTICATE", "true")]);
-    let token = fs::read_to_string(data.join("first-admin-token")).unwrap().trim().to_owned();
-    (host, token)
-}
-
-/// Runs a command as the holder of a token: what it printed as JSON, or its exit code and what it said.
-fn weir(host: &Host, token: &str, arguments: &[&str]) -> Result<Vec<Value>, String> {
-    let output = host.weir(arguments.iter().copied().chain(["--json", "--token", token]));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    if output.status.success() {
-        let text = String::from_utf8(output.stdout).unwrap();
-        return Ok(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect());
-    }
-    assert_eq!(output.status.code(), Some(64), "{arguments:?}: {said}");
-    Err(said)
-}
-
-fn create(host: &Host, admin: &str, name: &str, role: &[&str]) -> String {
-    let arguments = [&["token", "create", name, "--role"], role].concat();
-    weir(host, admin, &arguments).unwrap()[0]["secret"].as_str().unwrap().to_owned()
-}
 
 /// Calls a path with an empty message, whatever it wants.
 async fn call(url: &str, path: &str, token: Option<&str>) -> Result<(), Status> {
@@ -55,8 +31,10 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     let look = ["reader", "operator", "auditor", "admin"].to_vec();
     let change = ["operator", "admin"].to_vec();
     let send = ["ingest", "admin"].to_vec();
+    let load = ["inventory", "admin"].to_vec();
     let lines = [
-        ("AlertService/StreamAlerts AlertService/SubmitAlerts AlertService/GetProducer DeviceService/PutDevices", send),
+        ("AlertService/StreamAlerts AlertService/SubmitAlerts AlertService/GetProducer", send),
+        ("DeviceService/PutDevices", load),
         (
             "AlertService/ListAlerts CountService/QueryCounts DeviceService/GetDevice PluginService/ListPlugins",
             look.clone(),
@@ -71,8 +49,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             "PluginService/UploadPlugin RuleService/SetRule RuleService/RemoveRule RuleService/RestoreRule",
             change.clone(),
         ),
-        ("RuleService/ReleaseRule TrialService/PromoteRule", change),
-        ("TokenService/CreateToken TokenService/RevokeToken", ["admin"].to_vec()),
+        ("RuleService/ReleaseRule TrialService/PromoteRule PluginService/RemovePlugin", change),
+        ("TokenService/CreateToken TokenService/RevokeToken PluginService/RevokePlugin", ["admin"].to_vec()),
         (
             "TokenService/ListTokens AuditService/ListAuditEntries AuditService/VerifyAudit",
             ["auditor", "admin"].to_vec(),
@@ -96,9 +74,10 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
 #[test]
 fn every_call_is_open_to_those_roles_that_it_is_for_and_closed_to_all_others() {
     let folder = tempfile::tempdir().unwrap();
-    let (host, admin) = start(&folder.path().join("data"));
-    let roles: [(&str, &[&str]); 5] = [
+    let (host, admin) = tenants::start(BINARY, &folder.path().join("data"));
+    let roles: [(&str, &[&str]); 6] = [
         ("ingest", &["ingest"]),
+        ("inventory", &["inventory"]),
         ("reader", &["reader"]),
         ("operator", &["operator", "--operator", "LOND"]),
         ("auditor", &["auditor"]),
@@ -108,7 +87,7 @@ fn every_call_is_open_to_those_roles_that_it_is_for_and_closed_to_all_others() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let allowed = allowed();
-        assert_eq!(allowed.len(), 41);
+        assert_eq!(allowed.len(), 43);
         for (call_name, may) in &allowed {
             let path = format!("/weir.v1.{call_name}");
             let nobody = call(&host.url, &path, None).await.unwrap_err();
@@ -143,7 +122,7 @@ fn every_call_is_open_to_those_roles_that_it_is_for_and_closed_to_all_others() {
 fn a_token_is_good_until_it_is_revoked_or_over_and_the_admin_that_is_lost_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let (host, admin) = start(&data);
+    let (host, admin) = tenants::start(BINARY, &data);
     let said = String::from_utf8(host.weir(["rule", "list"]).stderr).unwrap();
     assert!(said.contains("this host asks for a token") && said.contains("weir token create"), "{said}");
 
@@ -173,71 +152,16 @@ fn a_token_is_good_until_it_is_revoked_or_over_and_the_admin_that_is_lost_comes_
             assert_eq!(found, *secret == admin && entry.file_name() == "first-admin-token", "{entry:?}");
         }
     }
-    let (host, same) = start(&data);
+    let (host, same) = tenants::start(BINARY, &data);
     assert_eq!(same, admin, "an admin has one: the file stays as it is");
     assert!(weir(&host, &other, &["rule", "list"]).is_ok());
     weir(&host, &admin, &["token", "revoke", "first-admin"]).unwrap();
     assert!(weir(&host, &admin, &["token", "list"]).is_err());
     host.kill();
-    let (host, new) = start(&data);
+    let (host, new) = tenants::start(BINARY, &data);
     assert_ne!(new, admin);
     assert!(weir(&host, &new, &["token", "list"]).is_ok());
     assert_eq!(host.stop(), Some(0));
-}
-
-/// Two operators with a device, a rule and alerts each, and a rule of the host for both.
-struct Two {
-    host: Host,
-    admin: String,
-    lond: String,
-    east: String,
-    folder: tempfile::TempDir,
-}
-
-const LOND_DEVICE: &str = "00-0D-6F-00-00-00-00-01";
-const EAST_DEVICE: &str = "00-0D-6F-00-00-00-00-02";
-
-impl Two {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (host, admin) = start(&folder.path().join("data"));
-        let lond = create(&host, &admin, "lond", &["operator", "--operator", "12"]);
-        let east = create(&host, &admin, "east", &["operator", "--operator", "10"]);
-        let two = Self { host, admin, lond, east, folder };
-        two.admin(&["plugin", "push", env!("WEIR_GUEST_THRESHOLD")]);
-        weir(&two.host, &two.lond, &["plugin", "push", env!("WEIR_GUEST_MATCH")]).unwrap();
-        let devices =
-            format!("eui,mpxn,generation,model,operator\n{LOND_DEVICE},,smets1,A,12\n{EAST_DEVICE},,smets1,A,10\n");
-        two.admin(&["device", "load", &two.file("devices.csv", &devices)]);
-        for (token, name, operator) in [(&two.lond, "12-volts", "12"), (&two.east, "10-volts", "10")] {
-            two.set(token, name, operator, r#"{"codes":["8F40"],"below_dv":2580}"#).unwrap();
-        }
-        two.set(&two.admin, "all-amps", "", r#"{"codes":["8F41"],"below_dv":2580}"#).unwrap();
-        let row = |device: &str, counter: u32, code: &str| format!("{device},{counter},{code},2550\n");
-        let rows: String = [LOND_DEVICE, EAST_DEVICE]
-            .iter()
-            .flat_map(|device| [row(device, 1, "8F40"), row(device, 2, "8F41"), row(device, 3, "8014")])
-            .collect();
-        let alerts = format!("device,counter,code,measurement_dv\n{rows}");
-        two.admin(&["alert", "send", &two.file("alerts.csv", &alerts), "--format", "csv"]);
-        two
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn admin(&self, arguments: &[&str]) -> Vec<Value> {
-        weir(&self.host, &self.admin, arguments).unwrap()
-    }
-
-    fn set(&self, token: &str, name: &str, operator: &str, parameters: &str) -> Result<Vec<Value>, String> {
-        let scope: &[&str] = if operator.is_empty() { &[] } else { &["--operator", operator] };
-        let arguments = ["rule", "set", name, "--plugin", "threshold", "--parameters", parameters];
-        weir(&self.host, token, &[&arguments, scope].concat())
-    }
 }
 
 fn names(rows: &[Value]) -> Vec<&str> {
@@ -246,7 +170,7 @@ fn names(rows: &[Value]) -> Vec<&str> {
 
 #[test]
 fn an_operator_sees_its_own_alerts_counts_devices_rules_and_plugins_and_no_others() {
-    let two = Two::new();
+    let two = Two::new(BINARY);
     let lond = |arguments: &[&str]| weir(&two.host, &two.lond, arguments);
 
     let alerts = lond(&["alert", "list"]).unwrap();
@@ -302,10 +226,10 @@ fn an_operator_sees_its_own_alerts_counts_devices_rules_and_plugins_and_no_other
     assert_eq!(without_near(&unknown("match")), without_near(&unknown("nonesuch")));
     assert!(!unknown("mtch").contains("did you mean"), "{}", unknown("mtch"));
     // Whoever sends inventories is told how many devices differ, and not what they were.
-    let ingest = create(&two.host, &two.admin, "head-end", &["ingest"]);
+    let inventory = create(&two.host, &two.admin, "assets", &["inventory"]);
     let moved = two.file("moved.csv", &format!("eui,mpxn,generation,model,operator\n{LOND_DEVICE},,smets2,A,10\n"));
     let load = |token: &str| weir(&two.host, token, &["device", "load", &moved, "--dry-run"]).unwrap().remove(0);
-    let (told, seen) = (load(&ingest), load(&two.admin));
+    let (told, seen) = (load(&inventory), load(&two.admin));
     assert_eq!((&told["changed"], &told["changes"]), (&1.into(), &Value::Array(Vec::new())));
     assert_eq!((&seen["changed"], &seen["changes"][0]["before"]["operator"]), (&1.into(), &12.into()));
     assert_eq!(two.host.stop(), Some(0));
@@ -318,7 +242,7 @@ fn without_near(said: &str) -> String {
 
 #[test]
 fn an_operator_changes_its_own_rules_and_no_others() {
-    let two = Two::new();
+    let two = Two::new(BINARY);
     let lond = |arguments: &[&str]| weir(&two.host, &two.lond, arguments);
     let verbs: [&[&str]; 6] = [
         &["rule", "remove"],
@@ -370,7 +294,7 @@ fn an_operator_changes_its_own_rules_and_no_others() {
 
 #[test]
 fn the_audit_log_says_who_did_what_and_a_changed_entry_is_named() {
-    let two = Two::new();
+    let two = Two::new(BINARY);
     let entries = two.admin(&["audit", "list"]);
     let said: Vec<_> =
         entries.iter().map(|e| [&e["who"], &e["action"], &e["subject"]].map(|v| v.as_str().unwrap())).collect();
@@ -384,14 +308,15 @@ fn the_audit_log_says_who_did_what_and_a_changed_entry_is_named() {
     let rest = [
         ("first-admin", "plugin.upload"),
         ("lond", "plugin.upload"),
+        ("first-admin", "device.load"),
         ("lond", "rule.set"),
         ("east", "rule.set"),
         ("first-admin", "rule.set"),
     ];
     assert_eq!(actions, rest);
     let verified = two.admin(&["audit", "verify"]).remove(0);
-    assert_eq!((&verified["entry_count"], &verified["broken_number"]), (&8.into(), &Value::Null));
-    assert_eq!(verified["last_hash"], entries[7]["hash"]);
+    assert_eq!((&verified["entry_count"], &verified["broken_number"]), (&9.into(), &Value::Null));
+    assert_eq!(verified["last_hash"], entries[8]["hash"]);
     assert_eq!(two.admin(&["audit", "export"]), entries);
     let Two { host, admin, folder, .. } = two;
     assert_eq!(host.stop(), Some(0));
@@ -400,18 +325,18 @@ fn the_audit_log_says_who_did_what_and_a_changed_entry_is_named() {
     let data = folder.path().join("data");
     let database = Database::open(data.join("weir.redb")).unwrap();
     let table = TableDefinition::<u64, &[u8]>::new("audit");
-    let mut bytes = database.begin_read().unwrap().open_table(table).unwrap().get(6).unwrap().unwrap().value().to_vec();
+    let mut bytes = database.begin_read().unwrap().open_table(table).unwrap().get(7).unwrap().unwrap().value().to_vec();
     let at = bytes.windows(4).position(|part| part == b"lond").unwrap();
     bytes[at..at + 4].copy_from_slice(b"east");
     let txn = database.begin_write().unwrap();
-    txn.open_table(table).unwrap().insert(6, bytes.as_slice()).unwrap();
+    txn.open_table(table).unwrap().insert(7, bytes.as_slice()).unwrap();
     txn.commit().unwrap();
     drop(database);
 
-    let (host, _) = start(&data);
+    let (host, _) = tenants::start(BINARY, &data);
     let output = host.weir(["audit", "verify", "--token", &admin]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(70));
-    assert!(said.contains("the audit log is broken at entry 6: its hash is not that"), "{said}");
+    assert!(said.contains("the audit log is broken at entry 7: its hash is not that"), "{said}");
     assert_eq!(host.stop(), Some(0));
 }

@@ -31,6 +31,7 @@ const DEVICES: u64 = 200;
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Doing {
     Upload,
+    Unplug,
     Compile,
     Promote,
     Restore,
@@ -40,9 +41,10 @@ enum Doing {
     Devices,
 }
 
-const DOINGS: [Doing; 8] = [
+const DOINGS: [Doing; 9] = [
     Doing::Compile,
     Doing::Upload,
+    Doing::Unplug,
     Doing::Promote,
     Doing::Restore,
     Doing::Set,
@@ -62,6 +64,8 @@ struct World {
     tokens: BTreeMap<String, bool>,
     /// By digest.
     plugins: BTreeSet<String>,
+    /// Those that were there and were removed.
+    removed: BTreeSet<String>,
     /// Messages of the inventory, in order.
     messages: u64,
     batches: u64,
@@ -108,6 +112,10 @@ impl Client {
         loop {
             let done = match doing {
                 Doing::Upload => self.upload(variant(self.next)).await,
+                Doing::Unplug => match self.upload(variant(self.next)).await {
+                    Ok(()) => self.unplug(&variant(self.next)).await,
+                    gone => gone,
+                },
                 Doing::Compile => self.upload(slow()).await,
                 Doing::Promote => match self.set(v1::RuleMode::Shadow).await {
                     Ok(()) => self.promote().await,
@@ -150,6 +158,19 @@ impl Client {
         let pieces: Vec<_> = bytes.chunks(1 << 20).map(piece).collect();
         let mut client = v1::plugin_service_client::PluginServiceClient::new(self.channel.clone());
         client.upload_plugin(tokio_stream::iter(pieces)).await?;
+        self.sure();
+        Ok(())
+    }
+
+    async fn unplug(&mut self, bytes: &[u8]) -> Result<(), Status> {
+        let plugin = weir_host::domain::Digest(sha256(bytes)).to_string();
+        self.doubt(|world| {
+            world.plugins.remove(&plugin);
+            world.removed.insert(plugin.clone());
+        });
+        let mut client = v1::plugin_service_client::PluginServiceClient::new(self.channel.clone());
+        let answer = client.remove_plugin(v1::RemovePluginRequest { plugin }).await?.into_inner();
+        assert!(answer.gone);
         self.sure();
         Ok(())
     }
@@ -203,7 +224,12 @@ impl Client {
         let mut client = TokenServiceClient::new(self.channel.clone());
         self.doubt(|world| world.tokens.extend([(name.clone(), false)]));
         let role = v1::Role::Reader.into();
-        let request = v1::CreateTokenRequest { name: name.clone(), role, operator: 0, lifetime_ms: 3_600_000 };
+        let request = v1::CreateTokenRequest {
+            name: name.clone(),
+            role,
+            lifetime_ms: 3_600_000,
+            ..v1::CreateTokenRequest::default()
+        };
         client.create_token(request).await?;
         self.sure();
         if self.next.is_multiple_of(2) {
@@ -273,14 +299,16 @@ async fn look(channel: &Channel, doubtful: &[World]) -> World {
     let tokens = tokens.list_tokens(v1::ListTokensRequest {}).await.unwrap().into_inner().tokens;
     let mut plugins = v1::plugin_service_client::PluginServiceClient::new(channel.clone());
     let plugins = plugins.list_plugins(v1::ListPluginsRequest {}).await.unwrap().into_inner().plugins;
+    let entries = audited(channel).await;
     let world = World {
         revisions,
         tokens: tokens.into_iter().map(|token| (token.name, token.revoked_at_ms.is_some())).collect(),
         plugins: plugins.into_iter().map(|plugin| plugin.digest).collect(),
+        removed: subjects(&entries, "plugin.remove"),
         messages: messages(channel, doubtful).await,
         batches: counted(channel).await,
     };
-    audited(channel, &world).await;
+    each_is_noted(&entries, &world);
     world
 }
 
@@ -334,8 +362,8 @@ async fn counted(channel: &Channel) -> u64 {
     last
 }
 
-/// The chain holds, and has an entry for each thing that is there and for nothing else.
-async fn audited(channel: &Channel, world: &World) {
+/// Every entry of the audit log, whose chain holds.
+async fn audited(channel: &Channel) -> Vec<v1::AuditEntry> {
     let mut client = v1::audit_service_client::AuditServiceClient::new(channel.clone());
     let verified = client.verify_audit(v1::VerifyAuditRequest {}).await.unwrap().into_inner();
     assert_eq!((verified.broken_number, verified.broken_why.as_str()), (None, ""));
@@ -347,17 +375,23 @@ async fn audited(channel: &Channel, world: &World) {
         entries.extend(page.entries);
         page_token = page.next_page_token;
         if page_token.is_empty() {
-            break;
+            return entries;
         }
     }
-    let subjects = |action: &str| -> BTreeSet<String> {
-        let of: Vec<_> =
-            entries.iter().filter(|entry| entry.action == action).map(|entry| entry.subject.clone()).collect();
-        let once: BTreeSet<_> = of.iter().cloned().collect();
-        assert_eq!(of.len(), once.len(), "{action}: {of:?}");
-        once
-    };
-    assert_eq!(subjects("plugin.upload"), world.plugins);
+}
+
+/// What something was done to, each once.
+fn subjects(entries: &[v1::AuditEntry], action: &str) -> BTreeSet<String> {
+    let of: Vec<_> = entries.iter().filter(|entry| entry.action == action).map(|entry| entry.subject.clone()).collect();
+    let once: BTreeSet<_> = of.iter().cloned().collect();
+    assert_eq!(of.len(), once.len(), "{action}: {of:?}");
+    once
+}
+
+/// There is an entry for each thing that is there and for nothing else.
+fn each_is_noted(entries: &[v1::AuditEntry], world: &World) {
+    let subjects = |action: &str| subjects(entries, action);
+    assert_eq!(subjects("plugin.upload"), world.plugins.union(&world.removed).cloned().collect());
     assert_eq!(subjects("token.create"), world.tokens.keys().cloned().collect());
     let revoked = world.tokens.iter().filter(|(_, revoked)| **revoked).map(|(name, _)| name.clone());
     assert_eq!(subjects("token.revoke"), revoked.collect());

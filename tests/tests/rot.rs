@@ -10,7 +10,7 @@ use std::{
 use weir_host::{
     books::{CountQuery, Grouping},
     config::Config,
-    domain::{Eui64, Position, Revision, Role},
+    domain::{Eui64, Position, Revision, Role, SenderLimits},
     listing::AlertQuery,
     pipeline::{Batch, Handle, NewToken, Refusal, Runner, Status, SubscribeRequest, VariantRequest, WhatIfRequest},
     whatif::Verdict,
@@ -82,7 +82,7 @@ async fn fill(disk: &Disk) {
     for step in &steps(16, SIZE) {
         perform(&handle, step).await.unwrap();
     }
-    let token = NewToken { name: "control-room".into(), role: Role::Reader, lifetime_ms: 86_400_000 };
+    let token = NewToken { name: "control-room".into(), role: Role::Reader, sender: SenderLimits::default(), lifetime_ms: 86_400_000 };
     handle.create_token(token).await.unwrap();
     let cursor = SubscribeRequest { cursor: Some("grid".into()), ..SubscribeRequest::default() };
     drop(handle.subscribe(cursor).await.unwrap());

@@ -68,7 +68,7 @@ fn a_certificate_stands_for_the_token_of_its_name_and_a_stranger_is_not_spoken_t
     let folder = tempfile::tempdir().unwrap();
     let (certs, foreign, data) =
         (folder.path().join("certs"), folder.path().join("foreign"), folder.path().join("data"));
-    certify(&certs, &["lond", "nobody"]);
+    certify(&certs, &["lond", "lond:2", "nobody"]);
     certify(&foreign, &["lond"]);
     for (name, mode) in [("server.key", 0o600), ("lond.key", 0o600), ("ca.pem", 0o644)] {
         assert_eq!(fs::metadata(certs.join(name)).unwrap().permissions().mode() & 0o777, mode, "{name}");
@@ -106,6 +106,16 @@ fn a_certificate_stands_for_the_token_of_its_name_and_a_stranger_is_not_spoken_t
     assert!(ask(&host, &certs, None, Some(&admin), &["token", "revoke", "lond"]).status.success());
     let (code, said) = error(&ask(&host, &certs, Some("lond"), None, &rules));
     assert!(code == Some(64) && said.contains("the token was revoked"), "{said}");
+
+    // The name is given to somebody else, who may more: the certificate of before does not come back to life.
+    let again = ask(&host, &certs, None, Some(&admin), &["token", "create", "lond", "--role", "admin"]);
+    let made: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(made["certificate_uri"], "weir:lond:2", "{made}");
+    for arguments in [&rules[..], &["token", "list"]] {
+        let (code, said) = error(&ask(&host, &certs, Some("lond"), None, arguments));
+        assert!(code == Some(64) && said.contains("is not of whoever has the token of this name now"), "{said}");
+    }
+    assert!(ask(&host, &certs, Some("lond-2"), None, &["token", "list"]).status.success());
     assert_eq!(host.stop(), Some(0));
 }
 

@@ -28,7 +28,8 @@ pub(super) enum Command {
     /// Make an authority, a certificate for a server and one for each client, all new, for 90 days.
     ///
     /// The authority's key is not kept, so nobody can make another certificate that it vouches for. A client's
-    /// certificate stands for the token of the same name: make that with `weir token create`.
+    /// certificate stands for the token of the same name: make that with `weir token create`. Where the name was given
+    /// before, its certificate is of NAME:2 and so on, as `weir token list` shows.
     #[command(after_help = "Example:
   weir cert dev certs --client lond --client head-end
 
@@ -37,10 +38,11 @@ Then:
     weir serve --authenticate
   weir rule list --server https://127.0.0.1:7700 --ca certs/ca.pem --certificate certs/lond.pem --key certs/lond.key")]
     Dev {
-        /// Folder to write them to: ca.pem, server.pem, server.key, and NAME.pem and NAME.key of each client.
+        /// Folder to write them to: ca.pem, server.pem, server.key, and NAME.pem and NAME.key of each client,
+        /// NAME-2.pem of NAME:2.
         folder: PathBuf,
-        /// Name of a client.
-        #[arg(long, value_name = "NAME")]
+        /// Name of a client, with the number of the token where it is not the first of that name.
+        #[arg(long, value_name = "NAME[:NUMBER]")]
         client: Vec<String>,
         /// Another name or address that the server is reached by.
         #[arg(long, value_name = "NAME|ADDR")]
@@ -56,15 +58,26 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
     let hosts = HOSTS.iter().copied().chain(host.iter().map(String::as_str));
     let names = hosts.map(server_name).collect::<Result<Vec<_>, _>>()?;
     issue(&folder, "server", names, ExtendedKeyUsagePurpose::ServerAuth, &authority)?;
-    for name in &client {
+    for holder in &client {
+        let (name, number) = holder.split_once(':').unwrap_or((holder, "1"));
+        if !number.parse::<u32>().is_ok_and(|read| read > 0 && read.to_string() == number) {
+            return Err(Failure::usage(format!("--client: {holder:?}: {number:?} is no number of a token; 2 is")));
+        }
         let shaped = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if name.is_empty() || !shaped || ["server", "ca"].contains(&name.as_str()) {
+        if name.is_empty() || !shaped || ["server", "ca"].contains(&name) {
             return Err(Failure::usage(format!(
                 "--client: {name:?} is not lower-case letters, digits and hyphens, or is taken (server, ca)"
             )));
         }
-        let uri = format!("weir:{name}").try_into().map_err(|error| refused(&error))?;
-        issue(&folder, name, vec![SanType::URI(uri)], ExtendedKeyUsagePurpose::ClientAuth, &authority)?;
+        let uri = if number == "1" { format!("weir:{name}") } else { format!("weir:{name}:{number}") };
+        let uri = uri.try_into().map_err(|error| refused(&error))?;
+        issue(
+            &folder,
+            &holder.replace(':', "-"),
+            vec![SanType::URI(uri)],
+            ExtendedKeyUsagePurpose::ClientAuth,
+            &authority,
+        )?;
     }
     println!("{} certificates in {}, good for {DAYS} days", client.len() + 2, folder.display());
     Ok(())

@@ -69,6 +69,34 @@ A signature is made of the file itself, as by: openssl pkeyutl -sign -rawin -ink
         #[arg(value_name = "DIGEST|NAME")]
         plugin: String,
     },
+    /// Remove a plugin that no rule ever used: its bytes and its compiled code go.
+    ///
+    /// An operator gives it up, and others who uploaded the same bytes keep it; an administrator removes it for everybody.
+    /// It is refused while a kept revision of a rule names it, since the log says what was judged by it.
+    #[command(after_help = "Example:\n  weir plugin remove 3f9a1c77")]
+    Remove {
+        /// Its digest, the first 8 digits of it or more, or its name (the newest upload of that name).
+        #[arg(value_name = "DIGEST|NAME")]
+        plugin: String,
+    },
+    /// Revoke a plugin, or a key that plugins are signed with, for good, while the host works.
+    ///
+    /// No rule runs it from then on: rules that use it are turned off by a revision that says why, and none can be set to
+    /// use it. With a key go the plugins that are signed with no other. For administrators.
+    #[command(after_help = "Examples:
+  weir plugin revoke 3f9a1c77 --why 'holds back outages'
+  weir plugin revoke --signing-key 3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c --why 'the key leaked'")]
+    Revoke {
+        /// Its digest, the first 8 digits of it or more, or its name (the newest upload of that name).
+        #[arg(value_name = "DIGEST|NAME", required_unless_present = "signing_key", conflicts_with = "signing_key")]
+        plugin: Option<String>,
+        /// An ed25519 public key, 64 hex digits, as in the setting signing_keys.
+        #[arg(long, value_name = "HEX")]
+        signing_key: Option<String>,
+        /// Why, for the history.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        why: String,
+    },
 }
 
 pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
@@ -79,6 +107,11 @@ pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failu
         Command::Push { file, signature } => push(session, &file, signature.as_deref()).await,
         Command::List => list(session).await,
         Command::Show { plugin } => show(session, plugin).await,
+        Command::Remove { plugin } => remove(session, plugin).await,
+        Command::Revoke { plugin, signing_key, why } => {
+            let (plugin, signing_key) = (plugin.unwrap_or_default(), signing_key.unwrap_or_default());
+            revoke(session, v1::RevokePluginRequest { plugin, signing_key, why }).await
+        }
     }
 }
 
@@ -118,6 +151,19 @@ async fn show(session: &Session, plugin: String) -> Result<(), Failure> {
         Some(report) if !session.json => session.list(&report.limits, plugin::limits),
         _ => Ok(()),
     }
+}
+
+async fn remove(session: &Session, plugin: String) -> Result<(), Failure> {
+    let answer = client(session).await?.remove_plugin(v1::RemovePluginRequest { plugin }).await;
+    let v1::RemovePluginResponse { plugin, gone } = answer.map_err(|status| session.failed(&status))?.into_inner();
+    session.show(&plugin::Removed { plugin: present(plugin)?, gone }, plugin::removed_facts)
+}
+
+async fn revoke(session: &Session, request: v1::RevokePluginRequest) -> Result<(), Failure> {
+    let answer = client(session).await?.revoke_plugin(request).await;
+    let v1::RevokePluginResponse { plugins, rules } = answer.map_err(|status| session.failed(&status))?.into_inner();
+    let plugins = plugins.into_iter().map(plugin::Plugin::from).collect();
+    session.show(&plugin::Revoked { plugins, rules }, plugin::revoked_facts)
 }
 
 fn present(plugin: Option<v1::Plugin>) -> Result<plugin::Plugin, Failure> {

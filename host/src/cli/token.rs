@@ -17,6 +17,8 @@ pub(super) enum Command {
     /// Make a token. It is shown now and never again.
     #[command(after_help = "Examples:
   weir token create head-end --role ingest --expires 90d
+  weir token create head-end-lond --role ingest --operators 12,14 --producers 'head-end-*'
+  weir token create assets --role inventory --expires 30d
   weir token create lond --role operator --operator LOND --expires 30d")]
     Create {
         /// Who is to have it: 1 to 64 lower-case letters, digits and hyphens.
@@ -27,6 +29,14 @@ pub(super) enum Command {
         /// The one operator, in the role of an operator: distributor id or four letters like LOND.
         #[arg(long, value_name = "ID", value_parser = arguments::operator, required_if_eq("role", "operator"))]
         operator: Option<OperatorId>,
+        /// In the roles ingest and inventory: the operators whose alerts and devices they may send, distributor ids or
+        /// four letters like LOND, and `unknown` for devices that no inventory has. Left out: all.
+        #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = arguments::operator)]
+        operators: Vec<OperatorId>,
+        /// In the role ingest: the producer ids they may send under, each whole or its beginning and an asterisk. Left
+        /// out: any.
+        #[arg(long, value_name = "ID", value_delimiter = ',')]
+        producers: Vec<String>,
         /// How long it is good: like 12h or 30d; at most 366d.
         #[arg(long, value_name = "TIME", default_value = "30d", value_parser = lifetime)]
         expires: i64,
@@ -45,8 +55,10 @@ pub(super) enum Command {
 /// What the holder of a token may do.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum Role {
-    /// Sends alerts and inventories.
+    /// Sends alerts.
     Ingest,
+    /// Loads inventories.
+    Inventory,
     /// Reads alerts, counts, devices, rules and plugins.
     Reader,
     /// One operator: its own plugins, rules, alerts and counts.
@@ -61,6 +73,7 @@ impl Role {
     fn wire(self) -> v1::Role {
         match self {
             Self::Ingest => v1::Role::Ingest,
+            Self::Inventory => v1::Role::Inventory,
             Self::Reader => v1::Role::Reader,
             Self::Operator => v1::Role::Operator,
             Self::Auditor => v1::Role::Auditor,
@@ -75,9 +88,16 @@ fn lifetime(text: &str) -> Result<i64, String> {
 
 pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Create { name, role, operator, expires } => {
+        Command::Create { name, role, operator, operators, producers, expires } => {
             let operator = operator.map_or(0, |operator| operator.get().into());
-            let request = v1::CreateTokenRequest { name, role: role.wire().into(), operator, lifetime_ms: expires };
+            let request = v1::CreateTokenRequest {
+                name,
+                role: role.wire().into(),
+                operator,
+                lifetime_ms: expires,
+                operators: arguments::operators(&operators),
+                producers,
+            };
             create(session, request).await
         }
         Command::List => list(session).await,

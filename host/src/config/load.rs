@@ -175,7 +175,7 @@ fn refused(figment: &Figment, error: figment::Error) -> ConfigError {
 /// A text as it may be shown: one line, bounded, without control characters. TOML's errors are drawn over several lines.
 fn shown(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).take(SHOWN_CHARS_MAX).collect()
+    crate::domain::shown(&line, SHOWN_CHARS_MAX)
 }
 
 /// Another provider under a name of ours.

@@ -135,11 +135,13 @@ pub enum RejectReason {
     DeviceLimit = 8,
     /// The DCC's time is out of any calendar's range.
     DccAt = 9,
+    /// Whoever sent it may not send alerts of the device's operator.
+    Operator = 10,
 }
 
 impl RejectReason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Unreadable,
         Self::DeviceId,
         Self::Code,
@@ -149,6 +151,7 @@ impl RejectReason {
         Self::PayloadKind,
         Self::DeviceLimit,
         Self::DccAt,
+        Self::Operator,
     ];
 
     /// From its number on disk.
@@ -168,6 +171,7 @@ impl RejectReason {
             Self::PayloadKind => "payload-kind",
             Self::DeviceLimit => "device-limit",
             Self::DccAt => "dcc-at",
+            Self::Operator => "operator",
         }
     }
 }

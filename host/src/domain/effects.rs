@@ -3,9 +3,12 @@
 //!
 //! It must not know who asked. Invariant: applying the same effects to equal stores makes equal stores.
 
+use std::fmt;
+
 use super::{
-    AlertCode, AuditEntry, Cell, Cursor, CursorKey, End, Eui64, FaultKind, Generation, HourPage, Millis, ModelId, Mpxn,
-    OperatorId, PluginInfo, Position, Reject, RejectReason, RemarkCounts, Revision, Rows, RuleRevision, Token,
+    AlertCode, AuditEntry, Cell, Cursor, CursorKey, Digest, End, Eui64, FaultKind, Generation, HourPage, Millis,
+    ModelId, Mpxn, OperatorId, PluginInfo, Position, Reject, RejectReason, RemarkCounts, Revision, Revocation, Rows,
+    RuleRevision, SigningKey, Token,
 };
 
 /// What became of an admitted alert, and by which rule.
@@ -289,6 +292,70 @@ pub struct Series {
     pub began: u32,
 }
 
+/// A device that came to another operator after alerts of it had been counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handover {
+    /// When, by the host's clock.
+    pub since_ms: Millis,
+    /// What had been counted by then.
+    pub before: DeviceTally,
+}
+
+impl DeviceTally {
+    /// Returns what was counted after an earlier tally of the same device.
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            forwarded: self.forwarded.saturating_sub(earlier.forwarded),
+            suppressed: self.suppressed.saturating_sub(earlier.suppressed),
+            duplicate: self.duplicate.saturating_sub(earlier.duplicate),
+        }
+    }
+}
+
+/// An alert that alone makes a rule fail, as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultedAlert {
+    /// Where it stands in the log.
+    pub position: Position,
+    /// Its device.
+    pub device: Eui64,
+    /// Its code.
+    pub code: AlertCode,
+}
+
+/// How a rule failed last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptFault {
+    /// Failures so far, this one included.
+    pub count: u64,
+    /// The revision that failed.
+    pub revision: Revision,
+    /// What kind of failure.
+    pub kind: FaultKind,
+    /// For people.
+    pub detail: String,
+    /// The alert that alone makes the rule fail, if one was found, then or at an earlier failure of the same rule.
+    pub alert: Option<FaultedAlert>,
+}
+
+impl fmt::Display for KeptFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, detail, alert, .. } = self;
+        write!(f, "{}: {detail}", kind.name())?;
+        match alert {
+            Some(alert) => write!(f, " ({alert})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for FaultedAlert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { position, device, code } = self;
+        write!(f, "the alert at log position {position}, device {device}, code {code}, does it alone")
+    }
+}
+
 /// What one rule keeps for the devices of a page: parallel columns, entries of a device in order of first sight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamespacePage {
@@ -352,6 +419,12 @@ pub struct Effects {
     pub models: Vec<String>,
     /// A plugin and its bytes.
     pub plugin: Option<(PluginInfo, Vec<u8>)>,
+    /// What is known of plugins, where that changed and their bytes did not.
+    pub plugins_changed: Vec<PluginInfo>,
+    /// Plugins that go, bytes and all.
+    pub plugins_dropped: Vec<Digest>,
+    /// Keys that plugins may no longer be signed with.
+    pub keys_revoked: Vec<(SigningKey, Revocation)>,
     /// Changes to the rules.
     pub revisions: Vec<RuleRevision>,
     /// Tokens that are new or changed.
@@ -372,6 +445,12 @@ pub struct Effects {
     pub guards: Vec<GuardCount>,
     /// Guards that are over.
     pub guards_dropped: Vec<Revision>,
+    /// How rules failed last, by name.
+    pub faults: Vec<(String, KeptFault)>,
+    /// Names of rules whose last failure goes with them.
+    pub faults_dropped: Vec<String>,
+    /// Devices that changed hands.
+    pub handovers: Vec<(Eui64, Handover)>,
     /// A slice of the devices' state.
     pub pages: Vec<DevicePage>,
     /// A slice of the books.

@@ -14,7 +14,7 @@ pub struct IdError {
 }
 
 impl IdError {
-    fn new(expected: &'static str, found: &str) -> Self {
+    pub(super) fn new(expected: &'static str, found: &str) -> Self {
         Self { expected, found: found.chars().take(40).collect() }
     }
 }
@@ -325,6 +325,21 @@ impl fmt::Display for Position {
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
+    /// Hex digits that a digest must be cut to at least, to stand for the whole.
+    pub const PREFIX_DIGITS_MIN: usize = 8;
+    /// Hex digits of a whole one.
+    const DIGITS: usize = 64;
+
+    /// Returns true for text that a person may mean as a digest: all of its hex digits, or enough of the first ones.
+    pub fn is_meant_by(text: &str) -> bool {
+        (Self::PREFIX_DIGITS_MIN..=Self::DIGITS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
+    }
+
+    /// Returns true if the text is this digest or its beginning, in either case.
+    pub fn begins_with(&self, text: &str) -> bool {
+        self.to_string().starts_with(&text.to_ascii_lowercase())
+    }
+
     /// From 64 hex digits.
     pub fn from_hex(text: &str) -> Option<Self> {
         let bytes: [u8; 64] = text.as_bytes().try_into().ok()?;

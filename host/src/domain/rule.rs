@@ -45,6 +45,24 @@ pub struct PluginInfo {
     pub uploaded_ms: Millis,
     /// Operators that uploaded it; the unknown one stands for the host: then it is for everybody.
     pub owners: Vec<OperatorId>,
+    /// Keys that its signatures were made with, on a host that asks for signatures.
+    pub signed_by: Vec<SigningKey>,
+    /// Whether it may no longer be used, and why.
+    pub revoked: Option<Revocation>,
+}
+
+/// An ed25519 public key.
+pub type SigningKey = [u8; 32];
+
+/// That a plugin, or a key that plugins are signed with, may no longer be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// Since when.
+    pub at_ms: Millis,
+    /// Who said so; empty for whoever is on this machine, where nobody has to say.
+    pub who: String,
+    /// Why, in their words.
+    pub why: String,
 }
 
 impl PluginInfo {

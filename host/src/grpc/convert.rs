@@ -10,7 +10,7 @@ use std::str::FromStr;
 use weir_proto::v1;
 
 use crate::{
-    domain::{AlertCode, Balance, Eui64, Generation, Millis, OperatorId, RemarkCounts, is_unsafe},
+    domain::{AlertCode, Balance, Eui64, Generation, Millis, OperatorId, RemarkCounts, check_line},
     pipeline::Refusal,
 };
 
@@ -83,10 +83,10 @@ fn model(name: String) -> Result<String, String> {
     if name.len() > MODEL_BYTES_MAX {
         return Err(format!("{} has {} bytes; at most {MODEL_BYTES_MAX} are allowed", shown(&name), name.len()));
     }
-    if name.chars().any(is_unsafe) {
-        return Err(format!("{} has a control character in it", shown(&name)));
+    match check_line(&name, MODEL_BYTES_MAX) {
+        Ok(()) => Ok(name),
+        Err(wrong) => Err(format!("{} {wrong}", shown(&name))),
     }
-    Ok(name)
 }
 
 /// A device, which has to be one.

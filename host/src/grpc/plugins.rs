@@ -62,4 +62,28 @@ impl PluginService for Plugins {
         let report = handle.plugin_view(&found.0.digest).await.map_err(status)?.map(plugin::report);
         Ok(Response::new(v1::GetPluginResponse { plugin: Some(plugin::plugin(found)), report }))
     }
+
+    async fn remove_plugin(
+        &self,
+        request: Request<v1::RemovePluginRequest>,
+    ) -> Result<Response<v1::RemovePluginResponse>, Status> {
+        let handle = self.door.open(&request)?;
+        let v1::RemovePluginRequest { plugin: wanted } = request.into_inner();
+        let (info, gone) = handle.remove_plugin(&wanted).await.map_err(status)?;
+        let plugin = Some(plugin::plugin((info, Vec::new())));
+        Ok(Response::new(v1::RemovePluginResponse { plugin, gone }))
+    }
+
+    async fn revoke_plugin(
+        &self,
+        request: Request<v1::RevokePluginRequest>,
+    ) -> Result<Response<v1::RevokePluginResponse>, Status> {
+        let handle = self.door.open(&request)?;
+        let (revoke, why) = plugin::revoke(request.into_inner()).map_err(status)?;
+        let revoked = match revoke {
+            plugin::Revoke::Plugin(wanted) => handle.revoke_plugin(&wanted, why).await,
+            plugin::Revoke::Key(key) => handle.revoke_key(key, why).await,
+        };
+        Ok(Response::new(plugin::revoked(revoked.map_err(status)?)))
+    }
 }

@@ -16,6 +16,7 @@ const READER: u8 = 2;
 const OPERATOR: u8 = 4;
 const AUDITOR: u8 = 8;
 const ADMIN: u8 = 16;
+const INVENTORY: u8 = 32;
 
 /// Whoever may look.
 const LOOK: Roles = Roles(READER | OPERATOR | AUDITOR | ADMIN);
@@ -25,6 +26,8 @@ const CHANGE: Roles = Roles(OPERATOR | ADMIN);
 const NOTE: Roles = Roles(READER | OPERATOR | ADMIN);
 /// Whoever sends alerts.
 const SEND: Roles = Roles(INGEST | ADMIN);
+/// Whoever says which devices there are, and whose.
+const LOAD: Roles = Roles(INVENTORY | ADMIN);
 
 /// Calls that need nobody's name: whether the host is well.
 const PUBLIC: &str = "/grpc.health.v1.Health/";
@@ -32,7 +35,7 @@ const PUBLIC: &str = "/grpc.health.v1.Health/";
 /// What the protocol is, for whoever has a name; tools that are not new ask in the older version.
 const REFLECTION: [&str; 2] = ["/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"];
 
-const POLICY: [(&str, Roles); 41] = [
+const POLICY: [(&str, Roles); 43] = [
     ("/weir.v1.AlertService/StreamAlerts", SEND),
     ("/weir.v1.AlertService/SubmitAlerts", SEND),
     ("/weir.v1.AlertService/GetProducer", SEND),
@@ -44,7 +47,7 @@ const POLICY: [(&str, Roles); 41] = [
     ("/weir.v1.CursorService/DeleteCursor", NOTE),
     ("/weir.v1.CountService/QueryCounts", LOOK),
     ("/weir.v1.CountService/WatchCounts", LOOK),
-    ("/weir.v1.DeviceService/PutDevices", SEND),
+    ("/weir.v1.DeviceService/PutDevices", LOAD),
     ("/weir.v1.DeviceService/GetDevice", LOOK),
     ("/weir.v1.DeviceService/ListDevices", LOOK),
     ("/weir.v1.ReportService/QueryDeviceCounts", LOOK),
@@ -54,6 +57,8 @@ const POLICY: [(&str, Roles); 41] = [
     ("/weir.v1.PluginService/UploadPlugin", CHANGE),
     ("/weir.v1.PluginService/ListPlugins", LOOK),
     ("/weir.v1.PluginService/GetPlugin", LOOK),
+    ("/weir.v1.PluginService/RemovePlugin", CHANGE),
+    ("/weir.v1.PluginService/RevokePlugin", Roles(ADMIN)),
     ("/weir.v1.RuleService/SetRule", CHANGE),
     ("/weir.v1.RuleService/ListRules", LOOK),
     ("/weir.v1.RuleService/RemoveRule", CHANGE),
@@ -104,6 +109,7 @@ pub fn check(path: &str, role: Role) -> Result<(), Roles> {
     let roles = POLICY.iter().find(|(call, _)| *call == path).map_or(Roles(0), |(_, roles)| *roles);
     let bit = match role {
         Role::Ingest => INGEST,
+        Role::Inventory => INVENTORY,
         Role::Reader => READER,
         Role::Operator(_) => OPERATOR,
         Role::Auditor => AUDITOR,
@@ -115,8 +121,14 @@ pub fn check(path: &str, role: Role) -> Result<(), Roles> {
 impl Roles {
     /// Their names.
     pub fn names(self) -> Vec<&'static str> {
-        let all =
-            [(INGEST, "ingest"), (READER, "reader"), (OPERATOR, "operator"), (AUDITOR, "auditor"), (ADMIN, "admin")];
+        let all = [
+            (INGEST, "ingest"),
+            (INVENTORY, "inventory"),
+            (READER, "reader"),
+            (OPERATOR, "operator"),
+            (AUDITOR, "auditor"),
+            (ADMIN, "admin"),
+        ];
         all.into_iter().filter(|(bit, _)| self.0 & bit != 0).map(|(_, name)| name).collect()
     }
 }
@@ -149,7 +161,7 @@ mod tests {
     #[test]
     fn what_is_not_in_the_table_is_denied_to_everybody() {
         let operator = Role::Operator(OperatorId::new(12).unwrap());
-        for role in [Role::Ingest, Role::Reader, operator, Role::Auditor, Role::Admin] {
+        for role in [Role::Ingest, Role::Inventory, Role::Reader, operator, Role::Auditor, Role::Admin] {
             for path in ["/weir.v1.RuleService/DropEverything", "", "/", "/weir.v1.RuleService/SetRule/"] {
                 assert_eq!(check(path, role), Err(Roles(0)), "{path}");
             }

@@ -24,7 +24,7 @@ use tokio_rustls::{
 use crate::config::TlsFiles;
 
 /// How a certificate names its holder: the URI `weir:NAME` among its subject's alternative names.
-const URI_SCHEME: &str = "weir:";
+pub const CERTIFICATE_SCHEME: &str = "weir:";
 
 /// A handshake takes a few round trips.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
@@ -87,7 +87,7 @@ impl Tls {
 /// Whom a certificate names, that was verified before.
 fn holder(certificate: &CertificateDer<'_>) -> Option<String> {
     let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;
-    let mut names = certificate.valid_uri_names().filter_map(|uri| uri.strip_prefix(URI_SCHEME));
+    let mut names = certificate.valid_uri_names().filter_map(|uri| uri.strip_prefix(CERTIFICATE_SCHEME));
     names.next().map(str::to_owned)
 }
 

@@ -13,7 +13,7 @@ use super::{
     shown,
     tables::OperatorTable,
 };
-use crate::domain::{Eui64, Generation, Mpxn, OperatorId, is_unsafe};
+use crate::domain::{Eui64, Generation, Mpxn, OperatorId, check_line};
 
 /// Bytes of a model's name.
 pub const MODEL_BYTES_MAX: usize = 64;
@@ -96,7 +96,7 @@ fn row(record: &Record<'_>) -> Result<Row, LineError> {
 }
 
 fn model(text: &str) -> Result<String, String> {
-    if text.len() > MODEL_BYTES_MAX || text.chars().any(is_unsafe) {
+    if text.len() > MODEL_BYTES_MAX || check_line(text, MODEL_BYTES_MAX).is_err() {
         let found = shown(text);
         return Err(format!("expected at most {MODEL_BYTES_MAX} bytes without control characters, found {found}"));
     }

@@ -45,6 +45,7 @@ pub(crate) struct Part<'a> {
 pub(crate) fn head(view: &DeviceView, names: &Names, times: &Markup) -> Markup {
     let device = &view.device;
     let Balance { received, forwarded, suppressed, duplicate, .. } = view.balance;
+    let ever = if view.counted_since_ms.is_some() { "Alerts since it is yours" } else { "Alerts ever" };
     let or_not = |known: &str| if known.is_empty() { text("not known") } else { text(known) };
     html! {
         (facts([
@@ -55,7 +56,7 @@ pub(crate) fn head(view: &DeviceView, names: &Names, times: &Markup) -> Markup {
             ("Inventory", text(if view.in_inventory { "listed" } else { "not listed: known from its alerts alone" })),
         ]))
         (tiles(&[
-            ("Alerts ever", received, String::new()),
+            (ever, received, String::new()),
             ("Forwarded", forwarded, percent(forwarded, received)),
             ("Suppressed", suppressed, percent(suppressed, received)),
             ("Copies", duplicate, "seen before".to_owned()),

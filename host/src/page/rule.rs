@@ -84,7 +84,7 @@ fn now(rule: &Rule, may_ask: bool) -> Markup {
             ("Place", html! { (rule.position) }),
             ("Revision", html! { (rule.revision) ", from log position " (thousands(rule.since_position)) }),
             ("Faults", html! {
-                (thousands(rule.fault_count)) " since the host started"
+                (thousands(rule.fault_count))
                 @if !rule.last_fault.is_empty() { "; the last one: " (text(&rule.last_fault)) }
             }),
             ("Passed over", html! { (thousands(rule.passed_over_count)) " alerts since the host started" }),

@@ -59,7 +59,7 @@ pub(crate) fn body(rules: &[(Rule, Effect)], period: &str) -> Markup {
             p { "In the order in which they judge. What one suppresses is not shown to those after it." }
             (chart::bars("effects", &format!("What rules did, {period}"), ["a shadow would have suppressed", "suppressed"], &bars))
             (table(&format!("Rules, and what they did, {period}"), &headings(has_shadow), rules.iter().map(|rule| row(rule, has_shadow))))
-            p.note { "Faults and what a rule was passed over with are counted since the host started." }
+            p.note { "Faults are counted since the rule was first set, and what it was passed over with since the host started." }
         }
     }
 }

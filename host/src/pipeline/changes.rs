@@ -4,18 +4,19 @@
 
 use crate::{
     domain::{
-        AlertCode, AuditEvent, Balance, DeviceNo, Effects, Eui64, Identity, OperatorId, Rule, RuleRevision, StateKey,
-        owner_of_rule,
+        AlertCode, AuditEvent, Balance, DeviceNo, Digest, Effects, Eui64, Identity, OperatorId, Rule, RuleRevision,
+        StateKey, owner_of_rule,
     },
     near::euis,
     pipeline::{
         DeviceView, RuleRequest,
         collect::{Command, Reply},
         engine::{Engine, Work},
-        handle::{DENIED, WITHOUT_PLUGINS, plugins_left},
+        handle::{DENIED, WITHOUT_PLUGINS},
+        plugins::check_revoked,
         refusal::{Refusal, no_such_device, no_such_rule},
     },
-    registry::{RuleView, Source},
+    registry::RuleView,
 };
 
 /// Step between the places of rules that were given none, so that others fit between.
@@ -26,8 +27,11 @@ impl Engine {
     pub fn change(&mut self, command: Command) -> Result<Work, Option<Reply<()>>> {
         Ok(match command {
             Command::Batch(batch, reply) => self.group(vec![(batch, reply)], 0),
-            Command::AddPlugin(source, bytes, who, reply) => settle(reply, self.add_plugin(*source, bytes, &who)),
-            Command::SetRule(request, who, reply) => self.set_rule(*request, &who, reply),
+            Command::AddPlugin(upload, who, reply) => settle(reply, self.add_plugin(*upload, &who)),
+            Command::RemovePlugin(digest, who, reply) => settle(reply, self.remove_plugin(&digest, &who)),
+            Command::RevokePlugin(digest, why, who, reply) => settle(reply, self.revoke_plugin(&digest, &why, &who)),
+            Command::RevokeKey(key, why, who, reply) => settle(reply, self.revoke_key(key, &why, &who)),
+            Command::SetRule(request, plugin, who, reply) => self.set_rule(*request, plugin, &who, reply),
             Command::PromoteRule(promotion, who, reply) => self.promote_rule(promotion, &who, reply),
             Command::ReleaseRule(name, why, who, reply) => self.release_rule(&name, why, &who, reply),
             Command::RemoveRule(name, why, who, reply) => settle(reply, self.remove_rule(&name, why, &who)),
@@ -48,7 +52,9 @@ impl Engine {
                 Work::default()
             }
             Command::DropCursor(key, reply) => settle(reply, self.drop_cursor(&key)),
-            Command::PutDevices(devices, dry_run, reply) => settle(reply, self.put_devices(&devices, dry_run)),
+            Command::PutDevices(devices, dry_run, who, reply) => {
+                settle(reply, self.put_devices(&devices, dry_run, &who))
+            }
             Command::Device(eui, own, reply) => {
                 settle(reply, self.device(eui, own).map(|view| (view, Work::default())))
             }
@@ -58,36 +64,8 @@ impl Engine {
         })
     }
 
-    fn add_plugin(
-        &mut self,
-        source: Source,
-        bytes: Vec<u8>,
-        who: &Identity,
-    ) -> Result<(crate::domain::PluginInfo, Work), Refusal> {
-        let owner = who.operator().unwrap_or(OperatorId::UNKNOWN);
-        let known = self.registry.plugin(&source.info().digest);
-        let mut info = known.unwrap_or(source.info()).clone();
-        if info.owners.contains(&owner) {
-            return Ok((info, Work::default()));
-        }
-        plugins_left(&self.registry, &info.digest, owner, &self.config.plugins)?;
-        info.owners.push(owner);
-        self.registry.add_plugin(info.clone());
-        let detail = format!("{} {}, {} bytes", info.name, info.version, info.size_bytes);
-        self.note(AuditEvent::new(&who.name, "plugin.upload", &info.digest.to_string(), &detail));
-        let effects = Effects { plugin: Some((info.clone(), bytes)), ..self.effects() };
-        let mut work = Work { effects: Some(effects), ..Work::default() };
-        let registry = self.registry.clone();
-        let digest = info.digest;
-        work.acts.push(Box::new(move |shared| {
-            shared.sources.write().insert(digest, source);
-            *shared.registry.write() = registry;
-        }));
-        Ok((info, work))
-    }
-
-    fn set_rule(&mut self, request: RuleRequest, who: &Identity, reply: Reply<RuleView>) -> Work {
-        match self.place(request) {
+    fn set_rule(&mut self, request: RuleRequest, plugin: Digest, who: &Identity, reply: Reply<RuleView>) -> Work {
+        match self.place(request, &plugin) {
             Ok((name, rule, why)) => self.change_rule(name, rule, (who, why), reply),
             Err(refusal) => settle::<RuleView>(reply, Err(refusal)),
         }
@@ -104,6 +82,11 @@ impl Engine {
         if self.config.without_plugins && rule.mode.is_called() {
             return settle::<RuleView>(reply, Err(Refusal::Precondition(WITHOUT_PLUGINS.to_owned())));
         }
+        if let Some(info) = self.registry.plugin(&rule.plugin).filter(|_| rule.mode.is_called())
+            && let Err(refusal) = check_revoked(info)
+        {
+            return settle::<RuleView>(reply, Err(refusal));
+        }
         if self.config.denied_digests().unwrap_or_default().contains(&rule.plugin) && rule.mode.is_called() {
             return settle::<RuleView>(reply, Err(Refusal::Precondition(format!("plugin {}: {DENIED}", rule.plugin))));
         }
@@ -118,10 +101,12 @@ impl Engine {
         work
     }
 
-    /// The rule that a request, which was checked, asks for: its name, itself, and why.
-    fn place(&mut self, request: RuleRequest) -> Result<(String, Rule, String), Refusal> {
-        let RuleRequest { name, plugin, parameters, scope, mode, order, why } = request;
-        let plugin = self.registry.resolve(&plugin, |_| true).map_err(|why| Refusal::invalid("plugin", why))?.clone();
+    /// The rule that a request, which was checked, asks for: its name, itself, and why. Which plugin its text means was
+    /// settled with what the caller may see; here, where every plugin is seen, the text must not be read again.
+    fn place(&mut self, request: RuleRequest, plugin: &Digest) -> Result<(String, Rule, String), Refusal> {
+        let RuleRequest { name, plugin: _, parameters, scope, mode, order, why } = request;
+        let plugin = self.registry.plugin(plugin).cloned();
+        let plugin = plugin.ok_or_else(|| Refusal::invalid("plugin", "was removed just now; upload it again"))?;
         let rules = self.registry.rules();
         let known = rules.iter().find(|standing| standing.revision.name == name);
         let max = self.config.plugins.rules_max;
@@ -152,7 +137,13 @@ impl Engine {
             return Err(self.no_such_rule(name));
         }
         let entry = self.revise(name.to_owned(), None, &who.name, why);
-        Ok((entry.revision, self.changed(entry)))
+        let (revision, mut work) = (entry.revision, self.changed(entry));
+        if let (Some(_), Some(effects)) = (self.faults.remove(name), &mut work.effects) {
+            effects.faults_dropped.push(name.to_owned());
+            let name = name.to_owned();
+            work.acts.push(Box::new(move |shared| shared.drop_fault(&name)));
+        }
+        Ok((revision, work))
     }
 
     /// Why a rule that is named is not there: the names that are, as far as they have the same owner.
@@ -170,14 +161,26 @@ impl Engine {
 
     /// A device, to whoever may know of those of one operator, or of all.
     fn device(&self, eui: Eui64, own: Option<OperatorId>) -> Result<DeviceView, Refusal> {
-        let told = |no: &DeviceNo| own.is_none_or(|own| self.inventory.get(*no).operator == own);
-        let known = |eui: Eui64| self.inventory.number(eui).filter(told);
+        let is_own = |no: &DeviceNo| own.is_none_or(|own| self.inventory.get(*no).operator == own);
+        let known = |eui: Eui64| self.inventory.number(eui).filter(is_own);
         let no = known(eui).ok_or_else(|| no_such_device(eui, euis(eui).find(|near| known(*near).is_some())))?;
         let device = *self.inventory.get(no);
+        // What an operator is told of a device begins when it came to it.
+        let handover = own.and_then(|_| self.handovers.get(&eui));
         let tally = self.state.tally(no);
+        let tally = handover.map_or(tally, |handover| tally.since(handover.before));
+        let told = |rule: &str| match (own, owner_of_rule(rule)) {
+            (None, _) => true,
+            (Some(own), Some(owner)) => own == owner,
+            // What a rule of the host keeps is of the alerts of both.
+            (Some(_), None) => handover.is_none(),
+        };
         let rules = self.registry.rules();
         let states = self.state.entries(no).filter_map(|(namespace, code, words)| {
             let standing = rules.iter().find(|standing| standing.rule.namespace == namespace)?;
+            if !told(&standing.revision.name) {
+                return None;
+            }
             let key = self.registry.plugin(&standing.rule.plugin)?.state_key;
             let code = (key == StateKey::DeviceAndCode).then_some(AlertCode(code));
             Some((standing.revision.name.clone(), code, words.to_vec()))
@@ -192,6 +195,7 @@ impl Engine {
                 rejected: 0,
             },
             states: states.collect(),
+            counted_since_ms: handover.map(|handover| handover.since_ms),
             position: self.position,
         })
     }

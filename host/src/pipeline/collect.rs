@@ -13,13 +13,16 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     config::GroupLimits,
     domain::{
-        Ack, AuditEvent, Cursor, CursorKey, Eui64, Identity, KeptQuestion, OperatorId, PluginInfo, Position, Revision,
-        Token,
+        Ack, AuditEvent, Cursor, CursorKey, Digest, Eui64, Identity, KeptQuestion, OperatorId, PluginInfo, Position,
+        Revision, SigningKey, Token,
     },
     pipeline::{
-        Batch, DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest, producers::Standing, refusal::Refusal,
+        Batch, DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest,
+        plugins::{Revoked, Upload},
+        producers::Standing,
+        refusal::Refusal,
     },
-    registry::{RuleView, Source},
+    registry::RuleView,
 };
 
 /// Where an answer goes. A caller that went away is no error.
@@ -30,9 +33,15 @@ pub enum Command {
     /// Judge alerts.
     Batch(Batch, Reply<Ack>),
     /// Keep a plugin that was checked and compiled.
-    AddPlugin(Box<Source>, Vec<u8>, Arc<Identity>, Reply<PluginInfo>),
-    /// Set a rule whose parameters the plugin has checked.
-    SetRule(Box<RuleRequest>, Arc<Identity>, Reply<RuleView>),
+    AddPlugin(Box<Upload>, Arc<Identity>, Reply<PluginInfo>),
+    /// Remove a plugin.
+    RemovePlugin(Digest, Arc<Identity>, Reply<PluginInfo>),
+    /// Revoke a plugin, and why.
+    RevokePlugin(Digest, String, Arc<Identity>, Reply<Revoked>),
+    /// Revoke a key that plugins are signed with, and why.
+    RevokeKey(SigningKey, String, Arc<Identity>, Reply<Revoked>),
+    /// Set a rule whose parameters the plugin of that digest has checked.
+    SetRule(Box<RuleRequest>, Digest, Arc<Identity>, Reply<RuleView>),
     /// Make a shadow rule active, under a guard.
     PromoteRule(Promotion, Arc<Identity>, Reply<RuleView>),
     /// Let a rule judge again that the host stopped, by name, and why.
@@ -54,7 +63,7 @@ pub enum Command {
     /// Forget a cursor.
     DropCursor(CursorKey, Reply<()>),
     /// Add or change devices, or only say what that would do.
-    PutDevices(Vec<DeviceRequest>, bool, Reply<DevicesPut>),
+    PutDevices(Vec<DeviceRequest>, bool, Arc<Identity>, Reply<DevicesPut>),
     /// Show a device.
     /// Of one operator, where it is told of its own alone.
     Device(Eui64, Option<OperatorId>, Reply<DeviceView>),
@@ -200,6 +209,8 @@ impl Command {
         match self {
             Self::Batch(_, reply) => drop(reply.send(Err(refusal))),
             Self::AddPlugin(.., reply) => drop(reply.send(Err(refusal))),
+            Self::RemovePlugin(.., reply) => drop(reply.send(Err(refusal))),
+            Self::RevokePlugin(.., reply) | Self::RevokeKey(.., reply) => drop(reply.send(Err(refusal))),
             Self::SetRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::PromoteRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::ReleaseRule(.., reply) => drop(reply.send(Err(refusal))),

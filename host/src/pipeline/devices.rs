@@ -4,7 +4,7 @@
 
 use crate::{
     admit::{Change, Inventory},
-    domain::{Device, Effects, ModelId},
+    domain::{AuditEvent, Device, DeviceTally, Effects, Handover, Identity, ModelId, OperatorId},
     pipeline::{
         DeviceRequest,
         engine::{Engine, Work},
@@ -14,6 +14,9 @@ use crate::{
 
 /// Changes that are listed of one load; all are counted.
 const CHANGES_LISTED_MAX: usize = 1_000;
+
+/// Devices that one part of a load moved to another operator, and that are named in the audit log; all are counted.
+const MOVES_NOTED_MAX: usize = 100;
 
 /// A device with its model by name.
 type Named = (Device, String);
@@ -83,7 +86,13 @@ impl DevicesPut {
 
 impl Engine {
     /// Adds or changes devices: all of them, or none and why. On a dry run nothing is done.
-    pub fn put_devices(&mut self, devices: &[DeviceRequest], dry_run: bool) -> Result<(DevicesPut, Work), Refusal> {
+    pub fn put_devices(
+        &mut self,
+        devices: &[DeviceRequest],
+        dry_run: bool,
+        who: &Identity,
+    ) -> Result<(DevicesPut, Work), Refusal> {
+        self.check_operators(devices, who)?;
         let models = self.learn_models(devices)?;
         let strangers = devices.iter().filter(|device| self.inventory.number(device.eui).is_none()).count();
         let max = self.config.intake.devices_max;
@@ -93,6 +102,8 @@ impl Engine {
         }
         let mut put = DevicesPut::default();
         let mut listed = Vec::new();
+        let mut moves = Vec::new();
+        let mut handovers = Vec::new();
         for request in devices {
             let device = Device {
                 eui: request.eui,
@@ -105,7 +116,13 @@ impl Engine {
             let before = self.inventory.number(device.eui).map(|no| *self.inventory.get(no));
             put.note(before, device, &self.inventory);
             if !dry_run && before != Some(device) {
+                let moved = |before: &Device| before.listed && before.operator != device.operator;
+                moves.extend(before.filter(moved).map(|before| (before, device)));
                 let (no, _) = self.inventory.put(device);
+                let tally = self.state.tally(no);
+                if before.is_some_and(|before| before.operator != device.operator) && tally != DeviceTally::default() {
+                    handovers.push((device.eui, Handover { since_ms: (self.clock)(), before: tally }));
+                }
                 listed.push((no.0, device));
             }
         }
@@ -115,12 +132,54 @@ impl Engine {
             if !models.is_empty() {
                 work.acts.push(Box::new(move |shared| *shared.models.write() = names));
             }
-            work.effects = Some(Effects { devices: listed, models, ..self.effects() });
+            self.note_load(&put, &moves, who);
+            self.handovers.extend(handovers.iter().copied());
+            work.effects = Some(Effects { devices: listed, models, handovers, ..self.effects() });
         } else {
             // Names that no device took up are not kept.
             self.inventory.forget_models(&models);
         }
         Ok((put, work))
+    }
+
+    /// Rejects devices that are of operators whose devices the caller may not load, now or from then on.
+    fn check_operators(&self, devices: &[DeviceRequest], who: &Identity) -> Result<(), Refusal> {
+        let allowed = who.sender.operators;
+        if allowed.is_all() {
+            return Ok(());
+        }
+        let now = |device: &DeviceRequest| {
+            let known = self.inventory.number(device.eui);
+            known.map_or(OperatorId::UNKNOWN, |number| self.inventory.get(number).operator)
+        };
+        for (index, device) in devices.iter().enumerate() {
+            // One that nobody has yet may be taken in; one of another operator may not, and whose it is is not told.
+            let (before, after) = (now(device), device.operator);
+            let is_free = before == OperatorId::UNKNOWN || allowed.contains(before);
+            if is_free && allowed.contains(after) {
+                continue;
+            }
+            let wrong = if is_free { format!("is to be of operator {after}") } else { "is of another".to_owned() };
+            let message = format!("{}: {wrong}, and this token loads devices of {allowed} alone", device.eui);
+            return Err(Refusal::Denied { field: format!("devices[{index}]"), message });
+        }
+        Ok(())
+    }
+
+    /// Notes a load in the audit log: how many devices were added and changed, and each that has another operator.
+    fn note_load(&mut self, put: &DevicesPut, moves: &[(Device, Device)], who: &Identity) {
+        let DevicesPut { added, changed, operator_changed, mpxn_changed, generation_changed, model_changed, .. } = put;
+        let detail = format!(
+            "{added} added, {changed} changed: {operator_changed} of operator, {mpxn_changed} of metering point, \
+             {generation_changed} of generation, {model_changed} of model"
+        );
+        let left_out = moves.len().saturating_sub(MOVES_NOTED_MAX);
+        let more = if left_out > 0 { format!("; {left_out} moves are not named") } else { String::new() };
+        self.note(AuditEvent::new(&who.name, "device.load", "", &format!("{detail}{more}")));
+        for (before, after) in moves.iter().take(MOVES_NOTED_MAX) {
+            let detail = format!("operator {} to {}", before.operator, after.operator);
+            self.note(AuditEvent::new(&who.name, "device.move", &before.eui.to_string(), &detail));
+        }
     }
 
     /// Learns the models of some devices: all, or none and why.

@@ -4,6 +4,7 @@
 //! over is committed.
 
 use std::{
+    collections::{BTreeMap, HashMap},
     ops::Range,
     sync::{Arc, mpsc},
     time::{Duration, Instant},
@@ -14,8 +15,8 @@ use crate::{
     audit,
     config::Config,
     domain::{
-        Ack, AuditEntry, AuditEvent, Balance, DeviceNo, Effects, End, Group, Metering, Millis, Position, ProducerMark,
-        Reject, RejectReason, RemarkCounts, Rule, RuleRevision,
+        Ack, AuditEntry, AuditEvent, Balance, Effects, End, Eui64, Group, Handover, KeptFault, Metering, Millis,
+        Position, ProducerMark, Reject, RejectReason, RemarkCounts, Rule, RuleRevision,
     },
     evaluate::{Chain, Judged, Judgement, Shares, State, count_devices, judge},
     intake::plausible::Ranges,
@@ -23,7 +24,7 @@ use crate::{
         Batch, changes,
         collect::{Collector, Next, Reply},
         cursors::{Cursors, Moves},
-        faults::{PassedOver, name_poison},
+        faults::PassedOver,
         figures::GroupFigures,
         guards::Guards,
         producers::{self, Expected, Producers},
@@ -87,6 +88,10 @@ pub struct Engine {
     pub shares: Shares,
     /// Rules that failed of late.
     pub quarantine: Quarantine,
+    /// How rules failed last, by name.
+    pub faults: BTreeMap<String, KeptFault>,
+    /// Devices that changed hands.
+    pub handovers: HashMap<Eui64, Handover>,
     /// Rules that there was no time for.
     pub passed_over: PassedOver,
     /// When the next quarantine is over.
@@ -171,7 +176,10 @@ impl Engine {
     /// Admits a batch.
     fn take(&mut self, batch: Batch, reply: Reply<Ack>, now_ms: i64, admitted: &mut Admitted) -> Span {
         let retention_days = self.config.store.retention_days_max;
-        let bounds = Bounds::new(now_ms, &self.config.intake, retention_days, &self.plausible);
+        let bounds = Bounds {
+            operators: batch.operators,
+            ..Bounds::new(now_ms, &self.config.intake, retention_days, &self.plausible)
+        };
         let start = admitted.rows.len();
         let mut rejected = u64::from(batch.unreadable);
         if batch.unreadable > 0 {
@@ -187,7 +195,7 @@ impl Engine {
             }
         });
         let rows = start..admitted.rows.len();
-        let Batch { producer, sequence, bookmark, alerts: _, unreadable: _ } = batch;
+        let Batch { producer, sequence, bookmark, alerts: _, unreadable: _, operators: _ } = batch;
         Span { producer, sequence, bookmark, rows, rejected, rejections, replies: vec![reply] }
     }
 
@@ -224,14 +232,13 @@ impl Engine {
             shadows,
             remembered_from: Some(memory.from),
         };
-        name_poison(&mut group, &poison, |device_no| self.inventory.get(DeviceNo(device_no)).eui.to_string());
         count_devices(&mut self.state, &group);
         self.position = group.end();
         let mut effects = Effects { position: self.position, ..Effects::default() };
         effects.devices = admitted.new_devices.iter().map(|no| (no.0, *self.inventory.get(*no))).collect();
         // What a producer may ask about once it has its answer is published before it.
         self.guards.count(&called);
-        revisions.extend(self.note_faults(&group, &called, work));
+        revisions.extend(self.note_faults(&mut group, (&called, &poison), &mut effects, work));
         revisions.extend(self.keep_guards(&called, work));
         let faults = group.faults.iter().map(|fault| (fault.rule, fault.kind)).collect();
         let figures = GroupFigures { called, faults, ..GroupFigures::default() };

@@ -6,7 +6,10 @@
 use std::collections::HashMap;
 
 use crate::{
-    domain::{AuditEvent, End, Fault, Group, Identity, Millis, Mode, Poison, Revision, Rule, RuleRevision},
+    domain::{
+        AlertCode, AuditEvent, DeviceNo, Effects, End, Fault, FaultedAlert, Group, Identity, KeptFault, Millis, Mode,
+        Poison, Revision, Rule, RuleRevision,
+    },
     evaluate::Called,
     pipeline::{
         collect::Reply,
@@ -84,20 +87,36 @@ impl Engine {
         self.registry.history(name, Revision(u32::MAX)).collect()
     }
 
-    /// Publishes and counts a group's failed calls; gives revisions that quarantine rules that failed too often.
-    pub fn note_faults(&mut self, group: &Group, called: &[Called], work: &mut Work) -> Vec<RuleRevision> {
+    /// Keeps, publishes and counts a group's failed calls, and names in the group the alerts that alone cause them; gives
+    /// revisions that quarantine rules that failed too often.
+    pub fn note_faults(
+        &mut self,
+        group: &mut Group,
+        (called, poison): (&[Called], &[Poison]),
+        effects: &mut Effects,
+        work: &mut Work,
+    ) -> Vec<RuleRevision> {
         self.note_passed_over(called, group.judged_ms, work);
+        let named: Vec<(Revision, FaultedAlert)> =
+            poison.iter().map(|poison| (poison.rule, self.faulted(group, poison))).collect();
         // What there was no time for is in the log, and no fault.
-        for fault in group.faults.iter().filter(|fault| !fault.kind.is_for_want_of_time()) {
-            let (rule, detail) = (fault.rule, said(fault));
+        for fault in group.faults.iter_mut().filter(|fault| !fault.kind.is_for_want_of_time()) {
+            let of_rule = |(rule, _): &&(Revision, FaultedAlert)| *rule == fault.rule && fault.kind.is_of_a_call();
+            let found = named.iter().find(of_rule).map(|(_, alert)| *alert);
+            let Some((name, kept)) = self.keep_fault(fault, found) else { continue };
+            if let Some(alert) = found {
+                fault.detail = format!("{} ({alert})", fault.detail);
+            }
             // There cannot be many before the rule is quarantined.
-            if let Some(entry) = self.registry.revision(rule).filter(|_| fault.kind.is_of_a_call()) {
-                let event = AuditEvent::new(RuleRevision::HOST, "rule.fault", &entry.name, &detail);
+            if fault.kind.is_of_a_call() {
+                let event = AuditEvent::new(RuleRevision::HOST, "rule.fault", &name, &kept.to_string());
                 self.note(event);
             }
+            effects.faults.retain(|(rule, _)| *rule != name);
+            effects.faults.push((name.clone(), kept.clone()));
             work.acts.push(Box::new(move |shared| {
-                tracing::warn!(revision = rule.0, fault = detail, "a rule failed; its alerts passed");
-                shared.count_fault(rule, &detail);
+                tracing::warn!(rule = name, fault = %kept, "a rule failed; its alerts passed");
+                shared.publish_fault(&name, kept);
             }));
         }
         let failed = called.iter().filter(|called| called.failed).map(|called| called.rule);
@@ -132,11 +151,43 @@ impl Engine {
         let history: Vec<&RuleRevision> = self.registry.history(&name, Revision(u32::MAX)).collect();
         let why = self.quarantine.note(&history, now_ms)?;
         let wait_s = self.quarantine.wait_ms(&history, now_ms).div_euclid(1_000);
-        let last = group.faults.iter().rev().find(|f| f.rule == revision && f.kind.is_of_a_call());
-        let last = last.map_or(String::new(), |fault| format!(": {}", said(fault)));
+        let last = self.faults.get(&name).map_or(String::new(), |fault| format!(": {fault}"));
         let why = format!("quarantined for {wait_s} s: {why}{last}");
         tracing::error!(rule = name, why, "rule quarantined");
         Some(self.revise(name, Some(Rule { mode: Mode::Quarantined, ..rule }), RuleRevision::HOST, why))
+    }
+
+    /// Notes how a rule failed; gives its name and what is kept of it. An alert that was found at an earlier failure stands
+    /// for later ones too, as long as the rule is the same: later ones are not searched.
+    fn keep_fault(&mut self, fault: &Fault, found: Option<FaultedAlert>) -> Option<(String, KeptFault)> {
+        let entry = self.registry.revision(fault.rule)?;
+        let before = self.faults.get(&entry.name);
+        let judges = |entry: &RuleRevision| entry.rule.as_ref().map(|rule| (rule.plugin, rule.parameters.clone()));
+        let same = |before: &&KeptFault| {
+            self.registry.revision(before.revision).is_some_and(|earlier| judges(earlier) == judges(entry))
+        };
+        let alert = found.or_else(|| before.filter(same)?.alert.filter(|_| fault.kind.is_of_a_call()));
+        let kept = KeptFault {
+            count: before.map_or(0, |before| before.count).saturating_add(1),
+            revision: fault.rule,
+            kind: fault.kind,
+            detail: fault.detail.clone(),
+            alert,
+        };
+        let name = entry.name.clone();
+        self.faults.insert(name.clone(), kept.clone());
+        Some((name, kept))
+    }
+
+    /// An alert of a group that alone makes a rule fail.
+    fn faulted(&self, group: &Group, poison: &Poison) -> FaultedAlert {
+        let at = poison.row as usize;
+        debug_assert_ne!(group.mark_of(at).end, End::Rejected, "a rejected alert has no row");
+        FaultedAlert {
+            position: group.first.after(at),
+            device: self.inventory.get(DeviceNo(group.rows.device_no[at])).eui,
+            code: AlertCode(group.rows.code[at]),
+        }
     }
 
     /// Makes a rule go on that the host stopped, as it did before.
@@ -161,25 +212,4 @@ impl Engine {
             }
         }
     }
-}
-
-/// Names the alert that alone makes a rule fail, in the fault itself.
-pub fn name_poison(group: &mut Group, poison: &[Poison], device: impl Fn(u32) -> String) {
-    for Poison { rule, row } in poison {
-        let at = *row as usize;
-        let (position, code) = (group.first.after(at), group.rows.code[at]);
-        debug_assert_ne!(group.mark_of(at).end, End::Rejected, "a rejected alert has no row");
-        let device = device(group.rows.device_no[at]);
-        let faults = group.faults.iter_mut().filter(|f| f.rule == *rule && f.kind.is_of_a_call());
-        for fault in faults {
-            fault.detail = format!(
-                "{} (the alert at log position {position}, device {device}, code {code:04X}, does it alone)",
-                fault.detail
-            );
-        }
-    }
-}
-
-fn said(fault: &Fault) -> String {
-    format!("{}: {}", fault.kind.name(), fault.detail)
 }

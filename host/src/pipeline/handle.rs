@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     config::{LimitsByOwner, ReportLimits, SubscribeLimits, WhatIfLimits},
     domain::{
-        Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Identity, Mpxn, OperatorId, Position,
-        Reject, Role,
+        Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Identity, Millis, Mpxn, OperatorId,
+        OperatorSet, Position, Reject, Role,
     },
     evaluate::CodeSet,
     pipeline::{
@@ -65,6 +65,8 @@ pub struct Batch {
     pub unreadable: u32,
     /// Where the sender stands once it is taken, in its own words.
     pub bookmark: Vec<u8>,
+    /// Operators whose alerts the sender may send.
+    pub operators: OperatorSet,
 }
 
 /// A row of an inventory.
@@ -93,6 +95,8 @@ pub struct DeviceView {
     pub balance: Balance,
     /// What rules keep for it: rule name, code (`None` where per device), words.
     pub states: Vec<(String, Option<AlertCode>, Vec<u64>)>,
+    /// When the device came to the operator that is told; counts begin then. `None`: they are of all there ever was.
+    pub counted_since_ms: Option<Millis>,
     /// Exact as of here.
     pub position: Position,
 }
@@ -161,7 +165,9 @@ impl Handle {
 
     /// Queues a batch; waits while the queue is full. The answer comes after the commit; an answer that never comes
     /// (its sender is dropped) means that nothing was taken: see [`unavailable`](Self::unavailable).
-    pub async fn submit(&self, batch: Batch) -> Result<oneshot::Receiver<Result<Ack, Refusal>>, Refusal> {
+    pub async fn submit(&self, mut batch: Batch) -> Result<oneshot::Receiver<Result<Ack, Refusal>>, Refusal> {
+        self.check_producer(&batch.producer)?;
+        batch.operators = self.who.sender.operators;
         let (reply, answer) = oneshot::channel();
         self.queue.send(Command::Batch(batch, reply)).await.map_err(|_| self.unavailable())?;
         Ok(answer)
@@ -174,6 +180,7 @@ impl Handle {
 
     /// Where a producer stands, by its last committed batch.
     pub async fn producer(&self, id: &str) -> Result<Standing, Refusal> {
+        self.check_producer(id)?;
         self.ask(|reply| Command::Producer(id.to_owned(), reply)).await
     }
 
@@ -184,8 +191,8 @@ impl Handle {
 
     /// The same; on a `dry_run` it is only said what would be done.
     pub async fn load_devices(&self, devices: Vec<DeviceRequest>, dry_run: bool) -> Result<DevicesPut, Refusal> {
-        let mut put = self.ask(|reply| Command::PutDevices(devices, dry_run, reply)).await?;
-        if self.who.role == Role::Ingest {
+        let mut put = self.ask(|reply| Command::PutDevices(devices, dry_run, self.who.clone(), reply)).await?;
+        if self.who.role == Role::Inventory {
             put.changes.clear();
         }
         Ok(put)

@@ -44,7 +44,7 @@ mod sources;
 
 use own_changes::{OwnChanges, Stop, own_changes};
 use recovery::{Recovered, Recovery};
-use sources::{load_sources, natives};
+use sources::{barred, load_sources, natives};
 
 /// Where compiled plugins are kept, in the data folder.
 const COMPILED_FOLDER: &str = "compiled";
@@ -182,11 +182,12 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let mut store = (parts.open)()?;
     let mut snapshot = store.load()?;
     let mut registry = Registry::load(snapshot.plugins.clone(), snapshot.revisions.clone());
+    snapshot.revoked_keys.iter().for_each(|(key, revocation)| registry.revoke_key(*key, revocation.clone()));
     parts.natives.iter().for_each(|native| registry.add_plugin(native.info().clone()));
     let sources = load_sources(parts, shared, &registry, &store.reader())?;
     let protected: CodeSet = config.protected_codes()?.into_iter().collect();
     let without = config.without_plugins;
-    let denied = config.denied_digests()?;
+    let denied = barred(config, &registry)?;
     let idle = |rule: &Rule| without || denied.contains(&rule.plugin);
     let is_idle = |entry: &RuleRevision| entry.rule.as_ref().is_none_or(&idle);
     let reader = store.reader();
@@ -222,7 +223,8 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     shared.figures.write().store_values_rebuilt += store.mended().len() as u64;
 
     let position = snapshot.position;
-    let because = if without { "the host was started without plugins" } else { "its plugin is in denied_plugins" };
+    let because =
+        if without { "the host was started without plugins" } else { "its plugin is in denied_plugins or was revoked" };
     let stop = Stop { diverged: &diverged, idle: &idle, because };
     let OwnChanges { effects, tokens, chain_of_audit } = own_changes(parts, &mut snapshot, &mut registry, &stop)?;
     if let Some(effects) = effects {
@@ -240,6 +242,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     );
     let cursors = Cursors::load(std::mem::take(&mut snapshot.cursors));
     *shared.cursors.write() = cursors.clone();
+    snapshot.faults.iter().for_each(|(rule, fault)| shared.publish_fault(rule, fault.clone()));
     let sources = if without { natives(parts) } else { sources };
     publish(shared, &registry, sources, &inventory, ledger, store.reader());
     shared.log_end.send_replace(position);
@@ -264,6 +267,8 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         position,
         shares: Shares::new(&config.plugins.operator, parts.times.clone()),
         quarantine: Quarantine::new(&config.plugins),
+        faults: snapshot.faults.iter().cloned().collect(),
+        handovers: snapshot.handovers.iter().copied().collect(),
         passed_over: PassedOver::default(),
         trial_at_ms: Millis::MAX,
         guards: Guards::load(std::mem::take(&mut snapshot.guards)),

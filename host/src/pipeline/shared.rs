@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::{
     books::Ledger,
-    domain::{Millis, Mode, ModelId, Position, Revision, RuleRevision},
+    domain::{KeptFault, Millis, Mode, ModelId, Position, Revision, RuleRevision},
     intake::plausible::Ranges,
     pipeline::{
         Figures, Status,
@@ -28,14 +28,12 @@ use crate::{
 /// A host's clock: milliseconds since 1970-01-01T00:00:00Z.
 pub type Clock = Arc<dyn Fn() -> Millis + Send + Sync>;
 
-/// Failed calls of one rule since the host started, and what it was not called for.
+/// Failed calls of one rule, and what it was not called for.
 #[derive(Debug, Clone, Default)]
 pub struct FaultCount {
-    /// How many.
-    pub count: u64,
-    /// The last one.
-    pub last: String,
-    /// Alerts that it was not shown because there was no time for it.
+    /// The last one; `None` where there was none.
+    pub last: Option<KeptFault>,
+    /// Alerts since the host started that it was not shown because there was no time for it.
     pub passed_over: u64,
 }
 
@@ -147,13 +145,15 @@ impl Shared {
             order: rule.order,
             since: revision.since,
             guard: rule.guard,
-            fault_count: faults.count,
+            fault_count: faults.last.as_ref().map_or(0, |fault| fault.count),
             passed_over: faults.passed_over,
-            // Since the host was started nothing has failed; what made it set the rule aside is of before.
-            last_fault: match rule.mode {
-                Mode::SetAside | Mode::Quarantined if faults.last.is_empty() => revision.why.clone(),
-                _ => faults.last,
+            last_fault: match (&faults.last, rule.mode) {
+                (Some(fault), _) => fault.to_string(),
+                // It was set aside for another reason, or quarantined by a version that kept no faults.
+                (None, Mode::SetAside | Mode::Quarantined) => revision.why.clone(),
+                (None, _) => String::new(),
             },
+            fault_kind: faults.last.map(|fault| fault.kind),
         })
     }
 
@@ -171,23 +171,21 @@ impl Shared {
         }
     }
 
-    /// Counts a failed call.
-    pub fn count_fault(&self, revision: Revision, detail: &str) {
-        self.count_of(revision, |fault| {
-            fault.count += 1;
-            fault.last = detail.to_owned();
-        });
+    /// Publishes how a rule failed.
+    pub fn publish_fault(&self, rule: &str, fault: KeptFault) {
+        self.faults.write().entry(rule.to_owned()).or_default().last = Some(fault);
+    }
+
+    /// Forgets how a rule failed that was removed.
+    pub fn drop_fault(&self, rule: &str) {
+        self.faults.write().remove(rule);
     }
 
     /// Counts alerts that a rule was not shown.
     pub fn count_passed_over(&self, revision: Revision, alerts: u32) {
-        self.count_of(revision, |fault| fault.passed_over += u64::from(alerts));
-    }
-
-    fn count_of(&self, revision: Revision, count: impl FnOnce(&mut FaultCount)) {
         let name = self.registry.read().revision(revision).map(|entry| entry.name.clone());
         if let Some(name) = name {
-            count(self.faults.write().entry(name).or_default());
+            self.faults.write().entry(name).or_default().passed_over += u64::from(alerts);
         }
     }
 }

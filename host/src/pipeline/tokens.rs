@@ -66,10 +66,19 @@ impl Tokens {
         good(token.ok_or("the token is not one of this host")?, now_ms)
     }
 
-    /// Who the holder of a certificate is: whoever has a token of that name, if it is good.
-    pub fn identify_holder(&self, name: &str, now_ms: Millis) -> Result<Identity, &'static str> {
+    /// Who the holder of a certificate is: whoever has the token that it was made for, if that is good. A certificate of
+    /// somebody who had the name before is good for nothing.
+    pub fn identify_holder(&self, certified: &str, now_ms: Millis) -> Result<Identity, &'static str> {
+        let name = certified.split_once(':').map_or(certified, |(name, _)| name);
         let token = self.by_name.get(name);
-        good(token.ok_or("the certificate names somebody that this host has made no token for")?, now_ms)
+        let token = token.ok_or("the certificate names somebody that this host has made no token for")?;
+        if token.certified_as() != certified {
+            return Err(
+                "the certificate is not of whoever has the token of this name now: `weir token list` says which \
+                        URI one must name",
+            );
+        }
+        good(token, now_ms)
     }
 
     /// All of them, in order of names.
@@ -82,13 +91,29 @@ fn good(token: &Token, now_ms: Millis) -> Result<Identity, &'static str> {
     match token {
         token if token.revoked_ms.is_some() => Err("the token was revoked"),
         token if !token.is_live(now_ms) => Err("the token has expired"),
-        token => Ok(Identity { name: token.name.clone(), role: token.role }),
+        token => Ok(Identity { name: token.name.clone(), role: token.role, sender: token.sender.clone() }),
     }
 }
 
+/// What a token is good for, in words.
+fn extent(token: &Token) -> String {
+    let mut words = token.role.name().to_owned();
+    if let Role::Operator(operator) = token.role {
+        words.push_str(&format!(" {operator}"));
+    }
+    if !token.sender.operators.is_all() {
+        words.push_str(&format!(", of {} alone", token.sender.operators));
+    }
+    if !token.sender.producers.is_empty() {
+        let producers: Vec<String> = token.sender.producers.iter().map(ToString::to_string).collect();
+        words.push_str(&format!(", under {} alone", producers.join(" and ")));
+    }
+    words
+}
+
 impl Engine {
-    /// Keeps a token. The name of one that is no longer good may be given again.
-    pub fn create_token(&mut self, token: Token) -> Result<(Token, Work), Refusal> {
+    /// Keeps a token. The name of one that is no longer good may be given again; the certificates of before stay behind.
+    pub fn create_token(&mut self, mut token: Token) -> Result<(Token, Work), Refusal> {
         let max = self.config.access.tokens_max;
         let known = self.tokens.by_name.get(&token.name);
         if known.is_some_and(|known| known.is_live(token.made_ms)) {
@@ -98,11 +123,8 @@ impl Engine {
         if known.is_none() && self.tokens.by_name.len() >= max {
             return Err(Refusal::Exhausted(format!("access.tokens_max ({max}) is reached")));
         }
-        let operator = match token.role {
-            Role::Operator(operator) => format!(" {operator}"),
-            Role::Ingest | Role::Reader | Role::Auditor | Role::Admin => String::new(),
-        };
-        let detail = format!("{}{operator}, good until {} ms", token.role.name(), token.expires_ms);
+        token.issue = known.map_or(1, |known| known.issue.saturating_add(1));
+        let detail = format!("{}, good until {} ms", extent(&token), token.expires_ms);
         let event = AuditEvent::new(&token.made_by, "token.create", &token.name, &detail);
         let work = self.keep_token(token.clone(), event);
         Ok((token, work))
@@ -140,6 +162,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::SenderLimits;
 
     #[test]
     fn a_token_names_its_holder_until_another_takes_the_name() {
@@ -153,15 +176,19 @@ mod tests {
             made_ms: 0,
             expires_ms: 100,
             revoked_ms: None,
+            issue: 1,
+            sender: SenderLimits::default(),
         };
         let mut tokens = Tokens::load(vec![token(hash)]);
-        assert_eq!(tokens.identify(&text, 99), Ok(Identity { name: "grid".into(), role: Role::Reader }));
+        assert_eq!(tokens.identify(&text, 99), Ok(Identity::new("grid", Role::Reader)));
         assert_eq!(tokens.identify(&text, 100), Err("the token has expired"));
         assert_eq!(tokens.identify(&text[..68], 0), Err("the token is not one of this host"));
         tokens.put(Token { revoked_ms: Some(5), ..token(hash) });
         assert_eq!(tokens.identify(&text, 99), Err("the token was revoked"));
         let (again, other) = make().unwrap();
-        tokens.put(token(other));
+        tokens.put(Token { issue: 2, ..token(other) });
+        assert!(tokens.identify_holder("grid", 0).is_err() && tokens.identify_holder("grid:1", 0).is_err());
+        assert_eq!(tokens.identify_holder("grid:2", 0), Ok(Identity::new("grid", Role::Reader)));
         assert!(tokens.identify(&again, 99).is_ok());
         assert_eq!(tokens.identify(&text, 99), Err("the token is not one of this host"));
     }

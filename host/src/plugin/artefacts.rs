@@ -81,6 +81,17 @@ impl Artefacts {
         Ok(())
     }
 
+    /// Removes an artefact. One that a kill or a failure leaves behind is swept at the next start.
+    pub(super) fn remove(&self, name: &str) {
+        self.lock().remove(name);
+        match fs::remove_file(self.folder.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(name, %error, "the code of a plugin that was removed is still there");
+            }
+            _ => {}
+        }
+    }
+
     // A set is what it is, whoever panicked while holding it.
     fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)

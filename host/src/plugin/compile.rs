@@ -96,6 +96,13 @@ impl Compiler {
         }
     }
 
+    /// Removes the code of a component.
+    pub(super) fn discard(&self, digest: &Digest, component: &Component) {
+        if let Self::Elsewhere { artefacts: Some(artefacts), .. } = self {
+            artefacts.remove(&artefacts.name(component.engine(), digest));
+        }
+    }
+
     /// Removes what was made for plugins, settings or engines that are not asked for any more.
     pub(super) fn sweep(&self) {
         if let Self::Elsewhere { artefacts: Some(artefacts), .. } = self {

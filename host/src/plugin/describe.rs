@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::PluginLimits,
-    domain::{Column, Digest, Millis, PluginInfo, StateKey, is_unsafe},
+    domain::{self, Column, Digest, Millis, PluginInfo, StateKey},
 };
 
 /// Verdicts are bytes, and 0 is to forward.
@@ -90,8 +90,20 @@ pub(super) fn info(
         uploaded_ms,
         // Whoever keeps it says whose it is.
         owners: Vec::new(),
+        signed_by: Vec::new(),
+        revoked: None,
     };
     Ok((info, schema))
+}
+
+/// Rejects a plugin whose name reads as a digest or as the beginning of one: where both may be written, nobody could
+/// tell which is meant.
+pub(super) fn check_tells_from_digests(info: &PluginInfo) -> Result<(), Refusal> {
+    if !Digest::is_meant_by(&info.name) {
+        return Ok(());
+    }
+    let (name, digits) = (quoted(&info.name), Digest::PREFIX_DIGITS_MIN);
+    refuse("name", format!("is {name}, which reads as a digest: {digits} or more hex digits are no name; add a word"))
 }
 
 fn check_reasons(reasons: &[String], bytes_max: usize) -> Result<(), Refusal> {
@@ -124,20 +136,13 @@ fn check_name(field: &'static str, name: &str, bytes_max: usize) -> Result<(), R
 
 fn check_line(field: &'static str, line: &str, bytes_max: usize) -> Result<(), Refusal> {
     check_size(field, line, bytes_max)?;
-    match line.chars().find(|c| is_unsafe(*c)) {
-        None => Ok(()),
-        Some(c) => {
-            refuse(field, format!("has the control character {}: it must be one plain line", c.escape_default()))
-        }
-    }
+    domain::check_line(line, bytes_max).or_else(|wrong| refuse(field, wrong))
 }
 
 fn check_schema(schema: &str, bytes_max: usize) -> Result<Schema, Refusal> {
     const FIELD: &str = "parameters-schema";
     check_size(FIELD, schema, bytes_max)?;
-    if let Some(c) = schema.chars().find(|c| is_unsafe(*c) && !matches!(c, '\n' | '\r' | '\t')) {
-        return refuse(FIELD, format!("has the control character {}", c.escape_default()));
-    }
+    domain::check_block(schema).or_else(|wrong| refuse(FIELD, wrong))?;
     Schema::new(schema).or_else(|defect| refuse(FIELD, defect))
 }
 

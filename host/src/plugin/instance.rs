@@ -5,7 +5,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use wasmtime::{
@@ -68,6 +71,8 @@ pub(super) struct Compiled {
     pub(super) component: InstancePre<Growth>,
     /// Its code was read from where it is kept.
     pub(super) kept: bool,
+    /// It may not be called any more.
+    pub(super) revoked: AtomicBool,
     pub(super) describe: ComponentExportIndex,
     pub(super) check: ComponentExportIndex,
     pub(super) evaluate: ComponentExportIndex,
@@ -107,6 +112,17 @@ impl Plugin {
         if !kept {
             host.compiler.keep(&self.info.digest, component.component());
         }
+    }
+
+    /// Removes its kept code.
+    pub fn discard(&self) {
+        let Compiled { host, component, .. } = &*self.compiled;
+        host.compiler.discard(&self.info.digest, component.component());
+    }
+
+    /// Has every call from here on fail, whoever has it at hand.
+    pub fn revoke(&self) {
+        self.compiled.revoked.store(true, Ordering::Relaxed);
     }
 
     /// Asks its schema and then itself whether it takes these parameters (a JSON object), for a rule of `owner`.
@@ -204,6 +220,9 @@ impl Instance {
         Terms { metering, purpose, owner }: Terms,
         reasons: usize,
     ) -> Result<Self, RuleFault> {
+        if compiled.revoked.load(Ordering::Relaxed) {
+            return Err(RuleFault::new(FaultKind::Refused, "the plugin was revoked"));
+        }
         let Host { engine, slots, .. } = &*compiled.host;
         let limits = compiled.host.limits.of(owner);
         let slot = slots.take(purpose);

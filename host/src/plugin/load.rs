@@ -3,7 +3,11 @@
 //! It must not know who uploaded them or where they are kept. Invariant: the guest runs only after its size, its form,
 //! its imports and its exports were found right, and then only under the limits of a call.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+    time::Duration,
+};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::{
@@ -60,7 +64,10 @@ impl Sandbox {
     pub fn load_for(&self, bytes: &[u8], uploaded_ms: Millis, owner: OperatorId) -> Result<Plugin, Refusal> {
         let terms = Terms { metering: Metering::Live, purpose: Purpose::Check, owner };
         check_size(bytes, self.0.limits.of(owner).upload_bytes_max)?;
-        self.load_under(bytes, uploaded_ms, terms, Task::CompileUpload)
+        let plugin = self.load_under(bytes, uploaded_ms, terms, Task::CompileUpload)?;
+        // Not of a plugin that was taken before this was asked: its rules name it by digest, and must start.
+        describe::check_tells_from_digests(plugin.info())?;
+        Ok(plugin)
     }
 
     /// The same for a component that is a plugin of this host already. What it did within its limits when it was
@@ -98,7 +105,8 @@ impl Sandbox {
         let [describe, check, evaluate] = exports;
         let (describe, check, evaluate) = (describe?, check?, evaluate?);
         let component = Linker::new(&host.engine).instantiate_pre(&component).map_err(|error| malformed(&error))?;
-        let compiled = Arc::new(Compiled { host, component, kept, describe, check, evaluate });
+        let compiled =
+            Arc::new(Compiled { host, component, kept, revoked: AtomicBool::new(false), describe, check, evaluate });
 
         let mut instance = Instance::new(&compiled, terms, 0)?;
         if let Some((name, error)) = instance.mismatch() {

@@ -10,15 +10,19 @@ use super::{
     error::{Damage, Defect, Error},
     sealed::{AnyTable, ROWS, Table, Transaction, guarded},
 };
-use crate::domain::{ColumnSet, Digest, OperatorId, PluginInfo, StateKey};
+use crate::domain::{ColumnSet, Digest, OperatorId, PluginInfo, Revocation, SigningKey, StateKey};
 
 pub(super) const TABLE: Table<[u8; 32]> = Table::new("plugin");
+/// By key, revocations of keys that plugins are signed with.
+pub(super) const REVOKED_KEYS: Table<[u8; 32]> = Table::new("revoked_key");
+const REVOKED_KEY_VERSION: u8 = 1;
 /// Their keys are their checksums.
 const COMPONENT: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new(COMPONENT_NAME);
 const COMPONENT_NAME: &str = "component";
 const NOT_ITS_BYTES: Defect = Defect("its bytes are not those of its digest");
-/// Version 2 had no owners.
-const VERSION: u8 = 3;
+/// Version 2 had no owners, version 3 neither signers nor a revocation.
+const VERSION: u8 = 4;
+const VERSION_BEFORE: u8 = 3;
 
 /// Makes sure that the table of the plugins' bytes exists.
 pub(super) fn create_components(txn: &Transaction) -> Result<(), Error> {
@@ -29,6 +33,68 @@ pub(super) fn create_components(txn: &Transaction) -> Result<(), Error> {
 pub(super) fn write(txn: &Transaction, info: &PluginInfo, component: &[u8]) -> Result<(), Error> {
     TABLE.write(txn)?.insert(info.digest.0, &mut encode(info))?;
     guarded(COMPONENT_NAME, || Ok(txn.inner().open_table(COMPONENT)?.insert(info.digest.0, component).map(drop)?))
+}
+
+/// Replaces what is known of plugins that are there.
+pub(super) fn update(txn: &Transaction, plugins: &[PluginInfo]) -> Result<(), Error> {
+    if plugins.is_empty() {
+        return Ok(());
+    }
+    let mut table = TABLE.write(txn)?;
+    plugins.iter().try_for_each(|info| table.insert(info.digest.0, &mut encode(info)).map(drop))
+}
+
+/// Removes plugins and their bytes.
+pub(super) fn remove(txn: &Transaction, digests: &[Digest]) -> Result<(), Error> {
+    if digests.is_empty() {
+        return Ok(());
+    }
+    let mut plugins = TABLE.write(txn)?;
+    digests.iter().try_for_each(|digest| plugins.remove(digest.0).map(drop))?;
+    guarded(COMPONENT_NAME, || {
+        let mut components = txn.inner().open_table(COMPONENT)?;
+        for digest in digests {
+            components.remove(digest.0)?;
+        }
+        Ok(())
+    })
+}
+
+/// Adds revocations of keys.
+pub(super) fn revoke_keys(txn: &Transaction, keys: &[(SigningKey, Revocation)]) -> Result<(), Error> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let mut table = REVOKED_KEYS.write(txn)?;
+    for (key, revocation) in keys {
+        let mut out = Writer::new(REVOKED_KEY_VERSION);
+        encode_revocation(revocation, &mut out);
+        table.insert(*key, &mut out)?;
+    }
+    Ok(())
+}
+
+/// Every revocation of a key.
+pub(super) fn revoked_keys(txn: &ReadTransaction) -> Result<Vec<(SigningKey, Revocation)>, Error> {
+    REVOKED_KEYS.read(txn)?.all()?.decoded(|key, value| Ok((*key, decode_key(value)?))).collect()
+}
+
+pub(super) fn decode_key(bytes: &[u8]) -> Result<Revocation, Defect> {
+    let mut input = Reader::new(bytes, REVOKED_KEY_VERSION)?;
+    let revocation = decode_revocation(&mut input)?;
+    input.finish()?;
+    Ok(revocation)
+}
+
+fn encode_revocation(revocation: &Revocation, out: &mut Writer) {
+    let Revocation { at_ms, who, why } = revocation;
+    out.i64(*at_ms);
+    out.text(who);
+    out.text(why);
+}
+
+fn decode_revocation(input: &mut Reader<'_>) -> Result<Revocation, Defect> {
+    Ok(Revocation { at_ms: input.i64()?, who: input.text()?, why: input.text()? })
 }
 
 /// Every plugin in order of upload.
@@ -100,12 +166,16 @@ pub(super) fn encode(info: &PluginInfo) -> Writer {
     out.i64(info.uploaded_ms);
     out.count(info.owners.len());
     info.owners.iter().for_each(|owner| out.u8(owner.get()));
+    out.count(info.signed_by.len());
+    info.signed_by.iter().for_each(|key| out.raw(key));
+    out.u8(u8::from(info.revoked.is_some()));
+    info.revoked.iter().for_each(|revocation| encode_revocation(revocation, &mut out));
     out
 }
 
 pub(super) fn decode(digest: Digest, bytes: &[u8]) -> Result<PluginInfo, Defect> {
-    let mut input = Reader::new(bytes, VERSION)?;
-    let info = PluginInfo {
+    let (version, mut input) = Reader::of_versions(bytes, &[VERSION_BEFORE, VERSION])?;
+    let mut info = PluginInfo {
         digest,
         name: input.text()?,
         version: input.text()?,
@@ -124,7 +194,13 @@ pub(super) fn decode(digest: Digest, bytes: &[u8]) -> Result<PluginInfo, Defect>
         uploaded_ms: input.i64()?,
         owners: input
             .list(1, |input| OperatorId::new(u32::from(input.u8()?)).ok_or(Defect("an owner of it is not known")))?,
+        signed_by: Vec::new(),
+        revoked: None,
     };
+    if version != VERSION_BEFORE {
+        info.signed_by = input.list(32, Reader::array)?;
+        info.revoked = if input.flag()? { Some(decode_revocation(&mut input)?) } else { None };
+    }
     input.finish()?;
     Ok(info)
 }

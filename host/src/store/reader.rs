@@ -7,11 +7,11 @@ use std::{fmt, ops::Range, sync::Arc};
 use super::{
     Place, Shared, audit, damage, device,
     error::{Damage, Error},
-    hour,
+    handover, hour,
     log::{Groups, Heads},
     page, plugin, question,
 };
-use crate::domain::{AuditEntry, Device, DevicePage, Digest, HourPage, Position};
+use crate::domain::{AuditEntry, Device, DevicePage, Digest, Eui64, Handover, HourPage, Position};
 
 /// A cheap handle to read with: clone it for every task. Once the store is closed it answers [`Error::Closed`].
 ///
@@ -54,6 +54,11 @@ impl Reader {
     /// At most so many devices from a number on, each with its number.
     pub fn devices(&self, from: u32, devices_max: usize) -> Result<Vec<(u32, Device)>, Error> {
         device::read_some(&self.0.begin_read()?, from, devices_max)
+    }
+
+    /// The last time that a device came to another operator; `None` where it never did after alerts of it were counted.
+    pub fn handover(&self, device: Eui64) -> Result<Option<Handover>, Error> {
+        handover::read_one(&self.0.begin_read()?, device)
     }
 
     /// Entries of the audit log from a number on, at most so many.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{
     Shared, audit, cursor, device,
     error::Error,
-    guard, hour,
+    fault, guard, handover, hour,
     log::{self, LogExtent},
     meta::{self, Progress, Sealing},
     model, page, plugin, producer, question, revision,
@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Every table with checksums. Their order is part of the disk format while a store is on its way.
-pub(super) const TABLES: [&dyn AnyTable; 15] = [
+pub(super) const TABLES: [&dyn AnyTable; 18] = [
     &revision::TABLE,
     &token::TABLE,
     &audit::TABLE,
@@ -32,6 +32,9 @@ pub(super) const TABLES: [&dyn AnyTable; 15] = [
     &log::LOG,
     &model::TABLE,
     &guard::TABLE,
+    &plugin::REVOKED_KEYS,
+    &fault::TABLE,
+    &handover::TABLE,
 ];
 
 /// Bytes that are rewritten in one commit.

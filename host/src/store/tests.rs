@@ -16,8 +16,8 @@ mod rot;
 
 use disk::Disk;
 use fixtures::{
-    one_of_everything, some_cursor, some_device, some_digest, some_group, some_hour, some_mark, some_page, some_plugin,
-    some_question, some_revision,
+    one_of_everything, some_cursor, some_device, some_digest, some_group, some_handover, some_hour, some_mark,
+    some_page, some_plugin, some_question, some_revision,
 };
 
 const ACKS_KEPT: u64 = 4;
@@ -98,6 +98,10 @@ fn everything_is_there_after_reopening() {
     assert_eq!(snapshot.producers, [some_mark("a", 9), some_mark("head-end", 1), some_mark("head-end", 2)]);
     assert_eq!(snapshot.questions, [some_question(1, None), some_question(2, None)]);
     assert_eq!(snapshot.cursors, [some_cursor("a", 1), some_cursor("b", 3)]);
+    assert_eq!(snapshot.faults, [effects.faults[1].clone(), effects.faults[0].clone()]);
+    assert_eq!((&snapshot.handovers, &snapshot.revoked_keys), (&effects.handovers, &effects.keys_revoked));
+    assert_eq!(store.reader().handover(Eui64(7)).unwrap(), Some(some_handover()));
+    assert_eq!(store.reader().handover(Eui64(8)).unwrap(), None);
     let reader = store.reader();
     assert_eq!((reader.answer(1).unwrap().as_deref(), reader.answer(2).unwrap()), (Some("an answer"), None));
     let pages: Vec<_> = reader.pages().unwrap().map(Result::unwrap).collect();
@@ -450,9 +454,9 @@ fn the_published_encodings_stay() {
         ("page", (370, 0x2476_718D_4EFC_3CC6)),
         ("hour", (354, 0xCBB9_4F66_C80F_FE1A)),
         ("revision", (260, 0xA26A_B785_48EB_CFEF)),
-        ("plugin", (121, 0x1037_A4B7_FAC8_CC94)),
+        ("plugin", (186, 0x9D9E_03F9_8D0C_DBDF)),
         ("producer", (411, 0x1497_8658_7B7F_C2AB)),
-        ("token", (138, 0x64B9_0816_6205_DA6D)),
+        ("token", (194, 0x9319_5471_2646_8A15)),
         ("audit", (172, 0xE8E6_B277_054E_DF59)),
     ];
     assert_eq!(found, published);

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{Question, Variant};
 use crate::{
-    domain::{Digest, Metering, Mode, ModelId, Position, Revision, Rule, RuleRevision},
+    domain::{Digest, Metering, Mode, ModelId, Position, Revision, Rule, RuleRevision, owner_of_rule},
     evaluate::{Chain, ChainRule, CodeSet, Filter},
     registry::{MissingPlugin, Registry, Sources, Standing, chain_rule},
 };
@@ -77,7 +77,11 @@ impl Ground {
         let from = if question.as_recorded { theirs.unwrap_or(own) } else { theirs.map_or(own, |at| at.min(own)) };
 
         let active = standings.iter().filter(|standing| standing.rule.mode == Mode::Active);
-        let rest = active.filter(|standing| standing.revision.name != question.rule);
+        // Rules of other operators never see the alerts of one that is asked about alone, and are not named to it where
+        // their plugin is missing.
+        let own = owner_of_rule(&question.rule);
+        let sees = |name: &str| !question.confined || [own, None].contains(&owner_of_rule(name));
+        let rest = active.filter(|standing| standing.revision.name != question.rule && sees(&standing.revision.name));
         let (mut before, mut stateful_before, mut others) = (Vec::new(), false, Vec::new());
         for standing in rest {
             let at = place(standing);

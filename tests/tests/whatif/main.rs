@@ -359,7 +359,7 @@ fn an_operator_asks_about_its_own_alerts_alone() {
         let mut counter = 0;
         send(&handle, &[1, 1, 2, 2, 2, 1, 1, 1, 1, 2], &mut counter).await;
 
-        let who = |operator| Arc::new(Identity { name: "them".into(), role: Role::Operator(operator) });
+        let who = |operator| Arc::new(Identity::new("them", Role::Operator(operator)));
         let theirs = handle.for_caller(who(lond));
         let (view, answer) = ask(&theirs, what_if("12-hold", 2)).await;
         let expected = Turned { newly_suppressed: 3, newly_forwarded: 2, ..Turned::default() };

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use weir_proto::v1;
 
-use super::{alert::Balance, code, eui, generation, or};
+use super::{alert::Balance, code, eui, generation, or, time};
 use crate::cli::{
     arguments::Names,
     table::{Table, Value},
@@ -52,17 +52,20 @@ pub(crate) struct DeviceView {
     pub balance: Balance,
     pub states: Vec<State>,
     pub position: u64,
+    /// Absent where the counts are of all alerts there were.
+    pub counted_since_ms: Option<i64>,
 }
 
 impl From<v1::GetDeviceResponse> for DeviceView {
     fn from(message: v1::GetDeviceResponse) -> Self {
-        let v1::GetDeviceResponse { device, in_inventory, balance, states, position } = message;
+        let v1::GetDeviceResponse { device, in_inventory, balance, states, position, counted_since_ms } = message;
         Self {
             device: device.map(Device::from).unwrap_or_default(),
             in_inventory,
             balance: balance.map(Balance::from).unwrap_or_default(),
             states: states.into_iter().map(State::from).collect(),
             position,
+            counted_since_ms,
         }
     }
 }
@@ -188,7 +191,8 @@ pub(crate) fn facts(view: &DeviceView, names: &Names) -> Table {
         ("operator", Value::text(names.operator(*operator))),
     ];
     let states = view.states.iter().map(|state| ("state", Value::text(state_text(state))));
-    Table::facts(head.into_iter().chain(counts).chain(states))
+    let since = view.counted_since_ms.map(|ms| ("counted since", Value::text(time(ms))));
+    Table::facts(head.into_iter().chain(since).chain(counts).chain(states))
 }
 
 pub(crate) fn state_text(state: &State) -> String {
@@ -216,6 +220,7 @@ mod tests {
             balance: Some(balance),
             states: vec![v1::DeviceState { rule: "storm".to_owned(), code: 0x8F40, words: vec![3, 17] }],
             position: 99,
+            counted_since_ms: None,
         });
         let expected = [
             "+----------------------------------------+",

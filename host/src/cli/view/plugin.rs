@@ -26,6 +26,11 @@ pub(in crate::cli) struct Plugin {
     pub reads: Vec<&'static str>,
     /// Distributor ids; 0 for the host.
     pub owners: Vec<u32>,
+    pub signed_by: Vec<String>,
+    /// Absent where it was not revoked.
+    pub revoked_at_ms: Option<i64>,
+    pub revoked_by: String,
+    pub revoked_why: String,
 }
 
 impl From<v1::Plugin> for Plugin {
@@ -45,6 +50,10 @@ impl From<v1::Plugin> for Plugin {
             rules,
             reads,
             owners,
+            signed_by,
+            revoked_at_ms,
+            revoked_by,
+            revoked_why,
         } = message;
         let state_key = match v1::StateKey::try_from(state_key) {
             Ok(v1::StateKey::Device) => "device",
@@ -66,8 +75,57 @@ impl From<v1::Plugin> for Plugin {
             rules,
             reads: reads.into_iter().map(column).collect(),
             owners,
+            signed_by,
+            revoked_at_ms,
+            revoked_by,
+            revoked_why,
         }
     }
+}
+
+impl Plugin {
+    fn revoked(&self) -> String {
+        let Some(at_ms) = self.revoked_at_ms else { return String::new() };
+        let by = if self.revoked_by.is_empty() { String::new() } else { format!(" by {}", self.revoked_by) };
+        let why = if self.revoked_why.is_empty() { String::new() } else { format!(": {}", self.revoked_why) };
+        format!("{}{by}{why}", time(at_ms))
+    }
+}
+
+/// A plugin that was removed.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct Removed {
+    pub plugin: Plugin,
+    /// Nobody has it any more.
+    pub gone: bool,
+}
+
+/// Plugins that were revoked.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct Revoked {
+    pub plugins: Vec<Plugin>,
+    /// The rules that were turned off.
+    pub rules: Vec<String>,
+}
+
+/// What became of a plugin that was removed.
+pub(in crate::cli) fn removed_facts(removed: &Removed) -> Table {
+    let Removed { plugin, gone } = removed;
+    Table::facts([
+        ("removed", Value::text(format!("{} {}", plugin.name, plugin.version))),
+        ("digest", Value::text(&plugin.digest)),
+        ("left to others", Value::text(if *gone { "no: it is gone" } else { "yes" })),
+    ])
+}
+
+/// What a revocation did.
+pub(in crate::cli) fn revoked_facts(revoked: &Revoked) -> Table {
+    let plugins = revoked.plugins.iter().map(|plugin| format!("{} {}", plugin.name, plugin.digest));
+    let plugins: Vec<String> = plugins.collect();
+    Table::facts([
+        ("revoked", Value::text(or(&plugins.join(", "), "no plugin"))),
+        ("turned off", Value::text(or(&revoked.rules.join(", "), "no rule"))),
+    ])
 }
 
 fn column(number: i32) -> &'static str {
@@ -160,7 +218,7 @@ const DIGEST_DIGITS: usize = 12;
 
 /// Plugins, a row each.
 pub(in crate::cli) fn table(rows: &[Plugin]) -> Table {
-    let mut table = Table::new(&["digest", "name", "version", "summary", "bytes", "uploaded", "rules"]);
+    let mut table = Table::new(&["digest", "name", "version", "summary", "bytes", "uploaded", "rules", "revoked"]);
     for row in rows {
         table.row([
             Value::text(row.digest.chars().take(DIGEST_DIGITS).collect::<String>()),
@@ -170,6 +228,7 @@ pub(in crate::cli) fn table(rows: &[Plugin]) -> Table {
             Value::Number(row.size_bytes),
             Value::text(time(row.uploaded_at_ms)),
             Value::text(row.rules.join(", ")),
+            Value::text(row.revoked()),
         ]);
     }
     table
@@ -199,6 +258,8 @@ pub(in crate::cli) fn facts(Shown { plugin, report }: &Shown) -> Table {
         ("uploaded", Value::text(time(plugin.uploaded_at_ms))),
         ("for", Value::text(owners(&plugin.owners))),
         ("rules", Value::text(plugin.rules.join(", "))),
+        ("signed by", Value::text(plugin.signed_by.join(", "))),
+        ("revoked", Value::text(or(&plugin.revoked(), "no"))),
         ("imports", Value::text(names(report, |report| &report.imports, "nothing"))),
         ("exports", Value::text(names(report, |report| &report.exports, ""))),
         ("trial", Value::text(report.as_ref().map_or_else(String::new, trial))),
@@ -278,11 +339,14 @@ mod tests {
             uploaded_at_ms: 0,
             rules: vec!["a".to_owned()],
             owners: vec![12],
+            signed_by: Vec::new(),
+            revoked_at_ms: None,
+            revoked_by: String::new(),
+            revoked_why: String::new(),
             reads: vec![v1::PluginColumn::Occurred.into(), v1::PluginColumn::Model.into()],
         });
         let text = table(std::slice::from_ref(&plugin)).to_string();
-        let row =
-            "| 0123456789ab   storm   0.1.0     Holds back repeats\u{FFFD}   28,001   1970-01-01T00:00:00Z   a     |";
+        let row = "| 0123456789ab   storm   0.1.0     Holds back repeats\u{FFFD}   28,001   1970-01-01T00:00:00Z   a               |";
         assert_eq!(text.lines().nth(3), Some(row), "{text}");
         let report = Report {
             parameters: r#"{"more_than":3}"#.to_owned(),

@@ -4,25 +4,55 @@
 
 use weir_proto::v1;
 
-use super::{operator, page_at};
+use super::{each, operator, page_at};
 use crate::{
     audit::{Broken, Chain},
-    domain::{AuditEntry, AuditEvent, AuditHash, OperatorId, Role, Token},
+    domain::{AuditEntry, AuditEvent, AuditHash, IdError, OperatorId, Role, SenderLimits, Token},
+    grpc::tls::CERTIFICATE_SCHEME,
     pipeline::{NewToken, Refusal},
 };
 
 /// Entries in one page of the audit log: as many as are given where none are asked for, and the most.
 const ENTRIES: (usize, u32) = (100, 1_000);
 
+/// Patterns of producer ids of one token.
+const PRODUCERS_MAX: usize = 100;
+
 /// A token to make.
 pub fn new_token(request: &v1::CreateTokenRequest) -> Result<NewToken, Refusal> {
-    let v1::CreateTokenRequest { name, role: number, operator, lifetime_ms } = request;
-    Ok(NewToken { name: name.clone(), role: role(*number, *operator)?, lifetime_ms: *lifetime_ms })
+    let v1::CreateTokenRequest { name, role: number, operator, lifetime_ms, operators, producers } = request;
+    let role = role(*number, *operator)?;
+    let sender = sender(role, operators, producers)?;
+    Ok(NewToken { name: name.clone(), role, lifetime_ms: *lifetime_ms, sender })
+}
+
+fn sender(role: Role, operators: &[u32], producers: &[String]) -> Result<SenderLimits, Refusal> {
+    if producers.len() > PRODUCERS_MAX {
+        let message = format!("{} are more than {PRODUCERS_MAX}", producers.len());
+        return Err(Refusal::invalid("producers", message));
+    }
+    let limits = SenderLimits {
+        operators: each("operators", operators.iter().copied(), operator)?.into_iter().collect(),
+        producers: each("producers", producers, |text| text.parse().map_err(|error: IdError| error.to_string()))?
+            .into(),
+    };
+    let wrong = |field: &str, roles: &str| {
+        Err(Refusal::invalid(field, format!("limit a token in the role {roles}, and the role is {}", role.name())))
+    };
+    match role {
+        Role::Ingest => Ok(limits),
+        Role::Inventory if !limits.producers.is_empty() => wrong("producers", "ingest"),
+        Role::Inventory => Ok(limits),
+        _ if !operators.is_empty() => wrong("operators", "ingest or inventory"),
+        _ if !producers.is_empty() => wrong("producers", "ingest"),
+        _ => Ok(limits),
+    }
 }
 
 fn role(number: i32, id: u32) -> Result<Role, Refusal> {
     let role = match v1::Role::try_from(number) {
         Ok(v1::Role::Ingest) => Role::Ingest,
+        Ok(v1::Role::Inventory) => Role::Inventory,
         Ok(v1::Role::Reader) => Role::Reader,
         Ok(v1::Role::Operator) => {
             let operator = operator(id).map_err(|why| Refusal::invalid("operator", why))?;
@@ -48,9 +78,11 @@ fn role(number: i32, id: u32) -> Result<Role, Refusal> {
 
 /// A token that was made.
 pub fn token(token: Token) -> v1::Token {
-    let Token { name, role, hash: _, made_by, made_ms, expires_ms, revoked_ms } = token;
+    let certificate_uri = format!("{CERTIFICATE_SCHEME}{}", token.certified_as());
+    let Token { name, role, hash: _, made_by, made_ms, expires_ms, revoked_ms, issue: _, sender } = token;
     let (role, operator) = match role {
         Role::Ingest => (v1::Role::Ingest, 0),
+        Role::Inventory => (v1::Role::Inventory, 0),
         Role::Reader => (v1::Role::Reader, 0),
         Role::Operator(operator) => (v1::Role::Operator, operator.get().into()),
         Role::Auditor => (v1::Role::Auditor, 0),
@@ -64,6 +96,9 @@ pub fn token(token: Token) -> v1::Token {
         made_at_ms: made_ms,
         expires_at_ms: expires_ms,
         revoked_at_ms: revoked_ms,
+        certificate_uri,
+        operators: sender.operators.listed().into_iter().map(|operator| operator.get().into()).collect(),
+        producers: sender.producers.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -37,7 +37,7 @@ pub fn batch(request: v1::StreamAlertsRequest, limits: &IntakeLimits) -> Result<
         return Err(Refusal::invalid("bookmark", why));
     }
     let alerts = alerts.into_iter().map(alert).collect();
-    Ok(Batch { producer, sequence, alerts, unreadable: unreadable_count, bookmark })
+    Ok(Batch { producer, sequence, alerts, unreadable: unreadable_count, bookmark, ..Batch::default() })
 }
 
 /// A batch by itself.

@@ -70,13 +70,14 @@ pub fn wanted(request: v1::GetDeviceRequest) -> Result<Eui64, Refusal> {
 
 /// A device.
 pub fn view(view: DeviceView) -> v1::GetDeviceResponse {
-    let DeviceView { device, model, balance: ends, states, position } = view;
+    let DeviceView { device, model, balance: ends, states, counted_since_ms, position } = view;
     v1::GetDeviceResponse {
         device: Some(wire(device, model)),
         in_inventory: device.listed,
         balance: Some(balance(ends)),
         states: states.into_iter().map(state).collect(),
         position: position.0,
+        counted_since_ms,
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use weir_proto::v1;
 
 use crate::{
-    domain::{Column, PluginInfo, StateKey},
-    pipeline::{Allowed, PluginView, Refusal},
+    domain::{Column, Digest, PluginInfo, Revocation, SigningKey, StateKey},
+    pipeline::{Allowed, PluginView, Refusal, Revoked},
     plugin::{Needs, Report, SIGNATURE_BYTES},
 };
 
@@ -58,6 +58,36 @@ impl Upload {
         }
         Ok((self.bytes, self.signature))
     }
+}
+
+/// What to revoke.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Revoke {
+    /// A plugin, by digest or name.
+    Plugin(String),
+    /// A key that plugins are signed with.
+    Key(SigningKey),
+}
+
+/// What is to be revoked, and why.
+pub fn revoke(request: v1::RevokePluginRequest) -> Result<(Revoke, String), Refusal> {
+    let v1::RevokePluginRequest { plugin, signing_key, why } = request;
+    let revoke = match (plugin.is_empty(), signing_key.is_empty()) {
+        (false, true) => Revoke::Plugin(plugin),
+        (true, false) => {
+            let Digest(key) = Digest::from_hex(&signing_key)
+                .ok_or_else(|| Refusal::invalid("signing_key", "is no ed25519 public key: 64 hex digits"))?;
+            Revoke::Key(key)
+        }
+        _ => return Err(Refusal::invalid("plugin", "give a plugin or a signing key, one of them")),
+    };
+    Ok((revoke, why))
+}
+
+/// What was revoked.
+pub fn revoked(Revoked { plugins, rules }: Revoked) -> v1::RevokePluginResponse {
+    let plugins = plugins.into_iter().map(|info| plugin((info, Vec::new()))).collect();
+    v1::RevokePluginResponse { plugins, rules }
 }
 
 /// What was kept.
@@ -112,7 +142,13 @@ pub fn plugin((info, rules): (PluginInfo, Vec<String>)) -> v1::Plugin {
         size_bytes,
         uploaded_ms,
         owners,
+        signed_by,
+        revoked,
     } = info;
+    let (revoked_at_ms, revoked_by, revoked_why) = match revoked {
+        Some(Revocation { at_ms, who, why }) => (Some(at_ms), who, why),
+        None => (None, String::new(), String::new()),
+    };
     let state_key = match state_key {
         _ if state_words == 0 => v1::StateKey::Unspecified,
         StateKey::Device => v1::StateKey::Device,
@@ -132,6 +168,10 @@ pub fn plugin((info, rules): (PluginInfo, Vec<String>)) -> v1::Plugin {
         uploaded_at_ms: uploaded_ms,
         rules,
         owners: owners.into_iter().map(|owner| owner.get().into()).collect(),
+        signed_by: signed_by.into_iter().map(|key| Digest(key).to_string()).collect(),
+        revoked_at_ms,
+        revoked_by,
+        revoked_why,
         reads: Column::ALL.into_iter().filter(|one| reads.contains(*one)).map(|one| column(one).into()).collect(),
     }
 }

@@ -107,6 +107,7 @@ pub fn view(view: RuleView) -> v1::Rule {
         guard,
         fault_count,
         last_fault,
+        fault_kind: _,
         passed_over,
     } = view;
     let mode = match mode {

@@ -5,7 +5,7 @@
 use super::{Command, Handle, Refusal, internal};
 use crate::{
     audit::{Broken, Chain},
-    domain::{AuditEntry, Millis, Role, Token},
+    domain::{AuditEntry, Millis, Role, SenderLimits, Token},
     pipeline::tokens,
     store,
 };
@@ -25,12 +25,14 @@ pub struct NewToken {
     pub role: Role,
     /// How long it is good.
     pub lifetime_ms: Millis,
+    /// What they may send.
+    pub sender: SenderLimits,
 }
 
 impl Handle {
     /// Makes a token: its text, and what is kept of it.
     pub async fn create_token(&self, new: NewToken) -> Result<(String, Token), Refusal> {
-        let NewToken { name, role, lifetime_ms } = new;
+        let NewToken { name, role, lifetime_ms, sender } = new;
         super::check_name(&name)?;
         if name == crate::domain::RuleRevision::HOST {
             return Err(Refusal::invalid("name", "\"host\" is what the host itself is called; choose another"));
@@ -49,6 +51,8 @@ impl Handle {
             made_ms,
             expires_ms: made_ms.saturating_add(lifetime_ms),
             revoked_ms: None,
+            issue: 1,
+            sender,
         };
         let token = self.ask(|reply| Command::CreateToken(Box::new(token), reply)).await?;
         Ok((secret, token))

@@ -110,9 +110,21 @@ impl Handle {
         }
     }
 
-    /// A plugin that the caller may use, by digest or name.
-    pub(super) fn resolve<'a>(&self, registry: &'a Registry, wanted: &str) -> Result<&'a PluginInfo, String> {
-        registry.resolve(wanted, |info| self.may_use(info))
+    /// Returns the plugin that a text means among those the caller may see, to look at it.
+    pub(super) fn find_plugin<'a>(&self, registry: &'a Registry, wanted: &str) -> Result<&'a PluginInfo, String> {
+        registry.resolve(wanted, |info| self.may_use(info), None)
+    }
+
+    /// Returns the plugin that a text means for a rule of that name. An administrator sees the plugins of every operator;
+    /// a name alone must not bring one of them over the alerts of others.
+    pub(super) fn plugin_for_rule<'a>(
+        &self,
+        registry: &'a Registry,
+        wanted: &str,
+        rule: &str,
+    ) -> Result<&'a PluginInfo, String> {
+        let user = owner_of_rule(rule).unwrap_or(OperatorId::UNKNOWN);
+        registry.resolve(wanted, |info| self.may_use(info), Some(user))
     }
 
     /// Whether the caller may see and use a plugin.
@@ -125,9 +137,26 @@ impl Handle {
         let mut shown = info.clone();
         let own = self.who.operator();
         shown.owners.retain(|owner| own.is_none_or(|own| [own, OperatorId::UNKNOWN].contains(owner)));
+        // A key would tell that another has the very same bytes.
+        if shown.owners.len() < info.owners.len() {
+            shown.signed_by.clear();
+        }
         let rules = registry.rules().into_iter().filter(|standing| standing.rule.plugin == info.digest);
         let names = rules.filter(|standing| self.sees(*standing)).map(|standing| standing.revision.name.clone());
         (shown, names.collect())
+    }
+
+    /// Rejects a producer's id that the caller may not send under.
+    pub(super) fn check_producer(&self, id: &str) -> Result<(), Refusal> {
+        if self.who.sender.allows_producer(id) {
+            return Ok(());
+        }
+        let allowed: Vec<String> = self.who.sender.producers.iter().map(ToString::to_string).collect();
+        let message = format!(
+            "{id:?} is not one that this token sends under; {} are (`weir alert send --resume ID`)",
+            allowed.join(", ")
+        );
+        Err(Refusal::Denied { field: "producer_id".to_owned(), message })
     }
 
     /// The operators a question is about: those asked for, as far as the caller may ask.

@@ -2,9 +2,9 @@
 //!
 //! It must not know how a log is folded. Invariant: rules of others are as if they were not there.
 
-use super::{Handle, Refusal, whatif::open};
+use super::{Handle, Refusal, internal, whatif::open};
 use crate::{
-    domain::{Position, RuleRevision, owner_of_rule},
+    domain::{Position, owner_of_rule},
     listing::{AlertQuery, LoggedAlert, RuleMark, rule_mark},
     whatif::{Pace, Step, Stopped, explain},
 };
@@ -36,7 +36,7 @@ impl Handle {
         let alert = self.alerts(&query)?.alerts.into_iter().next();
         let alert = alert.filter(|alert| alert.position == position).ok_or_else(missing)?;
         let (ground, _) = self.whole_ground();
-        let is_idle = |entry: &RuleRevision| self.is_idle(entry);
+        let is_idle = self.is_idle();
         let read = || {
             self.go_on().map_err(|_| Stopped::Cancelled)?;
             open(&self.shared)
@@ -50,15 +50,27 @@ impl Handle {
         let explained = explained.ok_or_else(missing)?;
         let own = self.who.operator();
         let is_seen = |mark: &RuleMark| own.is_none() || [own, None].contains(&owner_of_rule(&mark.name));
-        let marks = explained.steps.iter().cloned().filter_map(|step| {
+        // What a rule of the host keeps for a device that changed hands is of the alerts of both.
+        let changed_hands = match own {
+            Some(_) => self.shared.reader()?.handover(alert.alert.device).map_err(internal)?.is_some(),
+            None => false,
+        };
+        let marks = explained.steps.iter().cloned().filter_map(|mut step| {
             let mark = rule_mark(&ground.registry, step.revision, step.reason)?;
+            if changed_hands && owner_of_rule(&mark.name).is_none() {
+                step.state = None;
+            }
             is_seen(&mark).then_some((mark, step))
         });
         Ok(ExplanationView {
             alert,
             steps: marks.collect(),
             is_reproduced: explained.is_reproduced(),
-            why: explained.why,
+            // Where the fold stopped before this alert, the words name an earlier one, and what was decided on it.
+            why: match (own, explained.computed) {
+                (Some(_), None) => "the log does not follow from itself before this alert".to_owned(),
+                _ => explained.why,
+            },
             from: explained.from,
         })
     }

@@ -11,14 +11,27 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::{DENIED, Handle, Refusal, WITHOUT_PLUGINS, blocking};
+use super::{DENIED, Handle, Refusal, WITHOUT_PLUGINS, blocking, rules::check_why};
 use crate::{
     config::PluginLimits,
-    domain::{Digest, OperatorId, PluginInfo},
-    pipeline::collect::Command,
+    domain::{Digest, OperatorId, PluginInfo, SigningKey},
+    pipeline::{
+        collect::Command,
+        plugins::{Revoked, Upload, check_key, check_revoked},
+    },
     plugin::{self, Needs, Plugin},
     registry::{Registry, Source},
 };
+
+/// A component that was checked and compiled.
+pub(super) struct Loaded {
+    pub(super) plugin: Plugin,
+    pub(super) bytes: Vec<u8>,
+    /// The key of its signature, where one is asked for.
+    pub(super) signed_by: Option<SigningKey>,
+    /// How long that took.
+    pub(super) took: Duration,
+}
 
 /// What a plugin takes and may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,42 +73,74 @@ impl Handle {
         let digest = Digest(Sha256::digest(&bytes).into());
         let owner = self.who.operator().unwrap_or(OperatorId::UNKNOWN);
         let known = self.shared.registry.read().plugin(&digest).cloned();
+        known.iter().try_for_each(check_revoked)?;
         let own = known.filter(|known| known.owners.contains(&owner) && !self.denied.contains(&digest));
         if let Some(known) = own {
             return Ok((self.shown_plugin(&self.shared.registry.read(), &known).0, Duration::ZERO));
         }
         // Before it is compiled, and again when it is kept.
         plugins_left(&self.shared.registry.read(), &digest, owner, &self.limits.host)?;
-        let (plugin, bytes, took) = self.load_upload(bytes, signature).await?;
-        let source = Box::new(Source::Component(plugin.clone()));
-        let info = self.ask(|reply| Command::AddPlugin(source, bytes, self.who.clone(), reply)).await?;
+        let Loaded { plugin, bytes, signed_by, took } = self.load_upload(bytes, signature).await?;
+        let upload = Box::new(Upload { source: Source::Component(plugin.clone()), bytes, signed_by });
+        let info = self.ask(|reply| Command::AddPlugin(upload, self.who.clone(), reply)).await?;
         // Not before: of what is not taken nothing is kept.
         blocking(move || plugin.keep()).await?;
         Ok((self.shown_plugin(&self.shared.registry.read(), &info).0, took))
     }
 
-    /// Checks and compiles a component, if it is signed as the host asks for and not denied; says how long that took.
-    pub(super) async fn load_upload(
-        &self,
-        bytes: Vec<u8>,
-        signature: &[u8],
-    ) -> Result<(Plugin, Vec<u8>, Duration), Refusal> {
+    /// Checks and compiles a component, if it is signed as the host asks for and neither denied nor revoked.
+    pub(super) async fn load_upload(&self, bytes: Vec<u8>, signature: &[u8]) -> Result<Loaded, Refusal> {
         let digest = Digest(Sha256::digest(&bytes).into());
         if self.denied.contains(&digest) {
             return Err(Refusal::Precondition(format!("plugin {digest}: {DENIED}")));
         }
         let owner = self.who.operator().unwrap_or(OperatorId::UNKNOWN);
-        if let Some(signers) = &self.signers {
-            let checked = signers.check(owner, &bytes, signature);
-            checked
-                .map_err(|why| Refusal::invalid("signature", format!("{why}; this host takes signed plugins only")))?;
+        let signed_by =
+            match &self.signers {
+                Some(signers) => Some(signers.check(owner, &bytes, signature).map_err(|why| {
+                    Refusal::invalid("signature", format!("{why}; this host takes signed plugins only"))
+                })?),
+                None => None,
+            };
+        {
+            let registry = self.shared.registry.read();
+            registry.plugin(&digest).into_iter().try_for_each(check_revoked)?;
+            signed_by.iter().try_for_each(|key| check_key(&registry, key))?;
         }
         let _turn = self.uploading.begin(owner)?;
         let (sandbox, now_ms) = (self.sandbox.clone(), (self.clock)());
         let started = Instant::now();
         let load = move || (sandbox.load_for(&bytes, now_ms, owner), bytes);
         let (loaded, bytes) = blocking(load).await?;
-        Ok((loaded.map_err(refused_upload)?, bytes, started.elapsed()))
+        let plugin = loaded.map_err(refused_upload)?;
+        Ok(Loaded { plugin, bytes, signed_by, took: started.elapsed() })
+    }
+
+    /// Removes a plugin that no kept revision needs; says whether it is gone for everybody.
+    pub async fn remove_plugin(&self, wanted: &str) -> Result<(PluginInfo, bool), Refusal> {
+        let digest = self.digest_of(wanted)?;
+        let info = self.ask(|reply| Command::RemovePlugin(digest, self.who.clone(), reply)).await?;
+        let gone = self.shared.registry.read().plugin(&digest).is_none();
+        Ok((info, gone))
+    }
+
+    /// Revokes a plugin: no rule runs it any more.
+    pub async fn revoke_plugin(&self, wanted: &str, why: String) -> Result<Revoked, Refusal> {
+        check_why(&why)?;
+        let digest = self.digest_of(wanted)?;
+        self.ask(|reply| Command::RevokePlugin(digest, why, self.who.clone(), reply)).await
+    }
+
+    /// Revokes a key that plugins are signed with, and the plugins that are signed with no other.
+    pub async fn revoke_key(&self, key: SigningKey, why: String) -> Result<Revoked, Refusal> {
+        check_why(&why)?;
+        self.ask(|reply| Command::RevokeKey(key, why, self.who.clone(), reply)).await
+    }
+
+    fn digest_of(&self, wanted: &str) -> Result<Digest, Refusal> {
+        let registry = self.shared.registry.read();
+        let info = self.find_plugin(&registry, wanted).map_err(|why| Refusal::not_found("plugin", wanted, why))?;
+        Ok(info.digest)
     }
 
     /// All plugins, newest first, each with the names of the rules that use it now.
@@ -108,7 +153,7 @@ impl Handle {
     /// One plugin by digest, its beginning (8 digits or more), or name (the newest).
     pub fn plugin(&self, wanted: &str) -> Result<(PluginInfo, Vec<String>), Refusal> {
         let registry = self.shared.registry.read();
-        let info = self.resolve(&registry, wanted).map_err(|why| Refusal::not_found("plugin", wanted, why))?;
+        let info = self.find_plugin(&registry, wanted).map_err(|why| Refusal::not_found("plugin", wanted, why))?;
         Ok(self.shown_plugin(&registry, info))
     }
 

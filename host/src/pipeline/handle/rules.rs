@@ -6,9 +6,10 @@
 use super::{Handle, blocking, check_name, plugins};
 use crate::{
     config::PluginLimits,
-    domain::{Millis, Mode, OperatorId, Revision, Scope, is_unsafe, owner_of_rule},
+    domain::{Millis, Mode, OperatorId, Revision, Scope, check_block, check_line, owner_of_rule},
     pipeline::{
         collect::Command,
+        plugins::check_revoked,
         refusal::{Refusal, never_a_rule},
     },
     registry::{Registry, RevisionView, RuleView, Source},
@@ -21,7 +22,7 @@ pub(super) const ORDERS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
 const SCOPE_ENTRIES_MAX: usize = 1_000;
 
 /// Characters of the reason for a change.
-const WHY_CHARS_MAX: usize = 500;
+pub(super) const WHY_CHARS_MAX: usize = 500;
 
 /// A rule as somebody asks for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,24 +60,25 @@ pub struct Promotion {
 
 impl Handle {
     /// Sets a rule, if its plugin accepts the parameters.
-    pub async fn set_rule(&self, mut request: RuleRequest) -> Result<RuleView, Refusal> {
+    pub async fn set_rule(&self, request: RuleRequest) -> Result<RuleView, Refusal> {
         let owner = owner_of_rule(&request.name).unwrap_or(OperatorId::UNKNOWN);
         let limits = self.limits.of(owner);
         check_rule(&request, limits)?;
         self.check_place(&request.name, &request.scope)?;
-        let source = {
+        let (digest, source) = {
             let registry = self.shared.registry.read();
-            let info = self.resolve(&registry, &request.plugin).map_err(|why| Refusal::invalid("plugin", why))?;
+            let info = self.plugin_for_rule(&registry, &request.plugin, &request.name);
+            let info = info.map_err(|why| Refusal::invalid("plugin", why))?;
+            check_revoked(info)?;
             plugins::check_state(info, limits)?;
-            request.plugin = info.digest.to_string();
-            self.shared.sources.read().get(&info.digest).cloned()
+            (info.digest, self.shared.sources.read().get(&info.digest).cloned())
         };
         if let Some(Source::Component(plugin)) = source {
             let parameters = request.parameters.clone();
             let checked = blocking(move || plugin.check(&parameters, owner)).await?;
             checked.map_err(|why| Refusal::invalid("parameters", why.to_string()))?;
         }
-        self.ask(|reply| Command::SetRule(Box::new(request), self.who.clone(), reply)).await
+        self.ask(|reply| Command::SetRule(Box::new(request), digest, self.who.clone(), reply)).await
     }
 
     /// Sets a rule again as it was in one of its revisions, if its plugin still accepts the parameters.
@@ -116,19 +118,26 @@ impl Handle {
     pub fn rules(&self) -> Vec<RuleView> {
         let registry = self.shared.registry.read();
         let rules = registry.rules().into_iter().filter(|standing| self.sees(*standing));
-        rules.filter_map(|standing| self.shared.view(&registry, standing)).collect()
+        rules.filter_map(|standing| self.shared.view(&registry, standing)).map(|view| self.told(view)).collect()
+    }
+
+    /// A rule as the caller may see it. How a rule failed that judges the alerts of all operators may name a device of
+    /// another, in the host's words or in those of the plugin: an operator is told the kind alone.
+    fn told(&self, mut view: RuleView) -> RuleView {
+        if !self.owns(&view.name) {
+            view.last_fault = view.fault_kind.map_or(String::new(), |kind| kind.name().to_owned());
+        }
+        view
     }
 }
 
 pub(super) fn check_why(why: &str) -> Result<(), Refusal> {
-    let chars = why.chars().count();
-    if chars > WHY_CHARS_MAX {
-        return Err(Refusal::invalid("why", format!("{chars} characters are more than {WHY_CHARS_MAX}")));
-    }
-    match why.chars().find(|c| is_unsafe(*c)) {
-        Some(control) => Err(Refusal::invalid("why", format!("has the control character {control:?} in it"))),
-        None => Ok(()),
-    }
+    check_line(why, WHY_CHARS_MAX).map_err(|wrong| Refusal::invalid("why", wrong))
+}
+
+/// Rejects parameters that would be shown as another text than they are.
+pub(super) fn check_parameters_text(parameters: &str) -> Result<(), String> {
+    check_block(parameters).map_err(|wrong| format!("{wrong}, or write it as \\u and four hex digits"))
 }
 
 /// What asks for a rule as it was in a revision.
@@ -166,6 +175,7 @@ fn check_rule(request: &RuleRequest, limits: &PluginLimits) -> Result<(), Refusa
         let message = format!("{} bytes are more than parameters_bytes_max ({max})", parameters.len());
         return Err(Refusal::invalid("parameters", message));
     }
+    check_parameters_text(parameters).map_err(|wrong| Refusal::invalid("parameters", wrong))?;
     match serde_json::from_str::<serde_json::Value>(parameters) {
         Ok(serde_json::Value::Object(_)) => {}
         Ok(_) => return Err(Refusal::invalid("parameters", "is JSON, but not an object: write {...}")),

@@ -2,11 +2,15 @@
 //!
 //! It must not know how a log is folded. Invariant: one goes on at a time, and its result is kept.
 
-use std::{collections::BTreeMap, thread, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    thread,
+    time::Duration,
+};
 
 use super::{Handle, Refusal, whatif::open};
 use crate::{
-    domain::{KeptQuestion, Millis, Position, RuleRevision},
+    domain::{Digest, KeptQuestion, Millis, Position, RuleRevision},
     pipeline::{Status, desk::VERIFICATION},
     whatif::{Ground, Pace, Stopped, Verdict, Verification, verify},
 };
@@ -83,14 +87,22 @@ impl Handle {
         self.ground(&self.shared.sources.read().clone())
     }
 
-    /// Whether this host does not run a rule's plugin.
-    pub(super) fn is_idle(&self, entry: &RuleRevision) -> bool {
-        self.without_plugins || entry.rule.as_ref().is_some_and(|rule| self.denied.contains(&rule.plugin))
+    /// Plugins that this host does not run: those of the settings, and those that were revoked.
+    pub(super) fn barred(&self) -> BTreeSet<Digest> {
+        let registry = self.shared.registry.read();
+        let revoked = registry.plugins().into_iter().filter(|info| info.revoked.is_some()).map(|info| info.digest);
+        self.denied.iter().copied().chain(revoked).collect()
+    }
+
+    /// Whether this host does not run a rule's plugin, for each revision of a rule.
+    pub(super) fn is_idle(&self) -> impl Fn(&RuleRevision) -> bool + use<> {
+        let (barred, without) = (self.barred(), self.without_plugins);
+        move |entry| without || entry.rule.as_ref().is_some_and(|rule| barred.contains(&rule.plugin))
     }
 
     fn verify(&self, mut verification: Verification, pace: &Pace) {
         let (ground, end) = self.whole_ground();
-        let is_idle = |entry: &RuleRevision| self.is_idle(entry);
+        let is_idle = self.is_idle();
         let work = || {
             let mut folded = verification.clone();
             verify(&mut folded, &ground, &is_idle, &|| open(&self.shared), end, pace).map(|()| folded)

@@ -7,14 +7,18 @@ use std::thread;
 
 use super::{
     DENIED, Handle, Refusal, WITHOUT_PLUGINS, blocking, check_name, internal,
-    rules::{ORDERS, check_why},
+    rules::{ORDERS, WHY_CHARS_MAX, check_parameters_text},
 };
 use crate::{
-    domain::{AuditEvent, KeptQuestion, Millis, Mode, OperatorId, PluginInfo, Position, Rule, Scope, owner_of_rule},
+    domain::{
+        AuditEvent, KeptQuestion, Millis, Mode, OperatorId, PluginInfo, Position, Rule, Scope, check_line,
+        owner_of_rule, shown,
+    },
     pipeline::{
         Status,
         collect::Command,
         desk::{Head, Job, QuestionView, Stage},
+        plugins::check_revoked,
         refusal::no_such_rule,
         shared::Shared,
     },
@@ -157,15 +161,13 @@ impl Handle {
 
     /// Checks and compiles a component as an upload is, without keeping it.
     async fn load_candidate(&self, bytes: Vec<u8>, signature: &[u8]) -> Result<Source, Refusal> {
-        let (plugin, _, _) = self.load_upload(bytes, signature).await?;
-        Ok(Source::Component(plugin))
+        Ok(Source::Component(self.load_upload(bytes, signature).await?.plugin))
     }
 
     /// Settles every name and default of a question.
     fn settle(&self, request: &WhatIfRequest, sent: Option<&Source>) -> Result<Question, Refusal> {
         check_times(request)?;
-        check_why(&request.name)
-            .map_err(|_| Refusal::invalid("name", "at most 500 characters, none of them control"))?;
+        check_line(&request.name, WHY_CHARS_MAX).map_err(|wrong| Refusal::invalid("name", wrong))?;
         if let Some(order) = request.order.filter(|order| !ORDERS.contains(order)) {
             return Err(Refusal::invalid("position", format!("{order} is not 1 to 1,000,000")));
         }
@@ -205,7 +207,7 @@ impl Handle {
             since_ms: request.since_ms,
             until_ms: request.until_ms,
             warm_up_ms: request.warm_up_ms,
-            variants: self.settle_variants(request, &registry, standing, sent)?,
+            variants: self.settle_variants(request, &rule, &registry, standing, sent)?,
             seed: request.seed,
             samples_max: request.samples_max.min(self.whatif.samples_max),
             devices_max: request.devices_max.min(self.whatif.devices_max),
@@ -217,6 +219,7 @@ impl Handle {
     fn settle_variants(
         &self,
         request: &WhatIfRequest,
+        rule: &str,
         registry: &Registry,
         standing: Option<&Rule>,
         sent: Option<&Source>,
@@ -228,21 +231,22 @@ impl Handle {
         }
         let none = [VariantRequest::default()];
         let asked = if request.variants.is_empty() { &none[..] } else { &request.variants };
-        asked.iter().enumerate().map(|(at, asked)| self.variant(at, asked, registry, standing, sent)).collect()
+        asked.iter().enumerate().map(|(at, asked)| self.variant(at, asked, (rule, standing), registry, sent)).collect()
     }
 
     fn variant(
         &self,
         at: usize,
         asked: &VariantRequest,
+        (rule, standing): (&str, Option<&Rule>),
         registry: &Registry,
-        standing: Option<&Rule>,
         sent: Option<&Source>,
     ) -> Result<Variant, Refusal> {
         let field = |part: &str| format!("variants[{at}].{part}");
         let info: &PluginInfo = match (&asked.plugin, sent, standing) {
             (Some(wanted), _, _) => {
-                self.resolve(registry, wanted).map_err(|why| Refusal::invalid(field("plugin"), why))?
+                let found = self.plugin_for_rule(registry, wanted, rule);
+                found.map_err(|why| Refusal::invalid(field("plugin"), why))?
             }
             (None, Some(sent), _) => sent.info(),
             (None, None, Some(rule)) => registry
@@ -253,6 +257,7 @@ impl Handle {
                 return Err(Refusal::invalid(field("plugin"), message));
             }
         };
+        check_revoked(info)?;
         if self.denied.contains(&info.digest) {
             return Err(Refusal::Precondition(format!("plugin {}: {DENIED}", info.digest)));
         }
@@ -261,8 +266,10 @@ impl Handle {
             (None, Some(rule)) => rule.parameters.clone(),
             (None, None) => "{}".to_owned(),
         };
+        check_parameters_text(&parameters).map_err(|wrong| Refusal::invalid(field("parameters"), wrong))?;
+        check_line(&asked.label, usize::MAX).map_err(|wrong| Refusal::invalid(field("label"), wrong))?;
         let label = if asked.label.is_empty() { parameters.as_str() } else { asked.label.as_str() };
-        let label = label.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).take(LABEL_CHARS_MAX).collect();
+        let label = shown(label, LABEL_CHARS_MAX);
         let (plugin_digest, plugin_name) = (info.digest.to_string(), info.name.clone());
         Ok(Variant { label, plugin_digest, plugin_name, parameters })
     }
@@ -353,7 +360,8 @@ impl Handle {
         // The position first: whatever changed before it is then in what is read after it.
         let end = self.position();
         let mut sources = self.shared.sources.read().clone();
-        sources.retain(|digest, _| !self.denied.contains(digest));
+        let barred = self.barred();
+        sources.retain(|digest, _| !barred.contains(digest));
         sources.extend(candidates.iter().map(|(digest, source)| (*digest, source.clone())));
         let ground = Ground {
             registry: self.shared.registry.read().clone(),
@@ -367,8 +375,15 @@ impl Handle {
 }
 
 fn answer(handle: &Handle, job: &Job) -> Result<Answer, Stopped> {
+    let barred = handle.barred();
     let (ground, end) = handle.ground(&job.candidates);
-    whatif::run(&job.question, &ground, &|| open(&handle.shared), end, (&job.pace, handle.whatif.threads_max))
+    let answer =
+        whatif::run(&job.question, &ground, &|| open(&handle.shared), end, (&job.pace, handle.whatif.threads_max))?;
+    // The calls of one that was revoked meanwhile have failed: what they would have said is not known.
+    if handle.barred() != barred {
+        return Err(Stopped::Failed("a plugin was revoked while this was worked on; ask again".to_owned()));
+    }
+    Ok(answer)
 }
 
 /// A way to read the log, unless the host is stopping.

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     audit,
-    domain::{AuditEntry, AuditEvent, Effects, Millis, Mode, Position, Role, Rule, RuleRevision, Token},
+    domain::{AuditEntry, AuditEvent, Effects, Millis, Mode, Position, Role, Rule, RuleRevision, SenderLimits, Token},
     evaluate::Divergence,
     pipeline::{
         changes::event_of,
@@ -100,6 +100,8 @@ fn first_admin(parts: &Parts, tokens: &[Token], now_ms: Millis) -> Result<Vec<To
         made_ms: now_ms,
         expires_ms: now_ms.saturating_add(FIRST_ADMIN_MS),
         revoked_ms: None,
+        issue: tokens.iter().find(|token| token.name == FIRST_ADMIN).map_or(1, |before| before.issue.saturating_add(1)),
+        sender: SenderLimits::default(),
     }])
 }
 

@@ -13,6 +13,7 @@ use std::{
 };
 
 use crate::{
+    config::{Config, ConfigError},
     domain::{Digest, FaultKind, Judge, PluginInfo, RuleFault},
     pipeline::{
         open::{Parts, StartError},
@@ -36,9 +37,16 @@ fn stand_ins(registry: &Registry) -> Sources {
     let judge: Judge = Arc::new(move |_, _, _| Err(fault()));
     let stand_in = |info: &PluginInfo| {
         let judge = Arc::clone(&judge);
-        Source::Native(info.clone(), Arc::new(move |_| Arc::clone(&judge)))
+        Source::Native(Box::new(info.clone()), Arc::new(move |_| Arc::clone(&judge)))
     };
     registry.plugins().into_iter().map(|info| (info.digest, stand_in(info))).collect()
+}
+
+/// Plugins that are not run: those of the settings, and those that were revoked.
+pub(super) fn barred(config: &Config, registry: &Registry) -> Result<BTreeSet<Digest>, ConfigError> {
+    let mut barred = config.denied_digests()?;
+    barred.extend(registry.plugins().into_iter().filter(|info| info.revoked.is_some()).map(|info| info.digest));
+    Ok(barred)
 }
 
 /// Loads every plugin of the store: any of them may be named by a rule or by the log's tail.
@@ -52,7 +60,7 @@ pub(super) fn load_sources(
         return Ok(stand_ins(registry));
     }
     let mut sources = natives(parts);
-    let denied = parts.config.denied_digests()?;
+    let denied = barred(&parts.config, registry)?;
     sources.extend(stand_ins(registry).into_iter().filter(|(digest, _)| denied.contains(digest)));
     let named: BTreeSet<Digest> =
         registry.revisions().iter().filter_map(|entry| entry.rule.as_ref()).map(|rule| rule.plugin).collect();

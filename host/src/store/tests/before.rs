@@ -14,7 +14,9 @@ use super::{
     },
     *,
 };
-use crate::domain::{Ack, DevicePage, HourPage, RemarkCounts, Rows, Series, TimeStatus};
+use crate::domain::{
+    Ack, DevicePage, HourPage, PluginInfo, RemarkCounts, Rows, SenderLimits, Series, TimeStatus, Token,
+};
 
 /// Bytes of a column whose values are all the same.
 const COLUMN_BYTES: usize = 9;
@@ -180,9 +182,9 @@ fn as_of_format(database: &Database, format: u64) {
     let same = |value| value;
     let txn = database.begin_write().unwrap();
     ["revision", "device", "page", "hour", "guard"].iter().for_each(|name| plain::<u32>(&txn, name, same));
-    ["audit", "question", "answer", "log"].iter().for_each(|name| plain::<u64>(&txn, name, same));
-    plain::<&str>(&txn, "token", same);
-    plain::<[u8; 32]>(&txn, "plugin", same);
+    ["audit", "question", "answer", "log", "handover"].iter().for_each(|name| plain::<u64>(&txn, name, same));
+    ["token", "fault"].iter().for_each(|name| plain::<&str>(&txn, name, same));
+    ["plugin", "revoked_key"].iter().for_each(|name| plain::<[u8; 32]>(&txn, name, same));
     plain::<(&str, u64)>(&txn, "producer", same);
     plain::<(&str, &str)>(&txn, "cursor", same);
     // A head did not name the one before it.
@@ -256,8 +258,8 @@ fn is_sealed(disk: &Disk) -> bool {
     let all = names.iter().filter(|name| TABLES.iter().any(|table| table.name() == name.as_str())).count();
     assert!(all + 1 >= TABLES.len() && all + 1 >= names.len(), "{names:?}");
     names.iter().all(|name| match name.as_str() {
-        "token" | "progress" => sealed::<&str>(&txn, name),
-        "plugin" => sealed::<[u8; 32]>(&txn, name),
+        "token" | "progress" | "fault" => sealed::<&str>(&txn, name),
+        "plugin" | "revoked_key" => sealed::<[u8; 32]>(&txn, name),
         "producer" => sealed::<(&str, u64)>(&txn, name),
         "cursor" => sealed::<(&str, &str)>(&txn, name),
         "revision" | "device" | "page" | "hour" | "model_name" | "guard" => sealed::<u32>(&txn, name),
@@ -298,4 +300,26 @@ fn wherever_the_giving_of_checksums_stops_it_goes_on() {
             return;
         }
     }
+}
+
+#[test]
+fn a_plugin_is_read() {
+    let info = PluginInfo { signed_by: Vec::new(), revoked: None, ..some_plugin() };
+    let bytes = plugin::encode(&info).as_bytes().to_vec();
+    let before = [&[3], &bytes[1..bytes.len() - 4 - 1]].concat();
+    assert_eq!(plugin::decode(info.digest, &before), Ok(info));
+    assert_eq!(fingerprint(&[before]), (121, 0x1037_A4B7_FAC8_CC94));
+}
+
+#[test]
+fn a_token_is_read() {
+    let without = |token: Token| {
+        let token = Token { issue: 1, sender: SenderLimits::default(), ..token };
+        let bytes = token::encode(&token).as_bytes().to_vec();
+        let before = [&[1], &bytes[1..bytes.len() - 3 * 4]].concat();
+        assert_eq!(token::decode(&token.name, &before), Ok(token));
+        before
+    };
+    let before: Vec<Vec<u8>> = one_of_everything().tokens.into_iter().rev().map(without).collect();
+    assert_eq!(fingerprint(&before), (138, 0x64B9_0816_6205_DA6D));
 }

@@ -5,10 +5,10 @@ use sha2::{Digest as _, Sha256};
 use super::arbitrary;
 use crate::domain::{
     Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, Cell, Column, Cursor, CursorKey, Device, DeviceNo,
-    DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind, Generation, Group, Guard, GuardCount,
-    HourPage, KeptQuestion, Mark, Message, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, PluginInfo,
-    Position, ProducerMark, RejectReason, Rejected, Remark, RemarkCounts, Revision, Role, Rows, Rule, RuleRevision,
-    Scope, Series, Shadow, StateKey, Tally, TimeStatus, Token,
+    DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind, FaultedAlert, Generation, Group, Guard,
+    GuardCount, Handover, HourPage, KeptFault, KeptQuestion, Mark, Message, Mode, ModelId, Mpxn, NamespacePage,
+    OperatorId, PayloadKind, PluginInfo, Position, ProducerMark, RejectReason, Rejected, Remark, RemarkCounts, Revision,
+    Revocation, Role, Rows, Rule, RuleRevision, Scope, SenderLimits, Series, Shadow, StateKey, Tally, TimeStatus, Token,
 };
 
 /// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
@@ -176,6 +176,8 @@ pub(in crate::store) fn some_plugin() -> PluginInfo {
         size_bytes: 5,
         uploaded_ms: 1_795_000_000_000,
         owners: vec![OperatorId::new(12).unwrap(), OperatorId::UNKNOWN],
+        signed_by: vec![[3; 32]],
+        revoked: Some(some_revocation()),
     }
 }
 
@@ -188,6 +190,11 @@ pub(in crate::store) fn some_token(name: &str, role: Role) -> Token {
         made_ms: 5,
         expires_ms: 1_795_000_000_000,
         revoked_ms: (role == Role::Admin).then_some(7),
+        issue: 3,
+        sender: SenderLimits {
+            operators: [OperatorId::new(12).unwrap(), OperatorId::UNKNOWN].into_iter().collect(),
+            producers: ["head-end-*".parse().unwrap()].into(),
+        },
     }
 }
 
@@ -209,6 +216,24 @@ pub(in crate::store) fn some_count(fallback: u32) -> GuardCount {
     GuardCount { fallback: Revision(fallback), shown: 1_000, suppressed: u64::from(fallback) }
 }
 
+pub(in crate::store) fn some_fault() -> KeptFault {
+    KeptFault {
+        count: 3,
+        revision: Revision(2),
+        kind: FaultKind::Trap,
+        detail: "unreachable".to_owned(),
+        alert: Some(FaultedAlert { position: Position(1), device: Eui64(7), code: AlertCode(0x8F35) }),
+    }
+}
+
+pub(in crate::store) fn some_handover() -> Handover {
+    Handover { since_ms: 1_795_000_000_000, before: DeviceTally { forwarded: 1, suppressed: 300, duplicate: 7 } }
+}
+
+pub(in crate::store) fn some_revocation() -> Revocation {
+    Revocation { at_ms: 9, who: "root".to_owned(), why: "it leaks".to_owned() }
+}
+
 /// Effects that write to every table.
 pub(in crate::store) fn one_of_everything() -> Effects {
     Effects {
@@ -226,6 +251,15 @@ pub(in crate::store) fn one_of_everything() -> Effects {
         cursors_dropped: vec![some_cursor("gone", 0).key],
         guards: vec![some_count(4), some_count(2)],
         guards_dropped: vec![Revision(9)],
+        faults: vec![
+            ("volts".to_owned(), some_fault()),
+            ("amps".to_owned(), KeptFault { alert: None, ..some_fault() }),
+        ],
+        faults_dropped: vec!["gone".to_owned()],
+        handovers: vec![(Eui64(7), some_handover())],
+        plugins_changed: Vec::new(),
+        plugins_dropped: Vec::new(),
+        keys_revoked: vec![([5; 32], some_revocation())],
         pages: vec![some_page(0, 2), some_page(1, 3)],
         hours: vec![some_hour(498_611, 2), some_hour(498_613, 3)],
         position: Position(3),

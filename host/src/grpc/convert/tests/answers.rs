@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    domain::{Guard, RemarkCounts, RuleFault},
+    domain::{FaultKind, Guard, RemarkCounts, Revocation, RuleFault},
     pipeline::{Allowed, PluginView},
     plugin::{Needs, Report},
 };
@@ -43,6 +43,8 @@ fn plugin_info() -> PluginInfo {
         size_bytes: 99,
         uploaded_ms: 12,
         owners: vec![OperatorId::new(12).unwrap()],
+        signed_by: vec![[0xAB; 32]],
+        revoked: Some(Revocation { at_ms: 7, who: "root".to_owned(), why: "it leaks".to_owned() }),
     }
 }
 
@@ -152,11 +154,18 @@ fn a_device_goes_out_whole() {
         listed: true,
     };
     let states = vec![("storm".to_owned(), Some(AlertCode(7)), vec![1, 2]), ("burst".to_owned(), None, vec![3])];
-    let view = DeviceView { device, model: "ACME-1".into(), balance: ENDS, states, position: Position(6) };
+    let view = DeviceView {
+        device,
+        model: "ACME-1".into(),
+        balance: ENDS,
+        states,
+        counted_since_ms: Some(9),
+        position: Position(6),
+    };
     let response = device::view(view.clone());
     let shown = v1::Device { device_id: 5, mpxn: "123456".into(), generation: 2, model: "ACME-1".into(), operator: 12 };
     assert_eq!((response.device, response.in_inventory, response.position), (Some(shown.clone()), true, 6));
-    assert_eq!(response.balance, Some(WIRE_ENDS));
+    assert_eq!((response.balance, response.counted_since_ms), (Some(WIRE_ENDS), Some(9)));
     assert_eq!(response.states[0], v1::DeviceState { rule: "storm".into(), code: 7, words: vec![1, 2] });
     assert_eq!(response.states[1], v1::DeviceState { rule: "burst".into(), code: 0, words: vec![3] });
 
@@ -242,6 +251,10 @@ fn a_plugin_goes_out_whole() {
         uploaded_at_ms: 12,
         rules: vec!["high".into()],
         owners: vec![12],
+        signed_by: vec!["ab".repeat(32)],
+        revoked_at_ms: Some(7),
+        revoked_by: "root".to_owned(),
+        revoked_why: "it leaks".to_owned(),
         reads: vec![v1::PluginColumn::Measurement.into(), v1::PluginColumn::Operator.into()],
     };
     assert_eq!((response.plugin, response.compile_us), (Some(expected), 1_500));
@@ -272,6 +285,7 @@ fn a_rule_goes_out_whole() {
         guard: Some(Guard { suppressed_max_basis_points: 30, alerts_min: 40, until_ms: 50, fallback: Revision(2) }),
         fault_count: 3,
         last_fault: "trap".into(),
+        fault_kind: Some(FaultKind::Trap),
         passed_over: 8,
     };
     let expected = v1::Rule {

@@ -172,7 +172,7 @@ fn a_listing_is_asked_for_within_limits() {
             (v1::ListAlertsRequest { generations: vec![3], ..ask() }, "generations[0]: 3 is no generation"),
             (
                 v1::ListAlertsRequest { models: vec!["a\u{1b}".into()], ..ask() },
-                "models[0]: \"a\\u{1b}\" has a control",
+                "models[0]: \"a\\u{1b}\" has the control",
             ),
             (v1::ListAlertsRequest { since_ms: -1, ..ask() }, "since_ms: -1 lies before 1970"),
             (v1::ListAlertsRequest { since_ms: 5, until_ms: 5, ..ask() }, "until_ms: 5 is not after since_ms, 5"),
@@ -252,7 +252,7 @@ fn a_row_of_an_inventory_is_read_and_a_bad_one_is_named() {
             (vec![v1::Device { mpxn: "12".into(), ..good() }], "devices[0].mpxn: expected an MPAN"),
             (vec![v1::Device { generation: 3, ..good() }], "devices[0].generation: 3 is no generation"),
             (vec![v1::Device { model: "\u{e9}".repeat(33), ..good() }], "devices[0].model: \"\u{e9}"),
-            (vec![v1::Device { model: "a\tb".into(), ..good() }], "devices[0].model: \"a\\tb\" has a control"),
+            (vec![v1::Device { model: "a\tb".into(), ..good() }], "devices[0].model: \"a\\tb\" has the control"),
             (vec![v1::Device { operator: 266, ..good() }], "devices[0].operator: 266 is no distributor id"),
         ],
     );
@@ -302,7 +302,10 @@ fn a_rule_is_asked_for() {
             (scope(v1::RuleScope { operators: vec![7], ..scoped() }), "scope.operators[0]: 7 is no distributor id"),
             (scope(v1::RuleScope { generations: vec![-1], ..scoped() }), "scope.generations[0]: -1 is no generation"),
             (scope(v1::RuleScope { codes: vec![1, 65_536], ..scoped() }), "scope.codes[1]: 65536 is no alert code"),
-            (scope(v1::RuleScope { models: vec!["\0".into()], ..scoped() }), "scope.models[0]: \"\\0\" has a control"),
+            (
+                scope(v1::RuleScope { models: vec!["\0".into()], ..scoped() }),
+                "scope.models[0]: \"\\0\" has the control",
+            ),
             (v1::SetRuleRequest { mode: 3, ..ask() }, "mode: only the host sets a rule aside"),
             (v1::SetRuleRequest { mode: 4, ..ask() }, "mode: only the host sets a rule aside or quarantines it"),
             (v1::SetRuleRequest { mode: 6, ..ask() }, "mode: 6 is no mode"),
