@@ -9,7 +9,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 use tonic::transport::server::{Router, Server};
 use tower::layer::util::Stack;
-use weir_proto::v1;
+use weir_proto::{Windows, v1};
 
 use crate::{
     config::Config,
@@ -47,11 +47,6 @@ mod tokens;
 mod traffic;
 mod trials;
 mod whatif;
-
-/// What a client may send ahead of being read: for a connection, and for one stream of it. The default of 64 KiB caps
-/// a link with a few milliseconds of delay at a few megabytes a second.
-const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
-const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 
 /// Headers of one request. Ours are a few hundred bytes.
 const HEADER_BYTES_MAX: u32 = 16 << 10;
@@ -160,11 +155,12 @@ fn router(
             .include_reflection_service(false)
     };
 
+    let windows = Windows::for_streams(config.intake.streams_per_connection_max);
     let mut server = Server::builder()
         // The protocol is HTTP/2 alone; a browser without TLS speaks the other.
         .accept_http1(page.is_some())
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(windows.connection)
+        .initial_stream_window_size(windows.stream)
         .max_concurrent_streams(config.intake.streams_per_connection_max)
         // Also what ends a connection that stops amid a frame, however slowly it goes on: nothing but the rest of the
         // frame may come then, and so no sign of life.

@@ -1,9 +1,12 @@
 //! The `weir.v1` protocol: messages, client and server stubs as generated from `weir/v1/*.proto`.
 //!
 //! It must not know what a message means: checks and conversions belong to whoever receives one.
-//! Invariant: nothing in here is written by hand but this file and the [`codec`], which knows no message.
+//! Invariant: nothing in here is written by hand but this file, the [`codec`] and the windows, which know no message.
 
 pub mod codec;
+mod windows;
+
+pub use windows::Windows;
 
 /// Version 1 of the protocol.
 #[allow(missing_docs, clippy::all)]

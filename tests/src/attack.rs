@@ -11,9 +11,16 @@ use std::{
 /// How a connection begins: the preface, and settings that change nothing.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
-/// Kinds of frames, and the flags of one.
+/// Kinds of frames, and their flags.
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RESET: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// A connection on which nothing is sent unless it is asked for, signs of life included.
@@ -70,6 +77,65 @@ impl Raw {
     pub fn reset(stream: u32) -> Vec<u8> {
         const CANCEL: [u8; 4] = [0, 0, 0, 8];
         frame(RESET, 0, stream, &CANCEL)
+    }
+
+    /// A frame with a piece of a call.
+    pub fn data(stream: u32, payload: &[u8]) -> Vec<u8> {
+        frame(DATA, 0, stream, payload)
+    }
+
+    /// The frame that ends what the caller sends.
+    pub fn end(stream: u32) -> Vec<u8> {
+        frame(DATA, END_STREAM, stream, &[])
+    }
+
+    /// Takes the host's settings for its own, and says how many bytes of answers the host may send on each stream; on
+    /// all of them together there is room for any number.
+    pub fn settle(&mut self, answer_bytes: u32) -> io::Result<()> {
+        while self.next_frame()?.0 != SETTINGS {}
+        self.send(&[frame(SETTINGS, ACK, 0, &[]), frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes())].concat())?;
+        self.allow(answer_bytes)
+    }
+
+    /// Says how many bytes of answers the host may send on each stream.
+    pub fn allow(&mut self, answer_bytes: u32) -> io::Result<()> {
+        const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
+        self.send(&frame(SETTINGS, 0, 0, &[&INITIAL_WINDOW_SIZE[..], &answer_bytes.to_be_bytes()].concat()))
+    }
+
+    /// Returns once the host has taken up every frame that was sent before. The error is the host's reason to end the
+    /// connection instead.
+    pub fn ping(&mut self) -> io::Result<()> {
+        self.send(&frame(PING, 0, 0, &[0; 8]))?;
+        while self.next_frame()?.0 != PING {}
+        Ok(())
+    }
+
+    /// Reads what comes next of an answer: the stream, its bytes, and whether they are the last.
+    pub fn answer(&mut self) -> io::Result<(u32, Vec<u8>, bool)> {
+        loop {
+            let (kind, flags, stream, payload) = self.next_frame()?;
+            let last = flags & END_STREAM != 0;
+            match kind {
+                DATA => return Ok((stream, payload, last)),
+                HEADERS if last => return Ok((stream, Vec::new(), last)),
+                RESET => return Err(io::Error::other(format!("stream {stream} was reset"))),
+                _ => {}
+            }
+        }
+    }
+
+    /// Kind, flags, stream and payload of the next frame. The end of the connection is an error.
+    fn next_frame(&mut self) -> io::Result<(u8, u8, u32, Vec<u8>)> {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head)?;
+        let [high, middle, low, kind, flags, stream @ ..] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, high, middle, low]) as usize];
+        self.0.read_exact(&mut payload)?;
+        if kind == GOAWAY {
+            return Err(io::Error::other(format!("GOAWAY: {}", String::from_utf8_lossy(&payload[8..]))));
+        }
+        Ok((kind, flags, u32::from_be_bytes(stream), payload))
     }
 
     /// The same connection, to read from while it is written to.

@@ -20,6 +20,7 @@ use tonic::{
 };
 
 use tower::{ServiceExt, util::BoxCloneSyncService};
+use weir_proto::Windows;
 
 use super::{
     Failure,
@@ -31,8 +32,8 @@ use super::{
 
 /// Bytes of one answer.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 64 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
-const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+/// Calls that a command makes at once: a stream, and those beside it.
+const STREAMS: u32 = 2;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a file of certificates.
 const PEM_BYTES_MAX: u64 = 4 << 20;
@@ -155,11 +156,12 @@ impl Session {
         if !secure && !self.server.starts_with("http://") {
             return Err(wrong("expected a URL that begins with http:// or https://"));
         }
+        let windows = Windows::for_streams(STREAMS);
         let endpoint = Endpoint::from_shared(self.server.clone())
             .map_err(|_| wrong("expected a URL"))?
             .connect_timeout(CONNECT_TIMEOUT)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(windows.connection)
+            .initial_stream_window_size(windows.stream)
             .http2_keep_alive_interval(PROBE_INTERVAL)
             .keep_alive_timeout(PROBE_TIMEOUT);
         let endpoint = match self.tls()?.filter(|_| secure) {
