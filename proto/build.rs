@@ -2,8 +2,8 @@
 
 use std::{env, fs, path::PathBuf};
 
-const FILES: [&str; 11] =
-    ["alert", "cursor", "plugin", "rule", "device", "count", "trial", "token", "audit", "whatif", "report"];
+const FILES: [&str; 12] =
+    ["alert", "producer", "cursor", "plugin", "rule", "device", "count", "trial", "token", "audit", "whatif", "report"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=weir");

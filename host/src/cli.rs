@@ -24,6 +24,7 @@ mod input;
 mod loopback;
 mod manual;
 mod plugin;
+mod producer;
 mod reconcile;
 pub(crate) mod report;
 mod rule;
@@ -93,6 +94,9 @@ enum Client {
     /// Look at and move cursors: how far whoever follows forwarded alerts has come.
     #[command(subcommand)]
     Cursor(cursor::Command),
+    /// Look at and forget producers: who numbers batches, and how far each has come.
+    #[command(subcommand)]
+    Producer(producer::Command),
     /// Count alerts by what became of them: received = forwarded + suppressed + rejected + duplicate.
     ///
     /// Counted is by time of receipt, so --since and --until are whole hours. A table leaves out the columns
@@ -158,6 +162,7 @@ fn run_client(session: &Session, command: Client) -> Result<(), Failure> {
             Client::Device(command) => device::run(session, command).await,
             Client::Alert(command) => alert::run(session, command).await,
             Client::Cursor(command) => cursor::run(session, command).await,
+            Client::Producer(command) => producer::run(session, command).await,
             Client::Count(args) => count::run(session, args).await,
             Client::Export(args) => export::run(session, args).await,
             Client::WhatIf(command) => whatif::run(session, command).await,

@@ -158,6 +158,19 @@ pub struct IntakeLimits {
     pub batches_queued_max: usize,
     /// Producers the host remembers. Default: 10,000; 1 to 1,000,000.
     pub producers_max: usize,
+    /// Producers of one identity. Default: 2,000; 1 to 1,000,000.
+    pub identity_producers_max: usize,
+    /// How long a producer may send nothing, over no open stream, before it is forgotten, in seconds in which a host
+    /// runs. Default: 2,592,000 (30 days); 1 to 315,360,000.
+    pub producer_idle_s_max: u64,
+    /// The same of a producer of one run, which its sender forgets when the run ends: how soon what a killed sender left
+    /// behind goes. Default: 7,200, longer than `weir alert send` tries to connect again; 1 to 2,592,000.
+    pub ephemeral_idle_s_max: u64,
+    /// Texts of rejections in the answers kept of one producer, in bytes: each answer has an equal share, and keeps those
+    /// of its first rejections. Default: 32 KiB; 0 to 64 MiB.
+    pub producer_texts_bytes_max: usize,
+    /// The same of all producers. Beyond it, answers are kept without texts. Default: 64 MiB; 0 to 1 TiB.
+    pub texts_bytes_max: u64,
     /// Rejections spelled out in one ack. Default: 100; 0 to 65,535.
     pub rejections_listed_max: usize,
     /// Largest weight of one alert. Default: 1,000,000; 1 to 4,294,967,295.

@@ -10,6 +10,7 @@ mod counts;
 mod cursor;
 mod effects;
 mod ids;
+mod producer;
 mod remark;
 mod rule;
 mod text;
@@ -21,9 +22,10 @@ pub use counts::{Cell, End, HourPage, Tally};
 pub use cursor::{Cursor, CursorKey};
 pub use effects::{
     Ack, Balance, Device, DevicePage, DeviceTally, Effects, Fault, FaultedAlert, Group, GuardCount, Handover,
-    KeptFault, KeptQuestion, Mark, NamespacePage, Poison, ProducerMark, Rejected, Rejection, Series, Shadow,
+    KeptFault, KeptQuestion, Mark, NamespacePage, Poison, Rejected, Rejection, Series, Shadow,
 };
 pub use ids::{AlertCode, DeviceNo, Digest, Eui64, Generation, IdError, ModelId, Mpxn, OperatorId, Position, Revision};
+pub use producer::{BatchDigest, ProducerKey, ProducerMark};
 pub use remark::{Remark, RemarkCounts, Remarks};
 pub use rule::{
     Column, ColumnSet, Columns, FaultKind, Guard, Judge, Metering, Mode, Outcome, PluginInfo, Revocation, Rule,

@@ -33,6 +33,7 @@ mod panics;
 mod peer;
 mod plugins;
 mod policy;
+mod producers;
 #[cfg(test)]
 mod protocol_style;
 mod quota;
@@ -140,6 +141,7 @@ fn router(
     let reports = reports::Reports::new(door.clone(), bytes_max);
     let counts = counts::Counts::new(door.clone(), bytes_max, stopping.clone());
     let cursors = subscribe::Cursors::new(door.clone());
+    let producers = producers::Producers::new(door.clone());
     let trials = trials::Trials::new(door.clone());
     let tokens = tokens::Tokens::new(door.clone());
     let whatifs = whatif::WhatIfs::new(door.clone(), config.plugins.upload_bytes_max, stopping.clone());
@@ -173,6 +175,9 @@ fn router(
     Ok(server
         .add_service(v1::alert_service_server::AlertServiceServer::new(alerts).max_decoding_message_size(bytes_max))
         .add_service(v1::cursor_service_server::CursorServiceServer::new(cursors).max_decoding_message_size(bytes_max))
+        .add_service(
+            v1::producer_service_server::ProducerServiceServer::new(producers).max_decoding_message_size(bytes_max),
+        )
         .add_service(v1::plugin_service_server::PluginServiceServer::new(plugins).max_decoding_message_size(bytes_max))
         .add_service(v1::rule_service_server::RuleServiceServer::new(rules).max_decoding_message_size(bytes_max))
         .add_service(v1::device_service_server::DeviceServiceServer::new(devices).max_decoding_message_size(bytes_max))

@@ -99,6 +99,8 @@ pub struct Snapshot {
     pub audit_last: Option<AuditEntry>,
     /// What producers were last told, ordered by producer and sequence.
     pub producers: Vec<ProducerMark>,
+    /// How long hosts have run on the store, in milliseconds.
+    pub ran_ms: u64,
     /// Questions over the past, in order of numbers, without their answers.
     pub questions: Vec<KeptQuestion>,
     /// How far holders of cursors have come.
@@ -286,6 +288,7 @@ impl Store {
             tokens: token::read(&txn)?,
             audit_last: audit::last(&txn)?,
             producers: producer::read(&txn, self.acks_kept)?,
+            ran_ms: progress.ran_ms,
             questions: question::read(&txn)?,
             cursors: cursor::read(&txn)?,
             guards: guard::read(&txn)?,
@@ -376,7 +379,7 @@ impl Store {
         guard::write(&txn, &effects.guards, &effects.guards_dropped)?;
         fault::write(&txn, &effects.faults, &effects.faults_dropped)?;
         handover::write(&txn, &effects.handovers)?;
-        producer::write(&txn, &effects.producers, self.acks_kept)?;
+        producer::write(&txn, &effects.producers_dropped, &effects.producers, self.acks_kept)?;
         page::write(&txn, &effects.pages, &mut self.scratch)?;
         hour::write(&txn, &effects.hours, &mut self.scratch)?;
 
@@ -391,7 +394,8 @@ impl Store {
             extent.oldest = effects.position;
         }
         let Effects { position, replay_from, .. } = *effects;
-        let progress = Progress { position, replay_from, extent, log_last, rows: txn.rows(), sealing: None };
+        let ran_ms = self.progress.ran_ms.max(effects.ran_ms);
+        let progress = Progress { position, replay_from, extent, log_last, rows: txn.rows(), sealing: None, ran_ms };
         meta::write(&txn, &progress)?;
         txn.commit()?;
         self.progress = progress;

@@ -33,7 +33,12 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     let send = ["ingest", "admin"].to_vec();
     let load = ["inventory", "admin"].to_vec();
     let lines = [
-        ("AlertService/StreamAlerts AlertService/SubmitAlerts AlertService/GetProducer", send),
+        (
+            "AlertService/StreamAlerts AlertService/SubmitAlerts AlertService/GetProducer \
+             ProducerService/DeleteProducer",
+            send,
+        ),
+        ("ProducerService/ListProducers", ["ingest", "reader", "operator", "auditor", "admin"].to_vec()),
         ("DeviceService/PutDevices", load),
         (
             "AlertService/ListAlerts CountService/QueryCounts DeviceService/GetDevice PluginService/ListPlugins",

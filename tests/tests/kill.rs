@@ -45,6 +45,7 @@ fn request(sequence: u64) -> StreamAlertsRequest {
         alerts: alerts(sequence),
         unreadable_count: 1,
         bookmark,
+        ephemeral: false,
     }
 }
 
@@ -84,9 +85,9 @@ async fn check(url: &str, acks: &[BatchAck]) -> u64 {
     assert!(last >= acked, "batch {acked} was acknowledged and is gone; the last is {last}");
     // What was committed and never read here may have pushed older answers out: the host keeps the last 32.
     for ack in acks.iter().rev().filter(|ack| ack.sequence + 32 > last).take(5) {
-        let StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark } =
+        let StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark, ephemeral } =
             self::request(ack.sequence);
-        let again = SubmitAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark };
+        let again = SubmitAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark, ephemeral };
         let again = client.submit_alerts(again).await.expect("an answer").into_inner().ack;
         assert_eq!(again.as_ref(), Some(ack), "a resend gets the same answer");
     }

@@ -82,7 +82,12 @@ async fn fill(disk: &Disk) {
     for step in &steps(16, SIZE) {
         perform(&handle, step).await.unwrap();
     }
-    let token = NewToken { name: "control-room".into(), role: Role::Reader, sender: SenderLimits::default(), lifetime_ms: 86_400_000 };
+    let token = NewToken {
+        name: "control-room".into(),
+        role: Role::Reader,
+        sender: SenderLimits::default(),
+        lifetime_ms: 86_400_000,
+    };
     handle.create_token(token).await.unwrap();
     let cursor = SubscribeRequest { cursor: Some("grid".into()), ..SubscribeRequest::default() };
     drop(handle.subscribe(cursor).await.unwrap());

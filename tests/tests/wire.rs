@@ -82,9 +82,10 @@ fn a_batch_that_is_too_long_ends_its_stream_and_loses_nothing_before_it() {
         assert_eq!(acked, [1, 2]);
         assert_eq!(received(&channel).await, 160);
 
-        let StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark } = batch(3, 101);
+        let StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark, ephemeral } =
+            batch(3, 101);
         let alone = client
-            .submit_alerts(SubmitAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark })
+            .submit_alerts(SubmitAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark, ephemeral })
             .await;
         assert_status(&alone.unwrap_err(), Code::InvalidArgument, &["alerts: ", "batch_alerts_max (100)"]);
         let producer = client.get_producer(GetProducerRequest { producer_id: "wire".into() }).await.unwrap();

@@ -18,6 +18,7 @@ pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod migration;
 pub(crate) mod plugin;
+pub(crate) mod producer;
 pub(crate) mod reconcile;
 pub(crate) mod rehearsal;
 pub(crate) mod report;

@@ -7,8 +7,8 @@ use std::fmt;
 
 use super::{
     AlertCode, AuditEntry, Cell, Cursor, CursorKey, Digest, End, Eui64, FaultKind, Generation, HourPage, Millis,
-    ModelId, Mpxn, OperatorId, PluginInfo, Position, Reject, RejectReason, RemarkCounts, Revision, Revocation, Rows,
-    RuleRevision, SigningKey, Token,
+    ModelId, Mpxn, OperatorId, PluginInfo, Position, ProducerKey, ProducerMark, Reject, RejectReason, RemarkCounts,
+    Revision, Revocation, Rows, RuleRevision, SigningKey, Token,
 };
 
 /// What became of an admitted alert, and by which rule.
@@ -224,17 +224,6 @@ pub struct Ack {
     pub remarks: RemarkCounts,
 }
 
-/// A producer's last batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProducerMark {
-    /// Its id.
-    pub producer: String,
-    /// What it was told; the sequence is in it.
-    pub ack: Ack,
-    /// Where it said it stood after that, in its own words.
-    pub bookmark: Vec<u8>,
-}
-
 /// A device as the inventory knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Device {
@@ -431,8 +420,12 @@ pub struct Effects {
     pub tokens: Vec<Token>,
     /// Entries of the audit log.
     pub audit: Vec<AuditEntry>,
+    /// Producers that go, with everything that is kept of them.
+    pub producers_dropped: Vec<ProducerKey>,
     /// What producers were told.
     pub producers: Vec<ProducerMark>,
+    /// How long hosts have run on the store, in milliseconds; never less than what is stored.
+    pub ran_ms: u64,
     /// Questions over the past that are new, or have come further.
     pub questions: Vec<KeptQuestion>,
     /// Numbers of those that go, answers and all.

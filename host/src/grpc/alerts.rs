@@ -2,9 +2,9 @@
 //!
 //! It must not judge anything. Invariant: an ack leaves only after the pipeline has given it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::{self, alert_service_server::AlertService};
 
@@ -44,7 +44,11 @@ impl Alerts {
 /// Hands a batch over, and gives the future of its answer.
 async fn submit(handle: Handle, batch: Batch) -> Result<impl Future<Output = Result<Ack, Refusal>>, Refusal> {
     let answer = handle.submit(batch).await?;
-    Ok(async move { answer.await.unwrap_or_else(|_| Err(handle.unavailable())) })
+    Ok(answered(handle, answer))
+}
+
+async fn answered(handle: Handle, answer: oneshot::Receiver<Result<Ack, Refusal>>) -> Result<Ack, Refusal> {
+    answer.await.unwrap_or_else(|_| Err(handle.unavailable()))
 }
 
 #[tonic::async_trait]
@@ -65,10 +69,12 @@ impl AlertService for Alerts {
             peer: request.extensions().get::<Peer>().cloned(),
             stopping: self.stopping.clone(),
         };
+        // The stream's producers are in use until it is no longer read.
+        let sender = Arc::new(handle.sender());
         let submit = move |request| {
             let batch = alert::batch(request, &limits);
-            let handle = handle.clone();
-            async move { submit(handle, batch?).await }
+            let (handle, sender) = (handle.clone(), Arc::clone(&sender));
+            async move { Ok(answered(handle, sender.submit(batch?).await?)) }
         };
         Ok(Response::new(stream::answers(request.into_inner(), terms, submit)))
     }

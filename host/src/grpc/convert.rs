@@ -21,6 +21,7 @@ pub mod device;
 pub mod explain;
 pub mod listing;
 pub mod plugin;
+pub mod producer;
 pub mod report;
 pub mod rule;
 pub mod subscribe;

@@ -9,22 +9,24 @@ use weir_proto::v1::{
     alert_service_server::AlertServiceServer, audit_service_server::AuditServiceServer,
     count_service_server::CountServiceServer, cursor_service_server::CursorServiceServer,
     device_service_server::DeviceServiceServer, plugin_service_server::PluginServiceServer,
-    report_service_server::ReportServiceServer, rule_service_server::RuleServiceServer,
-    token_service_server::TokenServiceServer, trial_service_server::TrialServiceServer,
-    verify_service_server::VerifyServiceServer, what_if_service_server::WhatIfServiceServer,
+    producer_service_server::ProducerServiceServer, report_service_server::ReportServiceServer,
+    rule_service_server::RuleServiceServer, token_service_server::TokenServiceServer,
+    trial_service_server::TrialServiceServer, verify_service_server::VerifyServiceServer,
+    what_if_service_server::WhatIfServiceServer,
 };
 
 use super::{
-    alerts::Alerts, audit::Audit, counts::Counts, devices::Devices, plugins::Plugins, reports::Reports, rules::Rules,
-    subscribe::Cursors, tokens::Tokens, trials::Trials, whatif::WhatIfs,
+    alerts::Alerts, audit::Audit, counts::Counts, devices::Devices, plugins::Plugins, producers::Producers,
+    reports::Reports, rules::Rules, subscribe::Cursors, tokens::Tokens, trials::Trials, whatif::WhatIfs,
 };
 use crate::pipeline::Status;
 
 /// The services by name; the empty name is the server as a whole.
-const SERVICES: [&str; 13] = [
+const SERVICES: [&str; 14] = [
     "",
     AlertServiceServer::<Alerts>::NAME,
     PluginServiceServer::<Plugins>::NAME,
+    ProducerServiceServer::<Producers>::NAME,
     RuleServiceServer::<Rules>::NAME,
     DeviceServiceServer::<Devices>::NAME,
     CountServiceServer::<Counts>::NAME,

@@ -41,6 +41,8 @@ pub const FIELD_NOT_ALLOWED: &str = "FIELD_NOT_ALLOWED";
 pub const NAME_NOT_FOUND: &str = "NAME_NOT_FOUND";
 /// The request contradicts what is there.
 pub const STATE_CONTRADICTS: &str = "STATE_CONTRADICTS";
+/// Another batch was taken under the sequence.
+pub const SEQUENCE_TAKEN: &str = "SEQUENCE_TAKEN";
 /// A limit is reached.
 pub const LIMIT_REACHED: &str = "LIMIT_REACHED";
 /// More calls a second than the caller may make.
@@ -65,11 +67,12 @@ pub const CURSOR_TAKEN: &str = "CURSOR_TAKEN";
 
 /// Every reason with its code: the table of docs/clients.md.
 #[cfg(test)]
-const REASONS: [(&str, Code); 14] = [
+const REASONS: [(&str, Code); 15] = [
     (FIELD_INVALID, Code::InvalidArgument),
     (FIELD_NOT_ALLOWED, Code::PermissionDenied),
     (NAME_NOT_FOUND, Code::NotFound),
     (STATE_CONTRADICTS, Code::FailedPrecondition),
+    (SEQUENCE_TAKEN, Code::AlreadyExists),
     (LIMIT_REACHED, Code::ResourceExhausted),
     (RATE_EXCEEDED, Code::ResourceExhausted),
     (BUSY, Code::ResourceExhausted),
@@ -105,6 +108,13 @@ pub fn status(refusal: Refusal) -> Status {
             let mut details = of(STATE_CONTRADICTS);
             details.add_precondition_failure_violation("STATE", "", bounded(&message, MESSAGE_BYTES_MAX));
             made(Code::FailedPrecondition, &words, details)
+        }
+        Refusal::Taken { producer, sequence, .. } => {
+            let taken = HashMap::from([
+                ("producer_id".to_owned(), bounded(&producer, NAME_BYTES_MAX)),
+                ("sequence".to_owned(), sequence.to_string()),
+            ]);
+            made(Code::AlreadyExists, &words, ErrorDetails::with_error_info(SEQUENCE_TAKEN, DOMAIN, taken))
         }
         Refusal::Exhausted(message) => {
             let mut details = of(LIMIT_REACHED);
@@ -186,6 +196,7 @@ mod tests {
             (Refusal::Denied { field: "name".into(), message: text() }, FIELD_NOT_ALLOWED, "name: why"),
             (Refusal::not_found("rule", "storm", "why"), NAME_NOT_FOUND, "why"),
             (Refusal::Precondition(text()), STATE_CONTRADICTS, "why"),
+            (Refusal::Taken { producer: "p".into(), sequence: 5, message: text() }, SEQUENCE_TAKEN, "why"),
             (Refusal::Exhausted(text()), LIMIT_REACHED, "why"),
             (Refusal::Busy(text()), BUSY, "why"),
             (Refusal::Unavailable(text()), NOT_SERVING, "why"),
@@ -212,6 +223,9 @@ mod tests {
         assert_eq!((missing.resource_type.as_str(), missing.resource_name.as_str()), ("rule", "storm"));
         let denied = status(Refusal::Denied { field: "name".into(), message: String::new() });
         assert_eq!(denied.get_details_error_info().unwrap().metadata["field"], "name");
+        let taken = status(Refusal::Taken { producer: "p".into(), sequence: 5, message: String::new() });
+        let taken = taken.get_details_error_info().unwrap().metadata;
+        assert_eq!((taken["producer_id"].as_str(), taken["sequence"].as_str()), ("p", "5"));
         let quota = status(Refusal::Exhausted("rules_max (8) is reached".into())).get_details_quota_failure().unwrap();
         assert_eq!(quota.violations[0].description, "rules_max (8) is reached");
         let over = over("lond", "access.identity_streams_max", "access.identity_streams_max (3): lond");

@@ -26,7 +26,7 @@ impl Engine {
     /// Does what a command asks. `Err`: it asks to stop.
     pub fn change(&mut self, command: Command) -> Result<Work, Option<Reply<()>>> {
         Ok(match command {
-            Command::Batch(batch, reply) => self.group(vec![(batch, reply)], 0),
+            Command::Batch(submission, reply) => self.group(vec![(submission, reply)], 0),
             Command::AddPlugin(upload, who, reply) => settle(reply, self.add_plugin(*upload, &who)),
             Command::RemovePlugin(digest, who, reply) => settle(reply, self.remove_plugin(&digest, &who)),
             Command::RevokePlugin(digest, why, who, reply) => settle(reply, self.revoke_plugin(&digest, &why, &who)),
@@ -58,7 +58,11 @@ impl Engine {
             Command::Device(eui, own, reply) => {
                 settle(reply, self.device(eui, own).map(|view| (view, Work::default())))
             }
-            Command::Producer(id, reply) => settle(reply, Ok((self.producers.standing(&id), Work::default()))),
+            Command::Producer(key, reply) => settle(reply, Ok((self.producers.standing(&key), Work::default()))),
+            Command::Producers { holder, after, count, reply } => {
+                settle(reply, Ok((self.list_producers(holder.as_deref(), after.as_ref(), count), Work::default())))
+            }
+            Command::RemoveProducer(key, who, reply) => settle(reply, self.remove_producer(&key, &who)),
             Command::Shutdown(reply) => return Err(Some(reply)),
             Command::Wake => Work::default(),
         })

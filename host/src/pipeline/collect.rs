@@ -14,12 +14,13 @@ use crate::{
     config::GroupLimits,
     domain::{
         Ack, AuditEvent, Cursor, CursorKey, Digest, Eui64, Identity, KeptQuestion, OperatorId, PluginInfo, Position,
-        Revision, SigningKey, Token,
+        ProducerKey, Revision, SigningKey, Token,
     },
     pipeline::{
-        Batch, DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest,
+        DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest,
+        handle::Submission,
         plugins::{Revoked, Upload},
-        producers::Standing,
+        producers::{ProducerView, Standing},
         refusal::Refusal,
     },
     registry::RuleView,
@@ -31,7 +32,7 @@ pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 /// What the fold is asked to do.
 pub enum Command {
     /// Judge alerts.
-    Batch(Batch, Reply<Ack>),
+    Batch(Submission, Reply<Ack>),
     /// Keep a plugin that was checked and compiled.
     AddPlugin(Box<Upload>, Arc<Identity>, Reply<PluginInfo>),
     /// Remove a plugin.
@@ -68,7 +69,20 @@ pub enum Command {
     /// Of one operator, where it is told of its own alone.
     Device(Eui64, Option<OperatorId>, Reply<DeviceView>),
     /// Tell where a producer stands.
-    Producer(String, Reply<Standing>),
+    Producer(ProducerKey, Reply<Standing>),
+    /// List producers.
+    Producers {
+        /// Of whom; `None` for all.
+        holder: Option<String>,
+        /// The one that the list goes on after.
+        after: Option<ProducerKey>,
+        /// How many at most.
+        count: usize,
+        /// Where they go.
+        reply: Reply<Vec<ProducerView>>,
+    },
+    /// Forget a producer.
+    RemoveProducer(ProducerKey, Arc<Identity>, Reply<()>),
     /// Write everything and stop.
     Shutdown(Reply<()>),
     /// Nothing: the committer stopped, and a fold that waits for work must find out.
@@ -78,7 +92,7 @@ pub enum Command {
 /// The fold's next piece of work.
 pub enum Next {
     /// Batches to judge as one group, and how many commands wait behind them.
-    Group(Vec<(Batch, Reply<Ack>)>, usize),
+    Group(Vec<(Submission, Reply<Ack>)>, usize),
     /// Something else.
     Other(Command),
     /// Nobody can ask for anything any more.
@@ -125,12 +139,12 @@ impl Collector {
     /// Waits for the next piece of work.
     pub fn next(&mut self) -> Next {
         let first = self.held.take().or_else(|| self.queue.blocking_recv());
-        let (batch, reply) = match first {
-            Some(Command::Batch(batch, reply)) => (batch, reply),
+        let (submission, reply) = match first {
+            Some(Command::Batch(submission, reply)) => (submission, reply),
             Some(other) => return Next::Other(other),
             None => return Next::Closed,
         };
-        let mut group = vec![(batch, reply)];
+        let mut group = vec![(submission, reply)];
         match self.grouping.as_ref().map(|next_size| next_size()) {
             Some(size) => {
                 self.fill_to(size.batches, &mut group);
@@ -144,14 +158,14 @@ impl Collector {
     }
 
     /// Adds what waits and what comes in time, up to the limit of alerts.
-    fn fill_in_time(&mut self, group: &mut Vec<(Batch, Reply<Ack>)>) {
+    fn fill_in_time(&mut self, group: &mut Vec<(Submission, Reply<Ack>)>) {
         let until = Instant::now() + Duration::from_micros(self.limits.wait_us_max);
-        let mut alerts: usize = group.iter().map(|(batch, _)| batch.alerts.len()).sum();
+        let mut alerts: usize = group.iter().map(|(next, _)| next.batch.alerts.len()).sum();
         while alerts < self.limits.alerts_max {
             match self.more(until) {
-                Some(Command::Batch(batch, reply)) if alerts + batch.alerts.len() <= self.limits.alerts_max => {
-                    alerts += batch.alerts.len();
-                    group.push((batch, reply));
+                Some(Command::Batch(next, reply)) if alerts + next.batch.alerts.len() <= self.limits.alerts_max => {
+                    alerts += next.batch.alerts.len();
+                    group.push((next, reply));
                 }
                 Some(other) => {
                     self.held = Some(other);
@@ -163,10 +177,10 @@ impl Collector {
     }
 
     /// Adds batches, waiting for each, until there are so many or another command comes.
-    fn fill_to(&mut self, batches: usize, group: &mut Vec<(Batch, Reply<Ack>)>) {
+    fn fill_to(&mut self, batches: usize, group: &mut Vec<(Submission, Reply<Ack>)>) {
         while group.len() < batches {
             match self.queue.blocking_recv() {
-                Some(Command::Batch(batch, reply)) => group.push((batch, reply)),
+                Some(Command::Batch(submission, reply)) => group.push((submission, reply)),
                 other => {
                     self.held = other;
                     break;
@@ -218,6 +232,8 @@ impl Command {
             Self::PutDevices(.., reply) => drop(reply.send(Err(refusal))),
             Self::Device(_, _, reply) => drop(reply.send(Err(refusal))),
             Self::Producer(_, reply) => drop(reply.send(Err(refusal))),
+            Self::Producers { reply, .. } => drop(reply.send(Err(refusal))),
+            Self::RemoveProducer(.., reply) => drop(reply.send(Err(refusal))),
             Self::CreateToken(_, reply) | Self::RevokeToken(.., reply) => drop(reply.send(Err(refusal))),
             Self::KeepQuestion(.., reply) => drop(reply.send(Err(refusal))),
             Self::OpenCursor(.., reply) | Self::AdvanceCursor(.., reply) => drop(reply.send(Err(refusal))),

@@ -15,8 +15,8 @@ use crate::{
     audit,
     config::Config,
     domain::{
-        Ack, AuditEntry, AuditEvent, Balance, Effects, End, Eui64, Group, Handover, KeptFault, Metering, Millis,
-        Position, ProducerMark, Reject, RejectReason, RemarkCounts, Rule, RuleRevision,
+        Ack, AuditEntry, AuditEvent, Balance, BatchDigest, Effects, End, Eui64, Group, Handover, KeptFault, Metering,
+        Millis, Position, ProducerKey, ProducerMark, Reject, RejectReason, RemarkCounts, Rule, RuleRevision,
     },
     evaluate::{Chain, Judged, Judgement, Shares, State, count_devices, judge},
     intake::plausible::Ranges,
@@ -27,6 +27,7 @@ use crate::{
         faults::PassedOver,
         figures::GroupFigures,
         guards::Guards,
+        handle::Submission,
         producers::{self, Expected, Producers},
         quarantine::Quarantine,
         shared::{Clock, Shared},
@@ -53,9 +54,11 @@ pub struct Work {
 
 /// A batch's rows within its group, and whom to tell.
 struct Span {
-    producer: String,
+    producer: ProducerKey,
     sequence: u64,
+    digest: BatchDigest,
     bookmark: Vec<u8>,
+    is_ephemeral: bool,
     rows: Range<usize>,
     rejected: u64,
     rejections: Vec<(u32, String)>,
@@ -82,6 +85,8 @@ pub struct Engine {
     pub chain: Chain,
     /// Who sent what.
     pub producers: Producers,
+    /// Producers that the next effects drop.
+    pub producers_dropped: Vec<ProducerKey>,
     /// Where the next group begins.
     pub position: Position,
     /// How long the rules of operators may judge.
@@ -136,32 +141,35 @@ impl Engine {
     }
 
     /// Judges batches as one group, while so many commands wait behind it.
-    pub fn group(&mut self, batches: Vec<(Batch, Reply<Ack>)>, waiting: usize) -> Work {
+    pub fn group(&mut self, batches: Vec<(Submission, Reply<Ack>)>, waiting: usize) -> Work {
         let now_ms = (self.clock)();
         let mut work = Work::default();
         let mut admitted = Admitted::default();
         let mut spans: Vec<Span> = Vec::with_capacity(batches.len());
-        for (batch, reply) in batches {
-            let named = !batch.producer.is_empty();
-            let same = |span: &&mut Span| named && span.producer == batch.producer && span.sequence == batch.sequence;
+        for (submission, reply) in batches {
+            let Submission { key, digest, batch } = &submission;
+            let numbered = key.is_numbered();
+            let same = |span: &&mut Span| numbered && span.producer == *key && span.sequence == batch.sequence;
             if let Some(span) = spans.iter_mut().find(same) {
-                if span.bookmark == batch.bookmark {
-                    span.replies.push(reply);
-                } else {
-                    let refusal = producers::another(&batch.producer, batch.sequence);
-                    work.acts.push(Box::new(move |_| drop(reply.send(Err(refusal)))));
+                let taken = (Some(span.digest), span.bookmark.as_slice());
+                match producers::check_same(key, batch.sequence, taken, (Some(*digest), &batch.bookmark)) {
+                    Ok(()) => span.replies.push(reply),
+                    Err(refusal) => work.acts.push(Box::new(move |_| drop(reply.send(Err(refusal))))),
                 }
                 continue;
             }
-            let before = spans.iter().rev().find(|span| named && span.producer == batch.producer);
+            let before = spans.iter().rev().find(|span| numbered && span.producer == *key);
             let follows = before.is_some_and(|span| span.sequence.checked_add(1) == Some(batch.sequence));
             let expected = if follows {
                 Ok(Expected::Next)
             } else {
-                self.producers.expect(&batch.producer, batch.sequence, &batch.bookmark)
+                if numbered {
+                    self.expire_producers(key);
+                }
+                self.producers.expect(key, batch.sequence, (*digest, &batch.bookmark))
             };
             match expected {
-                Ok(Expected::Next) => spans.push(self.take(batch, reply, now_ms, &mut admitted)),
+                Ok(Expected::Next) => spans.push(self.take(submission, reply, now_ms, &mut admitted)),
                 Ok(Expected::Again(ack)) => work.acts.push(Box::new(move |_| drop(reply.send(Ok(ack))))),
                 Err(refusal) => work.acts.push(Box::new(move |_| drop(reply.send(Err(refusal))))),
             }
@@ -174,7 +182,8 @@ impl Engine {
     }
 
     /// Admits a batch.
-    fn take(&mut self, batch: Batch, reply: Reply<Ack>, now_ms: i64, admitted: &mut Admitted) -> Span {
+    fn take(&mut self, submission: Submission, reply: Reply<Ack>, now_ms: i64, admitted: &mut Admitted) -> Span {
+        let Submission { key, digest, batch } = submission;
         let retention_days = self.config.store.retention_days_max;
         let bounds = Bounds {
             operators: batch.operators,
@@ -195,8 +204,9 @@ impl Engine {
             }
         });
         let rows = start..admitted.rows.len();
-        let Batch { producer, sequence, bookmark, alerts: _, unreadable: _, operators: _ } = batch;
-        Span { producer, sequence, bookmark, rows, rejected, rejections, replies: vec![reply] }
+        let Batch { producer: _, sequence, bookmark, ephemeral, alerts: _, unreadable: _, operators: _ } = batch;
+        let replies = vec![reply];
+        Span { producer: key, sequence, digest, bookmark, is_ephemeral: ephemeral, rows, rejected, rejections, replies }
     }
 
     fn judge(&mut self, mut admitted: Admitted, spans: Vec<Span>, (now_ms, sheds): (Millis, bool), work: &mut Work) {
@@ -234,7 +244,9 @@ impl Engine {
         };
         count_devices(&mut self.state, &group);
         self.position = group.end();
-        let mut effects = Effects { position: self.position, ..Effects::default() };
+        let mut effects =
+            Effects { position: self.position, ran_ms: self.producers.clock.now_ms(), ..Effects::default() };
+        effects.producers_dropped = std::mem::take(&mut self.producers_dropped);
         effects.devices = admitted.new_devices.iter().map(|no| (no.0, *self.inventory.get(*no))).collect();
         // What a producer may ask about once it has its answer is published before it.
         self.guards.count(&called);
@@ -276,12 +288,12 @@ impl Engine {
             figures.balance.add(End::Suppressed, balance.suppressed);
             figures.balance.add(End::Duplicate, balance.duplicate);
             figures.remarks.add(remarks);
-            let Span { producer, sequence, bookmark, rejections, replies: told, .. } = span;
+            let Span { producer: key, sequence, digest, bookmark, is_ephemeral, rejections, replies: told, .. } = span;
             let ack = Ack { sequence, position: self.position, balance, rejections, remarks };
-            if !producer.is_empty() {
-                let mark = ProducerMark { producer, ack: ack.clone(), bookmark };
-                self.producers.settle(&mark);
-                effects.producers.push(mark);
+            if key.is_numbered() {
+                let (ack, digest, taken_ms, ran_ms) = (ack.clone(), Some(digest), group.judged_ms, effects.ran_ms);
+                let mark = ProducerMark { key, ack, bookmark, digest, taken_ms, ran_ms, is_ephemeral };
+                effects.producers.push(self.producers.settle(mark));
             }
             replies.push(Box::new(move |_| {
                 told.into_iter().for_each(|reply| drop(reply.send(Ok(ack.clone()))));
@@ -359,6 +371,8 @@ impl Engine {
         Effects {
             guards,
             guards_dropped,
+            ran_ms: self.producers.clock.now_ms(),
+            producers_dropped: std::mem::take(&mut self.producers_dropped),
             position: self.position,
             replay_from: self.state.oldest_dirty(self.position),
             audit: std::mem::take(&mut self.audit_pending),

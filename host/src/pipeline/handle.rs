@@ -9,15 +9,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     config::{LimitsByOwner, ReportLimits, SubscribeLimits, WhatIfLimits},
     domain::{
-        Ack, Alert, AlertCode, Balance, Device, Digest, Eui64, Generation, Identity, Millis, Mpxn, OperatorId,
-        OperatorSet, Position, Reject, Role,
+        Ack, Alert, AlertCode, Balance, BatchDigest, Device, Digest, Eui64, Generation, Identity, Millis, Mpxn,
+        OperatorId, OperatorSet, Position, ProducerKey, Reject, Role,
     },
     evaluate::CodeSet,
     pipeline::{
         DevicesPut,
         collect::{Command, Reply},
+        digest,
         open::Parts,
-        producers::Standing,
         refusal::Refusal,
         shared::{Clock, Shared},
         wanted::Wanted,
@@ -32,6 +32,7 @@ mod denials;
 mod explain;
 mod figures;
 mod plugins;
+mod producers;
 mod queries;
 mod report;
 mod rules;
@@ -65,8 +66,20 @@ pub struct Batch {
     pub unreadable: u32,
     /// Where the sender stands once it is taken, in its own words.
     pub bookmark: Vec<u8>,
+    /// Whether the producer is of one run of its sender, which forgets it at its end.
+    pub ephemeral: bool,
     /// Operators whose alerts the sender may send.
     pub operators: OperatorSet,
+}
+
+/// A batch on its way to the fold: whose it is, and what tells it from another under its number.
+pub struct Submission {
+    /// Its producer.
+    pub key: ProducerKey,
+    /// What it holds; nothing where it has no number.
+    pub digest: BatchDigest,
+    /// The batch; its producer is in the key.
+    pub batch: Batch,
 }
 
 /// A row of an inventory.
@@ -168,20 +181,18 @@ impl Handle {
     pub async fn submit(&self, mut batch: Batch) -> Result<oneshot::Receiver<Result<Ack, Refusal>>, Refusal> {
         self.check_producer(&batch.producer)?;
         batch.operators = self.who.sender.operators;
+        let key = self.producer_key(std::mem::take(&mut batch.producer));
+        let numbered = key.is_numbered();
+        let digest = if numbered { digest::of(&batch.alerts, batch.unreadable) } else { BatchDigest::default() };
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Command::Batch(batch, reply)).await.map_err(|_| self.unavailable())?;
+        let submission = Submission { key, digest, batch };
+        self.queue.send(Command::Batch(submission, reply)).await.map_err(|_| self.unavailable())?;
         Ok(answer)
     }
 
     /// Why an answer never came.
     pub fn unavailable(&self) -> Refusal {
         self.shared.unavailable()
-    }
-
-    /// Where a producer stands, by its last committed batch.
-    pub async fn producer(&self, id: &str) -> Result<Standing, Refusal> {
-        self.check_producer(id)?;
-        self.ask(|reply| Command::Producer(id.to_owned(), reply)).await
     }
 
     /// Adds or changes devices: all of them, or none and why.

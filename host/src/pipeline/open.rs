@@ -28,7 +28,7 @@ use crate::{
         engine::Engine,
         faults::PassedOver,
         guards::Guards,
-        producers::Producers,
+        producers::{Producers, RunClock},
         quarantine::Quarantine,
         shared::{Clock, Shared},
         tokens::Tokens,
@@ -235,11 +235,8 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     *shared.tokens.write() = tokens.clone();
     let chain = registry.chain_at(position, &sources, &protected, config.plugins.state_codes_per_device_max)?;
     let inventory = Inventory::load(std::mem::take(&mut snapshot.devices), std::mem::take(&mut snapshot.models));
-    let producers = Producers::load(
-        std::mem::take(&mut snapshot.producers),
-        config.intake.producers_max,
-        config.intake.batches_in_flight_max,
-    );
+    let ran = RunClock::after(snapshot.ran_ms, Arc::clone(&parts.times.passed));
+    let producers = Producers::load(std::mem::take(&mut snapshot.producers), &config.intake, ran);
     let cursors = Cursors::load(std::mem::take(&mut snapshot.cursors));
     *shared.cursors.write() = cursors.clone();
     snapshot.faults.iter().for_each(|(rule, fault)| shared.publish_fault(rule, fault.clone()));
@@ -264,6 +261,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         registry,
         chain,
         producers,
+        producers_dropped: Vec::new(),
         position,
         shares: Shares::new(&config.plugins.operator, parts.times.clone()),
         quarantine: Quarantine::new(&config.plugins),

@@ -41,6 +41,16 @@ pub enum Refusal {
     /// It contradicts what is there: a sequence with a gap, say.
     #[error("{0}")]
     Precondition(String),
+    /// Another batch was taken under the number.
+    #[error("{message}")]
+    Taken {
+        /// Id of the producer.
+        producer: String,
+        /// The number.
+        sequence: u64,
+        /// What differs, and what to do.
+        message: String,
+    },
     /// A limit is reached, and waiting alone does not help.
     #[error("{0}")]
     Exhausted(String),

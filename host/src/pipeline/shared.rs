@@ -19,6 +19,7 @@ use crate::{
         desk::Desk,
         progress::Progress,
         refusal::Refusal,
+        sending::Sending,
         tokens::Tokens,
     },
     registry::{Registry, RevisionView, RuleView, Sources, Standing},
@@ -77,6 +78,8 @@ pub struct Shared {
     pub cursors: Published<Cursors>,
     /// Who of them reads just now.
     pub seats: Arc<Seats>,
+    /// Producers with an open stream.
+    pub sending: Arc<Sending>,
     /// Where the log ends: whoever reads up to here finds everything else published that belongs to it.
     pub log_end: watch::Sender<Position>,
     /// How to read the store; `None` while it is closed.
@@ -102,6 +105,7 @@ impl Shared {
             desk: Desk::default(),
             cursors: Published::default(),
             seats: Arc::default(),
+            sending: Arc::default(),
             log_end: watch::Sender::default(),
             reader: Published::default(),
             status: watch::Sender::new(Status::Serving),

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::domain::{
     AlertCode, Cell, DevicePage, DeviceTally, Digest, End, Fault, FaultKind, Group, Guard, HourPage, Mark, Mode,
-    NamespacePage, OperatorId, Position, RejectReason, Rejected, Revision, Rows, Rule, RuleRevision, Scope, Series,
-    Shadow, Tally,
+    NamespacePage, OperatorId, Position, ProducerKey, RejectReason, Rejected, Revision, Rows, Rule, RuleRevision,
+    Scope, Series, Shadow, Tally,
 };
 
 /// Tables that [`stored`] knows.
@@ -38,7 +38,11 @@ pub fn stored(table: u8, bytes: &[u8]) -> bool {
         2 => same(bytes, |bytes| hour::decode(key, bytes), |value, out| fits(hour::encode(value, out))),
         3 => same(bytes, |bytes| page::decode(key, bytes), |value, out| fits(page::encode(value, out))),
         4 => same(bytes, |bytes| plugin::decode(Digest([7; 32]), bytes), |value, out| *out = plugin::encode(value)),
-        5 => same(bytes, |bytes| producer::decode("p", 7, bytes), |value, out| *out = producer::encode(value)),
+        5 => same(
+            bytes,
+            |bytes| producer::decode(ProducerKey::default(), 7, bytes),
+            |value, out| *out = producer::encode(value),
+        ),
         6 => same(bytes, |bytes| revision::decode(7, bytes), |value, out| *out = revision::encode(value)),
         7 => same(bytes, |bytes| token::decode("name", bytes), |value, out| *out = token::encode(value)),
         8 => same(bytes, |bytes| GroupHead::decode(7, bytes), |value, out| *out = value.encode()),

@@ -44,6 +44,8 @@ pub(super) struct Progress {
     pub(super) rows: Rows,
     /// How far the values of a format before 4 have been given checksums.
     pub(super) sealing: Option<Sealing>,
+    /// How long hosts have run on the store, in milliseconds.
+    pub(super) ran_ms: u64,
 }
 
 /// How far values have been given checksums.
@@ -114,7 +116,7 @@ pub(super) fn read_before(txn: &ReadTransaction) -> Result<Progress, Error> {
 }
 
 fn encode(progress: &Progress) -> Writer {
-    let Progress { position, replay_from, extent, log_last, rows, sealing } = progress;
+    let Progress { position, replay_from, extent, log_last, rows, sealing, ran_ms } = progress;
     let mut out = Writer::new(VERSION);
     out.u64(position.0);
     out.u64(replay_from.0);
@@ -122,6 +124,7 @@ fn encode(progress: &Progress) -> Writer {
     out.u64(extent.bytes);
     out.u64(extent.groups);
     out.u64(log_last.0);
+    out.u64(*ran_ms);
     out.count(rows.len());
     for (table, rows) in rows {
         out.text(table);
@@ -143,6 +146,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Progress, Defect> {
         replay_from: Position(input.u64()?),
         extent: LogExtent { oldest: Position(input.u64()?), bytes: input.u64()?, groups: input.u64()? },
         log_last: Position(input.u64()?),
+        ran_ms: input.u64()?,
         rows: input.list(12, |input| Ok((input.text()?, input.u64()?)))?.into_iter().collect(),
         sealing: if input.flag()? {
             Some(Sealing { tables: input.u32()?, key: input.list(1, Reader::u8)? })

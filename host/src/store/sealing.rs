@@ -47,11 +47,13 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 pub(super) fn upgrade(shared: &Shared) -> Result<(), Error> {
     let before = shared.begin_read()?;
     let progress = meta::read_before(&before)?;
-    let models = model::read_before(&before)?;
+    let (models, producers) = (model::read_before(&before)?, producer::read_before(&before)?);
     let txn = shared.begin_write(&Progress::default())?;
     shared.create_tables(&txn)?;
     model::write(&txn, &models)?;
     model::drop_before(&txn)?;
+    producer::write(&txn, &[], &producers, 1)?;
+    producer::drop_before(&txn)?;
     let (oldest, log_last) = log::ends(&before)?.unwrap_or((progress.position, Default::default()));
     let extent = LogExtent { oldest, ..progress.extent };
     let sealing = Some(Sealing::default());

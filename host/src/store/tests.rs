@@ -17,7 +17,7 @@ mod rot;
 use disk::Disk;
 use fixtures::{
     one_of_everything, some_cursor, some_device, some_digest, some_group, some_handover, some_hour, some_mark,
-    some_page, some_plugin, some_question, some_revision,
+    some_page, some_plugin, some_producer, some_question, some_revision,
 };
 
 const ACKS_KEPT: u64 = 4;
@@ -249,13 +249,31 @@ fn the_last_answers_of_each_producer_are_kept() {
     }
     let sequences = |store: &Store, producer: &str| -> Vec<u64> {
         let marks = store.load().unwrap().producers;
-        marks.iter().filter(|mark| mark.producer == producer).map(|mark| mark.ack.sequence).collect()
+        marks.iter().filter(|mark| mark.key.id == producer).map(|mark| mark.ack.sequence).collect()
     };
     assert_eq!(sequences(&store, "a"), [7, 8, 9, 10]);
     assert_eq!(sequences(&store, "b"), [118, 119, 120, 121]);
     store.close().unwrap();
     let store = Store::with_backend(disk, &limits(), 2).unwrap();
     assert_eq!(sequences(&store, "a"), [9, 10]);
+}
+
+#[test]
+fn a_producer_that_is_dropped_is_gone_and_may_begin_again() {
+    let disk = Disk::default();
+    let mut store = open(&disk);
+    let producers = vec![some_mark("a", 1), some_mark("a", 2), some_mark("b", 7)];
+    store.commit(&Effects { producers, ran_ms: 5_000, ..Effects::default() }).unwrap();
+    let effects = Effects {
+        producers_dropped: vec![some_producer("a"), some_producer("nobody")],
+        producers: vec![some_mark("a", 1)],
+        ..Effects::default()
+    };
+    store.commit(&effects).unwrap();
+    store.close().unwrap();
+    let snapshot = open(&disk).load().unwrap();
+    assert_eq!(snapshot.producers, [some_mark("a", 1), some_mark("b", 7)]);
+    assert_eq!(snapshot.ran_ms, 5_000, "it never goes back");
 }
 
 #[test]
@@ -443,7 +461,7 @@ fn the_published_encodings_stay() {
         ("hour", fingerprint::<u32>(&txn, "hour")),
         ("revision", fingerprint::<u32>(&txn, "revision")),
         ("plugin", fingerprint::<[u8; 32]>(&txn, "plugin")),
-        ("producer", fingerprint::<(&str, u64)>(&txn, "producer")),
+        ("batch", fingerprint::<(&str, &str, u64)>(&txn, "batch")),
         ("token", fingerprint::<&str>(&txn, "token")),
         ("audit", fingerprint::<u64>(&txn, "audit")),
     ];
@@ -455,7 +473,7 @@ fn the_published_encodings_stay() {
         ("hour", (354, 0xCBB9_4F66_C80F_FE1A)),
         ("revision", (260, 0xA26A_B785_48EB_CFEF)),
         ("plugin", (186, 0x9D9E_03F9_8D0C_DBDF)),
-        ("producer", (411, 0x1497_8658_7B7F_C2AB)),
+        ("batch", (474, 0xACBE_8DC1_70D6_E6CD)),
         ("token", (194, 0x9319_5471_2646_8A15)),
         ("audit", (172, 0xE8E6_B277_054E_DF59)),
     ];

@@ -5,7 +5,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use clap::ValueEnum;
@@ -81,8 +81,8 @@ pub(in crate::cli) struct Args {
     /// Only read the file and say what is in it. No server is needed
     #[arg(long)]
     dry_run: bool,
-    /// Who sends: 1 to 64 of A-Z a-z 0-9 . _ -. Its batches are numbered on from the last one the server has. One of
-    /// its own for every run if not given.
+    /// Who sends: 1 to 64 of A-Z a-z 0-9 . _ -. Its batches are numbered on from the last one the server has. If not
+    /// given, one of its own for this run, which the server forgets at its end.
     #[arg(long, value_name = "ID")]
     producer: Option<String>,
     /// Send under this name what can be gone on with under it: the same command, after an interruption, sends what was not
@@ -153,6 +153,8 @@ struct Sender {
     producer_id: String,
     last_sequence: u64,
     past: Option<Bookmark>,
+    /// Nobody goes on under the id: the server may forget it.
+    is_ephemeral: bool,
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
@@ -176,12 +178,14 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     }
     let bookmarks = args.resume.is_some();
     let reconnect = Duration::from_secs(args.reconnect_s);
-    let Sender { producer_id, last_sequence, past } = sender(session, args.producer, args.resume, reconnect).await?;
+    let sender = sender(session, args.producer, args.resume, reconnect).await?;
+    let Sender { producer_id, last_sequence, past, is_ephemeral } = sender;
     past.iter().for_each(|past| files.go_on_from(past));
     let plan = Plan { batch_items: args.batch.into(), rate: args.rate, bookmarks, past };
     let (batches, reading) = reader::start(files, plan, doubts);
     let rejections = Notices::new("alerts that were rejected", progress.clone());
-    let delivery = stream::Delivery::new(session, producer_id.clone(), last_sequence, batches, rejections);
+    let by = stream::By { producer_id: producer_id.clone(), last_sequence, is_ephemeral };
+    let delivery = stream::Delivery::new(session, by, batches, rejections);
     let delivered = delivery.after_an_answer(bookmarks).run(reconnect).await;
     progress.finish_and_clear();
     let stream::Delivered { balance, remarks, position } = delivered?;
@@ -264,10 +268,7 @@ async fn sender(
 ) -> Result<Sender, Failure> {
     let goes_on = resume.is_some();
     let Some(producer_id) = producer.or(resume) else {
-        // Unique enough to tell this run from every other one that the server remembers.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let producer_id = format!("send-{:x}-{:x}", now.as_micros(), std::process::id());
-        return Ok(Sender { producer_id, last_sequence: 0, past: None });
+        return Ok(Sender { producer_id: id_of_a_run()?, last_sequence: 0, past: None, is_ephemeral: true });
     };
     let mut patience = Patience::new(if goes_on { reconnect } else { Duration::ZERO });
     let answer = loop {
@@ -282,7 +283,14 @@ async fn sender(
         return Err(Failure::usage(format!("--resume: {producer_id} has sent batches that cannot be gone on with"))
             .with_hint("give another name: this one was used by --producer, or by another program"));
     }
-    Ok(Sender { producer_id, last_sequence, past })
+    Ok(Sender { producer_id, last_sequence, past, is_ephemeral: false })
+}
+
+/// An id that no other run has, on whichever machine and whatever its clock says.
+fn id_of_a_run() -> Result<String, Failure> {
+    let mut random = [0_u8; 16];
+    getrandom::fill(&mut random).map_err(|error| Failure::internal(format!("no randomness: {error}")))?;
+    Ok(random.iter().fold("send-".to_owned(), |id, byte| format!("{id}{byte:02x}")))
 }
 
 async fn standing(session: &Session, producer_id: &str) -> Result<v1::GetProducerResponse, Failure> {

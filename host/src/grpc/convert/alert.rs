@@ -19,7 +19,7 @@ const BOOKMARK_BYTES_MAX: usize = 64;
 
 /// A batch of a stream.
 pub fn batch(request: v1::StreamAlertsRequest, limits: &IntakeLimits) -> Result<Batch, Refusal> {
-    let v1::StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark } = request;
+    let v1::StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark, ephemeral } = request;
     if alerts.len() > limits.batch_alerts_max {
         let why = format!(
             "{} alerts in one batch; at most batch_alerts_max ({}) are allowed, send more batches",
@@ -37,13 +37,13 @@ pub fn batch(request: v1::StreamAlertsRequest, limits: &IntakeLimits) -> Result<
         return Err(Refusal::invalid("bookmark", why));
     }
     let alerts = alerts.into_iter().map(alert).collect();
-    Ok(Batch { producer, sequence, alerts, unreadable: unreadable_count, bookmark, ..Batch::default() })
+    Ok(Batch { producer, sequence, alerts, unreadable: unreadable_count, bookmark, ephemeral, ..Batch::default() })
 }
 
 /// A batch by itself.
 pub fn single_batch(request: v1::SubmitAlertsRequest, limits: &IntakeLimits) -> Result<Batch, Refusal> {
-    let v1::SubmitAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark } = request;
-    batch(v1::StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark }, limits)
+    let v1::SubmitAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark, ephemeral } = request;
+    batch(v1::StreamAlertsRequest { producer_id, sequence, alerts, unreadable_count, bookmark, ephemeral }, limits)
 }
 
 /// The id of a producer.

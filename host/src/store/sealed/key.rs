@@ -33,9 +33,9 @@ impl TableKey for [u8; 32] {
     }
 }
 
-impl TableKey for (&'static str, u64) {
-    fn show((name, number): &(&str, u64)) -> String {
-        format!("{name:?} {number}")
+impl TableKey for (&'static str, &'static str, u64) {
+    fn show((holder, name, number): &(&str, &str, u64)) -> String {
+        format!("{holder:?} {name:?} {number}")
     }
 }
 

@@ -15,7 +15,8 @@ use super::{
     *,
 };
 use crate::domain::{
-    Ack, DevicePage, HourPage, PluginInfo, RemarkCounts, Rows, SenderLimits, Series, TimeStatus, Token,
+    Ack, Balance, DevicePage, HourPage, PluginInfo, ProducerKey, RemarkCounts, Rows, SenderLimits, Series, TimeStatus,
+    Token,
 };
 
 /// Bytes of a column whose values are all the same.
@@ -131,28 +132,58 @@ fn hours_of_formats_2_and_3_are_read() {
     assert_eq!(fingerprint(&of_format_2), (238, 0xA913_9762_3952_2C11));
 }
 
+/// An answer as formats before had it: version 1 without, version 2 with counts of remarks and a bookmark.
+fn answer_before(mark: &ProducerMark, version: u8) -> Vec<u8> {
+    let ProducerMark { ack, bookmark, .. } = mark;
+    let mut out = Writer::new(version);
+    out.u64(ack.position.0);
+    let Balance { forwarded, suppressed, rejected, duplicate } = ack.balance;
+    [forwarded, suppressed, rejected, duplicate].into_iter().for_each(|count| out.u64(count));
+    out.count(ack.rejections.len());
+    for (index, message) in &ack.rejections {
+        out.u32(*index);
+        out.text(message);
+    }
+    if version > 1 {
+        let RemarkCounts { occurred_in_future, occurred_before_retention, out_of_order, implausible, .. } = ack.remarks;
+        let counts = [occurred_in_future, occurred_before_retention, out_of_order, implausible];
+        counts.into_iter().for_each(|count| out.u64(count));
+        out.count(bookmark.len());
+        out.raw(bookmark);
+    }
+    out.as_bytes().to_vec()
+}
+
+/// Of each producer the last number and bookmark are kept: what its batches held is not known.
+fn last_mark(id: &str, sequence: u64, format: u64) -> ProducerMark {
+    ProducerMark {
+        key: ProducerKey { holder: String::new(), id: id.to_owned() },
+        ack: Ack { sequence, ..Ack::default() },
+        bookmark: if format > 2 { sequence.to_be_bytes().to_vec() } else { Vec::new() },
+        digest: None,
+        taken_ms: 0,
+        ran_ms: 0,
+        is_ephemeral: false,
+    }
+}
+
 #[test]
-fn answers_of_formats_2_and_3_are_read() {
-    let marks = [some_mark("a", 9), some_mark("head-end", 1), some_mark("head-end", 2)];
-    let of_format_3 = |mark: &ProducerMark| {
-        let bytes = producer::encode(mark).as_bytes().to_vec();
-        let counts = bytes.len() - 2 * 8 - 4 - mark.bookmark.len();
-        let before = [&[2], &bytes[1..counts], &bytes[counts + 2 * 8..]].concat();
-        assert_eq!(producer::decode(&mark.producer, mark.ack.sequence, &before).as_ref(), Ok(mark));
-        before
-    };
-    let before: Vec<Vec<u8>> = marks.iter().map(of_format_3).collect();
-    assert_eq!(fingerprint(&before), (363, 0x9389_FD48_FA9E_1D06));
-    let of_format_2 = |mark: ProducerMark| {
-        let ack = Ack { remarks: RemarkCounts::default(), ..mark.ack };
-        let mark = ProducerMark { ack, bookmark: Vec::new(), ..mark };
-        let bytes = producer::encode(&mark).as_bytes().to_vec();
-        let before = [&[1], &bytes[1..bytes.len() - 6 * 8 - 4]].concat();
-        assert_eq!(producer::decode(&mark.producer, mark.ack.sequence, &before), Ok(mark));
-        before
-    };
-    let before: Vec<Vec<u8>> = marks.into_iter().map(of_format_2).collect();
-    assert_eq!(fingerprint(&before), (231, 0xB64C_39CE_F26A_4CB5));
+fn producers_are_read() {
+    for (version, published) in [(1, (231, 0xB64C_39CE_F26A_4CB5)), (2, (363, 0x9389_FD48_FA9E_1D06))] {
+        let marks = [some_mark("a", 9), some_mark("head-end", 1), some_mark("head-end", 2)];
+        let before: Vec<Vec<u8>> = marks.iter().map(|mark| answer_before(mark, version)).collect();
+        assert_eq!(fingerprint(&before), published);
+
+        let format = u64::from(version) + 1;
+        let last = |id, sequence| last_mark(id, sequence, format);
+        let (disk, ..) = store_before(format);
+        let mut store = open(&disk);
+        assert_eq!(store.load().unwrap().producers, [last("a", 9), last("head-end", 2)]);
+        let next = ProducerMark { key: last("a", 9).key, ..some_mark("a", 10) };
+        store.commit(&Effects { producers: vec![next.clone()], position: Position(5), ..Effects::default() }).unwrap();
+        store.close().unwrap();
+        assert_eq!(open(&disk).load().unwrap().producers, [last("a", 9), next, last("head-end", 2)]);
+    }
 }
 
 /// A stored value as it was before there were checksums.
@@ -185,7 +216,14 @@ fn as_of_format(database: &Database, format: u64) {
     ["audit", "question", "answer", "log", "handover"].iter().for_each(|name| plain::<u64>(&txn, name, same));
     ["token", "fault"].iter().for_each(|name| plain::<&str>(&txn, name, same));
     ["plugin", "revoked_key"].iter().for_each(|name| plain::<[u8; 32]>(&txn, name, same));
-    plain::<(&str, u64)>(&txn, "producer", same);
+    assert!(txn.delete_table(TableDefinition::<(&str, &str, u64), &[u8]>::new("batch")).unwrap());
+    {
+        let mut producers = txn.open_table(TableDefinition::<(&str, u64), &[u8]>::new("producer")).unwrap();
+        for mark in one_of_everything().producers {
+            let before = answer_before(&mark, if format > 2 { 2 } else { 1 });
+            producers.insert((mark.key.id.as_str(), mark.ack.sequence), before.as_slice()).unwrap();
+        }
+    }
     plain::<(&str, &str)>(&txn, "cursor", same);
     // A head did not name the one before it.
     plain::<u64>(&txn, "head", |mut value| {
@@ -235,7 +273,9 @@ fn store_before(format: u64) -> (Disk, Snapshot, Vec<Group>) {
     store.commit(&one_of_everything()).unwrap();
     let effects = Effects { devices: vec![], models: vec![], ..append(3, 2) };
     store.commit(&Effects { replay_from: Position(2), ..effects }).unwrap();
-    let (snapshot, groups) = (store.load().unwrap(), store.reader().groups(Position(0)).unwrap());
+    let producers = vec![last_mark("a", 9, format), last_mark("head-end", 2, format)];
+    let snapshot = Snapshot { producers, ran_ms: 0, ..store.load().unwrap() };
+    let groups = store.reader().groups(Position(0)).unwrap();
     let groups = groups.map(Result::unwrap).collect();
     store.close().unwrap();
     let database = Database::builder().create_with_backend(disk.clone()).unwrap();
@@ -260,7 +300,7 @@ fn is_sealed(disk: &Disk) -> bool {
     names.iter().all(|name| match name.as_str() {
         "token" | "progress" | "fault" => sealed::<&str>(&txn, name),
         "plugin" | "revoked_key" => sealed::<[u8; 32]>(&txn, name),
-        "producer" => sealed::<(&str, u64)>(&txn, name),
+        "batch" => sealed::<(&str, &str, u64)>(&txn, name),
         "cursor" => sealed::<(&str, &str)>(&txn, name),
         "revision" | "device" | "page" | "hour" | "model_name" | "guard" => sealed::<u32>(&txn, name),
         _ => sealed::<u64>(&txn, name),

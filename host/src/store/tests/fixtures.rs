@@ -4,11 +4,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::arbitrary;
 use crate::domain::{
-    Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, Cell, Column, Cursor, CursorKey, Device, DeviceNo,
-    DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind, FaultedAlert, Generation, Group, Guard,
-    GuardCount, Handover, HourPage, KeptFault, KeptQuestion, Mark, Message, Mode, ModelId, Mpxn, NamespacePage,
-    OperatorId, PayloadKind, PluginInfo, Position, ProducerMark, RejectReason, Rejected, Remark, RemarkCounts, Revision,
-    Revocation, Role, Rows, Rule, RuleRevision, Scope, SenderLimits, Series, Shadow, StateKey, Tally, TimeStatus, Token,
+    Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, BatchDigest, Cell, Column, Cursor, CursorKey, Device,
+    DeviceNo, DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind, FaultedAlert, Generation, Group,
+    Guard, GuardCount, Handover, HourPage, KeptFault, KeptQuestion, Mark, Message, Mode, ModelId, Mpxn, NamespacePage,
+    OperatorId, PayloadKind, PluginInfo, Position, ProducerKey, ProducerMark, RejectReason, Rejected, Remark,
+    RemarkCounts, Revision, Revocation, Role, Rows, Rule, RuleRevision, Scope, SenderLimits, Series, Shadow, StateKey,
+    Tally, TimeStatus, Token,
 };
 
 /// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
@@ -119,10 +120,18 @@ pub(in crate::store) fn some_mark(producer: &str, sequence: u64) -> ProducerMark
     let rejections = vec![(7, "code: 70000 does not fit".to_owned())];
     let remarks = RemarkCounts { occurred_in_future: sequence, ..RemarkCounts::default() };
     ProducerMark {
-        producer: producer.to_owned(),
+        key: some_producer(producer),
         ack: Ack { sequence, position: Position(sequence * 3), balance, rejections, remarks },
         bookmark: sequence.to_be_bytes().to_vec(),
+        digest: Some(BatchDigest([sequence as u8; 16])),
+        taken_ms: -5,
+        ran_ms: sequence * 1_000,
+        is_ephemeral: sequence == 1,
     }
+}
+
+pub(in crate::store) fn some_producer(id: &str) -> ProducerKey {
+    ProducerKey { holder: "grid".to_owned(), id: id.to_owned() }
 }
 
 pub(in crate::store) fn some_revision(number: u32) -> RuleRevision {
@@ -244,6 +253,7 @@ pub(in crate::store) fn one_of_everything() -> Effects {
         revisions: vec![some_revision(1), RuleRevision { rule: None, who: String::new(), ..some_revision(2) }],
         tokens: vec![some_token("b", Role::Admin), some_token("a", Role::Operator(OperatorId::new(12).unwrap()))],
         audit: vec![some_entry(1), some_entry(2)],
+        producers_dropped: vec![some_producer("gone")],
         producers: vec![some_mark("head-end", 2), some_mark("a", 9), some_mark("head-end", 1)],
         questions: vec![some_question(2, None), some_question(1, Some("an answer"))],
         questions_dropped: vec![7],
@@ -262,6 +272,7 @@ pub(in crate::store) fn one_of_everything() -> Effects {
         keys_revoked: vec![([5; 32], some_revocation())],
         pages: vec![some_page(0, 2), some_page(1, 3)],
         hours: vec![some_hour(498_611, 2), some_hour(498_613, 3)],
+        ran_ms: 9_000,
         position: Position(3),
         replay_from: Position(2),
         drop_before: Position(0),

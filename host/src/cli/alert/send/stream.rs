@@ -15,11 +15,15 @@ use crate::cli::{
     alert::{self, patience::Patience, reader::Batch},
     failure::is_broken,
     input::Notices,
+    producer,
     view::alert::{Balance, RemarkCounts},
 };
 
 /// Batches that are sent and not yet acknowledged.
 const IN_FLIGHT_MAX: usize = 16;
+
+/// How long telling of the end of a run may take.
+const END_MAX: Duration = Duration::from_secs(5);
 
 /// What became of all batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,11 +40,19 @@ struct Pending {
     origin: Batch,
 }
 
+/// The producer that delivers.
+pub(super) struct By {
+    pub(super) producer_id: String,
+    /// Number of the last batch that the server has.
+    pub(super) last_sequence: u64,
+    /// Nobody goes on under the id.
+    pub(super) is_ephemeral: bool,
+}
+
 /// A delivery under way.
 pub(super) struct Delivery<'a> {
     session: &'a Session,
-    producer_id: String,
-    last_sequence: u64,
+    by: By,
     batches: mpsc::Receiver<Batch>,
     pending: VecDeque<Pending>,
     delivered: Delivered,
@@ -60,17 +72,10 @@ enum Interruption {
 }
 
 impl<'a> Delivery<'a> {
-    pub(super) fn new(
-        session: &'a Session,
-        producer_id: String,
-        last_sequence: u64,
-        batches: mpsc::Receiver<Batch>,
-        rejections: Notices,
-    ) -> Self {
+    pub(super) fn new(session: &'a Session, by: By, batches: mpsc::Receiver<Batch>, rejections: Notices) -> Self {
         Self {
             session,
-            producer_id,
-            last_sequence,
+            by,
             batches,
             pending: VecDeque::new(),
             delivered: Delivered { balance: Balance::default(), remarks: RemarkCounts::default(), position: 0 },
@@ -87,14 +92,32 @@ impl<'a> Delivery<'a> {
 
     /// Delivers all batches. Where the connection breaks after it once worked, it is tried again for `reconnect`.
     pub(super) async fn run(mut self, reconnect: Duration) -> Result<Delivered, Failure> {
+        let delivered = self.deliver(reconnect).await;
+        let is_there = !delivered.as_ref().is_err_and(|failure| failure.exit == Failure::UNAVAILABLE);
+        if self.by.is_ephemeral && self.acknowledged > 0 && is_there {
+            self.end_run().await;
+        }
+        delivered?;
+        self.rejections.finish();
+        Ok(self.delivered)
+    }
+
+    /// Tells the server that the run has ended. If that fails, the server forgets the producer by itself some hours later.
+    async fn end_run(&self) {
+        let end = async {
+            if let Ok(mut client) = producer::client(self.session).await {
+                let _ = producer::remove(&mut client, &self.by.producer_id, None).await;
+            }
+        };
+        let _ = tokio::time::timeout(END_MAX, end).await;
+    }
+
+    async fn deliver(&mut self, reconnect: Duration) -> Result<(), Failure> {
         let mut patience = Patience::new(Duration::ZERO);
         let mut acknowledged_before = 0;
         loop {
             match self.connection().await {
-                Ok(()) => {
-                    self.rejections.finish();
-                    return Ok(self.delivered);
-                }
+                Ok(()) => return Ok(()),
                 Err(Interruption::Final(failure)) => return Err(self.lost(failure)),
                 Err(Interruption::Broken(failure)) => {
                     if self.acknowledged > acknowledged_before || std::mem::take(&mut self.rested) {
@@ -120,9 +143,8 @@ impl<'a> Delivery<'a> {
             return failure.with_hint(hint);
         }
         failure.with_hint(format!(
-            "{received} alerts were acknowledged and are kept; the rest was not. Sent again with --producer {}, alerts \
-             with a counter are recognised",
-            self.producer_id
+            "{received} alerts were acknowledged and are kept; the rest was not. Sent again, alerts with a counter are \
+             recognised; a sending with --resume NAME continues where it stopped"
         ))
     }
 
@@ -161,13 +183,14 @@ impl<'a> Delivery<'a> {
     /// Numbers a batch, keeps it, and sends it.
     async fn send(&mut self, mut batch: Batch, requests: Option<&mpsc::Sender<v1::StreamAlertsRequest>>) {
         let alerts = std::mem::take(&mut batch.alerts);
-        self.last_sequence += 1;
+        self.by.last_sequence += 1;
         let request = v1::StreamAlertsRequest {
-            producer_id: self.producer_id.clone(),
-            sequence: self.last_sequence,
+            producer_id: self.by.producer_id.clone(),
+            sequence: self.by.last_sequence,
             alerts,
             unreadable_count: batch.unreadable_count,
             bookmark: std::mem::take(&mut batch.bookmark),
+            ephemeral: self.by.is_ephemeral,
         };
         if let Some(requests) = requests {
             // Where the call has ended, the acknowledgements say why.

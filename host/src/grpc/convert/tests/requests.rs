@@ -9,6 +9,7 @@ fn batch(alerts: Vec<v1::Alert>) -> v1::StreamAlertsRequest {
         alerts,
         unreadable_count: 2,
         bookmark: vec![1, 2],
+        ephemeral: true,
     }
 }
 
@@ -16,6 +17,7 @@ fn batch(alerts: Vec<v1::Alert>) -> v1::StreamAlertsRequest {
 fn a_batch_in_order_arrives_whole() {
     let read = alert::batch(batch(vec![sent_alert()]), &IntakeLimits::default()).unwrap();
     assert_eq!((read.producer.as_str(), read.sequence, read.unreadable), ("dno.north_1-a", 5, 2));
+    assert!(read.ephemeral && read.bookmark == [1, 2]);
     assert_eq!(read.alerts, vec![Ok(logged(0).alert)]);
 
     let bare = v1::Alert { device_id: 9, code: 65_535, ..v1::Alert::default() };

@@ -156,7 +156,8 @@ fn deliver(
         }
         drop(sender);
         let rejections = Notices::new("alerts", ProgressBar::hidden());
-        let delivery = Delivery::new(&session, "p".to_owned(), first, batches, rejections);
+        let by = By { producer_id: "p".to_owned(), last_sequence: first, is_ephemeral: false };
+        let delivery = Delivery::new(&session, by, batches, rejections);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(delivery.run(reconnect))
     })
