@@ -2,8 +2,10 @@
 
 use std::{env, fs, path::PathBuf};
 
-const FILES: [&str; 12] =
-    ["alert", "producer", "cursor", "plugin", "rule", "device", "count", "trial", "token", "audit", "whatif", "report"];
+const FILES: [&str; 13] = [
+    "alert", "producer", "cursor", "plugin", "rule", "device", "count", "trial", "token", "audit", "whatif", "report",
+    "host",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=weir");

@@ -20,6 +20,7 @@ mod export;
 mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod host;
 mod input;
 mod loopback;
 mod manual;
@@ -125,6 +126,9 @@ enum Client {
     /// Read and check the audit log: who did what, when.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Look at the host itself: whether it takes alerts, and its clock.
+    #[command(subcommand)]
+    Host(host::Command),
 }
 
 impl Cli {
@@ -171,6 +175,7 @@ fn run_client(session: &Session, command: Client) -> Result<(), Failure> {
             Client::Report(command) => report::run(session, command).await,
             Client::Token(command) => token::run(session, command).await,
             Client::Audit(command) => audit::run(session, command).await,
+            Client::Host(command) => host::run(session, command).await,
         }
     })
 }

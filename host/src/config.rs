@@ -180,6 +180,15 @@ pub struct IntakeLimits {
     /// Log rows among which copies are looked for, at 20 bytes each; none from more than 72 hours before. Default:
     /// 8,388,608; 65,536 to 2,000,000,000.
     pub copies_rows_max: u64,
+    /// How far the host's clock may be behind what the host has gone by before; beyond it no alerts are taken. In seconds,
+    /// and never more than `future_s_max`. Default: 300; 1 to 86,400.
+    pub clock_behind_s_max: u64,
+    /// How far the host's clock may jump ahead of the time that has passed; beyond it no alerts are taken, and retention
+    /// by age does not follow it. In seconds. Default: 3,600; 60 to 604,800.
+    pub clock_ahead_s_max: u64,
+    /// How long a host may have been stopped by its clock without the clock having to be confirmed, in days. Default: 31;
+    /// 1 to 36,500.
+    pub clock_gap_days_max: u32,
     /// Devices, listed or not. Default: 4,000,000; 1 to 64,000,000.
     pub devices_max: u32,
     /// Devices in one message of an inventory. Default: 16,384; 1 to 65,535.

@@ -29,6 +29,7 @@ mod entrance;
 pub(crate) mod fuzzing;
 mod gate;
 mod health;
+mod hosts;
 mod panics;
 mod peer;
 mod plugins;
@@ -91,8 +92,8 @@ pub async fn serve(
     let (stop, stopping) = watch::channel(false);
     let (reporter, health_service) = tonic_health::server::health_reporter();
     // Before anybody can ask: a service that nobody has reported yet would be one that is not there.
-    let serving = *handle.status().borrow() == Status::Serving;
-    health::report(&reporter, serving).await;
+    let status = handle.status().borrow().clone();
+    health::report(&reporter, &status).await;
     let router = router(&handle, config, &traffic, page, &stopping)?.add_service(health_service);
     let (connections_max, patience) = (config.intake.connections_max, peer::Patience::new(config));
     let incoming = connection::incoming(listener, connection::Terms { connections_max, tls, patience, traffic });
@@ -103,7 +104,7 @@ pub async fn serve(
             () = shutdown => {}
             () = health::follow(handle.status(), &reporter) => {}
         }
-        health::report(&reporter, false).await;
+        health::report(&reporter, &Status::Stopped(String::new())).await;
         // The server and the streams hold receivers; where none is left there is nothing to tell.
         stop.send_replace(true);
         tokio::time::sleep(Duration::from_millis(config.intake.drain_ms_max)).await;
@@ -145,6 +146,7 @@ fn router(
     let trials = trials::Trials::new(door.clone());
     let tokens = tokens::Tokens::new(door.clone());
     let whatifs = whatif::WhatIfs::new(door.clone(), config.plugins.upload_bytes_max, stopping.clone());
+    let hosts = hosts::Hosts::new(door.clone());
     let audit = audit::Audit::new(door);
     let described = || {
         tonic_reflection::server::Builder::configure()
@@ -186,6 +188,7 @@ fn router(
         .add_service(v1::report_service_server::ReportServiceServer::new(reports).max_decoding_message_size(bytes_max))
         .add_service(v1::token_service_server::TokenServiceServer::new(tokens).max_decoding_message_size(bytes_max))
         .add_service(v1::audit_service_server::AuditServiceServer::new(audit).max_decoding_message_size(bytes_max))
+        .add_service(v1::host_service_server::HostServiceServer::new(hosts).max_decoding_message_size(bytes_max))
         .add_service(
             v1::what_if_service_server::WhatIfServiceServer::new(whatifs.clone()).max_decoding_message_size(bytes_max),
         )

@@ -8,6 +8,7 @@
 //! one fails, memory that ran ahead of the disk is thrown away and built again from the store.
 
 mod changes;
+mod clock;
 mod collect;
 mod commit;
 mod cursors;
@@ -25,21 +26,23 @@ mod producers;
 mod progress;
 mod quarantine;
 mod refusal;
+mod retention;
 mod sending;
 mod shared;
 mod supervise;
 mod tokens;
 mod wanted;
 
+pub use clock::{Clock, Shown, WrongClock};
 pub use collect::{GroupSize, GroupSizing};
 pub use cursors::Seat;
 pub use desk::{Head, QuestionView, Stage};
 pub use devices::DevicesPut;
 pub use figures::{DURATION_BOUNDS_S, Durations, Figures, RuleFigures};
 pub use handle::{
-    Allowed, Batch, Component, CursorView, DeviceRequest, DeviceView, ExplanationView, Handle, InventoryCount,
-    InventoryCounts, MigrationQuery, MigrationView, NewToken, Piece, PluginView, Promotion, RuleChange, RuleRequest,
-    Status, SubscribeRequest, Subscription, VariantRequest, Watched, WhatIfRequest,
+    Allowed, Batch, Component, CursorView, DeviceRequest, DeviceView, ExplanationView, Handle, HostView,
+    InventoryCount, InventoryCounts, MigrationQuery, MigrationView, NewToken, Piece, PluginView, Promotion, RuleChange,
+    RuleRequest, Status, SubscribeRequest, Subscription, VariantRequest, Watched, WhatIfRequest,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, code_table, system_times};
 pub use plugins::Revoked;
@@ -47,6 +50,5 @@ pub use producers::{ProducerView, Standing};
 pub use progress::Progress;
 pub use refusal::Refusal;
 pub use sending::BatchSender;
-pub use shared::Clock;
 pub use supervise::{Runner, start, start_with};
 pub use wanted::{Waiting, Wanted};

@@ -6,16 +6,19 @@
 
 use std::{
     fmt,
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
     path::Path,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use redb::{Database, Durability, ReadTransaction, ReadableDatabase};
+use redb::{
+    Database, Durability, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition, backends::FileBackend,
+};
 
 use self::{
     error::Defect,
+    growth::{Bounded, Growth},
     meta::Progress,
     sealed::{ROWS, Transaction, unpanicked},
     sealing::TABLES,
@@ -23,8 +26,8 @@ use self::{
 use crate::{
     config::StoreLimits,
     domain::{
-        AuditEntry, Cursor, Device, Effects, Eui64, GuardCount, Handover, KeptFault, KeptQuestion, PluginInfo,
-        Position, ProducerMark, Revocation, RuleRevision, SigningKey, Token,
+        AuditEntry, ClockMark, Cursor, Device, Effects, Eui64, GuardCount, Handover, KeptFault, KeptQuestion,
+        PluginInfo, Position, ProducerMark, Retention, Revocation, RuleRevision, SigningKey, Token,
     },
 };
 
@@ -38,6 +41,7 @@ mod error;
 mod fault;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod growth;
 mod guard;
 mod handover;
 mod hour;
@@ -62,6 +66,12 @@ pub use reader::Reader;
 /// The name of the store's file in the data folder.
 pub const FILE_NAME: &str = "weir.redb";
 
+/// What [`Store::try_room`] writes and removes again. Empty otherwise.
+const ROOM: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("room");
+
+/// Values that it writes: pages of one value lie together, so one large value asks for more than many smaller ones.
+const ROOM_VALUES: u64 = 8;
+
 /// The writer. There is one of a file, in one process.
 pub struct Store {
     shared: Arc<Shared>,
@@ -72,6 +82,7 @@ pub struct Store {
     mended: Vec<Damage>,
     /// A commit failed, or is under way.
     poisoned: bool,
+    growth: Growth,
     /// Where values are put together; kept because most are large.
     scratch: codec::Writer,
 }
@@ -113,6 +124,8 @@ pub struct Snapshot {
     pub handovers: Vec<(Eui64, Handover)>,
     /// How much log there is.
     pub extent: LogExtent,
+    /// What is kept of the host's clock; `None` in a store without any commit of alerts.
+    pub clock: Option<ClockMark>,
 }
 
 /// What the writer and its readers share.
@@ -196,27 +209,50 @@ impl Store {
             Err(error) => return Err(error.into()),
         }
         let checked = fs::metadata(path)?.len() <= limits.check_bytes_max;
-        Self::whole(|checked| Ok(builder(limits, checked).open(path)?), checked, acks_kept)
+        let growth = Growth::new();
+        let open = |checked| {
+            let file = OpenOptions::new().read(true).write(true).open(path)?;
+            let same = file.try_clone()?;
+            let backend = Bounded::new(FileBackend::new(file)?, growth.clone(), Some(same));
+            Ok(builder(limits, checked).create_with_backend(backend)?)
+        };
+        Self::whole(open, checked, growth.clone(), acks_kept)
     }
 
     /// The same over something else than a file: what tests make fail on demand.
     pub fn with_backend(
-        backend: impl redb::StorageBackend + Clone,
+        backend: impl StorageBackend + Clone,
         limits: &StoreLimits,
         acks_kept: u64,
     ) -> Result<Self, Error> {
         let checked = backend.len()? <= limits.check_bytes_max;
-        let open = |checked| Ok(builder(limits, checked).create_with_backend(backend.clone())?);
-        Self::whole(open, checked, acks_kept)
+        let growth = Growth::new();
+        let open = |checked| {
+            let backend = Bounded::new(backend.clone(), growth.clone(), None);
+            Ok(builder(limits, checked).create_with_backend(backend)?)
+        };
+        Self::whole(open, checked, growth.clone(), acks_kept)
+    }
+
+    /// The same in memory.
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Result<Self, Error> {
+        let database = Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?;
+        Self::over(database, Vec::new(), Growth::new(), 1)
     }
 
     /// Opens a database, as a whole if it is `checked`: what is damaged and follows from the rest is taken out of it, so
     /// that recovery makes it again.
-    fn whole(open: impl Fn(bool) -> Result<Database, Error>, checked: bool, acks_kept: u64) -> Result<Self, Error> {
+    fn whole(
+        open: impl Fn(bool) -> Result<Database, Error>,
+        checked: bool,
+        growth: Growth,
+        acks_kept: u64,
+    ) -> Result<Self, Error> {
         let open = |checked| unpanicked(|| open(checked));
         let damaged = match open(checked) {
             Err(error) if checked && error.is_damage() => error,
-            database => return Self::over(database?, Vec::new(), acks_kept),
+            database => return Self::over(database?, Vec::new(), growth, acks_kept),
         };
         tracing::error!(%damaged, "the store's file is damaged: looking for what is");
         // Only values can be made again. Where the database cannot be opened as it is, none can be found.
@@ -226,10 +262,10 @@ impl Store {
             meta::Found::Nothing | meta::Found::Before => return Err(Error::Damaged(damaged.to_string())),
         };
         shared.close()?;
-        Self::over(open(true)?, mended, acks_kept)
+        Self::over(open(true)?, mended, growth, acks_kept)
     }
 
-    fn over(database: Database, mended: Vec<Damage>, acks_kept: u64) -> Result<Self, Error> {
+    fn over(database: Database, mended: Vec<Damage>, growth: Growth, acks_kept: u64) -> Result<Self, Error> {
         let shared = Shared::over(database);
         match meta::look(&shared.begin_read()?)? {
             meta::Found::Nothing => shared.make()?,
@@ -256,6 +292,7 @@ impl Store {
             progress,
             mended,
             poisoned: false,
+            growth,
             scratch: codec::Writer::default(),
         })
     }
@@ -295,6 +332,7 @@ impl Store {
             faults: fault::read(&txn)?,
             handovers: handover::read(&txn)?,
             extent: progress.extent,
+            clock: progress.clock,
         })
     }
 
@@ -323,16 +361,57 @@ impl Store {
         self.progress.extent
     }
 
-    /// Closes the file and lets go of its lock, whoever still has a [`Reader`].
+    /// The next position, as of the last commit.
+    pub fn position(&self) -> Position {
+        self.progress.position
+    }
+
+    /// Says whether commits may take more of the disk than the file has. While they may not, one that needs more fails
+    /// with [`Error::Full`]; pages that retention has freed are used all the same.
+    pub fn allow_growth(&self, allowed: bool) {
+        self.growth.allow(allowed);
+    }
+
+    /// Writes so many bytes and removes them again, in commits of their own. After `Ok`, the file has that much room.
+    pub fn try_room(&mut self, bytes: u64) -> Result<(), Error> {
+        if std::mem::replace(&mut self.poisoned, true) {
+            return Err(Error::Poisoned);
+        }
+        let value = vec![0; usize::try_from(bytes.div_ceil(ROOM_VALUES)).unwrap_or(usize::MAX)];
+        let txn = self.shared.begin_write(&self.progress)?;
+        for number in 0..ROOM_VALUES {
+            txn.inner().open_table(ROOM)?.insert(number, value.as_slice())?;
+        }
+        txn.commit()?;
+        let txn = self.shared.begin_write(&self.progress)?;
+        txn.inner().delete_table(ROOM)?;
+        txn.commit()?;
+        self.poisoned = false;
+        Ok(())
+    }
+
+    /// Closes the file and releases its lock, as dropping the store does: nothing but that can follow.
+    pub fn release(&self) {
+        let _ = self.shared.close();
+    }
+
+    /// Closes the file and releases its lock, even while a [`Reader`] is in use. Dropping the store does
+    /// the same and ignores errors.
     pub fn close(self) -> Result<(), Error> {
-        if !self.poisoned {
-            // The database keeps its last two commits, and one bit says which is the last. Written twice, what was
-            // committed last is found by either value of that bit.
-            let txn = self.shared.begin_write(&self.progress)?;
-            meta::write(&txn, &self.progress)?;
-            txn.commit()?;
+        // The database keeps its last two commits, and one bit says which is the last. Written twice, what was committed
+        // last is found by either value of that bit. Without room for that the store is closed all the same.
+        if !self.poisoned
+            && let Err(error) = self.write_again()
+        {
+            tracing::warn!(%error, "what was committed last is not written twice");
         }
         self.shared.close()
+    }
+
+    fn write_again(&self) -> Result<(), Error> {
+        let txn = self.shared.begin_write(&self.progress)?;
+        meta::write(&txn, &self.progress)?;
+        txn.commit()
     }
 
     /// Refuses effects whose positions contradict what is stored or each other.
@@ -388,18 +467,27 @@ impl Store {
             log::append(&txn, group, &self.shared.euis(), &mut self.scratch, (&mut extent, &mut log_last))?;
         }
         // What recovery may still have to fold stays, whatever retention says.
-        let dropped = effects.drop_before.min(effects.replay_from);
-        log::drop_before(&txn, dropped, &mut extent)?;
+        let keep_from = effects.retention.keep_from.min(effects.replay_from);
+        log::retain(&txn, &Retention { keep_from, ..effects.retention }, effects.position, &mut extent)?;
         if extent.groups == 0 {
-            extent.oldest = effects.position;
+            extent.begin_at(None, effects.position);
         }
         let Effects { position, replay_from, .. } = *effects;
-        let ran_ms = self.progress.ran_ms.max(effects.ran_ms);
-        let progress = Progress { position, replay_from, extent, log_last, rows: txn.rows(), sealing: None, ran_ms };
+        let (ran_ms, clock) = (self.progress.ran_ms.max(effects.ran_ms), effects.clock.or(self.progress.clock));
+        let rows = txn.rows();
+        let progress = Progress { position, replay_from, extent, log_last, rows, sealing: None, ran_ms, clock };
         meta::write(&txn, &progress)?;
         txn.commit()?;
         self.progress = progress;
         Ok(())
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Readers share the database. Without this one of them would hold the lock, and the file could not be opened
+        // again.
+        self.release();
     }
 }
 

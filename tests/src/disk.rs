@@ -30,6 +30,8 @@ struct State {
     cut_at: Option<u64>,
     /// Length beyond which the disk is full.
     bytes_max: Option<u64>,
+    /// No page has room, wherever it is.
+    is_full: bool,
 }
 
 impl Disk {
@@ -55,6 +57,11 @@ impl Disk {
     /// Refuses to grow beyond so many bytes; `None` lets it grow.
     pub fn limit(&self, bytes_max: Option<u64>) {
         self.state().bytes_max = bytes_max;
+    }
+
+    /// Refuses every change, as a disk does that copies what it writes and is full.
+    pub fn refuse_writes(&self, refused: bool) {
+        self.state().is_full = refused;
     }
 
     /// Bytes the running process sees.
@@ -175,6 +182,9 @@ impl redb::StorageBackend for Disk {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         state.powered()?;
+        if state.is_full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let start = offset as usize;
         if state.seen.len() < start + data.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -5,6 +5,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use weir_host::{
@@ -14,6 +15,7 @@ use weir_host::{
         AlertCode, ColumnSet, Columns, Digest, End, Eui64, FaultKind, Generation, Judge, Metering, Mode, Mpxn,
         OperatorId, Outcome, PluginInfo, RuleFault, Scope, StateKey,
     },
+    evaluate::Times,
     listing::AlertQuery,
     pipeline::{
         Batch, Clock, DeviceRequest, GroupSize, GroupSizing, Handle, Parts, Refusal, RuleRequest, Runner, StartError,
@@ -43,9 +45,21 @@ pub fn start(disk: &Disk, config: Config) -> Result<(Handle, Runner), StartError
     start_with(parts(disk, config)?)
 }
 
-/// The same, with a clock of the caller's.
+/// The same, with a clock of the caller's. Where it goes on, that much time has passed: it is always right.
 pub fn start_at(disk: &Disk, config: Config, clock: Clock) -> Result<(Handle, Runner), StartError> {
-    start_with(Parts { clock, ..parts(disk, config)? })
+    let (begun, begun_ms, now_ms) = (Instant::now(), clock(), Arc::clone(&clock));
+    let set_on = move || Duration::from_millis(now_ms().saturating_sub(begun_ms).max(0).unsigned_abs());
+    start_when(disk, config, clock, Arc::new(move || begun.elapsed() + set_on()))
+}
+
+/// The same, with the time that passes, so that the clock may be wrong.
+pub fn start_when(
+    disk: &Disk,
+    config: Config,
+    clock: Clock,
+    passed: Arc<dyn Fn() -> Duration + Send + Sync>,
+) -> Result<(Handle, Runner), StartError> {
+    start_with(Parts { clock, times: Times { passed, ..system_times() }, ..parts(disk, config)? })
 }
 
 /// The same, with groups of the caller's.
@@ -98,7 +112,7 @@ impl Groups {
             answers.push(handle.submit(batch(step)).await?);
         }
         for answer in answers {
-            answer.await.map_err(|_| handle.unavailable())??;
+            answer.await.map_err(|_| handle.no_answer())??;
         }
         Ok(())
     }
@@ -212,7 +226,7 @@ pub async fn perform(handle: &Handle, step: &Step) -> Result<Option<weir_host::d
     match step {
         Step::Batch { .. } => {
             let answer = handle.submit(batch(step)).await?;
-            answer.await.map_err(|_| handle.unavailable())?.map(Some)
+            answer.await.map_err(|_| handle.no_answer())?.map(Some)
         }
         Step::Hold(code) => handle.set_rule(rule("hold", u64::from(*code), 1)).await.map(|_| None),
         Step::Every(n) => handle.set_rule(rule("every", *n, 3)).await.map(|_| None),

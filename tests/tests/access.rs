@@ -70,8 +70,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             "WhatIfService/GetWhatIf WhatIfService/ListWhatIfs WhatIfService/WatchWhatIf",
             ["reader", "operator", "auditor", "admin"].to_vec(),
         ),
-        ("VerifyService/StartVerification", ["admin"].to_vec()),
-        ("VerifyService/GetVerification", ["reader", "auditor", "admin"].to_vec()),
+        ("VerifyService/StartVerification HostService/ConfirmClock", ["admin"].to_vec()),
+        ("VerifyService/GetVerification HostService/GetHostStatus", ["reader", "auditor", "admin"].to_vec()),
     ];
     lines.into_iter().flat_map(|(calls, roles)| calls.split(' ').map(move |call| (call, roles.clone()))).collect()
 }

@@ -33,7 +33,7 @@ async fn send(handle: &Handle, codes: &[u16], counter: &mut u64) -> Result<weir_
         })
         .collect();
     let answer = handle.submit(Batch { alerts, ..Batch::default() }).await?;
-    answer.await.map_err(|_| handle.unavailable())?
+    answer.await.map_err(|_| handle.no_answer())?
 }
 
 #[test]
@@ -50,7 +50,8 @@ fn a_full_disk_pushes_back_says_so_and_goes_on_when_there_is_room() {
                 match perform(&handle, step).await {
                     Ok(_) => break,
                     Err(Refusal::Unavailable(why)) => {
-                        assert!(refused > 200 || why.contains("room") || why.contains("stopping"), "step {at}: {why}");
+                        let words = ["no room", "send it again", "look whether it was"];
+                        assert!(words.iter().any(|word| why.contains(word)), "step {at}: {why}");
                         refused += 1;
                         if refused == 20 {
                             assert_eq!(*handle.status().borrow(), Status::StoreFull);
@@ -80,7 +81,9 @@ fn a_disk_that_fails_otherwise_stops_the_host_and_says_why() {
         send(&handle, &[1, 2], &mut counter).await.unwrap();
         disk.cut_at(disk.syncs() + 1);
         let refusal = send(&handle, &[1, 2], &mut counter).await.unwrap_err();
-        assert!(matches!(refusal, Refusal::Unavailable(_)), "{refusal:?}");
+        // Whether it is on the disk nobody can know.
+        let said = "the host failed before it could say whether the batch was taken; send it again under the same";
+        assert!(matches!(&refusal, Refusal::Unavailable(why) if why.starts_with(said)), "{refusal:?}");
         runner.join();
         let status = handle.status().borrow().clone();
         assert!(matches!(&status, Status::Stopped(why) if why.contains("the power is gone")), "{status:?}");
@@ -203,8 +206,6 @@ fn the_log_goes_by_size_and_never_what_recovery_needs() {
         for _ in 0..80 {
             send(&handle, &[1; 200], &mut counter).await.unwrap();
         }
-        // Retention is looked at once a second.
-        tokio::time::sleep(Duration::from_millis(1100)).await;
         send(&handle, &[1; 200], &mut counter).await.unwrap();
         let kept = engine::log(&handle).len();
         assert!((200..8_000).contains(&kept), "{kept} of 16,200 alerts are kept, about 20,000 bytes of them");

@@ -16,6 +16,7 @@ pub(crate) mod cursor;
 pub(crate) mod device;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod host;
 pub(crate) mod migration;
 pub(crate) mod plugin;
 pub(crate) mod producer;

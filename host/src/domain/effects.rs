@@ -397,6 +397,38 @@ pub struct GuardCount {
     pub suppressed: u64,
 }
 
+/// Which of the oldest log entries one commit drops.
+///
+/// An entry goes if it ends at or before `keep_from` and either the log is larger than `bytes_max` or the entry was
+/// judged before `judged_before_ms`. The default drops nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retention {
+    /// Entries that end after this position stay.
+    pub keep_from: Position,
+    /// Size of the log, in bytes, above which its oldest entries go.
+    pub bytes_max: u64,
+    /// Entries judged before this time go.
+    pub judged_before_ms: Millis,
+    /// Entries dropped by one commit at most, so that no commit takes long.
+    pub entries_max: usize,
+}
+
+impl Retention {
+    /// Drops every entry that ends at or before a position.
+    pub fn all_before(keep_from: Position) -> Self {
+        Self { keep_from, bytes_max: 0, judged_before_ms: Millis::MAX, entries_max: usize::MAX }
+    }
+}
+
+/// What a store keeps of the host's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClockMark {
+    /// The latest time the host went by.
+    pub latest_ms: Millis,
+    /// The time that retention by age goes by.
+    pub age_ms: Millis,
+}
+
 /// Everything one transaction writes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Effects {
@@ -452,6 +484,8 @@ pub struct Effects {
     pub position: Position,
     /// Recovery folds the log from here.
     pub replay_from: Position,
-    /// Log entries that end at or before this position go, by retention.
-    pub drop_before: Position,
+    /// Log entries that go.
+    pub retention: Retention,
+    /// The host's clock; `None` leaves what is kept as it is.
+    pub clock: Option<ClockMark>,
 }

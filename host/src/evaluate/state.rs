@@ -129,9 +129,10 @@ impl State {
         slice
     }
 
-    /// Up to `pages_max` pages that differ from what was written.
-    pub fn dirty_pages(&mut self, pages_max: usize, as_of: Position) -> Vec<DevicePage> {
-        let dirty = (0..self.pages.len()).filter(|page| self.pages[*page].dirty_since.is_some());
+    /// Up to `pages_max` pages that differ from what was written since a group before `before`.
+    pub fn dirty_pages(&mut self, pages_max: usize, before: Position, as_of: Position) -> Vec<DevicePage> {
+        let is_dirty = |page: &PageMark| page.dirty_since.is_some_and(|since| since < before);
+        let dirty = (0..self.pages.len()).filter(|page| is_dirty(&self.pages[*page]));
         let dirty: Vec<usize> = dirty.take(pages_max).collect();
         dirty.into_iter().filter_map(|page| self.write(page, as_of)).collect()
     }

@@ -48,7 +48,7 @@ async fn submit(handle: Handle, batch: Batch) -> Result<impl Future<Output = Res
 }
 
 async fn answered(handle: Handle, answer: oneshot::Receiver<Result<Ack, Refusal>>) -> Result<Ack, Refusal> {
-    answer.await.unwrap_or_else(|_| Err(handle.unavailable()))
+    answer.await.unwrap_or_else(|_| Err(handle.no_answer()))
 }
 
 #[tonic::async_trait]

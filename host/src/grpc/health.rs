@@ -1,6 +1,7 @@
-//! Health: whether the host takes alerts, in the standard protocol.
+//! Health: whether each service answers, in the standard protocol.
 //!
-//! It must not know why a host would not. Invariant: all services share one answer, for they share one pipeline.
+//! The server as a whole, under the empty name, and AlertService are those that take alerts: they do not serve while the
+//! host takes none. Services that change something besides do not while the store is full; those that only read do.
 
 use tokio::sync::watch;
 use tonic::server::NamedService;
@@ -8,54 +9,79 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use weir_proto::v1::{
     alert_service_server::AlertServiceServer, audit_service_server::AuditServiceServer,
     count_service_server::CountServiceServer, cursor_service_server::CursorServiceServer,
-    device_service_server::DeviceServiceServer, plugin_service_server::PluginServiceServer,
-    producer_service_server::ProducerServiceServer, report_service_server::ReportServiceServer,
-    rule_service_server::RuleServiceServer, token_service_server::TokenServiceServer,
-    trial_service_server::TrialServiceServer, verify_service_server::VerifyServiceServer,
-    what_if_service_server::WhatIfServiceServer,
+    device_service_server::DeviceServiceServer, host_service_server::HostServiceServer,
+    plugin_service_server::PluginServiceServer, producer_service_server::ProducerServiceServer,
+    report_service_server::ReportServiceServer, rule_service_server::RuleServiceServer,
+    token_service_server::TokenServiceServer, trial_service_server::TrialServiceServer,
+    verify_service_server::VerifyServiceServer, what_if_service_server::WhatIfServiceServer,
 };
 
 use super::{
-    alerts::Alerts, audit::Audit, counts::Counts, devices::Devices, plugins::Plugins, producers::Producers,
-    reports::Reports, rules::Rules, subscribe::Cursors, tokens::Tokens, trials::Trials, whatif::WhatIfs,
+    alerts::Alerts, audit::Audit, counts::Counts, devices::Devices, hosts::Hosts, plugins::Plugins,
+    producers::Producers, reports::Reports, rules::Rules, subscribe::Cursors, tokens::Tokens, trials::Trials,
+    whatif::WhatIfs,
 };
 use crate::pipeline::Status;
 
+/// What a service needs to be of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// That alerts are taken.
+    Alerts,
+    /// That something can be written.
+    Room,
+    /// That the store can be read.
+    Reading,
+}
+
 /// The services by name; the empty name is the server as a whole.
-const SERVICES: [&str; 14] = [
-    "",
-    AlertServiceServer::<Alerts>::NAME,
-    PluginServiceServer::<Plugins>::NAME,
-    ProducerServiceServer::<Producers>::NAME,
-    RuleServiceServer::<Rules>::NAME,
-    DeviceServiceServer::<Devices>::NAME,
-    CountServiceServer::<Counts>::NAME,
-    TrialServiceServer::<Trials>::NAME,
-    ReportServiceServer::<Reports>::NAME,
-    TokenServiceServer::<Tokens>::NAME,
-    AuditServiceServer::<Audit>::NAME,
-    CursorServiceServer::<Cursors>::NAME,
-    WhatIfServiceServer::<WhatIfs>::NAME,
-    VerifyServiceServer::<WhatIfs>::NAME,
+const SERVICES: [(&str, Needs); 15] = [
+    ("", Needs::Alerts),
+    (AlertServiceServer::<Alerts>::NAME, Needs::Alerts),
+    (PluginServiceServer::<Plugins>::NAME, Needs::Room),
+    (ProducerServiceServer::<Producers>::NAME, Needs::Room),
+    (RuleServiceServer::<Rules>::NAME, Needs::Room),
+    (DeviceServiceServer::<Devices>::NAME, Needs::Room),
+    (CountServiceServer::<Counts>::NAME, Needs::Reading),
+    (TrialServiceServer::<Trials>::NAME, Needs::Room),
+    (ReportServiceServer::<Reports>::NAME, Needs::Reading),
+    (TokenServiceServer::<Tokens>::NAME, Needs::Room),
+    (AuditServiceServer::<Audit>::NAME, Needs::Reading),
+    (CursorServiceServer::<Cursors>::NAME, Needs::Room),
+    (WhatIfServiceServer::<WhatIfs>::NAME, Needs::Room),
+    (VerifyServiceServer::<WhatIfs>::NAME, Needs::Reading),
+    (HostServiceServer::<Hosts>::NAME, Needs::Reading),
 ];
+
+impl Needs {
+    fn are_met(self, status: &Status) -> bool {
+        match status {
+            Status::Serving => true,
+            Status::ClockWrong(_) => self != Self::Alerts,
+            Status::StoreFull => self == Self::Reading,
+            Status::Stopped(_) => false,
+        }
+    }
+}
 
 /// Reports what the pipeline says of itself, as long as it is polled. It does not return.
 pub async fn follow(mut status: watch::Receiver<Status>, reporter: &HealthReporter) {
     loop {
-        let serving = *status.borrow_and_update() == Status::Serving;
-        report(reporter, serving).await;
+        let now = status.borrow_and_update().clone();
+        report(reporter, &now).await;
         if status.changed().await.is_err() {
             // Nobody is left who could change it: the pipeline is gone.
-            report(reporter, false).await;
+            report(reporter, &Status::Stopped(String::new())).await;
             return std::future::pending().await;
         }
     }
 }
 
-/// Reports one answer for all services.
-pub async fn report(reporter: &HealthReporter, serving: bool) {
-    let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-    for service in SERVICES {
-        reporter.set_service_status(service, status).await;
+/// Reports each service.
+pub async fn report(reporter: &HealthReporter, status: &Status) {
+    for (service, needs) in SERVICES {
+        let is_serving = needs.are_met(status);
+        let serving = if is_serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        reporter.set_service_status(service, serving).await;
     }
 }

@@ -35,7 +35,7 @@ const PUBLIC: &str = "/grpc.health.v1.Health/";
 /// What the protocol is, for whoever has a name; tools that are not new ask in the older version.
 const REFLECTION: [&str; 2] = ["/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"];
 
-const POLICY: [(&str, Roles); 45] = [
+const POLICY: [(&str, Roles); 47] = [
     ("/weir.v1.AlertService/StreamAlerts", SEND),
     ("/weir.v1.AlertService/SubmitAlerts", SEND),
     ("/weir.v1.AlertService/GetProducer", SEND),
@@ -81,6 +81,8 @@ const POLICY: [(&str, Roles); 45] = [
     ("/weir.v1.TokenService/RevokeToken", Roles(ADMIN)),
     ("/weir.v1.AuditService/ListAuditEntries", Roles(AUDITOR | ADMIN)),
     ("/weir.v1.AuditService/VerifyAudit", Roles(AUDITOR | ADMIN)),
+    ("/weir.v1.HostService/GetHostStatus", Roles(READER | AUDITOR | ADMIN)),
+    ("/weir.v1.HostService/ConfirmClock", Roles(ADMIN)),
 ];
 
 /// Whether a call needs nobody's name.

@@ -51,6 +51,8 @@ pub const RATE_EXCEEDED: &str = "RATE_EXCEEDED";
 pub const BUSY: &str = "BUSY";
 /// The host does not take calls just now.
 pub const NOT_SERVING: &str = "NOT_SERVING";
+/// The host's clock is wrong, so it takes no alerts.
+pub const CLOCK_WRONG: &str = "CLOCK_WRONG";
 /// The host is at fault.
 pub const HOST_FAULT: &str = "HOST_FAULT";
 /// Nobody known makes the call.
@@ -67,7 +69,7 @@ pub const CURSOR_TAKEN: &str = "CURSOR_TAKEN";
 
 /// Every reason with its code: the table of docs/clients.md.
 #[cfg(test)]
-const REASONS: [(&str, Code); 15] = [
+const REASONS: [(&str, Code); 16] = [
     (FIELD_INVALID, Code::InvalidArgument),
     (FIELD_NOT_ALLOWED, Code::PermissionDenied),
     (NAME_NOT_FOUND, Code::NotFound),
@@ -77,6 +79,7 @@ const REASONS: [(&str, Code); 15] = [
     (RATE_EXCEEDED, Code::ResourceExhausted),
     (BUSY, Code::ResourceExhausted),
     (NOT_SERVING, Code::Unavailable),
+    (CLOCK_WRONG, Code::Unavailable),
     (HOST_FAULT, Code::Internal),
     (CALLER_UNKNOWN, Code::Unauthenticated),
     (ROLE_NOT_ALLOWED, Code::PermissionDenied),
@@ -123,6 +126,7 @@ pub fn status(refusal: Refusal) -> Status {
         }
         Refusal::Busy(_) => later(Code::ResourceExhausted, BUSY, &words, AGAIN_AFTER),
         Refusal::Unavailable(_) => later(Code::Unavailable, NOT_SERVING, &words, AGAIN_AFTER),
+        Refusal::WrongClock(_) => later(Code::Unavailable, CLOCK_WRONG, &words, AGAIN_AFTER),
         Refusal::Internal(_) => {
             tracing::error!(message = words, "a call failed by a fault of the host");
             refused(Code::Internal, HOST_FAULT, &words)

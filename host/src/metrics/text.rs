@@ -27,6 +27,7 @@ const STARTING: &str = "starting";
 const SERVING: &str = "serving";
 const STORE_FULL: &str = "store-full";
 const STOPPED: &str = "stopped";
+const CLOCK_WRONG: &str = "clock-wrong";
 
 /// Labels of one value.
 type Labels<'a> = Vec<(&'static str, &'a str)>;
@@ -115,6 +116,7 @@ impl Moment {
             Status::Serving => SERVING,
             Status::StoreFull => STORE_FULL,
             Status::Stopped(_) => STOPPED,
+            Status::ClockWrong(_) => CLOCK_WRONG,
         })
     }
 
@@ -217,8 +219,8 @@ struct Page<'a>(DescriptorEncoder<'a>);
 
 impl Page<'_> {
     fn status(&mut self, now: &str) -> fmt::Result {
-        let states =
-            [STARTING, SERVING, STORE_FULL, STOPPED].map(|word| (vec![("status", word)], u64::from(word == now)));
+        let words = [STARTING, SERVING, STORE_FULL, STOPPED, CLOCK_WRONG];
+        let states = words.map(|word| (vec![("status", word)], u64::from(word == now)));
         self.gauges("status", "1 for what the host is", states)
     }
 

@@ -4,20 +4,24 @@
 
 use crate::{
     domain::{
-        AlertCode, AuditEvent, Balance, DeviceNo, Digest, Effects, Eui64, Identity, OperatorId, Rule, RuleRevision,
-        StateKey, owner_of_rule,
+        AlertCode, AuditEvent, Balance, ClockMark, DeviceNo, Digest, Effects, Eui64, Identity, Millis, OperatorId,
+        Rule, RuleRevision, StateKey, owner_of_rule,
     },
     near::euis,
     pipeline::{
         DeviceView, RuleRequest,
+        clock::Shown,
         collect::{Command, Reply},
-        engine::{Engine, Work},
+        engine::{Engine, PAGES_PER_COMMIT, Work},
         handle::{DENIED, WITHOUT_PLUGINS},
         plugins::check_revoked,
         refusal::{Refusal, no_such_device, no_such_rule},
     },
     registry::RuleView,
 };
+
+/// How far a time that is confirmed may be from what the clock shows, in milliseconds.
+const CONFIRMED_WITHIN_MS: u64 = 60_000;
 
 /// Step between the places of rules that were given none, so that others fit between.
 const ORDER_STEP: u32 = 10;
@@ -64,7 +68,8 @@ impl Engine {
             }
             Command::RemoveProducer(key, who, reply) => settle(reply, self.remove_producer(&key, &who)),
             Command::Shutdown(reply) => return Err(Some(reply)),
-            Command::Wake => Work::default(),
+            Command::ConfirmClock(seen_ms, who, reply) => settle(reply, self.confirm_clock(seen_ms, &who)),
+            Command::Wake => Work { effects: self.state_wanted(PAGES_PER_COMMIT), ..Work::default() },
         })
     }
 
@@ -161,6 +166,30 @@ impl Engine {
         let mut work = Work { effects: Some(effects), ..Work::default() };
         self.rules_changed(&mut work);
         work
+    }
+
+    /// Takes what the clock shows for the time, if it is within a minute of what somebody saw there.
+    fn confirm_clock(&mut self, seen_ms: Millis, who: &Identity) -> Result<(ClockMark, Work), Refusal> {
+        let mark = self.shared.time.confirmed_mark();
+        let before = self.shared.time.now_ms();
+        let shows = Shown(mark.latest_ms);
+        if mark.latest_ms.abs_diff(seen_ms) > CONFIRMED_WITHIN_MS {
+            let message = format!(
+                "{seen_ms} ({}) is not within a minute of what the host's clock shows, {} ({shows}); one of the two is wrong",
+                Shown(seen_ms),
+                mark.latest_ms
+            );
+            return Err(Refusal::invalid("clock_ms", message));
+        }
+        let detail = format!("it shows {shows}; by what was before it would be about {}", Shown(before));
+        self.note(AuditEvent::new(&who.name, "clock.confirm", "host", &detail));
+        let effects = Effects { clock: Some(mark), ..self.effects() };
+        let mut work = Work { effects: Some(effects), ..Work::default() };
+        work.acts.push(Box::new(|shared| {
+            shared.time.confirm();
+            shared.note_clock(shared.time.read());
+        }));
+        Ok((mark, work))
     }
 
     /// A device, to whoever may know of those of one operator, or of all.

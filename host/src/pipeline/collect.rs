@@ -13,15 +13,17 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     config::GroupLimits,
     domain::{
-        Ack, AuditEvent, Cursor, CursorKey, Digest, Eui64, Identity, KeptQuestion, OperatorId, PluginInfo, Position,
-        ProducerKey, Revision, SigningKey, Token,
+        Ack, AuditEvent, ClockMark, Cursor, CursorKey, Digest, Eui64, Identity, KeptQuestion, Millis, OperatorId,
+        PluginInfo, Position, ProducerKey, Revision, SigningKey, Token,
     },
     pipeline::{
         DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest,
+        cursors::Cursors,
         handle::Submission,
         plugins::{Revoked, Upload},
         producers::{ProducerView, Standing},
         refusal::Refusal,
+        shared::Audience,
     },
     registry::RuleView,
 };
@@ -83,9 +85,11 @@ pub enum Command {
     },
     /// Forget a producer.
     RemoveProducer(ProducerKey, Arc<Identity>, Reply<()>),
+    /// Take what the host's clock shows for the time, if that is about this.
+    ConfirmClock(Millis, Arc<Identity>, Reply<ClockMark>),
     /// Write everything and stop.
     Shutdown(Reply<()>),
-    /// Nothing: the committer stopped, and a fold that waits for work must find out.
+    /// Look around: the committer stopped, or wants state to be written.
     Wake,
 }
 
@@ -201,25 +205,50 @@ impl Collector {
         }
     }
 
-    /// Answers everything that waits with a refusal, and whoever comes until `until`; true when told to stop.
-    pub fn refuse(&mut self, until: Instant, refusal: &Refusal) -> bool {
+    /// Hands what waits, and what comes until `until`, to `answer`; stops where it is told to.
+    pub fn pause(&mut self, until: Instant, mut answer: impl FnMut(Command)) -> Pause {
         loop {
-            let command = self.held.take().or_else(|| self.more(until));
-            match command {
-                Some(Command::Shutdown(reply)) => {
-                    let _ = reply.send(Ok(()));
-                    return true;
-                }
-                Some(command) => command.refuse(refusal.clone()),
-                None if self.queue.is_closed() => return true,
-                None => return false,
+            match self.held.take().or_else(|| self.more(until)) {
+                Some(Command::Shutdown(reply)) => return Pause::Stop(Some(reply)),
+                Some(command) => answer(command),
+                None if self.queue.is_closed() => return Pause::Stop(None),
+                None => return Pause::Over,
             }
         }
     }
 }
 
+/// How a pause ended.
+pub enum Pause {
+    /// Its time is over.
+    Over,
+    /// The host is to stop, and whom to tell when it has.
+    Stop(Option<Reply<()>>),
+}
+
 impl Command {
-    fn refuse(self, refusal: Refusal) {
+    /// Whom a refusal would be for.
+    pub fn audience(&self) -> Audience {
+        match self {
+            Self::Batch(..) | Self::Producer(..) => Audience::Sender,
+            Self::Device(..) | Self::Producers { .. } => Audience::Reader,
+            _ => Audience::Changer,
+        }
+    }
+
+    /// True if nothing is to be written for it.
+    pub fn only_reads(&self, cursors: &Cursors) -> bool {
+        match self {
+            Self::Device(..) | Self::Producer(..) | Self::Producers { .. } | Self::Wake => true,
+            Self::PutDevices(_, dry_run, ..) => *dry_run,
+            Self::OpenCursor(key, ..) => cursors.get(key).is_some(),
+            _ => false,
+        }
+    }
+
+    /// Answers with what `refusal` says to those it is for.
+    pub fn refuse(self, refusal: impl FnOnce(Audience) -> Refusal) {
+        let refusal = refusal(self.audience());
         match self {
             Self::Batch(_, reply) => drop(reply.send(Err(refusal))),
             Self::AddPlugin(.., reply) => drop(reply.send(Err(refusal))),
@@ -238,6 +267,7 @@ impl Command {
             Self::KeepQuestion(.., reply) => drop(reply.send(Err(refusal))),
             Self::OpenCursor(.., reply) | Self::AdvanceCursor(.., reply) => drop(reply.send(Err(refusal))),
             Self::DropCursor(_, reply) => drop(reply.send(Err(refusal))),
+            Self::ConfirmClock(.., reply) => drop(reply.send(Err(refusal))),
             Self::Shutdown(reply) => drop(reply.send(Err(refusal))),
             Self::Note(_) | Self::Wake => {}
         }

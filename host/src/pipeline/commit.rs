@@ -11,19 +11,22 @@ use std::{
 
 use crate::{
     config::StoreLimits,
-    domain::{Effects, HOUR_MS, Position},
-    pipeline::{
-        engine::Work,
-        shared::{Clock, Shared},
-    },
+    domain::{ClockMark, Effects, Position, Retention},
+    pipeline::{engine::Work, open::Opener, retention::retention, shared::Shared},
     store::{self, Store},
 };
 
 /// Hours of the books written in one commit, unless it is a checkpoint.
 const HOURS_PER_COMMIT: usize = 64;
 
-/// How often free space and retention are looked at.
+/// How often free space and the clock are looked at, and an idle host looks for entries that are too old.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Commits in a row that only drop entries, on an idle host: each takes about a millisecond, and alerts may come.
+const DROPPING_COMMITS_MAX: usize = 32;
+
+/// Room that a host which was full must have before it takes alerts again, in bytes: several large groups.
+const ROOM_BYTES: u64 = 8 << 20;
 
 /// Why the committer stopped.
 #[derive(Debug, thiserror::Error)]
@@ -51,21 +54,37 @@ pub struct Committer {
     pub store: Store,
     /// What is published.
     pub shared: Arc<Shared>,
-    /// The time.
-    pub clock: Clock,
     /// Limits.
     pub limits: StoreLimits,
     /// Folder whose free space is watched; `None` for a store that is no file.
     pub folder: Option<PathBuf>,
-    /// When free space and retention were looked at.
+    /// When free space and the clock were looked at.
     pub looked: Option<Instant>,
+    /// Where recovery begins for the fold's state, by its last effects; the books may need more.
+    pub state_from: Position,
+    /// Whether entries went since it was last tried if there is room.
+    pub freed: bool,
 }
 
 impl Committer {
-    /// Works until the fold is done.
-    pub fn run(mut self, works: mpsc::Receiver<Work>) -> Result<(), CommitError> {
-        self.shared.figures.write().log_bytes = self.store.extent().bytes;
-        for work in works {
+    /// Works until the fold is done. `wake` has a fold that waits look for work.
+    pub fn run(mut self, works: &mpsc::Receiver<Work>, wake: &dyn Fn()) -> Result<(), CommitError> {
+        self.count_log();
+        loop {
+            if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
+                self.look();
+            }
+            let work = match works.recv_timeout(LOOK_EVERY) {
+                Ok(work) => work,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    self.drop_old()?;
+                    if self.shared.state_wanted().is_some() {
+                        wake();
+                    }
+                    continue;
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(self.store.close()?),
+            };
             if let Some(mut effects) = work.effects {
                 let started = Instant::now();
                 self.commit(&mut effects, work.checkpoint)?;
@@ -73,16 +92,85 @@ impl Committer {
             }
             work.acts.into_iter().for_each(|act| act(&self.shared));
         }
-        Ok(self.store.close()?)
     }
 
-    fn commit(&mut self, effects: &mut Effects, checkpoint: bool) -> Result<(), CommitError> {
-        self.look(effects)?;
+    /// Writes effects, and drops what retention says.
+    pub fn commit(&mut self, effects: &mut Effects, checkpoint: bool) -> Result<(), CommitError> {
+        let oldest = self.store.extent().oldest;
+        self.state_from = effects.replay_from;
         self.add_hours(effects, checkpoint)?;
+        let mark = self.shared.time.mark();
+        effects.clock = effects.clock.or(Some(mark));
+        effects.retention = self.retention(mark, effects.replay_from);
         self.store.commit(effects)?;
+        self.freed |= self.store.extent().oldest > oldest;
+        self.want_state(&effects.retention, effects.replay_from);
         if let Some(group) = &effects.group {
             self.shared.ledger.write().add(group);
         }
+        Ok(())
+    }
+
+    fn retention(&self, mark: ClockMark, replay_from: Position) -> Retention {
+        retention(&self.limits, self.store.extent(), mark.age_ms, replay_from, &self.shared.pins)
+    }
+
+    /// Where only recovery still needs the oldest entry, asks for the state that makes it do so to be written.
+    fn want_state(&self, retention: &Retention, replay_from: Position) {
+        let wanted = self.shared.state_wanted();
+        let extent = self.store.extent();
+        if extent.exceeds(retention) && extent.oldest_end > replay_from {
+            // One position until all state before it is written: else the pages that are first in line would be written
+            // again and again.
+            if wanted.is_none_or(|wanted| replay_from >= wanted) {
+                self.shared.want_state(Some(self.store.position()));
+            }
+        } else if wanted.is_some() {
+            self.shared.want_state(None);
+        }
+    }
+
+    /// Drops what retention says though nothing else is to be written.
+    pub fn drop_old(&mut self) -> Result<(), CommitError> {
+        for _ in 0..DROPPING_COMMITS_MAX {
+            let position = self.store.position();
+            let books_from = self.shared.ledger.read().oldest_dirty(position);
+            let retention = self.retention(self.shared.time.mark(), self.state_from.min(books_from));
+            self.want_state(&retention, self.state_from.min(books_from));
+            let extent = self.store.extent();
+            let waits_for_books = extent.exceeds(&retention) && books_from < extent.oldest_end.min(self.state_from);
+            if !extent.can_drop(&retention) && !waits_for_books {
+                break;
+            }
+            let mut effects = Effects { position, replay_from: self.state_from, ..Effects::default() };
+            self.commit(&mut effects, false)?;
+        }
+        self.count_log();
+        Ok(())
+    }
+
+    /// Lets commits use what is kept free: those that free more than they take.
+    pub fn use_reserve(&self) {
+        self.store.allow_growth(true);
+    }
+
+    /// Tries whether there is room: on the disk or, while that is short of it, in pages of the file that were freed. False
+    /// if nothing has changed since it was tried last. After an error the store must be [reopened](Self::reopen).
+    pub fn try_room(&mut self) -> Result<bool, CommitError> {
+        if !self.may_grow() && !self.freed {
+            return Ok(false);
+        }
+        self.freed = false;
+        self.store.try_room(ROOM_BYTES.min(self.limits.log_bytes_max / 8))?;
+        Ok(true)
+    }
+
+    /// Opens the store again after [`try_room`](Self::try_room) failed: that changed nothing the fold knows of.
+    pub fn reopen(&mut self, open: &Opener) -> Result<(), store::Error> {
+        *self.shared.reader.write() = None;
+        self.store.release();
+        self.store = open()?;
+        *self.shared.reader.write() = Some(self.store.reader());
         Ok(())
     }
 
@@ -95,6 +183,10 @@ impl Committer {
         }
         figures.audit_entries += effects.audit.len() as u64;
         figures.log_bytes = self.store.extent().bytes;
+    }
+
+    fn count_log(&self) {
+        self.shared.figures.write().log_bytes = self.store.extent().bytes;
     }
 
     /// Adds a slice of the books, as before this group, and lowers the point that recovery begins at accordingly.
@@ -112,7 +204,8 @@ impl Committer {
             (Position(u64::MAX), usize::MAX)
         } else {
             // Several turns within what recovery may have to fold, so that hours never hold it back.
-            (Position(ledger.position().0.saturating_sub(self.limits.recovery_rows_max / 16)), HOURS_PER_COMMIT)
+            let behind = Position(ledger.position().0.saturating_sub(self.limits.recovery_rows_max / 16));
+            (behind.max(self.shared.state_wanted().unwrap_or_default()), HOURS_PER_COMMIT)
         };
         effects.hours = ledger.due(before, hours_max);
         let first = effects.group.as_ref().map_or(effects.position, |group| group.first);
@@ -120,32 +213,20 @@ impl Committer {
         Ok(())
     }
 
-    /// Looks at free space and retention, now and then.
-    fn look(&mut self, effects: &mut Effects) -> Result<(), CommitError> {
-        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
-            return Ok(());
-        }
+    /// Looks at the clock and at free space.
+    fn look(&mut self) {
         self.looked = Some(Instant::now());
-        check_room(self.folder.as_ref(), self.limits.free_bytes_min)?;
-        effects.drop_before = self.retention(effects.replay_from)?;
-        Ok(())
+        self.shared.note_clock(self.shared.time.read());
+        self.may_grow();
     }
 
-    /// The position before which the log goes: by age and size, never what recovery needs.
-    fn retention(&self, replay_from: Position) -> Result<Position, CommitError> {
-        let extent = self.store.extent();
-        let oldest_ms = (self.clock)() - i64::from(self.limits.retention_days_max) * 24 * HOUR_MS;
-        let mut excess = extent.bytes.saturating_sub(self.limits.log_bytes_max);
-        let mut drop_before = Position(0);
-        for head in self.store.reader().heads(extent.oldest)? {
-            let head = head?;
-            if head.end > replay_from || (excess == 0 && head.judged_ms >= oldest_ms) {
-                break;
-            }
-            excess = excess.saturating_sub(head.bytes);
-            drop_before = head.end;
-        }
-        Ok(drop_before)
+    /// Whether the disk has more than the room that must stay free; the store's file grows only then.
+    pub fn may_grow(&self) -> bool {
+        // What cannot be asked is left to the commit to find out.
+        let free = self.folder.as_deref().and_then(free_bytes);
+        let may_grow = free.is_none_or(|free| free >= self.limits.free_bytes_min);
+        self.store.allow_growth(may_grow);
+        may_grow
     }
 }
 
@@ -155,13 +236,5 @@ pub fn free_bytes(folder: &Path) -> Option<u64> {
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// Whether a folder has the room that must stay free.
-pub fn check_room(folder: Option<&PathBuf>, free_bytes_min: u64) -> Result<(), CommitError> {
-    // What cannot be asked is left to the commit to find out.
-    let Some((folder, free)) = folder.and_then(|folder| Some((folder, free_bytes(folder)?))) else { return Ok(()) };
-    if free < free_bytes_min {
-        let folder = folder.display();
-        return Err(CommitError::Full(format!("{folder} has {free} bytes free, free_bytes_min is {free_bytes_min}")));
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,8 @@ use crate::{
     intake::plausible::Ranges,
     pipeline::{
         Batch, changes,
-        collect::{Collector, Next, Reply},
+        clock::{Clock, Reading},
+        collect::{Collector, Command, Next, Reply},
         cursors::{Cursors, Moves},
         faults::PassedOver,
         figures::GroupFigures,
@@ -30,11 +31,18 @@ use crate::{
         handle::Submission,
         producers::{self, Expected, Producers},
         quarantine::Quarantine,
-        shared::{Clock, Shared},
+        refusal::Refusal,
+        shared::Shared,
         tokens::Tokens,
     },
     registry::Registry,
 };
+
+/// Pages written by one commit, at a checkpoint or on an idle host.
+pub const PAGES_PER_COMMIT: usize = 64;
+
+/// Pages written with a group, beside its slice, while old log entries wait for them.
+const PAGES_WANTED_PER_GROUP: usize = 16;
 
 /// Something to do once the effects before it are durable.
 pub type Act = Box<dyn FnOnce(&Shared) + Send>;
@@ -50,6 +58,14 @@ pub struct Work {
     pub folded_in: Duration,
     /// To do after.
     pub acts: Vec<Act>,
+}
+
+/// Why the fold stopped.
+pub enum Left {
+    /// Told to; whom to tell when everything is written.
+    Told(Option<Reply<()>>),
+    /// The committer is gone.
+    Alone,
 }
 
 /// A batch's rows within its group, and whom to tell.
@@ -118,8 +134,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Works until told to stop (true) or until the committer is gone (false).
-    pub fn run(&mut self, collector: &mut Collector, commits: &mpsc::SyncSender<Work>) -> bool {
+    /// Works until it is told to stop or the committer is gone.
+    pub fn run(&mut self, collector: &mut Collector, commits: &mpsc::SyncSender<Work>) -> Left {
         loop {
             let work = match collector.next() {
                 Next::Group(batches, waiting) => {
@@ -129,21 +145,32 @@ impl Engine {
                 }
                 Next::Other(command) => match self.change(command) {
                     Ok(work) => work,
-                    Err(stopped) => return self.checkpoint(commits, stopped),
+                    Err(told) => {
+                        self.checkpoint(commits);
+                        return Left::Told(told);
+                    }
                 },
-                Next::Closed => return self.checkpoint(commits, None),
+                Next::Closed => {
+                    self.checkpoint(commits);
+                    return Left::Told(None);
+                }
             };
             let work = self.add_moves(work, collector.is_idle());
             if commits.send(work).is_err() {
-                return false;
+                return Left::Alone;
             }
         }
     }
 
     /// Judges batches as one group, while so many commands wait behind it.
     pub fn group(&mut self, batches: Vec<(Submission, Reply<Ack>)>, waiting: usize) -> Work {
-        let now_ms = (self.clock)();
+        let Reading { now_ms, wrong } = self.shared.time.read();
         let mut work = Work::default();
+        if let Some(wrong) = wrong {
+            batches.into_iter().for_each(|(_, reply)| drop(reply.send(Err(Refusal::WrongClock(wrong)))));
+            self.shared.note_clock(Reading { now_ms, wrong: Some(wrong) });
+            return work;
+        }
         let mut admitted = Admitted::default();
         let mut spans: Vec<Span> = Vec::with_capacity(batches.len());
         for (submission, reply) in batches {
@@ -259,6 +286,9 @@ impl Engine {
         (effects.guards, effects.guards_dropped) = self.guards.take_changes();
         self.answer(spans, &group, figures, &mut effects, work);
         effects.pages = self.state.slice(group.rows.len(), self.config.store.recovery_rows_max, self.position);
+        if let Some(before) = self.shared.state_wanted() {
+            effects.pages.extend(self.state.dirty_pages(PAGES_WANTED_PER_GROUP, before, self.position));
+        }
         effects.replay_from = self.state.oldest_dirty(self.position);
         effects.group = Some(group);
         work.effects = Some(effects);
@@ -380,27 +410,29 @@ impl Engine {
         }
     }
 
-    /// Writes every page and tells whoever asked to stop.
-    fn checkpoint(&mut self, commits: &mpsc::SyncSender<Work>, stopped: Option<Reply<()>>) -> bool {
-        const PAGES_PER_COMMIT: usize = 64;
-        let moves = self.add_moves(Work::default(), true);
-        if commits.send(moves).is_err() {
-            return false;
+    /// Effects that write state which is wanted written, so that old log entries can go; `None` where none is.
+    pub fn state_wanted(&mut self, pages_max: usize) -> Option<Effects> {
+        let before = self.shared.state_wanted()?;
+        let pages = self.state.dirty_pages(pages_max, before, self.position);
+        Some(Effects { pages, ..self.effects() })
+    }
+
+    /// Answers a command that writes nothing, while nothing can be written.
+    pub fn answer_reader(&mut self, command: Command) {
+        if let Ok(work) = self.change(command) {
+            work.acts.into_iter().for_each(|act| act(&self.shared));
         }
-        loop {
-            let pages = self.state.dirty_pages(PAGES_PER_COMMIT, self.position);
+    }
+
+    /// Writes every page.
+    fn checkpoint(&mut self, commits: &mpsc::SyncSender<Work>) {
+        let moves = self.add_moves(Work::default(), true);
+        let mut is_open = commits.send(moves).is_ok();
+        while is_open {
+            let pages = self.state.dirty_pages(PAGES_PER_COMMIT, Position(u64::MAX), self.position);
             let last = pages.len() < PAGES_PER_COMMIT;
-            let mut work =
-                Work { effects: Some(Effects { pages, ..self.effects() }), checkpoint: last, ..Work::default() };
-            if last {
-                if let Some(reply) = stopped {
-                    work.acts.push(Box::new(move |_| drop(reply.send(Ok(())))));
-                }
-                return commits.send(work).is_ok();
-            }
-            if commits.send(work).is_err() {
-                return false;
-            }
+            let effects = Some(Effects { pages, ..self.effects() });
+            is_open = commits.send(Work { effects, checkpoint: last, ..Work::default() }).is_ok() && !last;
         }
     }
 }

@@ -15,11 +15,12 @@ use crate::{
     evaluate::CodeSet,
     pipeline::{
         DevicesPut,
+        clock::{Clock, WrongClock},
         collect::{Command, Reply},
         digest,
         open::Parts,
         refusal::Refusal,
-        shared::{Clock, Shared},
+        shared::{Audience, Shared},
         wanted::Wanted,
     },
     plugin::{Sandbox, Signers},
@@ -31,6 +32,7 @@ mod caller;
 mod denials;
 mod explain;
 mod figures;
+mod host;
 mod plugins;
 mod producers;
 mod queries;
@@ -45,6 +47,7 @@ pub use access::NewToken;
 use denials::Denials;
 pub use explain::ExplanationView;
 pub use figures::Watched;
+pub use host::HostView;
 use plugins::Uploading;
 pub(super) use plugins::plugins_left;
 pub use plugins::{Allowed, PluginView};
@@ -119,8 +122,10 @@ pub struct DeviceView {
 pub enum Status {
     /// It does.
     Serving,
-    /// It waits for free space.
+    /// It waits for free space. What only reads goes on.
     StoreFull,
+    /// Its clock is wrong. All but alerts goes on.
+    ClockWrong(WrongClock),
     /// It stopped, and why: empty when it was told to.
     Stopped(String),
 }
@@ -151,11 +156,12 @@ pub struct Handle {
 
 impl Handle {
     pub(super) fn new(queue: mpsc::Sender<Command>, shared: Arc<Shared>, parts: &Parts) -> Self {
+        let time = Arc::clone(&shared);
         Self {
             queue,
             shared,
             sandbox: parts.sandbox.clone(),
-            clock: Arc::clone(&parts.clock),
+            clock: Arc::new(move || time.time.now_ms()),
             limits: LimitsByOwner::new(parts.config.plugins.clone()),
             whatif: parts.config.whatif.clone(),
             report: parts.config.report.clone(),
@@ -176,8 +182,8 @@ impl Handle {
         }
     }
 
-    /// Queues a batch; waits while the queue is full. The answer comes after the commit; an answer that never comes
-    /// (its sender is dropped) means that nothing was taken: see [`unavailable`](Self::unavailable).
+    /// Queues a batch; waits while the queue is full. The answer comes after the commit. Where it never comes (its sender
+    /// is dropped) it is not known whether the batch was taken: see [`no_answer`](Self::no_answer).
     pub async fn submit(&self, mut batch: Batch) -> Result<oneshot::Receiver<Result<Ack, Refusal>>, Refusal> {
         self.check_producer(&batch.producer)?;
         batch.operators = self.who.sender.operators;
@@ -186,13 +192,19 @@ impl Handle {
         let digest = if numbered { digest::of(&batch.alerts, batch.unreadable) } else { BatchDigest::default() };
         let (reply, answer) = oneshot::channel();
         let submission = Submission { key, digest, batch };
-        self.queue.send(Command::Batch(submission, reply)).await.map_err(|_| self.unavailable())?;
+        let stopped = |_| self.shared.unavailable(Audience::Sender);
+        self.queue.send(Command::Batch(submission, reply)).await.map_err(stopped)?;
         Ok(answer)
     }
 
-    /// Why an answer never came.
+    /// Why the host cannot be asked now.
     pub fn unavailable(&self) -> Refusal {
-        self.shared.unavailable()
+        self.shared.unavailable(Audience::Reader)
+    }
+
+    /// What to tell the sender of a batch whose answer never came.
+    pub fn no_answer(&self) -> Refusal {
+        self.shared.no_answer(Audience::Sender)
     }
 
     /// Adds or changes devices: all of them, or none and why.
@@ -231,8 +243,10 @@ impl Handle {
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(command(reply)).await.map_err(|_| self.unavailable())?;
-        answer.await.map_err(|_| self.unavailable())?
+        let command = command(reply);
+        let audience = command.audience();
+        self.queue.send(command).await.map_err(|_| self.shared.unavailable(audience))?;
+        answer.await.map_err(|_| self.shared.no_answer(audience))?
     }
 }
 
@@ -242,7 +256,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 fn internal(error: store::Error) -> Refusal {
     match error {
-        store::Error::Closed => Refusal::Unavailable("the store is closed just now; ask again".into()),
+        // It is opened again after a commit that failed, or the host stops.
+        store::Error::Closed | store::Error::Poisoned => {
+            Refusal::Unavailable("the store is closed just now; ask again".into())
+        }
         other => Refusal::Internal(format!("store: {other}")),
     }
 }

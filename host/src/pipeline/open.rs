@@ -9,7 +9,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rustix::time::{ClockId, clock_gettime};
@@ -22,6 +22,7 @@ use crate::{
     evaluate::{CodeSet, Divergence, Shares, Times},
     intake::{plausible::Ranges, tables::CodeTable},
     pipeline::{
+        clock::Clock,
         collect::GroupSizing,
         commit::Committer,
         cursors::{Cursors, Moves},
@@ -30,7 +31,7 @@ use crate::{
         guards::Guards,
         producers::{Producers, RunClock},
         quarantine::Quarantine,
-        shared::{Clock, Shared},
+        shared::Shared,
         tokens::Tokens,
     },
     plugin::{self, OWN_PROGRAM, Sandbox, SandboxError},
@@ -58,7 +59,7 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// The time.
     pub clock: Clock,
-    /// The time that rules of operators share.
+    /// The time that rules of operators share, and by which jumps of the clock are found.
     pub times: Times,
     /// The store.
     pub open: Opener,
@@ -126,13 +127,14 @@ fn system_clock() -> Millis {
 
 /// The time that passes, and that which the thread that asks has worked.
 pub fn system_times() -> Times {
-    let begun = Instant::now();
-    let worked = || {
-        let time = clock_gettime(ClockId::ThreadCPUTime);
+    fn time_of(clock: ClockId) -> Duration {
+        let time = clock_gettime(clock);
         // Neither is negative; the second is less than a second.
         Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
-    };
-    Times { passed: Arc::new(move || begun.elapsed()), worked: Arc::new(worked) }
+    }
+    // Unlike the monotonic clock that one goes on while the machine sleeps, as the wall clock does: so waking is no jump.
+    let passed = || time_of(ClockId::Boottime);
+    Times { passed: Arc::new(passed), worked: Arc::new(|| time_of(ClockId::ThreadCPUTime)) }
 }
 
 /// Why a host did not start.
@@ -181,6 +183,8 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let plausible = plausible(config, shared)?;
     let mut store = (parts.open)()?;
     let mut snapshot = store.load()?;
+    shared.time.begin(snapshot.clock);
+    shared.note_clock(shared.time.read());
     let mut registry = Registry::load(snapshot.plugins.clone(), snapshot.revisions.clone());
     snapshot.revoked_keys.iter().for_each(|(key, revocation)| registry.revoke_key(*key, revocation.clone()));
     parts.natives.iter().for_each(|native| registry.add_plugin(native.info().clone()));
@@ -226,7 +230,8 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let because =
         if without { "the host was started without plugins" } else { "its plugin is in denied_plugins or was revoked" };
     let stop = Stop { diverged: &diverged, idle: &idle, because };
-    let OwnChanges { effects, tokens, chain_of_audit } = own_changes(parts, &mut snapshot, &mut registry, &stop)?;
+    let OwnChanges { effects, tokens, chain_of_audit } =
+        own_changes((parts, shared.time.now_ms()), &mut snapshot, &mut registry, &stop)?;
     if let Some(effects) = effects {
         store.commit(&effects)?;
     }
@@ -246,14 +251,16 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let committer = Committer {
         store,
         shared: Arc::clone(shared),
-        clock: Arc::clone(&parts.clock),
         limits: config.store.clone(),
         folder: parts.folder.clone(),
         looked: None,
+        state_from: snapshot.replay_from,
+        freed: true,
     };
+    let time = Arc::clone(shared);
     let mut engine = Engine {
         config: Arc::clone(config),
-        clock: Arc::clone(&parts.clock),
+        clock: Arc::new(move || time.time.now_ms()),
         plausible,
         inventory,
         state,

@@ -6,6 +6,7 @@
 use crate::{
     domain::{Eui64, OperatorId, owner_of_rule},
     near::{did_you_mean, nearest},
+    pipeline::clock::WrongClock,
     registry::Registry,
 };
 
@@ -60,6 +61,9 @@ pub enum Refusal {
     /// Not now: the store is full, or the host is stopping.
     #[error("{0}")]
     Unavailable(String),
+    /// No alerts are taken while the host's clock is wrong.
+    #[error("{0}")]
+    WrongClock(WrongClock),
     /// Our fault.
     #[error("{0}")]
     Internal(String),

@@ -4,21 +4,26 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::watch;
 
 use crate::{
     books::Ledger,
-    domain::{KeptFault, Millis, Mode, ModelId, Position, Revision, RuleRevision},
+    domain::{KeptFault, Mode, ModelId, Position, Revision, RuleRevision},
     intake::plausible::Ranges,
     pipeline::{
         Figures, Status,
+        clock::{Reading, Timekeeper},
         cursors::{Cursors, Seats},
         desk::Desk,
         progress::Progress,
         refusal::Refusal,
+        retention::Pins,
         sending::Sending,
         tokens::Tokens,
     },
@@ -26,8 +31,16 @@ use crate::{
     store::Reader,
 };
 
-/// A host's clock: milliseconds since 1970-01-01T00:00:00Z.
-pub type Clock = Arc<dyn Fn() -> Millis + Send + Sync>;
+/// Whom a refusal is for: the words fit what they wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Sends alerts.
+    Sender,
+    /// Asks what there is.
+    Reader,
+    /// Changes something else.
+    Changer,
+}
 
 /// Failed calls of one rule, and what it was not called for.
 #[derive(Debug, Clone, Default)]
@@ -88,11 +101,17 @@ pub struct Shared {
     pub status: watch::Sender<Status>,
     /// How far the start has come.
     pub progress: watch::Sender<Progress>,
+    /// The time.
+    pub time: Timekeeper,
+    /// What questions hold of the log.
+    pub pins: Arc<Pins>,
+    /// All state before this position is to be written, so that old log entries can go; 0 for none.
+    state_wanted: AtomicU64,
 }
 
 impl Shared {
     /// Nothing yet.
-    pub fn new() -> Self {
+    pub fn new(time: Timekeeper) -> Self {
         Self {
             registry: Published::default(),
             sources: Published::default(),
@@ -110,28 +129,86 @@ impl Shared {
             reader: Published::default(),
             status: watch::Sender::new(Status::Serving),
             progress: watch::Sender::default(),
+            time,
+            pins: Arc::default(),
+            state_wanted: AtomicU64::new(0),
         }
     }
 
     /// The same, with somebody who waits for the start.
-    pub fn reporting(progress: watch::Sender<Progress>) -> Self {
-        Self { progress, ..Self::new() }
+    pub fn reporting(self, progress: watch::Sender<Progress>) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// The position before which all state is to be written.
+    pub fn state_wanted(&self) -> Option<Position> {
+        Some(Position(self.state_wanted.load(Ordering::Relaxed))).filter(|wanted| *wanted > Position(0))
+    }
+
+    /// Asks for all state before a position to be written, or for none any more.
+    pub fn want_state(&self, before: Option<Position>) {
+        self.state_wanted.store(before.unwrap_or_default().0, Ordering::Relaxed);
+    }
+
+    /// Publishes whether the clock is wrong.
+    pub fn note_clock(&self, reading: Reading) {
+        self.status.send_if_modified(|status| {
+            let next = match (&*status, reading.wrong) {
+                (Status::Serving, Some(wrong)) => Status::ClockWrong(wrong),
+                (Status::ClockWrong(_), None) => Status::Serving,
+                _ => return false,
+            };
+            match reading.wrong {
+                Some(wrong) => tracing::error!("{wrong}"),
+                None => tracing::info!("the host's clock is right again"),
+            }
+            *status = next;
+            true
+        });
     }
 
     /// How to read the store, or why it cannot be read now.
     pub fn reader(&self) -> Result<Reader, Refusal> {
-        self.reader.read().clone().ok_or_else(|| self.unavailable())
+        self.reader.read().clone().ok_or_else(|| self.unavailable(Audience::Reader))
     }
 
-    /// The refusal that fits the status.
-    pub fn unavailable(&self) -> Refusal {
-        match &*self.status.borrow() {
-            Status::Serving => Refusal::Unavailable("the host is stopping; send again when it is back".into()),
-            Status::StoreFull => {
-                Refusal::Unavailable("the store has no room; nothing was taken, send again when there is room".into())
-            }
-            Status::Stopped(why) if why.is_empty() => Refusal::Unavailable("the host has stopped".into()),
-            Status::Stopped(why) => Refusal::Unavailable(format!("the host has stopped: {why}")),
+    /// The refusal that fits the status. Nothing was done of what is refused with it.
+    pub fn unavailable(&self, audience: Audience) -> Refusal {
+        let stopped = |why: &str| match audience {
+            Audience::Sender => format!("{why}; send again when it is back"),
+            Audience::Reader | Audience::Changer => format!("{why}; ask again when it is back"),
+        };
+        Refusal::Unavailable(match &*self.status.borrow() {
+            Status::Serving | Status::ClockWrong(_) => stopped("the host is stopping"),
+            Status::StoreFull => match audience {
+                Audience::Sender => {
+                    "the store has no room, so no alerts are taken; send again when there is room".to_owned()
+                }
+                Audience::Reader => {
+                    "the store is opened again, after its disk was full; ask again in a moment".to_owned()
+                }
+                Audience::Changer => "the store has no room, so nothing can be changed; free space on its disk, or \
+                                      restart with a lower store.log_bytes_max or store.retention_days_max"
+                    .to_owned(),
+            },
+            Status::Stopped(why) if why.is_empty() => stopped("the host has stopped"),
+            Status::Stopped(why) => stopped(&format!("the host has stopped: {why}")),
+        })
+    }
+
+    /// The refusal where an answer never came: what was asked for may have been done all the same.
+    pub fn no_answer(&self, audience: Audience) -> Refusal {
+        match audience {
+            Audience::Reader => self.unavailable(audience),
+            Audience::Sender => Refusal::Unavailable(
+                "the host failed before it could say whether the batch was taken; send it again under the same \
+                 producer_id and sequence, which takes nothing twice"
+                    .to_owned(),
+            ),
+            Audience::Changer => Refusal::Unavailable(
+                "the host failed before it could say whether this was done; look whether it was before asking again"
+                    .to_owned(),
+            ),
         }
     }
 

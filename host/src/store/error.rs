@@ -8,11 +8,12 @@ use std::{fmt, io};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The disk or the quota is full. Nothing more is written until the store is opened again.
-    #[error("no room on the store's disk ({0}): free some space, then restart")]
+    /// The disk or the quota is full, or the file may not grow. Nothing more is written until the store is opened
+    /// again.
+    #[error("no room on the store's disk ({0}): free some space there, or lower store.log_bytes_max")]
     Full(#[source] io::Error),
-    /// An earlier commit failed, so it is not known what the disk holds.
-    #[error("an earlier commit failed, nothing is written any more: restart to see what the disk holds")]
+    /// An earlier commit or read failed, so it is not known what the disk holds.
+    #[error("an earlier access to the store's file failed, nothing is written any more: restart to see what it holds")]
     Poisoned,
     /// The effects contradict what is stored. This is a fault of the program; nothing was written.
     #[error("effects refused: {0}")]
@@ -98,6 +99,7 @@ impl From<redb::Error> for Error {
             | redb::Error::TableIsMultimap(_)
             | redb::Error::TableDoesNotExist(_)
             | redb::Error::TypeDefinitionChanged { .. } => Self::Damaged(error.to_string()),
+            redb::Error::PreviousIo => Self::Poisoned,
             other => Self::Redb(Box::new(other)),
         }
     }

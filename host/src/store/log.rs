@@ -1,7 +1,7 @@
 //! The log: a group of alerts under the position of its first row, and beside it a head that can be read alone.
 //!
-//! It must not know why entries go. Invariant: `log` and `head` hold the same keys, an entry, once written, is never
-//! changed, and each head names the entry before it, so that one which is lost is missed.
+//! Invariant: `log` and `head` hold the same keys, an entry, once written, is never changed, and each head names the entry
+//! before it, so that one which is lost is missed.
 //!
 //! A large value fills pages of its own, and reading any part of it reads all of it. So what a scan needs to skip a
 //! group lies in a table of its own.
@@ -17,7 +17,7 @@ use super::{
     meta,
     sealed::{Entries, Reading, Table, Transaction, Writing},
 };
-use crate::domain::{Group, Millis, Position};
+use crate::domain::{Group, Millis, Position, Retention};
 
 pub(super) mod group;
 
@@ -27,18 +27,37 @@ pub(super) const HEAD: Table<u64> = Table::new("head");
 const HEAD_VERSION: u8 = 2;
 const HEAD_VERSION_BEFORE: u8 = 1;
 
-/// Entries that one commit drops at most, so that no commit takes long.
-const DROPPED_MAX: usize = 64;
-
 /// How much log is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LogExtent {
     /// First position of the oldest entry; the next position where there is none.
     pub oldest: Position,
+    /// The position after the oldest entry; 0 where there is none.
+    pub oldest_end: Position,
+    /// When the oldest entry was judged; 0 where there is none.
+    pub oldest_judged_ms: Millis,
     /// Sum of the entries' lengths in bytes. The file takes up more: it rounds an entry up to a power of two.
     pub bytes: u64,
     /// Number of entries.
     pub groups: u64,
+}
+
+impl LogExtent {
+    /// True if the log is larger, or its oldest entry older, than retention allows.
+    pub fn exceeds(&self, retention: &Retention) -> bool {
+        self.groups > 0 && (self.bytes > retention.bytes_max || self.oldest_judged_ms < retention.judged_before_ms)
+    }
+
+    /// True if the oldest entry may go now.
+    pub fn can_drop(&self, retention: &Retention) -> bool {
+        self.exceeds(retention) && self.oldest_end <= retention.keep_from
+    }
+
+    /// Notes the oldest entry; without one the log begins at `next`.
+    pub(super) fn begin_at(&mut self, oldest: Option<GroupHead>, next: Position) {
+        (self.oldest, self.oldest_end, self.oldest_judged_ms) =
+            oldest.map_or((next, Position(0), 0), |head| (head.first, head.end, head.judged_ms));
+    }
 }
 
 /// What can be known of a group without decoding it.
@@ -126,7 +145,7 @@ pub(super) fn append(
     LOG.write(txn)?.insert(group.first.0, scratch)?;
     HEAD.write(txn)?.insert(group.first.0, &mut head.encode())?;
     if extent.groups == 0 {
-        extent.oldest = group.first;
+        extent.begin_at(Some(head), head.end);
     }
     extent.bytes += head.bytes;
     extent.groups += 1;
@@ -134,25 +153,28 @@ pub(super) fn append(
     Ok(())
 }
 
-/// Drops the oldest entries that end at or before `limit`, a bounded number of them.
-pub(super) fn drop_before(txn: &Transaction, limit: Position, extent: &mut LogExtent) -> Result<(), Error> {
-    if extent.groups == 0 || limit <= extent.oldest {
+/// Drops the oldest entries, as far as retention says. Without any left the log begins at `next`.
+pub(super) fn retain(
+    txn: &Transaction,
+    retention: &Retention,
+    next: Position,
+    extent: &mut LogExtent,
+) -> Result<(), Error> {
+    if !extent.can_drop(retention) {
         return Ok(());
     }
     let mut log = LOG.write(txn)?;
     let mut heads = HEAD.write(txn)?;
-    for _ in 0..DROPPED_MAX {
-        let Some(head) = oldest(&heads)? else { break };
-        if head.end > limit {
+    for _ in 0..retention.entries_max {
+        if !extent.can_drop(retention) {
             break;
         }
+        let Some(head) = oldest(&heads)? else { break };
         log.remove(head.first.0)?;
         heads.remove(head.first.0)?;
         extent.bytes = extent.bytes.saturating_sub(head.bytes);
         extent.groups = extent.groups.saturating_sub(1);
-    }
-    if let Some(head) = oldest(&heads)? {
-        extent.oldest = head.first;
+        extent.begin_at(oldest(&heads)?, next);
     }
     Ok(())
 }
@@ -162,12 +184,12 @@ fn oldest(heads: &Writing<'_, u64>) -> Result<Option<GroupHead>, Error> {
     heads.first(|first, value| GroupHead::decode(*first, value))
 }
 
-/// First positions of the oldest and of the last entry.
-pub(super) fn ends(txn: &ReadTransaction) -> Result<Option<(Position, Position)>, Error> {
+/// The heads of the oldest and of the last entry.
+pub(super) fn ends(txn: &ReadTransaction) -> Result<Option<(GroupHead, GroupHead)>, Error> {
     let heads = HEAD.read(txn)?;
     let first = heads.range(..=u64::MAX)?.next_as(|first, value| GroupHead::decode(*first, value)).transpose()?;
     let last = heads.last(|first, value| GroupHead::decode(*first, value))?;
-    Ok(first.zip(last).map(|(first, last)| (first.first, last.first)))
+    Ok(first.zip(last))
 }
 
 /// When the oldest entry was judged, if its head can be read.

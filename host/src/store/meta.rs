@@ -10,7 +10,7 @@ use super::{
     log::LogExtent,
     sealed::{Rows, Table, Transaction, guarded},
 };
-use crate::domain::Position;
+use crate::domain::{ClockMark, Position};
 
 /// The format by its name, and in formats before 4 the numbers of [`Progress`] beside it. A program that reads another
 /// format finds it here, so it has no checksum: a number that was changed is a format that no program reads.
@@ -46,6 +46,8 @@ pub(super) struct Progress {
     pub(super) sealing: Option<Sealing>,
     /// How long hosts have run on the store, in milliseconds.
     pub(super) ran_ms: u64,
+    /// What is kept of the host's clock; `None` before the first alerts.
+    pub(super) clock: Option<ClockMark>,
 }
 
 /// How far values have been given checksums.
@@ -109,22 +111,28 @@ pub(super) fn read_before(txn: &ReadTransaction) -> Result<Progress, Error> {
         Ok(Progress {
             position: Position(number(&table, "position")?),
             replay_from: Position(number(&table, "replay_from")?),
-            extent: LogExtent { oldest: Position(0), bytes, groups },
+            extent: LogExtent { bytes, groups, ..LogExtent::default() },
             ..Progress::default()
         })
     })
 }
 
 fn encode(progress: &Progress) -> Writer {
-    let Progress { position, replay_from, extent, log_last, rows, sealing, ran_ms } = progress;
+    let Progress { position, replay_from, extent, log_last, rows, sealing, ran_ms, clock } = progress;
     let mut out = Writer::new(VERSION);
     out.u64(position.0);
     out.u64(replay_from.0);
     out.u64(extent.oldest.0);
+    out.u64(extent.oldest_end.0);
+    out.i64(extent.oldest_judged_ms);
     out.u64(extent.bytes);
     out.u64(extent.groups);
     out.u64(log_last.0);
     out.u64(*ran_ms);
+    out.u8(u8::from(clock.is_some()));
+    let ClockMark { latest_ms, age_ms } = clock.unwrap_or_default();
+    out.i64(latest_ms);
+    out.i64(age_ms);
     out.count(rows.len());
     for (table, rows) in rows {
         out.text(table);
@@ -144,9 +152,19 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Progress, Defect> {
     let progress = Progress {
         position: Position(input.u64()?),
         replay_from: Position(input.u64()?),
-        extent: LogExtent { oldest: Position(input.u64()?), bytes: input.u64()?, groups: input.u64()? },
+        extent: LogExtent {
+            oldest: Position(input.u64()?),
+            oldest_end: Position(input.u64()?),
+            oldest_judged_ms: input.i64()?,
+            bytes: input.u64()?,
+            groups: input.u64()?,
+        },
         log_last: Position(input.u64()?),
         ran_ms: input.u64()?,
+        clock: {
+            let known = input.flag()?;
+            Some(ClockMark { latest_ms: input.i64()?, age_ms: input.i64()? }).filter(|_| known)
+        },
         rows: input.list(12, |input| Ok((input.text()?, input.u64()?)))?.into_iter().collect(),
         sealing: if input.flag()? {
             Some(Sealing { tables: input.u32()?, key: input.list(1, Reader::u8)? })

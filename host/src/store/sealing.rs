@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use super::{
     Shared, audit, cursor, device,
     error::Error,
-    fault, guard, handover, hour,
-    log::{self, LogExtent},
+    fault, guard, handover, hour, log,
     meta::{self, Progress, Sealing},
     model, page, plugin, producer, question, revision,
     sealed::AnyTable,
     token,
 };
+use crate::domain::ClockMark;
 
 /// Every table with checksums. Their order is part of the disk format while a store is on its way.
 pub(super) const TABLES: [&dyn AnyTable; 18] = [
@@ -54,10 +54,14 @@ pub(super) fn upgrade(shared: &Shared) -> Result<(), Error> {
     model::drop_before(&txn)?;
     producer::write(&txn, &[], &producers, 1)?;
     producer::drop_before(&txn)?;
-    let (oldest, log_last) = log::ends(&before)?.unwrap_or((progress.position, Default::default()));
-    let extent = LogExtent { oldest, ..progress.extent };
+    let (first, last) = log::ends(&before)?.unzip();
+    let mut extent = progress.extent;
+    extent.begin_at(first, progress.position);
+    let log_last = last.map(|last| last.first).unwrap_or_default();
+    // The time of the last entry is the last that is known.
+    let clock = last.map(|last| ClockMark { latest_ms: last.judged_ms, age_ms: last.judged_ms });
     let sealing = Some(Sealing::default());
-    meta::write(&txn, &Progress { extent, log_last, rows: txn.rows(), sealing, ..progress })?;
+    meta::write(&txn, &Progress { extent, log_last, rows: txn.rows(), sealing, clock, ..progress })?;
     txn.commit()
 }
 

@@ -1,7 +1,7 @@
 //! The store as its callers see it: over files, and over a disk that fails.
 
 use proptest::prelude::*;
-use redb::{ReadableTable, TableDefinition};
+use redb::{ReadableTable, TableDefinition, TableHandle};
 
 use std::ops::Range;
 
@@ -181,7 +181,8 @@ fn heads_tell_what_their_groups_hold() {
         assert_eq!(head.received_ms_max, received.iter().copied().max().unwrap_or(group.judged_ms));
         bytes += head.bytes;
     }
-    assert_eq!(store.extent(), LogExtent { oldest: Position(0), bytes, groups: 3 });
+    let expected = LogExtent { oldest: Position(0), bytes, groups: 3, ..store.extent() };
+    assert_eq!(store.extent(), expected);
 }
 
 #[test]
@@ -189,7 +190,7 @@ fn a_reader_sees_one_moment() {
     let mut store = with_groups(&Disk::default(), 2);
     let reader = store.reader();
     let mut before = reader.groups(Position(0)).unwrap();
-    let gone = Effects { replay_from: Position(9), drop_before: Position(9), ..append(6, 3) };
+    let gone = Effects { replay_from: Position(9), retention: Retention::all_before(Position(9)), ..append(6, 3) };
     store.commit(&gone).unwrap();
     assert_eq!(before.next().unwrap().unwrap(), some_group(0, 3));
     assert_eq!(before.next().unwrap().unwrap(), some_group(3, 3));
@@ -203,8 +204,8 @@ fn old_entries_go_when_they_end_before_the_limit() {
     let mut store = with_groups(&disk, 4);
     let all = store.extent();
     let drop = |store: &mut Store, drop_before, replay_from| {
-        let (drop_before, replay_from) = (Position(drop_before), Position(replay_from));
-        store.commit(&Effects { position: Position(12), drop_before, replay_from, ..Effects::default() }).unwrap();
+        let (retention, replay_from) = (Retention::all_before(Position(drop_before)), Position(replay_from));
+        store.commit(&Effects { position: Position(12), retention, replay_from, ..Effects::default() }).unwrap();
     };
     drop(&mut store, 5, 12);
     assert_eq!(firsts(&store, 0), [3, 6, 9], "the group that 5 lies in stays");
@@ -217,7 +218,7 @@ fn old_entries_go_when_they_end_before_the_limit() {
     let mut store = open(&disk);
     assert_eq!(store.extent(), kept);
     drop(&mut store, 12, 12);
-    assert_eq!(store.extent(), LogExtent { oldest: Position(12), bytes: 0, groups: 0 });
+    assert_eq!(store.extent(), LogExtent { oldest: Position(12), ..LogExtent::default() });
     store.commit(&append(12, 3)).unwrap();
     assert_eq!((store.extent().oldest, store.extent().groups), (Position(12), 1));
     assert!(store.extent().bytes < all.bytes);
@@ -229,7 +230,7 @@ fn one_commit_drops_a_bounded_number_of_entries() {
     let rest = Effects {
         position: Position(300),
         replay_from: Position(300),
-        drop_before: Position(300),
+        retention: Retention { entries_max: 64, ..Retention::all_before(Position(300)) },
         ..Effects::default()
     };
     store.commit(&rest).unwrap();
@@ -340,7 +341,7 @@ fn wherever_the_disk_stops_commits_are_whole() {
             pages: vec![some_page(0, no * 3)],
             hours: vec![some_hour(9, no * 3)],
             replay_from: Position(no * 3),
-            drop_before: Position(if no == 5 { 6 } else { 0 }),
+            retention: if no == 5 { Retention::all_before(Position(6)) } else { Retention::default() },
             ..append((no - 1) * 3, 3)
         },
     };
@@ -393,6 +394,42 @@ fn a_file_can_be_open_only_once() {
     store.close().unwrap();
     assert!(matches!(reader.hour(0), Err(Error::Closed)));
     Store::open(&path, &limits(), ACKS_KEPT).unwrap();
+}
+
+/// A host whose disk was full opens its file again while listings and questions still read.
+#[test]
+fn a_reader_in_use_does_not_keep_the_file_from_being_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE_NAME);
+    let mut store = Store::open(&path, &limits(), ACKS_KEPT).unwrap();
+    store.commit(&devices()).unwrap();
+    store.commit(&append(0, 3)).unwrap();
+    let reader = store.reader();
+    let groups = reader.groups(Position(0)).unwrap();
+    drop(store);
+    let again = Store::open(&path, &limits(), ACKS_KEPT).unwrap();
+    assert!(matches!(reader.groups(Position(0)), Err(Error::Closed)));
+    // What was loaded may still be given.
+    let end = groups.map(|group| group.map(drop)).find(Result::is_err);
+    assert!(matches!(end, None | Some(Err(Error::Closed))), "{end:?}");
+    assert_eq!(again.reader().groups(Position(0)).unwrap().count(), 1);
+}
+
+#[test]
+fn room_is_tried_without_a_trace() {
+    let disk = Disk::default();
+    let mut store = with_groups(&disk, 2);
+    store.try_room(1 << 20).unwrap();
+    assert_eq!(
+        store.reader().0.begin_read().unwrap().list_tables().unwrap().filter(|table| table.name() == "room").count(),
+        0
+    );
+    store.allow_growth(false);
+    store.try_room(1 << 19).unwrap();
+    assert!(matches!(store.try_room(1 << 24), Err(Error::Full(_))));
+    assert!(matches!(store.commit(&append(6, 3)), Err(Error::Poisoned)));
+    drop(store);
+    assert_eq!(firsts(&open(&disk), 0), [0, 3]);
 }
 
 /// A host that is killed while it makes its first file must be able to start again: the database cannot open a file
@@ -492,7 +529,8 @@ fn a_damaged_value_is_named() {
     txn.open_table(TableDefinition::<u32, &[u8]>::new("page")).unwrap().insert(4, &[9][..]).unwrap();
     txn.commit().unwrap();
     drop(database);
-    let reader = open(&disk).reader();
+    let store = open(&disk);
+    let reader = store.reader();
     let groups: Vec<_> = reader.groups(Position(0)).unwrap().collect();
     assert_eq!(groups[0].as_ref().unwrap(), &some_group(0, 3));
     assert!(matches!(&groups[1], Err(Error::Corrupt { table: "log", key, .. }) if key == "3"));
@@ -522,7 +560,7 @@ proptest! {
                 group: Some(group.clone()),
                 position,
                 replay_from: position,
-                drop_before,
+                retention: Retention::all_before(drop_before),
                 ..Effects::default()
             };
             store.commit(&effects).unwrap();

@@ -131,7 +131,7 @@ pub(super) fn read(
 
 pub(super) fn failed(error: store::Error) -> Stopped {
     match error {
-        store::Error::Closed => Stopped::Interrupted,
+        store::Error::Closed | store::Error::Poisoned => Stopped::Interrupted,
         other => Stopped::Failed(format!("store: {other}")),
     }
 }

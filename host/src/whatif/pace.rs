@@ -45,7 +45,7 @@ pub enum Stopped {
     #[error("the host stopped before it was answered")]
     Interrupted,
     /// Log entries that it needs went meanwhile.
-    #[error("log entries that it needs went, by retention, while it was worked on; ask again, or for a later range")]
+    #[error("trimmed: log entries that it needs went by retention before it had read them; ask for a later range")]
     Overtaken,
     /// Another of its threads stopped, and says why: never the reason of a whole question.
     #[error("another of its threads was stopped")]

@@ -41,6 +41,7 @@ impl Handle {
             self.go_on().map_err(|_| Stopped::Cancelled)?;
             open(&self.shared)
         };
+        let _pin = self.pin_log().map_err(|_| self.unavailable())?;
         let explained = explain(position, &ground, &is_idle, &read, &Pace::default());
         let explained = explained.map_err(|stopped| match stopped {
             Stopped::Failed(why) => Refusal::Internal(why),

@@ -104,6 +104,7 @@ impl Handle {
         let (ground, end) = self.whole_ground();
         let is_idle = self.is_idle();
         let work = || {
+            let _pin = self.pin_log()?;
             let mut folded = verification.clone();
             verify(&mut folded, &ground, &is_idle, &|| open(&self.shared), end, pace).map(|()| folded)
         };

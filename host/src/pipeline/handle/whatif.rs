@@ -20,7 +20,8 @@ use crate::{
         desk::{Head, Job, QuestionView, Stage},
         plugins::check_revoked,
         refusal::no_such_rule,
-        shared::Shared,
+        retention::Pin,
+        shared::{Audience, Shared},
     },
     registry::{Registry, Source, Sources},
     whatif::{self, Alerts, Answer, Ground, Question, Stopped, Variant},
@@ -351,8 +352,8 @@ impl Handle {
     pub(super) fn keep_question(&self, kept: KeptQuestion) -> Result<(), Refusal> {
         let (reply, answer) = tokio::sync::oneshot::channel();
         let command = Command::KeepQuestion(Box::new(kept), Vec::new(), None, reply);
-        self.queue.blocking_send(command).map_err(|_| self.unavailable())?;
-        answer.blocking_recv().map_err(|_| self.unavailable())?
+        self.queue.blocking_send(command).map_err(|_| self.shared.unavailable(Audience::Changer))?;
+        answer.blocking_recv().map_err(|_| self.shared.no_answer(Audience::Changer))?
     }
 
     /// The rules and plugins as of now, and the position that they are known up to.
@@ -376,6 +377,7 @@ impl Handle {
 
 fn answer(handle: &Handle, job: &Job) -> Result<Answer, Stopped> {
     let barred = handle.barred();
+    let _pin = handle.pin_log()?;
     let (ground, end) = handle.ground(&job.candidates);
     let answer =
         whatif::run(&job.question, &ground, &|| open(&handle.shared), end, (&job.pace, handle.whatif.threads_max))?;
@@ -386,11 +388,21 @@ fn answer(handle: &Handle, job: &Job) -> Result<Answer, Stopped> {
     Ok(answer)
 }
 
+impl Handle {
+    /// Holds the log as it is, as far as retention lets itself be held up.
+    pub(super) fn pin_log(&self) -> Result<Pin, Stopped> {
+        // Everything first, so that nothing goes while the oldest entry is looked up.
+        let all = self.shared.pins.pin(Position(0));
+        let oldest = open(&self.shared)?.heads(Position(0)).map_err(|_| Stopped::Interrupted)?.next();
+        let pin = oldest.and_then(Result::ok).map(|head| self.shared.pins.pin(head.first));
+        Ok(pin.unwrap_or(all))
+    }
+}
+
 /// A way to read the log, unless the host is stopping.
 pub(super) fn open(shared: &Shared) -> Result<crate::store::Reader, Stopped> {
-    match &*shared.status.borrow() {
-        Status::Serving => {}
-        Status::StoreFull | Status::Stopped(_) => return Err(Stopped::Interrupted),
+    if matches!(*shared.status.borrow(), Status::Stopped(_)) {
+        return Err(Stopped::Interrupted);
     }
     shared.reader().map_err(|_| Stopped::Interrupted)
 }

@@ -50,12 +50,12 @@ pub(super) struct OwnChanges {
 
 /// Changes what has to be; the tokens are taken out of the snapshot.
 pub(super) fn own_changes(
-    parts: &Parts,
+    (parts, now_ms): (&Parts, Millis),
     snapshot: &mut Snapshot,
     registry: &mut Registry,
     stop: &Stop<'_>,
 ) -> Result<OwnChanges, StartError> {
-    let (position, now_ms) = (snapshot.position, (parts.clock)());
+    let position = snapshot.position;
     let aside = stop.diverged.iter().filter_map(|divergence| set_aside(registry, divergence, position, now_ms));
     let mut revisions: Vec<RuleRevision> = aside.collect();
     revisions.extend(turn_off(registry, position, now_ms, (stop.idle, stop.because)));

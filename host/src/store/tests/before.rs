@@ -15,7 +15,7 @@ use super::{
     *,
 };
 use crate::domain::{
-    Ack, Balance, DevicePage, HourPage, PluginInfo, ProducerKey, RemarkCounts, Rows, SenderLimits, Series, TimeStatus,
+    Ack, Balance, ClockMark, DevicePage, HourPage, PluginInfo, ProducerKey, RemarkCounts, Rows, SenderLimits, Series, TimeStatus,
     Token,
 };
 
@@ -274,7 +274,10 @@ fn store_before(format: u64) -> (Disk, Snapshot, Vec<Group>) {
     let effects = Effects { devices: vec![], models: vec![], ..append(3, 2) };
     store.commit(&Effects { replay_from: Position(2), ..effects }).unwrap();
     let producers = vec![last_mark("a", 9, format), last_mark("head-end", 2, format)];
-    let snapshot = Snapshot { producers, ran_ms: 0, ..store.load().unwrap() };
+    // The time of the last entry is the last that is known.
+    let last_ms = some_group(3, 2).judged_ms;
+    let clock = Some(ClockMark { latest_ms: last_ms, age_ms: last_ms });
+    let snapshot = Snapshot { producers, ran_ms: 0, clock, ..store.load().unwrap() };
     let groups = store.reader().groups(Position(0)).unwrap();
     let groups = groups.map(Result::unwrap).collect();
     store.close().unwrap();

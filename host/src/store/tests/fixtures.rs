@@ -4,12 +4,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::arbitrary;
 use crate::domain::{
-    Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, BatchDigest, Cell, Column, Cursor, CursorKey, Device,
-    DeviceNo, DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind, FaultedAlert, Generation, Group,
-    Guard, GuardCount, Handover, HourPage, KeptFault, KeptQuestion, Mark, Message, Mode, ModelId, Mpxn, NamespacePage,
-    OperatorId, PayloadKind, PluginInfo, Position, ProducerKey, ProducerMark, RejectReason, Rejected, Remark,
-    RemarkCounts, Revision, Revocation, Role, Rows, Rule, RuleRevision, Scope, SenderLimits, Series, Shadow, StateKey,
-    Tally, TimeStatus, Token,
+    Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, BatchDigest, Cell, ClockMark, Column, Cursor, CursorKey,
+    Device, DeviceNo, DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind, FaultedAlert, Generation,
+    Group, Guard, GuardCount, Handover, HourPage, KeptFault, KeptQuestion, Mark, Message, Mode, ModelId, Mpxn,
+    NamespacePage, OperatorId, PayloadKind, PluginInfo, Position, ProducerKey, ProducerMark, RejectReason, Rejected,
+    Remark, RemarkCounts, Retention, Revision, Revocation, Role, Rows, Rule, RuleRevision, Scope, SenderLimits, Series,
+    Shadow, StateKey, Tally, TimeStatus, Token,
 };
 
 /// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
@@ -275,6 +275,7 @@ pub(in crate::store) fn one_of_everything() -> Effects {
         ran_ms: 9_000,
         position: Position(3),
         replay_from: Position(2),
-        drop_before: Position(0),
+        retention: Retention::default(),
+        clock: Some(ClockMark { latest_ms: 1_795_000_000_000, age_ms: 1_794_000_000_000 }),
     }
 }

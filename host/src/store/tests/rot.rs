@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::*;
-use crate::domain::{AuditEntry, DevicePage};
+use crate::domain::{AuditEntry, DevicePage, Retention};
 
 /// Everything that a store can be asked.
 #[derive(Debug, PartialEq)]
@@ -226,7 +226,8 @@ fn a_page_is_not_made_again_from_half_a_log() {
     let disk = filled();
     let mut store = open(&disk);
     let (position, replay_from) = (Position(450), Position(450));
-    store.commit(&Effects { position, replay_from, drop_before: Position(9), ..Effects::default() }).unwrap();
+    let retention = Retention::all_before(Position(9));
+    store.commit(&Effects { position, replay_from, retention, ..Effects::default() }).unwrap();
     store.close().unwrap();
     let database = Database::builder().create_with_backend(disk.clone()).unwrap();
     let spoil = |name, key: u32| {

@@ -67,6 +67,8 @@ pub(super) struct Delivery<'a> {
 enum Interruption {
     /// The connection broke: what is pending may be sent again.
     Broken(Failure),
+    /// The server answered that it takes nothing now: its store is full, say, or its clock is wrong.
+    NotServing(Failure),
     /// It makes no sense to go on.
     Final(Failure),
 }
@@ -90,7 +92,8 @@ impl<'a> Delivery<'a> {
         Self { rested: answered, ..self }
     }
 
-    /// Delivers all batches. Where the connection breaks after it once worked, it is tried again for `reconnect`.
+    /// Delivers all batches. Where the connection breaks after it once worked, or a server takes nothing now, it is tried
+    /// again for `reconnect`.
     pub(super) async fn run(mut self, reconnect: Duration) -> Result<Delivered, Failure> {
         let delivered = self.deliver(reconnect).await;
         let is_there = !delivered.as_ref().is_err_and(|failure| failure.exit == Failure::UNAVAILABLE);
@@ -115,15 +118,23 @@ impl<'a> Delivery<'a> {
     async fn deliver(&mut self, reconnect: Duration) -> Result<(), Failure> {
         let mut patience = Patience::new(Duration::ZERO);
         let mut acknowledged_before = 0;
+        let mut was_refused = false;
         loop {
             match self.connection().await {
                 Ok(()) => return Ok(()),
                 Err(Interruption::Final(failure)) => return Err(self.lost(failure)),
-                Err(Interruption::Broken(failure)) => {
-                    if self.acknowledged > acknowledged_before || std::mem::take(&mut self.rested) {
+                Err(interruption @ (Interruption::Broken(_) | Interruption::NotServing(_))) => {
+                    let (failure, is_refused) = match interruption {
+                        Interruption::NotServing(failure) => (failure, true),
+                        Interruption::Broken(failure) | Interruption::Final(failure) => (failure, false),
+                    };
+                    let has_worked = self.acknowledged > acknowledged_before || std::mem::take(&mut self.rested);
+                    if has_worked || (is_refused && !was_refused) {
                         acknowledged_before = self.acknowledged;
                         patience = Patience::new(reconnect);
                     }
+                    // Once refused, the time runs until something is acknowledged.
+                    was_refused = is_refused || (was_refused && !has_worked);
                     if !patience.wait().await {
                         return Err(self.lost(failure));
                     }
@@ -227,8 +238,10 @@ impl<'a> Delivery<'a> {
 
     fn interruption(&self, status: &Status) -> Interruption {
         let failure = self.session.failed(status);
-        if is_broken(status) || failure.exit == Failure::UNAVAILABLE {
+        if is_broken(status) {
             Interruption::Broken(failure)
+        } else if failure.exit == Failure::UNAVAILABLE {
+            Interruption::NotServing(failure)
         } else {
             Interruption::Final(failure)
         }

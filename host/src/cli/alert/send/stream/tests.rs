@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -22,12 +25,14 @@ struct Ledger {
     /// Goes silent once this batch is kept and tells so. 0: never.
     silent_at: u64,
     told: mpsc::UnboundedSender<()>,
+    /// Calls that are refused before one is taken.
+    refusals: Arc<AtomicU64>,
 }
 
 impl Ledger {
     fn new(silent_at: u64) -> (Self, mpsc::UnboundedReceiver<()>) {
         let (told, heard) = mpsc::unbounded_channel();
-        (Self { acks: Arc::default(), silent_at, told }, heard)
+        (Self { acks: Arc::default(), silent_at, told, refusals: Arc::default() }, heard)
     }
 
     /// The ack of a batch, the same for a resend. `None` for a batch that leaves a gap.
@@ -72,6 +77,9 @@ impl v1::alert_service_server::AlertService for Ledger {
         &self,
         request: Request<Streaming<v1::StreamAlertsRequest>>,
     ) -> Result<Response<Self::StreamAlertsStream>, Status> {
+        if self.refusals.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Err(Status::unavailable("the store has no room"));
+        }
         let (answers, answered) = mpsc::channel(1);
         let mut requests = request.into_inner();
         let ledger = self.clone();
@@ -210,4 +218,18 @@ fn a_refusal_is_not_tried_again() {
     let (_server, address) = ledger.serve(ANY_PORT);
     let failure = deliver(address, 7, Duration::from_secs(30)).join().unwrap().unwrap_err();
     assert_eq!((failure.exit, failure.message.as_str()), (Failure::USAGE, "sequence: a gap"));
+}
+
+#[test]
+fn a_server_that_takes_nothing_now_is_waited_for_from_the_first_batch_on() {
+    let (ledger, _) = Ledger::new(0);
+    ledger.refusals.store(3, SeqCst);
+    let (_server, address) = ledger.serve(ANY_PORT);
+    assert_eq!(deliver(address, 0, Duration::from_secs(60)).join().unwrap(), Ok(all_of_it()));
+    assert_eq!(ledger.refusals.load(SeqCst), 0);
+
+    // Not for ever: the time runs from the first refusal on.
+    ledger.refusals.store(u64::MAX, SeqCst);
+    let failure = deliver(address, BATCHES, Duration::ZERO).join().unwrap().unwrap_err();
+    assert_eq!((failure.exit, failure.message.as_str()), (Failure::UNAVAILABLE, "the store has no room"));
 }
