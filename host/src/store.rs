@@ -255,13 +255,19 @@ impl Store {
             database => return Self::over(database?, Vec::new(), growth, acks_kept),
         };
         tracing::error!(%damaged, "the store's file is damaged: looking for what is");
-        // Only values can be made again. Where the database cannot be opened as it is, none can be found.
-        let shared = Shared::over(open(false).map_err(|_| Error::Damaged(damaged.to_string()))?);
-        let mended = match meta::look(&shared.begin_read()?)? {
-            meta::Found::Now => damage::mend(&shared)?,
-            meta::Found::Nothing | meta::Found::Before => return Err(Error::Damaged(damaged.to_string())),
+        // Only values can be made again. Where the database cannot be opened as it is, none can be found; once it has met a
+        // page that is not in the file, it answers nothing more.
+        let named = |error: Error| match error {
+            Error::Io(_) | Error::Redb(_) | Error::Poisoned => Error::Damaged(damaged.to_string()),
+            other => other,
         };
-        shared.close()?;
+        let shared = Shared::over(open(false).map_err(named)?);
+        let mend = || match meta::look(&shared.begin_read()?)? {
+            meta::Found::Now => damage::mend(&shared),
+            meta::Found::Nothing | meta::Found::Before => Err(Error::Damaged(damaged.to_string())),
+        };
+        let mended = mend().map_err(named)?;
+        shared.close().map_err(named)?;
         Self::over(open(true)?, mended, growth, acks_kept)
     }
 

@@ -56,15 +56,7 @@ pub enum Error {
 impl Error {
     /// True if the file is not as it was written.
     pub fn is_damage(&self) -> bool {
-        match self {
-            Self::Corrupt { .. } | Self::Damaged(_) => true,
-            // A page that lies where there is none.
-            Self::Io(error) => matches!(
-                error.kind(),
-                io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
-            ),
-            _ => false,
-        }
+        matches!(self, Self::Corrupt { .. } | Self::Damaged(_))
     }
 
     /// A value of `table` that cannot be read.
@@ -81,6 +73,8 @@ impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(error),
+            // The file names a page that it does not have, or is no store.
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Self::Damaged(error.to_string()),
             _ => Self::Io(error),
         }
     }
