@@ -9,7 +9,7 @@ use crate::{
     admit::hour_of,
     books::{CountKey, Grouping, Names},
     domain::{Cell, End, Fault, FaultKind, Generation, Group, Millis, Mode, Position, Revision, RuleRevision, Scope},
-    evaluate::{CodeSet, Filter},
+    evaluate::{Filter, SettingsByNo},
 };
 
 mod sample;
@@ -141,7 +141,7 @@ pub struct Comparing<'a> {
     names: &'a Names,
     trial: &'a Trial,
     filter: Filter,
-    protected: &'a CodeSet,
+    settings: &'a SettingsByNo,
     /// By hour and cell, as far as is grouped by.
     rows: HashMap<(u32, Cell), Agreement>,
     would_suppress: Sample<Difference>,
@@ -151,14 +151,14 @@ pub struct Comparing<'a> {
 
 impl<'a> Comparing<'a> {
     /// Nothing compared yet.
-    pub fn new(query: &'a ComparisonQuery, names: &'a Names, trial: &'a Trial, protected: &'a CodeSet) -> Self {
+    pub fn new(query: &'a ComparisonQuery, names: &'a Names, trial: &'a Trial, settings: &'a SettingsByNo) -> Self {
         let since = trial.since();
         Self {
             query,
             names,
             trial,
             filter: Filter::new(&trial.scope),
-            protected,
+            settings,
             rows: HashMap::new(),
             would_suppress: Sample::new(query.samples_max, 0),
             would_forward: Sample::new(query.samples_max, 0),
@@ -210,10 +210,11 @@ impl<'a> Comparing<'a> {
             return Err(TooManyRows);
         }
         let agreement = self.rows.entry(key).or_default();
+        let is_protected = self.settings.of(group.settings).protected.contains(group.rows.code[row]);
         let difference = Difference { position: group.first.after(row), reason: verdict };
         *match (end, verdict) {
             (End::Forwarded, 0) => &mut agreement.both_forward,
-            (End::Forwarded, _) if self.protected.contains(group.rows.code[row]) => &mut agreement.overruled,
+            (End::Forwarded, _) if is_protected => &mut agreement.overruled,
             (End::Forwarded, _) => {
                 self.would_suppress.offer(difference.position, || difference);
                 &mut agreement.would_suppress

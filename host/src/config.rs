@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{AlertCode, Digest, OperatorId};
 
 mod defaults;
+mod judging;
 mod limits;
 mod load;
 mod operator;

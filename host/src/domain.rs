@@ -13,6 +13,7 @@ mod ids;
 mod producer;
 mod remark;
 mod rule;
+mod settings;
 mod text;
 
 pub use access::{Identity, OperatorSet, ProducerPattern, Role, SenderLimits, Token, TokenHash, owner_of_rule};
@@ -31,6 +32,7 @@ pub use rule::{
     Column, ColumnSet, Columns, FaultKind, Guard, Judge, Metering, Mode, Outcome, PluginInfo, Revocation, Rule,
     RuleFault, RuleRevision, Scope, SigningKey, StateKey,
 };
+pub use settings::{GuestRoom, JudgingSettings, SettingsNo, TURN_ALERTS};
 pub use text::{check_block, check_line, is_unsafe, shown};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.

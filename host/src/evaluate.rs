@@ -9,13 +9,15 @@ mod index;
 mod judge;
 mod poison;
 mod replay;
+mod settings;
 mod shares;
 mod slots;
 mod state;
 
 pub use chain::{Chain, ChainRule, CodeSet, Filter};
 pub use judge::{Called, Judged, Judgement, judge};
-pub use replay::{Divergence, Replay, count_devices};
+pub use replay::{Cause, Divergence, Replay, count_devices};
+pub use settings::{ChainSettings, SettingsByNo};
 pub use shares::{Shares, Times};
 pub use slots::Slots;
 pub use state::{PAGE_DEVICES, State};

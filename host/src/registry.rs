@@ -11,10 +11,10 @@ use std::{
 
 use crate::{
     domain::{
-        Digest, FaultKind, Guard, Judge, Millis, Mode, OperatorId, PluginInfo, Position, Revision, Revocation, Rule,
-        RuleRevision, Scope, SigningKey, owner_of_rule,
+        Digest, FaultKind, Guard, GuestRoom, Judge, Millis, Mode, OperatorId, PluginInfo, Position, Revision,
+        Revocation, Rule, RuleRevision, Scope, SigningKey, owner_of_rule,
     },
-    evaluate::{Chain, ChainRule, CodeSet, Filter},
+    evaluate::{Chain, ChainRule, ChainSettings, Filter},
     near::{did_you_mean, nearest},
     plugin::Plugin,
 };
@@ -93,22 +93,23 @@ impl Source {
         }
     }
 
-    /// A judge that tells what fuel its calls take; native code takes none.
+    /// A judge that tells what fuel its calls take; native code takes none. `recorded` is the room that a guest had when the
+    /// log was written: it is given no other where the log is folded again.
     pub fn judge_metered(
         &self,
         parameters: &str,
-        owner: OperatorId,
+        (owner, recorded): (OperatorId, GuestRoom),
         took: impl Fn(u64) + Send + Sync + 'static,
     ) -> Judge {
         match self {
-            Self::Component(plugin) => plugin.judge_metered(parameters, owner, took),
+            Self::Component(plugin) => plugin.judge_metered(parameters, (owner, recorded), took),
             Self::Native(_, make) => make(parameters),
         }
     }
 
-    fn judge(&self, parameters: &str, owner: OperatorId) -> Judge {
+    fn judge(&self, parameters: &str, owner: OperatorId, recorded: GuestRoom) -> Judge {
         match self {
-            Self::Component(plugin) => plugin.judge(parameters, owner),
+            Self::Component(plugin) => plugin.judge(parameters, owner, recorded),
             Self::Native(_, make) => make(parameters),
         }
     }
@@ -283,17 +284,16 @@ impl Registry {
         modes.into_iter().find(|mode| mode.is_called()).unwrap_or(Mode::Active)
     }
 
-    /// The chain of rules that are called at a position.
+    /// The chain of rules that are called at a position, under the settings of then.
     pub fn chain_at(
         &self,
         position: Position,
         sources: &Sources,
-        protected: &CodeSet,
-        codes_per_device_max: usize,
+        settings: &Arc<ChainSettings>,
     ) -> Result<Chain, MissingPlugin> {
         let called = self.rules_at(position).into_iter().filter(|standing| standing.rule.mode.is_called());
-        let rules = called.map(|standing| chain_rule(standing, sources)).collect::<Result<_, _>>()?;
-        Ok(Chain { rules, protected: protected.clone(), codes_per_device_max })
+        let rules = called.map(|standing| chain_rule(standing, sources, settings)).collect::<Result<_, _>>()?;
+        Ok(Chain { rules, settings: Arc::clone(settings) })
     }
 
     /// Whose state a new revision of a rule goes on with: the one before, if the words mean the same; else its own.
@@ -309,6 +309,19 @@ impl Registry {
         self.rules().into_iter().map(|standing| standing.rule.namespace).collect()
     }
 
+    /// The other revisions that go on with the state of one, where it keeps any.
+    pub fn sharing_state(&self, revision: Revision) -> impl Iterator<Item = Revision> {
+        let namespace = self.state_of(revision);
+        let others = self.revisions.iter().map(|entry| entry.revision).filter(move |other| *other != revision);
+        others.filter(move |other| namespace.is_some() && self.state_of(*other) == namespace)
+    }
+
+    /// Whose state a revision goes on with; `None` where it keeps none.
+    pub fn state_of(&self, revision: Revision) -> Option<Revision> {
+        let rule = self.revision(revision)?.rule.as_ref()?;
+        self.plugin(&rule.plugin).filter(|info| info.state_words > 0).map(|_| rule.namespace)
+    }
+
     /// The plugin a namespace's words belong to.
     pub fn namespace_plugin(&self, namespace: Revision) -> Option<&PluginInfo> {
         let rule = self.revision(namespace)?.rule.as_ref()?;
@@ -317,7 +330,11 @@ impl Registry {
 }
 
 /// A rule as the fold walks it.
-pub fn chain_rule(standing: Standing<'_>, sources: &Sources) -> Result<ChainRule, MissingPlugin> {
+pub fn chain_rule(
+    standing: Standing<'_>,
+    sources: &Sources,
+    settings: &ChainSettings,
+) -> Result<ChainRule, MissingPlugin> {
     let Standing { revision, rule } = standing;
     let source =
         sources.get(&rule.plugin).ok_or_else(|| MissingPlugin { rule: revision.name.clone(), digest: rule.plugin })?;
@@ -325,7 +342,7 @@ pub fn chain_rule(standing: Standing<'_>, sources: &Sources) -> Result<ChainRule
     let owner = owner_of_rule(&revision.name).unwrap_or(OperatorId::UNKNOWN);
     Ok(ChainRule {
         revision: revision.revision,
-        judge: source.judge(&rule.parameters, owner),
+        judge: source.judge(&rule.parameters, owner, settings.kept.room(owner)),
         reasons: u8::try_from(info.reasons.len()).unwrap_or(u8::MAX),
         filter: Filter::new(&rule.scope),
         reads: info.reads,

@@ -19,7 +19,7 @@ use crate::{
         Alert, AlertCode, Device, DeviceNo, End, Eui64, Fault, FaultKind, Judge, Mark, Metering, Millis, Mode, ModelId,
         Outcome, Position, Revision, Rule, RuleFault, RuleRevision, Scope,
     },
-    evaluate::{Chain, Judged, Judgement, State, judge},
+    evaluate::{Chain, ChainSettings, Judged, Judgement, State, judge},
     intake::{inventory::Row, plausible::Ranges},
     plugin::Plugin,
     registry::{Registry, Source, Sources},
@@ -204,9 +204,9 @@ impl Rehearsal<'_> {
         let (plugin, meter) = (self.plugin.clone(), meter.clone());
         let make = move |parameters: &str| meter.judge(plugin.clone(), parameters.to_owned());
         let sources = Sources::from([(info.digest, Source::Native(Box::new(info.clone()), Arc::new(make)))]);
-        let protected = self.config.protected_codes()?.into_iter().collect();
+        let settings = Arc::new(ChainSettings::from(self.config.judging()?));
         Registry::load(vec![info.clone()], vec![revision])
-            .chain_at(Position::default(), &sources, &protected, self.config.plugins.state_codes_per_device_max)
+            .chain_at(Position::default(), &sources, &settings)
             .map_err(|missing| RehearsalError::Settings(missing.to_string()))
     }
 
@@ -247,7 +247,7 @@ impl Pass {
         admitted.take(&alerts, bounds, &mut self.inventory, |index, reject| {
             rejected.insert(index, reject.message);
         });
-        let is_protected = |code: u16| chain.protected.contains(code);
+        let is_protected = |code: u16| chain.settings.protected.contains(code);
         let from_the_start = Memory { from: Position(0), since_ms: Millis::MIN };
         admitted.find_copies(&mut self.state.copies, Position(first as u64), from_the_start, is_protected);
         let judgement = Judgement {

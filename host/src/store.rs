@@ -26,8 +26,9 @@ use self::{
 use crate::{
     config::StoreLimits,
     domain::{
-        AuditEntry, ClockMark, Cursor, Device, Effects, Eui64, GuardCount, Handover, KeptFault, KeptQuestion,
-        PluginInfo, Position, ProducerMark, Retention, Revocation, RuleRevision, SigningKey, Token,
+        AuditEntry, ClockMark, Cursor, Device, Effects, Eui64, GuardCount, Handover, JudgingSettings, KeptFault,
+        KeptQuestion, PluginInfo, Position, ProducerMark, Retention, Revocation, RuleRevision, SettingsNo, SigningKey,
+        Token,
     },
 };
 
@@ -56,6 +57,7 @@ mod reader;
 mod revision;
 mod sealed;
 mod sealing;
+mod settings;
 mod token;
 
 pub use damage::Place;
@@ -116,6 +118,8 @@ pub struct Snapshot {
     pub questions: Vec<KeptQuestion>,
     /// How far holders of cursors have come.
     pub cursors: Vec<Cursor>,
+    /// Settings that groups were judged under, by number.
+    pub settings: Vec<(SettingsNo, JudgingSettings)>,
     /// What guards have counted.
     pub guards: Vec<GuardCount>,
     /// The last failure of each rule that failed, by name.
@@ -334,6 +338,7 @@ impl Store {
             ran_ms: progress.ran_ms,
             questions: question::read(&txn)?,
             cursors: cursor::read(&txn)?,
+            settings: settings::read(&txn)?,
             guards: guard::read(&txn)?,
             faults: fault::read(&txn)?,
             handovers: handover::read(&txn)?,
@@ -465,6 +470,7 @@ impl Store {
         fault::write(&txn, &effects.faults, &effects.faults_dropped)?;
         handover::write(&txn, &effects.handovers)?;
         producer::write(&txn, &effects.producers_dropped, &effects.producers, self.acks_kept)?;
+        settings::write(&txn, effects.settings.as_ref())?;
         page::write(&txn, &effects.pages, &mut self.scratch)?;
         hour::write(&txn, &effects.hours, &mut self.scratch)?;
 

@@ -183,13 +183,13 @@ fn of_features() -> Vec<Hostile> {
             "relaxed SIMD support is not enabled",
         ),
         ("a page of one byte", "(memory 1 (pagesize 1))", "custom page sizes proposal must be enabled"),
-        ("a memory over the limit", "(memory 2000)", "memory index 0 is unsupported in this pooling allocator"),
+        ("a memory over every limit", "(memory 20000)", "memory index 0 is unsupported in this pooling allocator"),
         (
             "nine memories",
             "(memory 1) (memory 1) (memory 1) (memory 1) (memory 1) (memory 1) (memory 1) (memory 1) (memory 1)",
             "defined memories count of 9 exceeds",
         ),
-        ("a table over the limit", "(table 200000 funcref)", "minimum element size of 200000 which exceeds"),
+        ("a table over every limit", "(table 2000000 funcref)", "minimum element size of 2000000 which exceeds"),
     ];
     let lifted = "(component (core module $m (func (export \"f\") (result i32) i32.const 0) \
          (func (export \"c\") (param i32 i32 i32) (result i32) i32.const 0)) (core instance $i (instantiate $m)) \

@@ -194,7 +194,12 @@ fn tokens_neither_expire_nor_come_back_by_a_jump() {
     let machine = Machine::new();
     runtime().block_on(async {
         let (handle, runner) = machine.start();
-        let new = |lifetime_ms| NewToken { name: format!("t{lifetime_ms}"), role: Role::Reader, sender: SenderLimits::default(), lifetime_ms };
+        let new = |lifetime_ms| NewToken {
+            name: format!("t{lifetime_ms}"),
+            role: Role::Reader,
+            sender: SenderLimits::default(),
+            lifetime_ms,
+        };
         let (long, _) = handle.create_token(new(10 * DAY_MS)).await.unwrap();
         let (short, _) = handle.create_token(new(MINUTE_MS)).await.unwrap();
         machine.pass(2 * MINUTE_MS);

@@ -1,12 +1,12 @@
 //! Promise 3: live == replay. The log folded from its start gives the same verdicts, counts and state bytes, in groups
 //! of any size and with the devices shared out over threads.
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use weir_host::{
     books::Ledger,
     domain::{DevicePage, Fault, FaultKind, Group, Position, Shadow},
-    evaluate::{Chain, CodeSet, Replay},
+    evaluate::{Chain, Replay},
     pipeline::acks_kept,
     registry::{Registry, Source, Sources},
     store::Store,
@@ -68,9 +68,8 @@ fn sources() -> Sources {
 }
 
 fn chain_at(registry: &Registry, position: Position) -> Chain {
-    let codes = weir_host::config::Config::default().protected_codes;
-    let protected: CodeSet = codes.iter().map(|code| code.parse().unwrap()).collect();
-    registry.chain_at(position, &sources(), &protected, 64).unwrap()
+    let settings = engine::config().judging().unwrap();
+    registry.chain_at(position, &sources(), &Arc::new(settings.into())).unwrap()
 }
 
 /// Folds groups from nothing; devices of one part only, where one is given.
@@ -124,6 +123,7 @@ fn piece(group: &Group, from: usize, rows: usize) -> Group {
     Group {
         first: group.first.after(from),
         judged_ms: group.judged_ms,
+        settings: group.settings,
         rows: weir_host::domain::Rows {
             device_no: r.device_no[from..to].to_vec(),
             device: r.device[from..to].to_vec(),

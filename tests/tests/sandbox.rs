@@ -90,6 +90,7 @@ fn each_misdeed_has_its_fault_and_the_neighbours_decide_as_without_it() {
     let misdeeds = [
         ("loop", Some(FaultKind::OutOfFuel)),
         ("memory", Some(FaultKind::Memory)),
+        ("adapt\",\"rounds\":\"64", Some(FaultKind::Memory)),
         ("trap", Some(FaultKind::Trap)),
         ("stack", Some(FaultKind::Trap)),
         ("count", Some(FaultKind::BadOutput)),

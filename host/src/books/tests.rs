@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{AlertCode, End, Group, HOUR_MS, Mark, ModelId, Position, RejectReason, Rejected, Revision, Rows};
+use crate::domain::{
+    AlertCode, End, Group, HOUR_MS, Mark, ModelId, Position, RejectReason, Rejected, Revision, Rows, SettingsNo,
+};
 
 fn group(first: u64, alerts: &[(i64, u16, Mark)]) -> Group {
     let mut rows = Rows::default();
@@ -33,6 +35,7 @@ fn group(first: u64, alerts: &[(i64, u16, Mark)]) -> Group {
     Group {
         first: Position(first),
         judged_ms: 0,
+        settings: SettingsNo::UNKNOWN,
         rows,
         marks,
         mark,

@@ -1,7 +1,10 @@
 //! Every alert in one figure, and samples that do not change.
 
 use super::*;
-use crate::domain::{AlertCode, Digest, Eui64, Flags, Mark, Rows, Rule, Shadow};
+use crate::{
+    config::Config,
+    domain::{AlertCode, Digest, Eui64, Flags, JudgingSettings, Mark, Rows, Rule, SettingsNo, Shadow},
+};
 
 const DAY_MS: Millis = 86_400_000;
 
@@ -30,6 +33,7 @@ fn group(first: u64, ends: &[End], said: Option<&[u16]>) -> Group {
     let mark = |end: &End| marks.iter().position(|mark| mark.end == *end).unwrap() as u16;
     Group {
         first: Position(first),
+        settings: SettingsNo::UNKNOWN,
         judged_ms: 0,
         mark: ends.iter().map(mark).collect(),
         withheld: vec![0; ends.len()],
@@ -68,8 +72,9 @@ fn trial() -> Trial {
 
 fn compare(query: &ComparisonQuery, groups: &[Group]) -> Comparison {
     let (names, trial) = (Names::default(), trial());
-    let protected = [AlertCode(2)].into_iter().collect();
-    let mut comparing = Comparing::new(query, &names, &trial, &protected);
+    let settings = JudgingSettings { protected: vec![AlertCode(2)], ..Config::default().judging().unwrap() };
+    let settings = SettingsByNo::new([], settings);
+    let mut comparing = Comparing::new(query, &names, &trial, &settings);
     groups.iter().for_each(|group| comparing.take(group).unwrap());
     comparing.finish()
 }

@@ -83,7 +83,8 @@ impl PluginLimits {
 pub struct LimitsByOwner {
     /// For the host's own: its ceilings.
     pub host: PluginLimits,
-    operators: PluginLimits,
+    /// For those of operators: the smaller of each ceiling and quota.
+    pub operators: PluginLimits,
 }
 
 impl LimitsByOwner {

@@ -6,9 +6,9 @@
 use std::fmt;
 
 use super::{
-    AlertCode, AuditEntry, Cell, Cursor, CursorKey, Digest, End, Eui64, FaultKind, Generation, HourPage, Millis,
-    ModelId, Mpxn, OperatorId, PluginInfo, Position, ProducerKey, ProducerMark, Reject, RejectReason, RemarkCounts,
-    Revision, Revocation, Rows, RuleRevision, SigningKey, Token,
+    AlertCode, AuditEntry, Cell, Cursor, CursorKey, Digest, End, Eui64, FaultKind, Generation, HourPage,
+    JudgingSettings, Millis, ModelId, Mpxn, OperatorId, PluginInfo, Position, ProducerKey, ProducerMark, Reject,
+    RejectReason, RemarkCounts, Revision, Revocation, Rows, RuleRevision, SettingsNo, SigningKey, Token,
 };
 
 /// What became of an admitted alert, and by which rule.
@@ -104,6 +104,8 @@ pub struct Group {
     pub first: Position,
     /// When it was judged, by the host's clock.
     pub judged_ms: Millis,
+    /// The settings that it was judged under.
+    pub settings: SettingsNo,
     /// The alerts, duplicates included.
     pub rows: Rows,
     /// The marks that occur, each once.
@@ -139,6 +141,7 @@ impl Group {
         Self {
             first: self.first,
             judged_ms: self.judged_ms,
+            settings: self.settings,
             rows: self.rows.pick(which),
             marks: self.marks.clone(),
             mark: which.iter().map(|row| self.mark[*row as usize]).collect(),
@@ -434,6 +437,8 @@ pub struct ClockMark {
 pub struct Effects {
     /// The log entry.
     pub group: Option<Group>,
+    /// Settings that a log entry names for the first time.
+    pub settings: Option<(SettingsNo, JudgingSettings)>,
     /// Devices that are new or changed, by number.
     pub devices: Vec<(u32, Device)>,
     /// Names of models not met before.

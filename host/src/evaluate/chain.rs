@@ -2,7 +2,12 @@
 //!
 //! It must not know names, parameters or plugins. Invariant: rules stand in the order they judge.
 
-use crate::domain::{AlertCode, Column, ColumnSet, Flags, Judge, ModelId, OperatorId, Revision, Rows, Scope, StateKey};
+use std::sync::Arc;
+
+use crate::{
+    domain::{AlertCode, Column, ColumnSet, Flags, Judge, ModelId, OperatorId, Revision, Rows, Scope, StateKey},
+    evaluate::ChainSettings,
+};
 
 /// A set of alert codes, tested with one look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,13 +98,11 @@ pub struct ChainRule {
     pub namespace: Option<(Revision, StateKey, u32)>,
 }
 
-/// The rules in the order they judge, and the codes they cannot hold back.
+/// The rules in the order they judge, and the settings they judge under.
 #[derive(Clone)]
 pub struct Chain {
     /// The rules that are called: active ones and shadows.
     pub rules: Vec<ChainRule>,
-    /// Alerts with these codes pass whatever a rule says.
-    pub protected: CodeSet,
-    /// Codes of one device that a rule may keep state for.
-    pub codes_per_device_max: usize,
+    /// What they may hold back, keep and be shown at once.
+    pub settings: Arc<ChainSettings>,
 }

@@ -10,7 +10,7 @@ use crate::{
         Column, ColumnSet, Columns, DeviceNo, End, Fault, FaultKind, Group, Mark, Metering, OperatorId, Outcome,
         Poison, Revision, Rows, RuleFault, Shadow, StateKey,
     },
-    evaluate::{Chain, ChainRule, Shares, Slots, State, poison, shares::TURN_ALERTS},
+    evaluate::{Chain, ChainRule, Shares, Slots, State, poison},
 };
 
 /// What was decided of a group.
@@ -151,15 +151,16 @@ impl<'a> Work<'a> {
         shed
     }
 
-    /// Calls a rule for what it may see: the host's own once, an operator's in turns.
+    /// Calls a rule for what it may see: the host's own once, an operator's in turns. Which calls there are follows from the
+    /// rule and the settings alone, so that they are the same where the log is folded again.
     fn apply(&mut self, rule: &ChainRule, chain: &Chain, mut slots: Option<&mut Slots>) {
         let seen = self.visible(rule);
         let mut called = Called::new(rule.revision);
         let mut left = seen.len();
-        let turns = if self.shares_of(rule).is_some() {
-            seen.chunks(TURN_ALERTS).map(<[u32]>::to_vec).collect()
-        } else {
+        let turns = if rule.owner == OperatorId::UNKNOWN {
             vec![seen]
+        } else {
+            seen.chunks(chain.settings.kept.turn_alerts as usize).map(<[u32]>::to_vec).collect()
         };
         for (at, turn) in turns.into_iter().enumerate() {
             let (begins, alerts) = (turn.first().copied().unwrap_or(0), turn.len());
@@ -203,7 +204,8 @@ impl<'a> Work<'a> {
         let mut locals = Vec::new();
         let mut table = Vec::new();
         if let (Some(slots), Some((_, key, _))) = (slots.as_deref_mut(), rule.namespace) {
-            self.take_slots(rule, slots, key, chain.codes_per_device_max, &mut seen, &mut locals);
+            let codes_max = chain.settings.kept.state_codes_per_device_max as usize;
+            self.take_slots(rule, slots, key, codes_max, &mut seen, &mut locals);
             slots.gather(&mut table);
         }
         if seen.is_empty() {
@@ -325,7 +327,7 @@ impl<'a> Work<'a> {
     fn decide(&mut self, rule: &ChainRule, chain: &Chain, seen: &[u32], outcome: &Outcome, called: &mut Called) {
         for (row, reason) in seen.iter().zip(&outcome.verdict).filter(|(_, verdict)| **verdict != 0) {
             let row = *row as usize;
-            let protected = chain.protected.contains(self.judgement.rows.code[row]);
+            let protected = chain.settings.protected.contains(self.judgement.rows.code[row]);
             let end = if protected { End::Forwarded } else { End::Suppressed };
             // The first rule that a protected code overruled is the one on record.
             if !self.decided[row].is_overruled() || end == End::Suppressed {

@@ -3,15 +3,17 @@
 //! It must not know where groups are kept. Invariant: what it computes equals what was recorded, or it says where it
 //! does not.
 
+use std::fmt;
+
 use crate::{
     admit::{Memory, Note},
-    domain::{End, Group, Mark, Metering, Millis, Position, Revision, Shadow},
-    evaluate::{Chain, Judgement, State, judge},
+    domain::{End, Fault, FaultKind, Group, Mark, Metering, Millis, Position, Revision, SettingsNo, Shadow},
+    evaluate::{Chain, Judged, Judgement, State, judge},
 };
 
 /// Log and fold disagree: the plugin, the engine or the disk is not what it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("log position {position}: recorded {recorded:?}, computed {computed:?}; revision {} is to blame", rule.0)]
+#[error("log position {position}: recorded {recorded:?}, computed {computed:?}; {cause}")]
 pub struct Divergence {
     /// The rule that does not do again what it did: the first in the chain that could have caused it.
     pub rule: Revision,
@@ -21,6 +23,28 @@ pub struct Divergence {
     pub recorded: (Mark, u32),
     /// What the fold says now.
     pub computed: (Mark, u32),
+    /// The settings of then.
+    pub settings: SettingsNo,
+    /// What can have caused it.
+    pub cause: Cause,
+}
+
+/// What can have made the fold say something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The rule of this revision, which was shown the same under the same settings: it is no pure function.
+    Rule(Revision),
+    /// Something of this host, in words. The rule may well be pure.
+    Host(String),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule(rule) => write!(f, "revision {} is to blame", rule.0),
+            Self::Host(why) => write!(f, "no rule is to blame: {why}"),
+        }
+    }
 }
 
 /// A fold of recorded groups, in log order.
@@ -62,17 +86,18 @@ impl Replay {
             shares: None,
         };
         let judged = judge(&mut self.state, chain, judgement);
-        self.check_shadows(group, &judged.shadows, wanted())?;
+        // A rule that says something else changes what the rules after it are shown: the first in the chain is the one.
+        let place = |rule: Revision| chain.rules.iter().position(|other| other.revision == rule).unwrap_or(usize::MAX);
+        let found = [
+            self.other_mark(chain, group, &judged, wanted()),
+            new_fault(group, &judged),
+            self.other_word(group, &judged.shadows, wanted()),
+        ];
+        if let Some(divergence) = found.into_iter().flatten().min_by_key(|divergence| place(divergence.rule)) {
+            return Err(divergence);
+        }
         for row in wanted() {
-            let recorded = (group.mark_of(row), group.withheld[row]);
-            let computed = (judged.marks[usize::from(judged.mark[row])], judged.withheld[row]);
-            // What an obeyed rule withheld cannot be told from what others did.
-            let same = recorded.0 == computed.0 && (recorded.1 == computed.1 || !self.obeyed.is_empty());
-            if !same {
-                let rule = self.blame(chain, recorded.0, computed.0);
-                return Err(Divergence { rule, position: group.first.after(row), recorded, computed });
-            }
-            self.state.count(rows.device_no[row], recorded.0.end);
+            self.state.count(rows.device_no[row], group.mark_of(row).end);
         }
         self.state.touch(wanted().map(|row| rows.device_no[row]), group.first);
         Ok(())
@@ -104,7 +129,7 @@ impl Replay {
         };
         let notes: Vec<Note> = (0..group.rows.len()).map(note).collect();
         let memory = Memory { from: from.unwrap_or(self.remembers_from), since_ms: Millis::MIN };
-        let is_protected = |code: u16| chain.protected.contains(code);
+        let is_protected = |code: u16| chain.settings.protected.contains(code);
         let sights = self.state.copies.note_rows(&group.rows, group.first, memory, is_protected, |row| notes[row]);
         sights.into_iter().map(|sight| sight.copy).collect()
     }
@@ -118,30 +143,47 @@ impl Replay {
         }
     }
 
-    /// Whether shadow rules said again what they said.
-    fn check_shadows(
+    /// The first alert that ends otherwise than is on record.
+    fn other_mark(
+        &self,
+        chain: &Chain,
+        group: &Group,
+        judged: &Judged,
+        mut wanted: impl Iterator<Item = usize>,
+    ) -> Option<Divergence> {
+        let computed = |row: usize| (judged.marks[usize::from(judged.mark[row])], judged.withheld[row]);
+        let recorded = |row: usize| (group.mark_of(row), group.withheld[row]);
+        let differs = |row: &usize| {
+            let (recorded, computed) = (recorded(*row), computed(*row));
+            // What an obeyed rule withheld cannot be told from what others did.
+            recorded.0 != computed.0 || (recorded.1 != computed.1 && self.obeyed.is_empty())
+        };
+        let row = wanted.find(differs)?;
+        let rule = self.blame(chain, recorded(row).0, computed(row).0);
+        Some(divergence(group, (rule, row), (recorded(row), computed(row)), None))
+    }
+
+    /// The first alert of which a shadow rule does not say again what it said.
+    fn other_word(
         &self,
         group: &Group,
         computed: &[Shadow],
         wanted: impl Iterator<Item = usize> + Clone,
-    ) -> Result<(), Divergence> {
+    ) -> Option<Divergence> {
         let of = |shadows: &[Shadow], rule, row| {
             shadows.iter().find(|shadow| shadow.rule == rule).and_then(|shadow| shadow.verdict(row))
         };
         let rules = group.shadows.iter().chain(computed).map(|shadow| shadow.rule);
-        for rule in rules.filter(|rule| !self.obeyed.contains(rule)) {
+        rules.filter(|rule| !self.obeyed.contains(rule)).find_map(|rule| {
             let differs = |row: &usize| of(&group.shadows, rule, *row) != of(computed, rule, *row);
-            if let Some(row) = wanted.clone().find(differs) {
-                let mark = |verdict: Option<u16>| match verdict {
-                    Some(reason @ 1..) => Mark { end: End::Suppressed, rule, reason: reason.min(255) as u8 },
-                    _ => Mark::FORWARDED,
-                };
-                let recorded = (mark(of(&group.shadows, rule, row)), 0);
-                let computed = (mark(of(computed, rule, row)), 0);
-                return Err(Divergence { rule, position: group.first.after(row), recorded, computed });
-            }
-        }
-        Ok(())
+            let row = wanted.clone().find(differs)?;
+            let mark = |verdict: Option<u16>| match verdict {
+                Some(reason @ 1..) => Mark { end: End::Suppressed, rule, reason: reason.min(255) as u8 },
+                _ => Mark::FORWARDED,
+            };
+            let said = |shadows: &[Shadow]| (mark(of(shadows, rule, row)), 0);
+            Some(divergence(group, (rule, row), (said(&group.shadows), said(computed)), None))
+        })
     }
 
     /// The first rule of the chain that either mark names; else the first with state.
@@ -158,6 +200,41 @@ impl Replay {
 
     fn wants(&self, device_no: u32, first: Position) -> bool {
         self.is_of_part(device_no) && self.state.is_behind(device_no, first)
+    }
+}
+
+/// A call that fails and did not fail then: what a rule keeps would be lost with it, even where all its verdicts are those on
+/// record.
+fn new_fault(group: &Group, judged: &Judged) -> Option<Divergence> {
+    let is_new = |fault: &&Fault| fault.kind.is_of_a_call() && !group.faults.contains(fault);
+    let fault = judged.faults.iter().find(is_new)?;
+    let row = fault.first_row as usize;
+    let recorded = (group.mark_of(row), group.withheld[row]);
+    let computed = (judged.marks[usize::from(judged.mark[row])], judged.withheld[row]);
+    Some(divergence(group, (fault.rule, row), (recorded, computed), Some(fault)))
+}
+
+fn divergence(
+    group: &Group,
+    (rule, row): (Revision, usize),
+    (recorded, computed): ((Mark, u32), (Mark, u32)),
+    fault: Option<&Fault>,
+) -> Divergence {
+    let (position, settings, cause) = (group.first.after(row), group.settings, cause_of(group, rule, fault));
+    Divergence { rule, position, recorded, computed, settings, cause }
+}
+
+/// What can have made a rule do something else than is on record, or fail.
+fn cause_of(group: &Group, rule: Revision, fault: Option<&Fault>) -> Cause {
+    match fault {
+        _ if group.settings == SettingsNo::UNKNOWN => {
+            Cause::Host("the log does not tell the settings of then, so today's were used".to_owned())
+        }
+        // What ran then was given the room of then: it is this machine that does not have it, or not in time.
+        Some(Fault { kind: kind @ (FaultKind::Memory | FaultKind::Deadline), detail, .. }) => {
+            Cause::Host(format!("its call fails here and did not fail then ({}: {detail})", kind.name()))
+        }
+        _ => Cause::Rule(rule),
     }
 }
 

@@ -18,9 +18,6 @@ use crate::{
 /// longer.
 const HELD: Duration = Duration::from_millis(100);
 
-/// Alerts of one call of an operator's rule: between two calls it is seen whether there is time for another.
-pub const TURN_ALERTS: usize = 1_024;
-
 /// How often the alert at fault may be searched for among those of one operator: it can take a hundred times as long as
 /// a call.
 const SEARCH_EVERY: Duration = Duration::from_secs(60);

@@ -9,8 +9,9 @@ use std::{
 use super::*;
 use crate::config::OperatorLimits;
 use crate::domain::{
-    AlertCode, Column, ColumnSet, Columns, End, Fault, FaultKind, Generation, Group, Judge, Mark, Metering, OperatorId,
-    Outcome, Poison, Position, Revision, Rows, RuleFault, Scope, StateKey,
+    AlertCode, Column, ColumnSet, Columns, End, Fault, FaultKind, Generation, Group, GuestRoom, Judge, JudgingSettings,
+    Mark, Metering, OperatorId, Outcome, Poison, Position, Revision, Rows, RuleFault, Scope, SettingsNo, StateKey,
+    TURN_ALERTS,
 };
 
 /// Suppresses a code, whatever it carries.
@@ -59,7 +60,16 @@ fn stateful(revision: u32, judge: Judge, key: StateKey) -> ChainRule {
 }
 
 fn chain(rules: Vec<ChainRule>) -> Chain {
-    Chain { rules, protected: [AlertCode(0x8F36)].into_iter().collect(), codes_per_device_max: 3 }
+    let room = GuestRoom { memory_bytes_max: 0, table_entries_max: 0, deadline_ms: 0 };
+    let settings = JudgingSettings {
+        protected: vec![AlertCode(0x8F36)],
+        state_codes_per_device_max: 3,
+        turn_alerts: TURN_ALERTS,
+        stack_bytes_max: 0,
+        host: room,
+        operators: room,
+    };
+    Chain { rules, settings: Arc::new(settings.into()) }
 }
 
 fn rows(alerts: &[(u32, u16)]) -> Rows {
@@ -259,6 +269,7 @@ fn live(chain: &Chain, alerts: &[(u32, u16)], group_rows: usize) -> (Vec<Group>,
         let group = Group {
             first,
             judged_ms: 0,
+            settings: SettingsNo(1),
             rows,
             marks: judged.marks,
             mark: judged.mark,
@@ -402,6 +413,7 @@ fn a_rule_whose_operator_has_used_up_its_share_is_passed_over_and_replay_obeys_t
     let group = Group {
         first: Position(0),
         judged_ms: 0,
+        settings: SettingsNo(1),
         rows: alerts,
         marks: judged.marks,
         mark: judged.mark,

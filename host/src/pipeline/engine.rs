@@ -15,8 +15,9 @@ use crate::{
     audit,
     config::Config,
     domain::{
-        Ack, AuditEntry, AuditEvent, Balance, BatchDigest, Effects, End, Eui64, Group, Handover, KeptFault, Metering,
-        Millis, Position, ProducerKey, ProducerMark, Reject, RejectReason, RemarkCounts, Rule, RuleRevision,
+        Ack, AuditEntry, AuditEvent, Balance, BatchDigest, Effects, End, Eui64, Group, Handover, JudgingSettings,
+        KeptFault, Metering, Millis, Position, ProducerKey, ProducerMark, Reject, RejectReason, RemarkCounts, Rule,
+        RuleRevision, SettingsNo,
     },
     evaluate::{Chain, Judged, Judgement, Shares, State, count_devices, judge},
     intake::plausible::Ranges,
@@ -117,6 +118,10 @@ pub struct Engine {
     pub passed_over: PassedOver,
     /// When the next quarantine is over.
     pub trial_at_ms: Millis,
+    /// The number of the settings that are judged under.
+    pub settings: SettingsNo,
+    /// Those settings, until a group that names them is handed over.
+    pub settings_unwritten: Option<JudgingSettings>,
     /// Rules that were promoted, and how they do.
     pub guards: Guards,
     /// Who may ask.
@@ -240,7 +245,7 @@ impl Engine {
         let mut revisions = self.begin_trials(now_ms, work);
         revisions.extend(self.end_guards(now_ms, work));
         let memory = self.horizon.at(self.position, now_ms);
-        let is_protected = |code: u16| self.chain.protected.contains(code);
+        let is_protected = |code: u16| self.chain.settings.protected.contains(code);
         admitted.find_copies(&mut self.state.copies, self.position, memory, is_protected);
         let quarantine = &self.quarantine;
         let search = |rule| !quarantine.has_failed(rule);
@@ -260,6 +265,7 @@ impl Engine {
         let mut group = Group {
             first: self.position,
             judged_ms: now_ms,
+            settings: self.settings,
             rows: admitted.rows,
             marks,
             mark,
@@ -281,6 +287,7 @@ impl Engine {
         revisions.extend(self.keep_guards(&called, work));
         let faults = group.faults.iter().map(|fault| (fault.rule, fault.kind)).collect();
         let figures = GroupFigures { called, faults, ..GroupFigures::default() };
+        effects.settings = self.settings_unwritten.take().map(|settings| (self.settings, settings));
         effects.revisions = revisions;
         effects.audit = std::mem::take(&mut self.audit_pending);
         (effects.guards, effects.guards_dropped) = self.guards.take_changes();
@@ -357,10 +364,8 @@ impl Engine {
 
     /// Walks the rules as they now are from the next group on, and publishes them after the commit.
     pub fn rules_changed(&mut self, work: &mut Work) {
-        let plugins = &self.config.plugins;
         let sources = self.shared.sources.read();
-        let chain =
-            self.registry.chain_at(self.position, &sources, &self.chain.protected, plugins.state_codes_per_device_max);
+        let chain = self.registry.chain_at(self.position, &sources, &self.chain.settings);
         drop(sources);
         match chain {
             Ok(chain) => self.chain = chain,

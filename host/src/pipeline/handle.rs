@@ -12,7 +12,7 @@ use crate::{
         Ack, Alert, AlertCode, Balance, BatchDigest, Device, Digest, Eui64, Generation, Identity, Millis, Mpxn,
         OperatorId, OperatorSet, Position, ProducerKey, Reject, Role,
     },
-    evaluate::CodeSet,
+    evaluate::SettingsByNo,
     pipeline::{
         DevicesPut,
         clock::{Clock, WrongClock},
@@ -141,7 +141,8 @@ pub struct Handle {
     whatif: WhatIfLimits,
     report: ReportLimits,
     subscribe: SubscribeLimits,
-    protected: Arc<CodeSet>,
+    /// The settings that the log names, and today's. They stay as long as the host runs.
+    settings: Arc<SettingsByNo>,
     /// Keys that uploads must be signed with, where they must.
     signers: Option<Signers>,
     /// Plugins that are never run.
@@ -155,7 +156,12 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(super) fn new(queue: mpsc::Sender<Command>, shared: Arc<Shared>, parts: &Parts) -> Self {
+    pub(super) fn new(
+        queue: mpsc::Sender<Command>,
+        shared: Arc<Shared>,
+        parts: &Parts,
+        settings: Arc<SettingsByNo>,
+    ) -> Self {
         let time = Arc::clone(&shared);
         Self {
             queue,
@@ -166,8 +172,7 @@ impl Handle {
             whatif: parts.config.whatif.clone(),
             report: parts.config.report.clone(),
             subscribe: parts.config.subscribe.clone(),
-            // Where one cannot be read the host does not start.
-            protected: Arc::new(parts.config.protected_codes().unwrap_or_default().into_iter().collect()),
+            settings,
             signers: parts
                 .config
                 .signatures_required

@@ -19,7 +19,7 @@ use crate::{
     books::Ledger,
     config::{Config, ConfigError},
     domain::{Digest, Millis, Rule, RuleRevision},
-    evaluate::{CodeSet, Divergence, Shares, Times},
+    evaluate::{Divergence, SettingsByNo, Shares, Times},
     intake::{plausible::Ranges, tables::CodeTable},
     pipeline::{
         clock::Clock,
@@ -175,6 +175,8 @@ pub struct Opened {
     pub engine: Engine,
     /// The committer's side.
     pub committer: Committer,
+    /// The settings that the log names, and today's.
+    pub settings: Arc<SettingsByNo>,
 }
 
 /// Opens the store and recovers.
@@ -189,11 +191,11 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     snapshot.revoked_keys.iter().for_each(|(key, revocation)| registry.revoke_key(*key, revocation.clone()));
     parts.natives.iter().for_each(|native| registry.add_plugin(native.info().clone()));
     let sources = load_sources(parts, shared, &registry, &store.reader())?;
-    let protected: CodeSet = config.protected_codes()?.into_iter().collect();
     let without = config.without_plugins;
     let denied = barred(config, &registry)?;
     let idle = |rule: &Rule| without || denied.contains(&rule.plugin);
     let is_idle = |entry: &RuleRevision| entry.rule.as_ref().is_none_or(&idle);
+    let settings = SettingsByNo::new(snapshot.settings.iter().cloned(), config.judging()?);
     let reader = store.reader();
     let recover = |snapshot: &Snapshot| -> Result<Recovered, StartError> {
         let recovery = Recovery {
@@ -201,8 +203,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
             snapshot,
             registry: &registry,
             sources: &sources,
-            protected: protected.clone(),
-            codes_per_device_max: config.plugins.state_codes_per_device_max,
+            settings: &settings,
             copies_rows_max: config.intake.copies_rows_max,
             progress: &shared.progress,
             // What is not called is not verified: the log is taken for every rule.
@@ -229,7 +230,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let position = snapshot.position;
     let because =
         if without { "the host was started without plugins" } else { "its plugin is in denied_plugins or was revoked" };
-    let stop = Stop { diverged: &diverged, idle: &idle, because };
+    let stop = Stop { diverged: &diverged, settings: &settings, idle: &idle, because };
     let OwnChanges { effects, tokens, chain_of_audit } =
         own_changes((parts, shared.time.now_ms()), &mut snapshot, &mut registry, &stop)?;
     if let Some(effects) = effects {
@@ -238,7 +239,8 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     shared.desk.load(&snapshot.questions);
     let tokens = Tokens::load(tokens);
     *shared.tokens.write() = tokens.clone();
-    let chain = registry.chain_at(position, &sources, &protected, config.plugins.state_codes_per_device_max)?;
+    let chain = registry.chain_at(position, &sources, settings.today())?;
+    let is_new = snapshot.settings.iter().all(|(no, _)| *no != settings.today_no());
     let inventory = Inventory::load(std::mem::take(&mut snapshot.devices), std::mem::take(&mut snapshot.models));
     let ran = RunClock::after(snapshot.ran_ms, Arc::clone(&parts.times.passed));
     let producers = Producers::load(std::mem::take(&mut snapshot.producers), &config.intake, ran);
@@ -276,6 +278,8 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         handovers: snapshot.handovers.iter().copied().collect(),
         passed_over: PassedOver::default(),
         trial_at_ms: Millis::MAX,
+        settings_unwritten: is_new.then(|| settings.today().kept.clone()),
+        settings: settings.today_no(),
         guards: Guards::load(std::mem::take(&mut snapshot.guards)),
         tokens,
         cursors,
@@ -287,7 +291,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     engine.fit_state();
     engine.plan_trials();
     engine.guards.watch(&engine.registry.rules());
-    Ok(Opened { engine, committer })
+    Ok(Opened { engine, committer, settings: Arc::new(settings) })
 }
 
 /// What is plausible for each code: as it was read first.

@@ -77,7 +77,7 @@ fn start_over(parts: Parts, progress: watch::Sender<Progress>) -> Result<(Handle
     let opened = open(&parts, &shared)?;
     let (sender, receiver) = mpsc::channel(parts.config.intake.batches_queued_max);
     let waker = sender.downgrade();
-    let handle = Handle::new(sender, Arc::clone(&shared), &parts);
+    let handle = Handle::new(sender, Arc::clone(&shared), &parts, Arc::clone(&opened.settings));
     let every_s = parts.config.verify.every_s;
     let mut collector = Collector::new(receiver, parts.config.group.clone(), parts.grouping.clone());
     let run = move || supervise(&parts, &shared, &mut collector, &waker, opened);
@@ -135,7 +135,7 @@ fn supervise(
 
 /// Runs fold and committer until one of them stops.
 fn run(opened: Opened, collector: &mut Collector, waker: &mpsc::WeakSender<Command>) -> Ended {
-    let Opened { mut engine, committer } = opened;
+    let Opened { mut engine, committer, settings: _ } = opened;
     let (sender, receiver) = std_mpsc::sync_channel(WORKS_AHEAD);
     let both = || {
         thread::scope(|scope| {
@@ -231,7 +231,7 @@ enum Room {
 
 /// Frees what retention allows and tries whether there is room.
 fn make_room(mut opened: Opened, parts: &Parts) -> Result<Room, store::Error> {
-    let Opened { engine, committer } = &mut opened;
+    let Opened { engine, committer, .. } = &mut opened;
     match free_room(engine, committer) {
         Ok(()) => {}
         // Memory is ahead of the store.

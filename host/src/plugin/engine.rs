@@ -15,8 +15,11 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails, WasmFeatures,
 };
 
-use super::{compile::Compiler, meter::TICK_MS, text::clean, worker::Confinement};
-use crate::config::{LimitsByOwner, PluginLimits};
+use super::{compile::Compiler, instance::Terms, meter::TICK_MS, text::clean, worker::Confinement};
+use crate::{
+    config::{LimitsByOwner, PluginLimits},
+    domain::{GuestRoom, Metering},
+};
 
 /// Instances that live at once; whoever wants one more waits. A handful is enough: a call takes microseconds to
 /// milliseconds, and every instance beyond the number of cores only waits for one.
@@ -40,6 +43,12 @@ const TABLE_BYTES_RESIDENT: usize = 64 << 10;
 /// Memories kept ready for the component that used them last, although nobody uses them now. Together with what each
 /// keeps resident this bounds what an idle sandbox holds.
 const MEMORIES_WARM_MAX: u32 = 16;
+
+/// What a guest may have where it is called once more without a record of what it had, and what there is room for in any
+/// case: a limit that was lowered must not keep a recorded call from running again, nor a plugin from being loaded. It is
+/// address space, no memory.
+pub(super) const WIDEST: GuestRoom =
+    GuestRoom { memory_bytes_max: 1 << 30, table_entries_max: 1_000_000, deadline_ms: 10_000 };
 
 /// A larger stack may not fit on the threads that call plugins, and overrunning those would end the process.
 const STACK_BYTES_MAX: usize = 1 << 20;
@@ -94,6 +103,8 @@ pub enum SandboxError {
 pub(super) struct Host {
     pub(super) engine: Engine,
     pub(super) limits: LimitsByOwner,
+    /// For plugins that were taken before, whatever the limits were then: the bounds of the settings.
+    known: PluginLimits,
     pub(super) slots: Arc<Slots>,
     pub(super) compiler: Compiler,
     _ticker: Ticker,
@@ -178,8 +189,16 @@ impl Sandbox {
         let engine = Engine::new(&config).map_err(failed)?;
         let ticker = Ticker::start(engine.clone()).map_err(|error| SandboxError::Engine(error.to_string()))?;
         let slots = Arc::new(Slots::new());
+        let known = PluginLimits { text_bytes_max: 64 << 10, state_words_max: 256, ..limits.clone() };
         let limits = LimitsByOwner::new(limits.clone());
-        Ok(Self(Arc::new(Host { engine, limits, slots, compiler, _ticker: ticker })))
+        Ok(Self(Arc::new(Host { engine, limits, known, slots, compiler, _ticker: ticker })))
+    }
+}
+
+impl Host {
+    /// What holds for a component that is loaded.
+    pub(super) fn limits(&self, terms: Terms) -> &PluginLimits {
+        if terms.metering == Metering::Replay { &self.known } else { self.limits.of(terms.owner) }
     }
 }
 
@@ -220,8 +239,8 @@ fn pool(limits: &PluginLimits) -> PoolingAllocationConfig {
         .max_tables_per_component(TABLES_PER_COMPONENT_MAX)
         .max_memories_per_module(MEMORIES_PER_COMPONENT_MAX)
         .max_tables_per_module(TABLES_PER_COMPONENT_MAX)
-        .max_memory_size(limits.memory_bytes_max)
-        .table_elements(limits.table_entries_max)
+        .max_memory_size(limits.memory_bytes_max.max(WIDEST.memory_bytes_max as usize))
+        .table_elements(limits.table_entries_max.max(WIDEST.table_entries_max as usize))
         .linear_memory_keep_resident(MEMORY_BYTES_RESIDENT.min(limits.memory_bytes_max))
         .table_keep_resident(TABLE_BYTES_RESIDENT)
         .max_unused_warm_slots(MEMORIES_WARM_MAX)

@@ -6,7 +6,7 @@
 use wasmtime::{Store, Trap};
 
 use super::meter::{Allowance, Growth};
-use crate::domain::{FaultKind, RuleFault};
+use crate::domain::{FaultKind, Metering, RuleFault};
 
 /// The fault behind the error of a call.
 pub(super) fn of_call(error: &wasmtime::Error, store: &Store<Growth>, allowance: Allowance) -> RuleFault {
@@ -17,6 +17,10 @@ pub(super) fn of_call(error: &wasmtime::Error, store: &Store<Growth>, allowance:
         }
         (Some(Trap::Interrupt), _) => {
             RuleFault::new(FaultKind::Deadline, &format!("ran for more than {} ms", allowance.deadline_ms))
+        }
+        // Live it would be the guest's doing. What ran once did not need more than it had then.
+        (Some(Trap::StackOverflow), _) if allowance.metering == Metering::Replay => {
+            RuleFault::new(FaultKind::Memory, "used up its stack (plugins.stack_bytes_max)")
         }
         // An allocator that is denied memory ends in a trap of no telling kind, so the denial names it. Running out
         // of stack is its own cause.

@@ -21,7 +21,7 @@ use super::{
         CHECK, CheckParams, CheckResult, DESCRIBE, DescribeParams, DescribeResult, Description, EVALUATE,
         EvaluateParams, EvaluateResult,
     },
-    engine::{Host, Purpose, Slot},
+    engine::{Host, Purpose, Slot, WIDEST},
     fault,
     golden::{self, Report},
     meter::{Allowance, Growth},
@@ -29,7 +29,10 @@ use super::{
     schema::Schema,
     text::clean,
 };
-use crate::domain::{Columns, FaultKind, Judge, Metering, OperatorId, Outcome, PluginInfo, RuleFault};
+use crate::{
+    config::PluginLimits,
+    domain::{Columns, FaultKind, GuestRoom, Judge, Metering, OperatorId, Outcome, PluginInfo, RuleFault},
+};
 
 /// Names of imports and exports that are told, and bytes of each.
 const NAMES_MAX: usize = 20;
@@ -63,6 +66,20 @@ pub(super) struct Terms {
     pub(super) metering: Metering,
     pub(super) purpose: Purpose,
     pub(super) owner: OperatorId,
+    /// What it may have where it is called once more.
+    pub(super) recorded: GuestRoom,
+}
+
+impl Terms {
+    /// For what is called today and never called again.
+    pub(super) fn today(metering: Metering, purpose: Purpose, owner: OperatorId) -> Self {
+        Self { metering, purpose, owner, recorded: WIDEST }
+    }
+
+    /// What the instance may have.
+    fn room(&self, limits: &PluginLimits) -> GuestRoom {
+        if self.metering == Metering::Replay { self.recorded } else { limits.room() }
+    }
 }
 
 /// A component ready to be instantiated.
@@ -87,8 +104,7 @@ pub struct Instance {
     store: Store<Growth>,
     component: component::Instance,
     compiled: Arc<Compiled>,
-    metering: Metering,
-    owner: OperatorId,
+    terms: Terms,
     reasons: usize,
     /// Fuel that the last call was given.
     granted: u64,
@@ -138,7 +154,7 @@ impl Plugin {
         if !mismatches.is_empty() {
             return Err(CheckError::Mismatch(mismatches));
         }
-        let terms = Terms { metering: Metering::Live, purpose: Purpose::Check, owner };
+        let terms = Terms::today(Metering::Live, Purpose::Check, owner);
         let answer = self.instance(terms)?.check(parameters)?;
         answer.map_err(|words| match clean(words.trim(), limits.text_bytes_max) {
             words if words.is_empty() => CheckError::Refused("the plugin gives no reason".to_owned()),
@@ -168,22 +184,22 @@ impl Plugin {
     }
 
     /// A rule of `owner` made of this plugin and these parameters. Each call runs in a fresh instance, so nothing is
-    /// carried from one call to the next.
-    pub fn judge(&self, parameters: &str, owner: OperatorId) -> Judge {
-        self.judge_metered(parameters, owner, |_| {})
+    /// carried from one call to the next. A replayed call has the room that is on record.
+    pub fn judge(&self, parameters: &str, owner: OperatorId, recorded: GuestRoom) -> Judge {
+        self.judge_metered(parameters, (owner, recorded), |_| {})
     }
 
     /// The same; `took` is told the fuel of each call.
     pub fn judge_metered(
         &self,
         parameters: &str,
-        owner: OperatorId,
+        (owner, recorded): (OperatorId, GuestRoom),
         took: impl Fn(u64) + Send + Sync + 'static,
     ) -> Judge {
         let plugin = self.clone();
         let parameters = parameters.to_owned();
         Arc::new(move |columns, state, metering| {
-            let terms = Terms { metering, purpose: Purpose::Judge, owner };
+            let terms = Terms { metering, purpose: Purpose::Judge, owner, recorded };
             let mut instance = plugin.instance(terms)?;
             let outcome = instance.call(&parameters, columns, state);
             took(instance.fuel_used());
@@ -200,7 +216,7 @@ impl Plugin {
     }
 
     pub(super) fn instantiate_for(&self, purpose: Purpose, metering: Metering) -> Result<Instance, RuleFault> {
-        self.instance(Terms { metering, purpose, owner: OperatorId::UNKNOWN })
+        self.instance(Terms::today(metering, purpose, OperatorId::UNKNOWN))
     }
 
     fn instance(&self, terms: Terms) -> Result<Instance, RuleFault> {
@@ -215,27 +231,25 @@ impl fmt::Debug for Plugin {
 }
 
 impl Instance {
-    pub(super) fn new(
-        compiled: &Arc<Compiled>,
-        Terms { metering, purpose, owner }: Terms,
-        reasons: usize,
-    ) -> Result<Self, RuleFault> {
+    pub(super) fn new(compiled: &Arc<Compiled>, terms: Terms, reasons: usize) -> Result<Self, RuleFault> {
         if compiled.revoked.load(Ordering::Relaxed) {
             return Err(RuleFault::new(FaultKind::Refused, "the plugin was revoked"));
         }
+        let Terms { metering, purpose, owner, recorded } = terms;
         let Host { engine, slots, .. } = &*compiled.host;
         let limits = compiled.host.limits.of(owner);
         let slot = slots.take(purpose);
-        let mut store = Store::new(engine, Growth::new(limits));
+        let room = terms.room(limits);
+        let mut store = Store::new(engine, Growth::new(room));
         store.limiter(|growth| growth);
         // No result can be larger than the memory it was made in: this bounds what lists that overlap add up to.
-        store.set_hostcall_fuel(limits.memory_bytes_max);
-        let allowance = Allowance::new(limits, 0, metering);
+        store.set_hostcall_fuel(usize::try_from(room.memory_bytes_max).unwrap_or(usize::MAX));
+        let allowance = Allowance::new(limits, 0, metering, recorded);
         let component = grant(&mut store, allowance).and_then(|()| compiled.component.instantiate(&mut store));
         match component {
             Ok(component) => {
                 let compiled = Arc::clone(compiled);
-                Ok(Self { store, component, compiled, metering, owner, reasons, granted: allowance.fuel, _slot: slot })
+                Ok(Self { store, component, compiled, terms, reasons, granted: allowance.fuel, _slot: slot })
             }
             Err(error) => Err(fault::of_instantiation(&error, &store, allowance)),
         }
@@ -293,19 +307,25 @@ impl Instance {
         Params: ComponentNamedList + Lower,
         Results: ComponentNamedList + Lift,
     {
-        let Self { store, component, compiled, metering, owner, granted, .. } = self;
-        let allowance = Allowance::new(compiled.host.limits.of(*owner), alerts, *metering);
+        let Self { store, component, compiled, terms, granted, .. } = self;
+        let Terms { metering, owner, recorded, .. } = *terms;
+        let allowance = Allowance::new(compiled.host.limits.of(owner), alerts, metering, recorded);
         *granted = allowance.fuel;
         let answer = grant(store, allowance)
             .and_then(|()| component.get_typed_func::<Params, Results>(&mut *store, export(compiled)))
             .and_then(|function| function.call(&mut *store, arguments));
-        answer.map_err(|error| fault::of_call(&error, store, allowance))
+        let answer = answer.map_err(|error| fault::of_call(&error, store, allowance))?;
+        // A guest that makes do with less would decide by a limit that may be another tomorrow.
+        match &store.data().denied {
+            Some(denied) => Err(RuleFault::new(FaultKind::Memory, denied)),
+            None => Ok(answer),
+        }
     }
 }
 
 impl fmt::Debug for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Instance").field("metering", &self.metering).finish_non_exhaustive()
+        f.debug_struct("Instance").field("metering", &self.terms.metering).finish_non_exhaustive()
     }
 }
 

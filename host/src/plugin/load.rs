@@ -62,7 +62,7 @@ impl Sandbox {
     /// # Errors
     /// The first defect that is found.
     pub fn load_for(&self, bytes: &[u8], uploaded_ms: Millis, owner: OperatorId) -> Result<Plugin, Refusal> {
-        let terms = Terms { metering: Metering::Live, purpose: Purpose::Check, owner };
+        let terms = Terms::today(Metering::Live, Purpose::Check, owner);
         check_size(bytes, self.0.limits.of(owner).upload_bytes_max)?;
         let plugin = self.load_under(bytes, uploaded_ms, terms, Task::CompileUpload)?;
         // Not of a plugin that was taken before this was asked: its rules name it by digest, and must start.
@@ -78,7 +78,7 @@ impl Sandbox {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_known(&self, bytes: &[u8], uploaded_ms: Millis) -> Result<Plugin, Refusal> {
-        let terms = Terms { metering: Metering::Replay, purpose: Purpose::Check, owner: OperatorId::UNKNOWN };
+        let terms = Terms::today(Metering::Replay, Purpose::Check, OperatorId::UNKNOWN);
         let mut pauses = KNOWN_PAUSES.iter();
         loop {
             match (self.load_under(bytes, uploaded_ms, terms, Task::CompileKnown), pauses.next()) {
@@ -113,7 +113,7 @@ impl Sandbox {
             return Err(Refusal::WrongExport { name, what: clean(&error.root_cause().to_string(), DETAIL_BYTES_MAX) });
         }
         let origin = Origin { digest, size_bytes: bytes.len() as u64, uploaded_ms };
-        let (info, schema) = describe::info(instance.describe()?, origin, compiled.host.limits.of(terms.owner))?;
+        let (info, schema) = describe::info(instance.describe()?, origin, compiled.host.limits(terms))?;
         Ok(Plugin::new(compiled, info, schema))
     }
 }

@@ -9,18 +9,18 @@ use super::{
     codec::Writer,
     device,
     error::Defect,
-    hour,
+    guard, hour,
     log::{GroupHead, group},
-    page, plugin, producer, revision, token,
+    page, plugin, producer, revision, settings, token,
 };
 use crate::domain::{
     AlertCode, Cell, DevicePage, DeviceTally, Digest, End, Fault, FaultKind, Group, Guard, HourPage, Mark, Mode,
     NamespacePage, OperatorId, Position, ProducerKey, RejectReason, Rejected, Revision, Rows, Rule, RuleRevision,
-    Scope, Series, Shadow, Tally,
+    Scope, Series, SettingsNo, Shadow, Tally,
 };
 
 /// Tables that [`stored`] knows.
-pub const TABLES: u8 = 10;
+pub const TABLES: u8 = 12;
 
 /// Devices that a group may name.
 const DEVICES: u64 = 2_000;
@@ -46,6 +46,8 @@ pub fn stored(table: u8, bytes: &[u8]) -> bool {
         6 => same(bytes, |bytes| revision::decode(7, bytes), |value, out| *out = revision::encode(value)),
         7 => same(bytes, |bytes| token::decode("name", bytes), |value, out| *out = token::encode(value)),
         8 => same(bytes, |bytes| GroupHead::decode(7, bytes), |value, out| *out = value.encode()),
+        9 => same(bytes, |bytes| guard::decode(key, bytes), |value, out| *out = guard::encode(value)),
+        10 => same(bytes, settings::decode, |value, out| *out = settings::encode(value)),
         _ => {
             let euis: Vec<u64> = (1..=DEVICES).collect();
             same(bytes, |bytes| group::decode(bytes, &euis), |value, out| fits(group::encode(value, &euis, out)))
@@ -76,7 +78,7 @@ pub fn example(table: u8) -> Vec<u8> {
         2 => fits(hour::encode(&an_hour(), &mut out)),
         3 => fits(page::encode(&a_page(), &mut out)),
         6 => out = revision::encode(&a_revision()),
-        9 => fits(group::encode(&a_group(), &[1, 2, 3], &mut out)),
+        11 => fits(group::encode(&a_group(), &[1, 2, 3], &mut out)),
         _ => {}
     }
     out.as_bytes().to_vec()
@@ -162,6 +164,7 @@ fn a_group() -> Group {
     Group {
         first: Position(9),
         judged_ms: 100,
+        settings: SettingsNo(3),
         rows,
         marks: vec![Mark::FORWARDED, held],
         mark: vec![1, 0, 1],

@@ -11,12 +11,12 @@ use super::{
     meta::{self, Progress, Sealing},
     model, page, plugin, producer, question, revision,
     sealed::AnyTable,
-    token,
+    settings, token,
 };
 use crate::domain::ClockMark;
 
 /// Every table with checksums. Their order is part of the disk format while a store is on its way.
-pub(super) const TABLES: [&dyn AnyTable; 18] = [
+pub(super) const TABLES: [&dyn AnyTable; 19] = [
     &revision::TABLE,
     &token::TABLE,
     &audit::TABLE,
@@ -35,6 +35,7 @@ pub(super) const TABLES: [&dyn AnyTable; 18] = [
     &plugin::REVOKED_KEYS,
     &fault::TABLE,
     &handover::TABLE,
+    &settings::TABLE,
 ];
 
 /// Bytes that are rewritten in one commit.

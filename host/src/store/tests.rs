@@ -16,8 +16,8 @@ mod rot;
 
 use disk::Disk;
 use fixtures::{
-    one_of_everything, some_cursor, some_device, some_digest, some_group, some_handover, some_hour, some_mark,
-    some_page, some_plugin, some_producer, some_question, some_revision,
+    one_of_everything, some_count, some_cursor, some_device, some_digest, some_group, some_handover, some_hour,
+    some_mark, some_page, some_plugin, some_producer, some_question, some_revision, some_settings,
 };
 
 const ACKS_KEPT: u64 = 4;
@@ -102,6 +102,8 @@ fn everything_is_there_after_reopening() {
     assert_eq!((&snapshot.handovers, &snapshot.revoked_keys), (&effects.handovers, &effects.keys_revoked));
     assert_eq!(store.reader().handover(Eui64(7)).unwrap(), Some(some_handover()));
     assert_eq!(store.reader().handover(Eui64(8)).unwrap(), None);
+    assert_eq!(snapshot.guards, [some_count(2), some_count(4)]);
+    assert_eq!(snapshot.settings, [(SettingsNo(5), some_settings())]);
     let reader = store.reader();
     assert_eq!((reader.answer(1).unwrap().as_deref(), reader.answer(2).unwrap()), (Some("an answer"), None));
     let pages: Vec<_> = reader.pages().unwrap().map(Result::unwrap).collect();
@@ -501,10 +503,12 @@ fn the_published_encodings_stay() {
         ("batch", fingerprint::<(&str, &str, u64)>(&txn, "batch")),
         ("token", fingerprint::<&str>(&txn, "token")),
         ("audit", fingerprint::<u64>(&txn, "audit")),
+        ("guard", fingerprint::<u32>(&txn, "guard")),
+        ("settings", fingerprint::<u32>(&txn, "settings")),
     ];
     let published = [
-        ("log", (371, 0x7411_76A2_6219_D6DB)),
-        ("head", (46, 0x36AE_CBAD_0A1B_05D1)),
+        ("log", (375, 0)),
+        ("head", (46, 0)),
         ("device", (120, 0x1583_6826_1E21_1AD8)),
         ("page", (370, 0x2476_718D_4EFC_3CC6)),
         ("hour", (354, 0xCBB9_4F66_C80F_FE1A)),
@@ -513,6 +517,8 @@ fn the_published_encodings_stay() {
         ("batch", (474, 0xACBE_8DC1_70D6_E6CD)),
         ("token", (194, 0x9319_5471_2646_8A15)),
         ("audit", (172, 0xE8E6_B277_054E_DF59)),
+        ("guard", (34, 0x7618_6791_3217_5B6B)),
+        ("settings", (73, 0xE276_8626_6398_8A71)),
     ];
     assert_eq!(found, published);
 }

@@ -7,8 +7,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{Question, Variant};
 use crate::{
-    domain::{Digest, Metering, Mode, ModelId, Position, Revision, Rule, RuleRevision, owner_of_rule},
-    evaluate::{Chain, ChainRule, CodeSet, Filter},
+    domain::{Digest, Metering, Mode, ModelId, Position, Revision, Rule, RuleRevision, SettingsNo, owner_of_rule},
+    evaluate::{Chain, ChainRule, ChainSettings, Filter, SettingsByNo},
     registry::{MissingPlugin, Registry, Sources, Standing, chain_rule},
 };
 
@@ -21,10 +21,8 @@ pub struct Ground {
     pub registry: Registry,
     /// Plugins ready to be called, the candidates' among them.
     pub sources: Sources,
-    /// Codes that no rule can hold back.
-    pub protected: CodeSet,
-    /// Codes of one device that a rule may keep state for.
-    pub codes_per_device_max: usize,
+    /// The settings that groups were judged under.
+    pub settings: Arc<SettingsByNo>,
     /// Names of models.
     pub models: HashMap<ModelId, String>,
 }
@@ -59,6 +57,8 @@ pub(super) struct Stretch {
     pub(super) stateful_before: bool,
     /// The rule that is replaced, if it stood.
     pub(super) replaced: Option<Replaced>,
+    /// The settings of then.
+    settings: Arc<ChainSettings>,
     /// Active rules that are called, with the place of each.
     others: Vec<Placed>,
     /// The replaced rule as it judged, with its place, where it did.
@@ -66,8 +66,14 @@ pub(super) struct Stretch {
 }
 
 impl Ground {
-    /// The rules at a position, as a question cuts them.
-    pub(super) fn stretch(&self, question: &Question, position: Position) -> Result<Stretch, MissingPlugin> {
+    /// The rules at a position, as a question cuts them, under the settings of then.
+    pub(super) fn stretch(
+        &self,
+        question: &Question,
+        position: Position,
+        settings: SettingsNo,
+    ) -> Result<Stretch, MissingPlugin> {
+        let settings = Arc::clone(self.settings.of(settings));
         let standings = self.registry.rules_at(position);
         let named = standings.iter().find(|standing| standing.revision.name == question.rule);
         let judged = named.filter(|standing| standing.rule.mode == Mode::Active);
@@ -90,19 +96,19 @@ impl Ground {
                 let plugin = self.sources.get(&standing.rule.plugin);
                 stateful_before |= plugin.is_none_or(|source| source.info().state_words > 0);
             } else {
-                others.push(((at.0, at.1.to_owned()), chain_rule(*standing, &self.sources)?));
+                others.push(((at.0, at.1.to_owned()), chain_rule(*standing, &self.sources, &settings)?));
             }
         }
         let recorded = judged.map(|standing| {
             let at = place(standing);
-            Ok(((at.0, at.1.to_owned()), chain_rule(*standing, &self.sources)?))
+            Ok(((at.0, at.1.to_owned()), chain_rule(*standing, &self.sources, &settings)?))
         });
         let replaced = named.map(|standing| Replaced {
             revision: standing.revision.revision,
             stopped: Some(standing.rule.mode).filter(|mode| matches!(mode, Mode::Quarantined | Mode::SetAside)),
             filter: Filter::new(&standing.rule.scope),
         });
-        Ok(Stretch { before, stateful_before, replaced, others, recorded: recorded.transpose()? })
+        Ok(Stretch { before, stateful_before, replaced, others, recorded: recorded.transpose()?, settings })
     }
 
     /// The rules that are called, with the candidate's place filled, and the revision in it.
@@ -121,8 +127,7 @@ impl Ground {
         rules.extend(candidate);
         rules.sort_by(|(a, _), (b, _)| a.cmp(b));
         let rules = rules.into_iter().map(|(_, rule)| rule).collect();
-        let chain = Chain { rules, protected: self.protected.clone(), codes_per_device_max: self.codes_per_device_max };
-        Ok((chain, revision))
+        Ok((Chain { rules, settings: Arc::clone(&stretch.settings) }, revision))
     }
 
     fn candidate(
@@ -160,7 +165,7 @@ impl Ground {
             why: String::new(),
         };
         let standing = Standing { revision: &entry, rule: &rule };
-        let mut placed = chain_rule(standing, &self.sources)?;
+        let mut placed = chain_rule(standing, &self.sources, &stretch.settings)?;
         if revision == CANDIDATE {
             let judge = placed.judge;
             placed.judge = Arc::new(move |columns, state, _| judge(columns, state, Metering::Trial));

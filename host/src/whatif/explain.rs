@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     domain::{
-        End, Fault, FaultKind, Group, Judge, Mark, Metering, OperatorId, Position, Revision, RuleRevision, Shadow,
-        owner_of_rule,
+        End, Fault, FaultKind, Group, GuestRoom, Judge, Mark, Metering, OperatorId, Position, Revision, RuleRevision,
+        Shadow, owner_of_rule,
     },
     evaluate::{Chain, Divergence, Judged, Judgement, judge},
 };
@@ -113,7 +113,7 @@ pub fn explain(
     // The state of a device follows from its own alerts, and there is none to compute where no rule keeps any.
     again.replay.part = Some((group.rows.device_no[row], u32::MAX));
     again.replay.copies_on_record = true;
-    let keeps = chain_at(ground, head.first)?.rules.iter().any(|rule| rule.namespace.is_some());
+    let keeps = chain_at(ground, head.first, group.settings)?.rules.iter().any(|rule| rule.namespace.is_some());
     let from = if keeps { oldest.first } else { head.first };
     if let Some(divergence) = fold_up_to(&mut again, (&group, row), from, open, pace)? {
         let why = format!("the log does not follow from itself before this alert: {divergence}");
@@ -148,7 +148,7 @@ fn fold_up_to(
 
 /// Judges the one row of a group, with the calls of its rules written down.
 fn judge_again(again: &mut Again<'_>, alone: &Group, from: Position, ground: &Ground) -> Result<Explanation, Stopped> {
-    let (chain, calls) = watched(again.come_to(alone.first)?, ground);
+    let (chain, calls) = watched(again.come_to(alone)?, ground);
     again.replay.make_room(&chain);
     let obeyed = again.replay.obeyed.clone();
     let recorded = (alone.mark_of(0), alone.withheld[0]);
@@ -209,19 +209,20 @@ fn watched(chain: &Chain, ground: &Ground) -> (Chain, Calls) {
     let calls = Calls::default();
     let mut chain = chain.clone();
     for rule in &mut chain.rules {
-        rule.judge = watch(rule.revision, Arc::clone(&rule.judge), ground, Arc::clone(&calls));
+        let room = chain.settings.kept.room(rule.owner);
+        rule.judge = watch((rule.revision, room), Arc::clone(&rule.judge), ground, Arc::clone(&calls));
     }
     (chain, calls)
 }
 
-fn watch(revision: Revision, plain: Judge, ground: &Ground, calls: Calls) -> Judge {
+fn watch((revision, room): (Revision, GuestRoom), plain: Judge, ground: &Ground, calls: Calls) -> Judge {
     let fuel = Arc::new(Mutex::new(None));
     let rule = ground.registry.revision(revision).and_then(|entry| Some((entry, entry.rule.as_ref()?)));
     let metered = rule.and_then(|(entry, rule)| {
         let owner = owner_of_rule(&entry.name).unwrap_or(OperatorId::UNKNOWN);
         let took = Arc::clone(&fuel);
         let note = move |used| *took.lock().unwrap_or_else(PoisonError::into_inner) = Some(used);
-        Some(ground.sources.get(&rule.plugin)?.judge_metered(&rule.parameters, owner, note))
+        Some(ground.sources.get(&rule.plugin)?.judge_metered(&rule.parameters, (owner, room), note))
     });
     let judge = metered.unwrap_or(plain);
     Arc::new(move |columns, state, metering| {
@@ -239,7 +240,7 @@ fn watch(revision: Revision, plain: Judge, ground: &Ground, calls: Calls) -> Jud
 
 /// What each rule of the chain had to do with the one row.
 fn steps(chain: &Chain, alone: &Group, judged: &Judged, calls: &[Call], obeyed: &[Revision]) -> Vec<Step> {
-    let protected = chain.protected.contains(alone.rows.code[0]);
+    let protected = chain.settings.protected.contains(alone.rows.code[0]);
     let mut held_back = false;
     let mut steps = Vec::with_capacity(chain.rules.len());
     for rule in &chain.rules {

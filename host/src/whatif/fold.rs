@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     comparison::mixed,
-    domain::{End, Fault, FaultKind, Group, Millis, Mode, Position, Revision},
+    domain::{End, Fault, FaultKind, Group, Millis, Mode, Position, Revision, SettingsNo},
     evaluate::{Chain, Filter, Judged},
     registry::MissingPlugin,
 };
@@ -37,6 +37,8 @@ pub(super) struct Fold<'a> {
     plan: Plan,
     only: Filter,
     turns: std::iter::Peekable<std::vec::IntoIter<Position>>,
+    /// Those of the last group.
+    settings: SettingsNo,
     stretch: Stretch,
     pub(super) lanes: Vec<Lane<'a>>,
     /// The chain as it was, where a rule's state may be missing.
@@ -54,7 +56,8 @@ impl<'a> Fold<'a> {
     pub(super) fn new(question: &'a Question, ground: &'a Ground, plan: Plan) -> Result<Self, Stopped> {
         let from = plan.from;
         let turns: Vec<Position> = ground.registry.turning_points().into_iter().filter(|turn| *turn > from).collect();
-        let stretch = ground.stretch(question, from).map_err(missing)?;
+        let settings = SettingsNo::UNKNOWN;
+        let stretch = ground.stretch(question, from, settings).map_err(missing)?;
         let lane = |stand| -> Result<Lane<'a>, MissingPlugin> {
             let turns = Turns::new(question.samples_max, question.sample_seed());
             Ok(Lane::new(stand, ground.chain(question, &stretch, stand)?, turns))
@@ -62,7 +65,7 @@ impl<'a> Fold<'a> {
         let lanes: Vec<_> = stands(question).into_iter().map(lane).collect::<Result<_, _>>().map_err(missing)?;
         let mut needs = ground.needs_state_from_before(&stretch, from);
         for turn in &turns {
-            needs |= ground.needs_state_from_before(&ground.stretch(question, *turn).map_err(missing)?, from);
+            needs |= ground.needs_state_from_before(&ground.stretch(question, *turn, settings).map_err(missing)?, from);
         }
         let check = needs.then(|| lane(Stand::AsRecorded)).transpose().map_err(missing)?;
         Ok(Self {
@@ -71,6 +74,7 @@ impl<'a> Fold<'a> {
             plan,
             only: Filter::new(&question.only.scope()),
             turns: turns.into_iter().peekable(),
+            settings,
             withheld_is_known: !stretch.stateful_before,
             stretch,
             counts: Counts::new(lanes.len(), question.sample_seed()),
@@ -90,7 +94,7 @@ impl<'a> Fold<'a> {
     /// Folds one group. False: alerts that look alike were judged once, and that is not what judging whole groups is.
     pub(super) fn take(&mut self, portion: &Portion) -> Result<bool, Stopped> {
         let group = &portion.group;
-        self.turn(group.first).map_err(missing)?;
+        self.turn(group.first, group.settings).map_err(missing)?;
         let mut sheet = self.sheet(group);
         if let Some(check) = &mut self.check {
             let judged = check.judge_group(group, &sheet);
@@ -165,14 +169,15 @@ impl<'a> Fold<'a> {
         self.withheld_is_known &= other.withheld_is_known;
     }
 
-    /// Meets the changes of rules before a group.
-    fn turn(&mut self, first: Position) -> Result<(), MissingPlugin> {
-        let mut turned = false;
+    /// Meets the changes of rules and settings before a group.
+    fn turn(&mut self, first: Position, settings: SettingsNo) -> Result<(), MissingPlugin> {
+        let mut turned = self.settings != settings;
+        self.settings = settings;
         while self.turns.next_if(|turn| *turn <= first).is_some() {
             turned = true;
         }
         if turned {
-            self.stretch = self.ground.stretch(self.question, first)?;
+            self.stretch = self.ground.stretch(self.question, first, settings)?;
             self.withheld_is_known &= !self.stretch.stateful_before;
             for lane in self.lanes.iter_mut().chain(&mut self.check) {
                 lane.turn_to(self.ground.chain(self.question, &self.stretch, lane.stand)?);

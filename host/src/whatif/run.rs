@@ -17,7 +17,7 @@ use super::{
     shared::{Portion, Seat, seats},
 };
 use crate::{
-    domain::{Column, Group, Position},
+    domain::{Column, Group, Position, SettingsNo},
     store::GroupHead,
 };
 
@@ -163,7 +163,7 @@ fn needs(question: &Question, ground: &Ground, end: Position) -> Needs {
     let mut needs = Needs::default();
     for at in points {
         // Where a plugin is missing, and it matters, the fold comes upon it.
-        let Ok(stretch) = ground.stretch(question, at) else { continue };
+        let Ok(stretch) = ground.stretch(question, at, SettingsNo::UNKNOWN) else { continue };
         for stand in stands(question).into_iter().chain([Stand::AsRecorded]) {
             let Ok((chain, _)) = ground.chain(question, &stretch, stand) else { continue };
             needs.state |= chain.rules.iter().any(|rule| rule.namespace.is_some());

@@ -131,12 +131,13 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::domain::{Fault, FaultKind, Mark, Revision, Rows};
+    use crate::domain::{Fault, FaultKind, Mark, Revision, Rows, SettingsNo};
 
     fn some_group(first: Position) -> Group {
         Group {
             first,
             judged_ms: 0,
+            settings: SettingsNo::UNKNOWN,
             rows: Rows::default(),
             marks: Vec::new(),
             mark: Vec::new(),

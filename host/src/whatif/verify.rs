@@ -20,8 +20,8 @@ use super::{
     pace::Stint,
 };
 use crate::{
-    domain::{Group, Millis, Position, Revision, RuleRevision},
-    evaluate::{Chain, Divergence, Replay},
+    domain::{Group, Millis, Position, Revision, RuleRevision, SettingsNo},
+    evaluate::{Cause, Chain, Divergence, Replay},
     store::Place,
 };
 
@@ -186,14 +186,25 @@ fn fold_again(
     })?;
     asked.verdict = Some(match found {
         None => Verdict::Same,
-        Some(Divergence { rule, position, recorded, computed }) => Verdict::Differs {
-            position: position.0,
-            rule: ground.registry.revision(rule).map_or(String::new(), |entry| entry.name.clone()),
-            revision: rule.0,
-            detail: format!("recorded {recorded:?}, computed {computed:?}"),
-        },
+        Some(divergence) => differs(&divergence, ground),
     });
     Ok(())
+}
+
+/// A divergence as a verdict. A rule that need not be to blame is not named as if it were.
+fn differs(divergence: &Divergence, ground: &Ground) -> Verdict {
+    let Divergence { rule, position, recorded, computed, settings, cause } = divergence;
+    let name =
+        |revision: Revision| ground.registry.revision(revision).map_or(String::new(), |entry| entry.name.clone());
+    let what = format!("recorded {recorded:?}, computed {computed:?}");
+    let (blamed, detail) = match cause {
+        Cause::Rule(rule) => (*rule, what),
+        Cause::Host(why) => {
+            let first = format!("revision {} of {:?} is the first that it shows in", rule.0, name(*rule));
+            (Revision::NONE, format!("{what}; {why}{}; {first}", ground.settings.remark(*settings)))
+        }
+    };
+    Verdict::Differs { position: position.0, rule: name(blamed), revision: blamed.0, detail }
 }
 
 /// The log folded once more from an entry on, with the rules as they stood at each.
@@ -205,6 +216,8 @@ pub(super) struct Again<'a> {
     pub(super) taken_at_their_word: Vec<String>,
     /// Where rules changed after the last group.
     turns: Peekable<vec::IntoIter<Position>>,
+    /// The settings of that group.
+    settings: SettingsNo,
     chain: Chain,
 }
 
@@ -236,27 +249,33 @@ impl<'a> Again<'a> {
             replay: Replay { obeyed, copies_on_record: from > Position(0), ..Replay::default() },
             taken_at_their_word,
             turns: turns.into_iter().peekable(),
-            chain: chain_at(ground, from)?,
+            settings: SettingsNo::UNKNOWN,
+            chain: chain_at(ground, from, SettingsNo::UNKNOWN)?,
         })
     }
 
     /// Folds the next group, or says where it does not follow.
     pub(super) fn fold(&mut self, group: &Group) -> Result<Result<(), Divergence>, Stopped> {
-        self.come_to(group.first)?;
+        self.come_to(group)?;
         Ok(self.replay.fold(&self.chain, group))
     }
 
-    /// The rules that judge a group that begins there.
-    pub(super) fn come_to(&mut self, first: Position) -> Result<&Chain, Stopped> {
-        while self.turns.next_if(|turn| *turn <= first).is_some() {
-            self.chain = chain_at(self.ground, first)?;
+    /// The rules that judge a group, under the settings of then.
+    pub(super) fn come_to(&mut self, group: &Group) -> Result<&Chain, Stopped> {
+        let mut is_other = self.settings != group.settings;
+        while self.turns.next_if(|turn| *turn <= group.first).is_some() {
+            is_other = true;
+        }
+        if is_other {
+            self.settings = group.settings;
+            self.chain = chain_at(self.ground, group.first, self.settings)?;
         }
         Ok(&self.chain)
     }
 }
 
-/// The rules as they stood at a position.
-pub(super) fn chain_at(ground: &Ground, position: Position) -> Result<Chain, Stopped> {
-    let chain = ground.registry.chain_at(position, &ground.sources, &ground.protected, ground.codes_per_device_max);
+/// The rules as they stood at a position, under the settings of then.
+pub(super) fn chain_at(ground: &Ground, position: Position, settings: SettingsNo) -> Result<Chain, Stopped> {
+    let chain = ground.registry.chain_at(position, &ground.sources, ground.settings.of(settings));
     chain.map_err(|missing| Stopped::Failed(missing.to_string()))
 }

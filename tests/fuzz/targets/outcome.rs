@@ -12,8 +12,8 @@ use libfuzzer_sys::fuzz_target;
 use weir_host::{
     config::PluginLimits,
     domain::{
-        AlertCode, ColumnSet, Columns, End, Fault, FaultKind, Judge, Metering, OperatorId, Outcome, Position, Revision,
-        Rows, RuleFault, Scope, StateKey, is_unsafe,
+        AlertCode, ColumnSet, Columns, End, Fault, FaultKind, GuestRoom, Judge, JudgingSettings, Metering, OperatorId,
+        Outcome, Position, Revision, Rows, RuleFault, Scope, StateKey, TURN_ALERTS, is_unsafe,
     },
     evaluate::{Chain, ChainRule, Filter, Judged, Judgement, State, judge},
     fuzzing::{Said, described},
@@ -87,8 +87,7 @@ fn run(fold: &Fold) {
     let duplicate: Vec<bool> = fold.rows.iter().take(ROWS_MAX).map(|(.., copy)| *copy).collect();
     let chain = Chain {
         rules: fold.rules.iter().take(RULES_MAX).enumerate().map(|(at, rule)| made(at as u32 + 1, rule)).collect(),
-        protected: fold.protected.iter().map(|code| AlertCode(*code)).collect(),
-        codes_per_device_max: usize::from(fold.codes_max),
+        settings: Arc::new(settings(fold).into()),
     };
     let group = Group { rows: &rows, duplicate: &duplicate, chain: &chain, sheds: fold.sheds, search: fold.search };
     let (mut live, mut again) = (State::default(), State::default());
@@ -99,6 +98,18 @@ fn run(fold: &Fold) {
         assert_eq!((&replayed.marks, &replayed.mark), (&judged.marks, &judged.mark), "folded again");
         assert_eq!(replayed.withheld, judged.withheld, "folded again");
         assert_eq!(again.all_pages(Position(1)), live.all_pages(Position(1)), "folded again");
+    }
+}
+
+fn settings(fold: &Fold) -> JudgingSettings {
+    let room = GuestRoom { memory_bytes_max: 0, table_entries_max: 0, deadline_ms: 0 };
+    JudgingSettings {
+        protected: fold.protected.iter().map(|code| AlertCode(*code)).collect(),
+        state_codes_per_device_max: fold.codes_max.into(),
+        turn_alerts: TURN_ALERTS,
+        stack_bytes_max: 0,
+        host: room,
+        operators: room,
     }
 }
 
@@ -141,7 +152,7 @@ impl Group<'_> {
             let mark = judged.marks[usize::from(*mark)];
             assert_eq!(mark.end == End::Duplicate, self.duplicate[row], "row {row}");
             assert!(mark.end != End::Rejected, "row {row}");
-            let protected = self.chain.protected.contains(self.rows.code[row]);
+            let protected = self.chain.settings.protected.contains(self.rows.code[row]);
             assert!(!(protected && mark.end == End::Suppressed), "row {row} is protected");
             assert!(mark.end != End::Suppressed || judged.withheld[row] == 0, "row {row} bears others");
             let named = self.chain.rules.iter().find(|rule| rule.revision == mark.rule);

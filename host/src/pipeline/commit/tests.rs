@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use super::*;
 use crate::{
     config::IntakeLimits,
-    domain::{Group, Millis, Rows},
+    domain::{Group, Millis, Rows, SettingsNo},
     pipeline::clock::Timekeeper,
 };
 
@@ -45,6 +45,7 @@ fn group(committer: &Committer, behind: u64) -> Effects {
         faults: Vec::new(),
         shadows: Vec::new(),
         remembered_from: None,
+        settings: SettingsNo::UNKNOWN,
     };
     let replay_from = Position(position.0.saturating_sub(behind));
     Effects { group: Some(group), position, replay_from, ..Effects::default() }

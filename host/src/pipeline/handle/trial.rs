@@ -25,7 +25,7 @@ impl Handle {
         let trial = self.trial(&query.rule)?;
         let names = self.names();
         let received = query.received_ms();
-        let mut comparing = Comparing::new(query, &names, &trial, &self.protected);
+        let mut comparing = Comparing::new(query, &names, &trial, &self.settings);
         let mut heads = reader.heads(trial.since()).map_err(internal)?;
         while let Some(head) = heads.next() {
             self.go_on()?;

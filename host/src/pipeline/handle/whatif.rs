@@ -3,7 +3,7 @@
 //! It must not know how a log is folded. Invariant: a question runs only after it is on disk, and what a caller may not
 //! see or change cannot be asked about either: a candidate is one of its own rules, over its own alerts.
 
-use std::thread;
+use std::{sync::Arc, thread};
 
 use super::{
     DENIED, Handle, Refusal, WITHOUT_PLUGINS, blocking, check_name, internal,
@@ -367,8 +367,7 @@ impl Handle {
         let ground = Ground {
             registry: self.shared.registry.read().clone(),
             sources,
-            protected: (*self.protected).clone(),
-            codes_per_device_max: self.limits.host.state_codes_per_device_max,
+            settings: Arc::clone(&self.settings),
             models: self.shared.models.read().clone(),
         };
         (ground, end)

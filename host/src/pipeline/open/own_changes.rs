@@ -13,7 +13,7 @@ use std::{
 use crate::{
     audit,
     domain::{AuditEntry, AuditEvent, Effects, Millis, Mode, Position, Role, Rule, RuleRevision, SenderLimits, Token},
-    evaluate::Divergence,
+    evaluate::{Cause, Divergence, SettingsByNo},
     pipeline::{
         changes::event_of,
         open::{Parts, StartError},
@@ -32,6 +32,8 @@ const FIRST_ADMIN_MS: Millis = 30 * 86_400_000;
 pub(super) struct Stop<'a> {
     /// Where a rule does not do again what it did.
     pub(super) diverged: &'a [Divergence],
+    /// Settings of then and now.
+    pub(super) settings: &'a SettingsByNo,
     /// Whether a rule's plugin is not run.
     pub(super) idle: &'a dyn Fn(&Rule) -> bool,
     /// Why it is not.
@@ -56,12 +58,19 @@ pub(super) fn own_changes(
     stop: &Stop<'_>,
 ) -> Result<OwnChanges, StartError> {
     let position = snapshot.position;
-    let aside = stop.diverged.iter().filter_map(|divergence| set_aside(registry, divergence, position, now_ms));
-    let mut revisions: Vec<RuleRevision> = aside.collect();
+    let (mut revisions, mut notes) = (Vec::new(), Vec::new());
+    for divergence in stop.diverged {
+        let remark = stop.settings.remark(divergence.settings);
+        match settle(registry, divergence, (position, now_ms), &remark) {
+            Ok(revision) => revisions.push(revision),
+            Err(note) => notes.push(note),
+        }
+    }
     revisions.extend(turn_off(registry, position, now_ms, (stop.idle, stop.because)));
     let mut chain_of_audit = snapshot.audit_last.as_ref().map(audit::Chain::after).unwrap_or_default();
     let mut audit: Vec<AuditEntry> =
         revisions.iter().map(|entry| chain_of_audit.append(event_of(entry), now_ms)).collect();
+    audit.extend(notes.into_iter().map(|note| chain_of_audit.append(note, now_ms)));
     let mut tokens = std::mem::take(&mut snapshot.tokens);
     let made = first_admin(parts, &tokens, now_ms)?;
     for token in &made {
@@ -143,20 +152,39 @@ fn turn_off(
     off
 }
 
-/// Sets a rule that diverged aside, if it still stands as it was. Its state is no longer to be trusted: it starts anew.
-fn set_aside(
+/// What becomes of a divergence: a revision of the rule that stands under the name now, or only a note.
+///
+/// What diverged is set aside where it still stands. Another revision that goes on with its state begins anew, for that state
+/// is not to be had any more; so does a rule that this host kept from doing again what it did. Nobody else is concerned.
+fn settle(
     registry: &mut Registry,
     divergence: &Divergence,
-    position: Position,
-    now_ms: Millis,
-) -> Option<RuleRevision> {
-    let name = registry.revision(divergence.rule)?.name.clone();
-    let standing = registry.rule(&name)?;
+    (position, now_ms): (Position, Millis),
+    remark: &str,
+) -> Result<RuleRevision, AuditEvent> {
+    let diverged = divergence.rule;
+    let (name, was) = match registry.revision(diverged) {
+        Some(entry) => (entry.name.clone(), entry.rule.clone()),
+        None => (String::new(), None),
+    };
+    let detail = format!("revision {}: {divergence}{remark}", diverged.0);
+    let note = |detail: &str| AuditEvent::new(RuleRevision::HOST, "rule.diverged", &name, detail);
+    let (Some(standing), Some(was)) = (registry.rule(&name), was) else { return Err(note(&detail)) };
+    let rule = standing.rule.clone();
+    let is_same = (rule.plugin, &rule.parameters, rule.namespace) == (was.plugin, &was.parameters, was.namespace);
+    let shares_state = registry.state_of(diverged).is_some()
+        && registry.state_of(standing.revision.revision) == registry.state_of(diverged);
+    let (mode, why) = match &divergence.cause {
+        Cause::Rule(_) if is_same => {
+            (Mode::SetAside, format!("set aside at start: it does not do again what it did: {divergence}"))
+        }
+        _ if shares_state => (rule.mode, format!("its state begins anew at start: {detail}")),
+        _ => return Err(note(&detail)),
+    };
     let revision = registry.next_revision();
-    let rule = Rule { mode: Mode::SetAside, namespace: revision, ..standing.rule.clone() };
-    let why = format!("set aside at start: it does not do again what it did: {divergence}");
+    let rule = Rule { mode, namespace: revision, ..rule };
     let who = RuleRevision::HOST.to_owned();
     let entry = RuleRevision { revision, since: position, made_ms: now_ms, name, rule: Some(rule), who, why };
     registry.append(entry.clone());
-    Some(entry)
+    Ok(entry)
 }

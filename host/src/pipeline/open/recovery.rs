@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use crate::{
     admit::{Horizon, KEPT_MS},
     books::Ledger,
-    domain::{Position, Revision},
-    evaluate::{Chain, CodeSet, Divergence, Replay, State},
+    domain::{Position, Revision, SettingsNo},
+    evaluate::{Chain, Divergence, Replay, SettingsByNo, State},
     pipeline::{open::StartError, progress::Progress},
     registry::{MissingPlugin, Registry, Sources},
     store::{Reader, Snapshot},
@@ -20,10 +20,9 @@ pub(super) struct Recovery<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) registry: &'a Registry,
     pub(super) sources: &'a Sources,
-    pub(super) protected: CodeSet,
+    pub(super) settings: &'a SettingsByNo,
     /// Who waits for it.
     pub(super) progress: &'a watch::Sender<Progress>,
-    pub(super) codes_per_device_max: usize,
     pub(super) copies_rows_max: u64,
     /// Rules the log is taken for from the start.
     pub(super) obeyed: Vec<Revision>,
@@ -39,15 +38,18 @@ pub(super) struct Recovered {
 }
 
 impl Recovery<'_> {
-    /// Folds the tail, again and again while a rule diverges: each time it is left out and the log is taken for it.
+    /// Folds the tail, again and again while a rule diverges: each time it is left out and the log is taken for it, and for
+    /// other revisions that go on with its state, which is not to be had any more.
     pub(super) fn run(&self) -> Result<Recovered, StartError> {
         let mut diverged: Vec<Divergence> = Vec::new();
+        let mut obeyed = self.obeyed.clone();
         loop {
-            let blamed = diverged.iter().map(|divergence| divergence.rule);
-            match self.fold(self.obeyed.iter().copied().chain(blamed).collect()) {
+            match self.fold(obeyed.clone()) {
                 Ok((state, horizon, ledger)) => return Ok(Recovered { state, horizon, ledger, diverged }),
                 Err(StartError::Diverged(divergence)) if divergence.rule != Revision::NONE => {
                     tracing::error!(%divergence, "a rule does not do again what it did; the log is taken for it");
+                    obeyed.push(divergence.rule);
+                    obeyed.extend(self.registry.sharing_state(divergence.rule));
                     diverged.push(divergence);
                 }
                 Err(error) => return Err(error),
@@ -70,12 +72,18 @@ impl Recovery<'_> {
         }
         let mut ledger = Ledger::new(replay_from);
         let mut turns = self.registry.turning_points().into_iter().filter(|turn| *turn > replay_from).peekable();
-        let mut chain = self.chain_at(replay_from)?;
+        let mut settings = SettingsNo::UNKNOWN;
+        let mut chain = self.chain_at(replay_from, settings)?;
         let mut rows: u64 = 0;
         for group in self.reader.groups(replay_from)? {
             let group = group?;
+            let mut is_other = settings != group.settings;
             while turns.next_if(|turn| *turn <= group.first).is_some() {
-                chain = self.chain_at(group.first)?;
+                is_other = true;
+            }
+            if is_other {
+                settings = group.settings;
+                chain = self.chain_at(group.first, settings)?;
             }
             for hour in ledger.missing(&group) {
                 ledger.restore(hour, self.reader.hour(hour)?);
@@ -111,8 +119,8 @@ impl Recovery<'_> {
         Ok(position)
     }
 
-    fn chain_at(&self, position: Position) -> Result<Chain, MissingPlugin> {
-        self.registry.chain_at(position, self.sources, &self.protected, self.codes_per_device_max)
+    fn chain_at(&self, position: Position, settings: SettingsNo) -> Result<Chain, MissingPlugin> {
+        self.registry.chain_at(position, self.sources, self.settings.of(settings))
     }
 
     fn pages(&self) -> Result<State, StartError> {

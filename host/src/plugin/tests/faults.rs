@@ -8,12 +8,17 @@ use std::{
 use super::{ALERTS, plugin, plugin_under};
 use crate::{
     config::PluginLimits,
-    domain::{Column, Columns, FaultKind, Metering, OperatorId, Outcome, RuleFault, StateKey},
+    domain::{Column, Columns, FaultKind, GuestRoom, Metering, OperatorId, Outcome, RuleFault, StateKey},
     plugin::{CheckError, Plugin},
 };
 
+/// What is on record where nothing else is said.
+fn room() -> GuestRoom {
+    PluginLimits::default().room()
+}
+
 fn judge(plugin: &Plugin, parameters: &str) -> Result<Outcome, RuleFault> {
-    plugin.judge(parameters, OperatorId::UNKNOWN)(&ALERTS, &[5, 6], Metering::Live)
+    plugin.judge(parameters, OperatorId::UNKNOWN, room())(&ALERTS, &[5, 6], Metering::Live)
 }
 
 #[track_caller]
@@ -60,7 +65,7 @@ fn empty_and_full_groups_are_judged() {
         operator: &[],
         model: &[],
     };
-    assert_eq!(plugin().judge("", OperatorId::UNKNOWN)(&none, &[], Metering::Live), Ok(Outcome::default()));
+    assert_eq!(plugin().judge("", OperatorId::UNKNOWN, room())(&none, &[], Metering::Live), Ok(Outcome::default()));
 
     const N: usize = 65_535;
     let full = Columns {
@@ -75,7 +80,7 @@ fn empty_and_full_groups_are_judged() {
         model: &[0; N],
     };
     let state: Vec<u64> = (0..2 * N as u64).collect();
-    let outcome = plugin().judge("v", OperatorId::UNKNOWN)(&full, &state, Metering::Live).unwrap();
+    let outcome = plugin().judge("v", OperatorId::UNKNOWN, room())(&full, &state, Metering::Live).unwrap();
     assert_eq!((outcome.verdict.len(), outcome.withheld.len()), (N, N));
     assert_eq!(outcome.state, state);
 }
@@ -103,7 +108,8 @@ fn a_replayed_call_has_more_fuel_and_more_time() {
     let plugin = plugin_under(&limits);
     assert_eq!(judge(&plugin, "loop").unwrap_err().kind, FaultKind::OutOfFuel);
     let begun = Instant::now();
-    let fault = plugin.judge("loop", OperatorId::UNKNOWN)(&ALERTS, &[5, 6], Metering::Replay).unwrap_err();
+    let fault =
+        plugin.judge("loop", OperatorId::UNKNOWN, limits.room())(&ALERTS, &[5, 6], Metering::Replay).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Deadline);
     assert!(begun.elapsed() >= Duration::from_millis(600));
 }
@@ -113,8 +119,21 @@ fn memory_and_tables_are_bounded() {
     // One page at first and sixteen more a time: 64 pages are 16 times 1 MiB plus this one page.
     faults("memory", FaultKind::Memory, "asked for 67174400 bytes of memory and may have 67108864");
     faults("b", FaultKind::Memory, "asked for a table of 200001 entries and may have 100000");
-    // A denial alone is no fault.
-    assert!(judge(plugin(), "grab").is_ok());
+    // A guest that makes do with less would decide by a limit that may change.
+    faults("grab", FaultKind::Memory, "asked for 67174400 bytes of memory and may have 67108864");
+}
+
+#[test]
+fn a_replayed_call_has_the_room_on_record_whatever_it_would_have_today() {
+    let small = PluginLimits { memory_bytes_max: 1 << 20, stack_bytes_max: 64 << 10, ..PluginLimits::default() };
+    let plugin = plugin_under(&small);
+    assert_eq!(judge(&plugin, "need").unwrap_err().kind, FaultKind::Memory);
+    let again = |recorded| plugin.judge("need", OperatorId::UNKNOWN, recorded)(&ALERTS, &[5, 6], Metering::Replay);
+    assert_eq!(again(room()).unwrap().verdict, [0, 0, 0]);
+    assert_eq!(again(small.room()).unwrap_err().kind, FaultKind::Memory);
+    // A stack cannot be had for one call: that it does not suffice is said as what it is, a lack of room.
+    let deep = plugin.judge("stack", OperatorId::UNKNOWN, room())(&ALERTS, &[5, 6], Metering::Replay).unwrap_err();
+    assert_eq!((deep.kind, deep.detail.as_str()), (FaultKind::Memory, "used up its stack (plugins.stack_bytes_max)"));
 }
 
 #[test]
@@ -155,7 +174,7 @@ fn an_error_is_a_refusal_in_bounded_clean_words() {
 
 #[test]
 fn nothing_is_left_of_a_call_for_the_next() {
-    let judge = plugin().judge("impure", OperatorId::UNKNOWN);
+    let judge = plugin().judge("impure", OperatorId::UNKNOWN, room());
     for _ in 0..3 {
         assert_eq!(judge(&ALERTS, &[], Metering::Live).unwrap().verdict, [0, 0, 0]);
     }

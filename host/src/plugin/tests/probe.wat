@@ -98,6 +98,8 @@
       ;; grab memory, take no for an answer
       (if (i32.eq (local.get $do) (i32.const 0x67)) (then (loop $l
         (br_if $l (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))))
+      ;; need two megabytes more, take no for an answer
+      (if (i32.eq (local.get $do) (i32.const 0x6e)) (then (drop (memory.grow (i32.const 32)))))
       ;; table
       (if (i32.eq (local.get $do) (i32.const 0x62)) (then
         (if (i32.eq (table.grow (ref.null func) (i32.const 200000)) (i32.const -1)) (then unreachable))))

@@ -58,7 +58,11 @@ fn damaged_components_are_refused_or_run_under_limits() {
             bytes[at] = random(256) as u8;
         }
         match sandbox().load(&bytes, 0) {
-            Ok(plugin) => drop(plugin.judge("v", OperatorId::UNKNOWN)(&ALERTS, &[1, 2], Metering::Live)),
+            Ok(plugin) => drop(plugin.judge("v", OperatorId::UNKNOWN, PluginLimits::default().room())(
+                &ALERTS,
+                &[1, 2],
+                Metering::Live,
+            )),
             Err(Refusal::CompilerPanic { detail }) => panic!("seed {SEED:#x}, round {round}: {detail}"),
             Err(_) => refused += 1,
         }
@@ -159,8 +163,15 @@ fn an_asynchronous_export_is_refused_and_never_called() {
 
 #[test]
 fn more_than_an_instance_may_have_is_refused_at_once() {
-    malformed(&probe(&[("(memory (export \"memory\") 1)", "(memory (export \"memory\") 1025)")]), "67174400");
-    malformed(&probe(&[("(table 1 funcref)", "(table 100001 funcref)")]), "100001");
+    let denied = |bytes: &[u8], what: &str| {
+        let refusal = refusal(bytes);
+        assert!(
+            matches!(&refusal, Refusal::Describe { kind: FaultKind::Memory, detail } if detail.contains(what)),
+            "{refusal:?}"
+        );
+    };
+    denied(&probe(&[("(memory (export \"memory\") 1)", "(memory (export \"memory\") 1025)")]), "67174400");
+    denied(&probe(&[("(table 1 funcref)", "(table 100001 funcref)")]), "100001");
     malformed(&probe(&[("(;MORE;)", &"(memory 0)".repeat(8))]), "memories");
     let instances = "(core instance (instantiate $probe))".repeat(32);
     malformed(

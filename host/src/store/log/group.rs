@@ -4,7 +4,7 @@
 //! written can be read.
 //!
 //! ```text
-//! version | first u64 | judged_ms i64 | rows u32 | lagged u8
+//! version | first u64 | judged_ms i64 | rows u32 | lagged u8 | settings u32
 //! device_no, recipient*, counter, code, received_ms, occurred_ms, measurement, weight, flags, operator, model*,
 //! dcc_ms, remarks, sender*, instruction, digest, time_status, mark, withheld: a column each (* may be a dictionary)
 //! marks:    count u32 | per mark: end u8, rule u32, reason u8
@@ -22,11 +22,12 @@ use super::super::{
     error::Defect,
 };
 use crate::domain::{
-    AlertCode, End, Fault, FaultKind, Group, Mark, Position, RejectReason, Rejected, Revision, Rows, Shadow, TimeStatus,
+    AlertCode, End, Fault, FaultKind, Group, Mark, Position, RejectReason, Rejected, Revision, Rows, SettingsNo,
+    Shadow, TimeStatus,
 };
 
 /// Version 1 had no shadows, and is no longer read. Version 2 had neither the DCC's times nor remarks, version 3 nothing of
-/// a message but its counter.
+/// a message but its counter, and no number of the settings.
 const VERSION: u8 = 4;
 const VERSION_WITHOUT_MESSAGES: u8 = 3;
 const VERSION_WITHOUT_REMARKS: u8 = 2;
@@ -58,6 +59,7 @@ pub(in crate::store) fn encode(group: &Group, euis: &[u64], out: &mut Writer) ->
     out.i64(group.judged_ms);
     out.count(rows.len());
     out.u8(u8::from(lagged));
+    out.u32(group.settings.0);
     out.column(rows.device_no.iter().copied(), Frame);
     out.column(rows.recipient.iter().copied(), Dictionary);
     out.column(rows.counter.iter().copied(), Frame);
@@ -146,6 +148,7 @@ pub(super) fn decode_part(bytes: &[u8], euis: &[u64], part: Part) -> Result<Grou
         return Err(Defect("it has more rows than a group can"));
     }
     let lagged = input.flag()?;
+    let settings = if version == VERSION { SettingsNo(input.u32()?) } else { SettingsNo::UNKNOWN };
     let mut rows = read_rows(&mut input, count, part)?;
     if version >= VERSION_WITHOUT_MESSAGES {
         read_remarks(&mut input, &mut rows, part)?;
@@ -173,6 +176,7 @@ pub(super) fn decode_part(bytes: &[u8], euis: &[u64], part: Part) -> Result<Grou
     let mut group = Group {
         first,
         judged_ms,
+        settings,
         rows,
         mark: input.column(count)?,
         withheld: input.column(count)?,

@@ -4,7 +4,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::domain::{
     AlertCode, Cell, DevicePage, DeviceTally, End, Fault, FaultKind, Group, HourPage, Mark, NamespacePage, Position,
-    RejectReason, Rejected, RemarkCounts, Revision, Rows, Series, Shadow, Tally, TimeStatus,
+    RejectReason, Rejected, RemarkCounts, Revision, Rows, Series, SettingsNo, Shadow, Tally, TimeStatus,
 };
 
 /// Devices that random groups name.
@@ -109,17 +109,18 @@ pub(in crate::store) fn group() -> impl Strategy<Value = Group> {
     (0..120_usize).prop_flat_map(|count| {
         let mark = (end(), any::<u32>(), any::<u8>());
         let mark = mark.prop_map(|(end, rule, reason)| Mark { end, rule: Revision(rule), reason });
-        let place = (any::<u32>(), any::<i64>());
+        let place = (any::<u32>(), any::<i64>(), any::<u32>());
         let marks = (vec(mark, 1..5), vec(any::<Index>(), count), column(count));
         let shadow = (any::<u32>(), vec(0..=256_u16, count));
         let shadow = shadow.prop_map(|(rule, said)| Shadow { rule: Revision(rule), said });
         let tail = (vec(rejected(), 0..4), vec(fault(count), 0..4), vec(shadow, 0..3), any::<Option<u64>>());
-        (place, rows(count), marks, tail).prop_map(|((first, judged_ms), rows, marks, tail)| {
+        (place, rows(count), marks, tail).prop_map(|((first, judged_ms, settings), rows, marks, tail)| {
             let (rejected, faults, shadows, remembered_from) = tail;
             let (marks, mark, withheld) = marks;
             Group {
                 first: Position(u64::from(first)),
                 judged_ms,
+                settings: SettingsNo(settings),
                 rows,
                 mark: mark.iter().map(|index| index.index(marks.len()) as u16).collect(),
                 marks,

@@ -15,8 +15,8 @@ use super::{
     *,
 };
 use crate::domain::{
-    Ack, Balance, ClockMark, DevicePage, HourPage, PluginInfo, ProducerKey, RemarkCounts, Rows, SenderLimits, Series, TimeStatus,
-    Token,
+    Ack, Balance, ClockMark, DevicePage, HourPage, PluginInfo, ProducerKey, RemarkCounts, Rows, SenderLimits, Series,
+    SettingsNo, TimeStatus, Token,
 };
 
 /// Bytes of a column whose values are all the same.
@@ -26,6 +26,9 @@ fn fingerprint(values: &[Vec<u8>]) -> (usize, u64) {
     let bytes = values.concat();
     (bytes.len(), arbitrary::fingerprint(&bytes))
 }
+
+/// Where the number of the settings lies in a group's bytes.
+const SETTINGS: std::ops::Range<usize> = 22..26;
 
 fn encoded(group: &Group) -> Vec<u8> {
     let mut out = Writer::default();
@@ -46,11 +49,12 @@ fn group_of_format_3(group: Group) -> (Vec<u8>, Group) {
     let (sender, digest) = (vec![0; count], vec![0; count]);
     let (instruction, time_status) = (vec![0; count], vec![TimeStatus::Stated as u8; count]);
     let rows = Rows { sender, instruction, digest, time_status, ..group.rows };
-    let group = Group { rows, remembered_from: None, ..group };
+    let group = Group { rows, remembered_from: None, settings: SettingsNo::UNKNOWN, ..group };
     let place = place_of(&group, Rows { sender: vec![5; count], ..group.rows.clone() });
     let mut bytes = encoded(&group);
     bytes.truncate(bytes.len() - 9);
     assert!(bytes.drain(place..place + 4 * COLUMN_BYTES).all(|byte| byte == 0));
+    bytes.drain(SETTINGS);
     bytes[0] = 3;
     (bytes, group)
 }
@@ -68,7 +72,7 @@ fn a_group_of_format_2_is_read() {
     group.rows = Rows { dcc_ms: vec![0; 3], remarks: vec![0; 3], ..group.rows };
     let (mut bytes, group) = group_of_format_3(group);
     let dcc_ms = group.rows.received_ms.iter().map(|received| received - 5).collect();
-    let place = place_of(&group, Rows { dcc_ms, ..group.rows.clone() });
+    let place = place_of(&group, Rows { dcc_ms, ..group.rows.clone() }) - SETTINGS.len();
     assert!(bytes.drain(place..place + 2 * COLUMN_BYTES).all(|byte| byte == 0));
     bytes[0] = 2;
     assert_eq!(fingerprint(std::slice::from_ref(&bytes)), (248, 0x3433_D24D_EDCE_DB41));
@@ -212,7 +216,7 @@ fn as_of_format(database: &Database, format: u64) {
     }
     let same = |value| value;
     let txn = database.begin_write().unwrap();
-    ["revision", "device", "page", "hour", "guard"].iter().for_each(|name| plain::<u32>(&txn, name, same));
+    ["revision", "device", "page", "hour", "guard", "settings"].iter().for_each(|name| plain::<u32>(&txn, name, same));
     ["audit", "question", "answer", "log", "handover"].iter().for_each(|name| plain::<u64>(&txn, name, same));
     ["token", "fault"].iter().for_each(|name| plain::<&str>(&txn, name, same));
     ["plugin", "revoked_key"].iter().for_each(|name| plain::<[u8; 32]>(&txn, name, same));
@@ -305,7 +309,7 @@ fn is_sealed(disk: &Disk) -> bool {
         "plugin" | "revoked_key" => sealed::<[u8; 32]>(&txn, name),
         "batch" => sealed::<(&str, &str, u64)>(&txn, name),
         "cursor" => sealed::<(&str, &str)>(&txn, name),
-        "revision" | "device" | "page" | "hour" | "model_name" | "guard" => sealed::<u32>(&txn, name),
+        "revision" | "device" | "page" | "hour" | "model_name" | "guard" | "settings" => sealed::<u32>(&txn, name),
         _ => sealed::<u64>(&txn, name),
     })
 }

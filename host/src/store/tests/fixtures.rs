@@ -6,10 +6,10 @@ use super::arbitrary;
 use crate::domain::{
     Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, BatchDigest, Cell, ClockMark, Column, Cursor, CursorKey,
     Device, DeviceNo, DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind, FaultedAlert, Generation,
-    Group, Guard, GuardCount, Handover, HourPage, KeptFault, KeptQuestion, Mark, Message, Mode, ModelId, Mpxn,
-    NamespacePage, OperatorId, PayloadKind, PluginInfo, Position, ProducerKey, ProducerMark, RejectReason, Rejected,
-    Remark, RemarkCounts, Retention, Revision, Revocation, Role, Rows, Rule, RuleRevision, Scope, SenderLimits, Series,
-    Shadow, StateKey, Tally, TimeStatus, Token,
+    Group, Guard, GuardCount, GuestRoom, Handover, HourPage, JudgingSettings, KeptFault, KeptQuestion, Mark, Message,
+    Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, PluginInfo, Position, ProducerKey, ProducerMark,
+    RejectReason, Rejected, Remark, RemarkCounts, Retention, Revision, Revocation, Role, Rows, Rule, RuleRevision,
+    Scope, SenderLimits, Series, SettingsNo, Shadow, StateKey, Tally, TimeStatus, Token,
 };
 
 /// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
@@ -46,6 +46,7 @@ pub(in crate::store) fn some_group(first: u64, count: usize) -> Group {
     Group {
         first: Position(first),
         judged_ms: 1_795_000_000_000 + first as i64 * 10,
+        settings: SettingsNo(5),
         mark: (0..count).map(|row| row as u16 % 2).collect(),
         withheld: vec![0; count],
         rows,
@@ -243,10 +244,22 @@ pub(in crate::store) fn some_revocation() -> Revocation {
     Revocation { at_ms: 9, who: "root".to_owned(), why: "it leaks".to_owned() }
 }
 
+pub(in crate::store) fn some_settings() -> JudgingSettings {
+    JudgingSettings {
+        protected: vec![AlertCode(0x8F36), AlertCode(0x8F3F)],
+        state_codes_per_device_max: 64,
+        turn_alerts: 1_024,
+        stack_bytes_max: 512 << 10,
+        host: GuestRoom { memory_bytes_max: 64 << 20, table_entries_max: 100_000, deadline_ms: 1_000 },
+        operators: GuestRoom { memory_bytes_max: 32 << 20, table_entries_max: 20_000, deadline_ms: 200 },
+    }
+}
+
 /// Effects that write to every table.
 pub(in crate::store) fn one_of_everything() -> Effects {
     Effects {
         group: Some(some_group(0, 3)),
+        settings: Some((SettingsNo(5), some_settings())),
         devices: (0..5).map(|no| (no, some_device(no))).collect(),
         models: vec!["B".to_owned(), "A".to_owned(), "B".to_owned()],
         plugin: Some((some_plugin(), b"bytes".to_vec())),

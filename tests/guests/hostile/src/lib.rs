@@ -29,6 +29,10 @@ enum Deed {
     Loop,
     /// Takes memory until there is no more.
     Memory,
+    /// Asks for `rounds` MiB of memory, takes no for an answer, and suppresses all if it was no.
+    Adapt,
+    /// Suppresses the first alert of each call.
+    First,
     /// Gives up.
     Trap,
     /// Calls itself without end.
@@ -55,11 +59,13 @@ enum Deed {
     Chase,
 }
 
-const DEEDS: [(&str, Deed); 16] = [
+const DEEDS: [(&str, Deed); 18] = [
     ("none", Deed::None),
     ("suppress", Deed::Suppress),
     ("loop", Deed::Loop),
     ("memory", Deed::Memory),
+    ("adapt", Deed::Adapt),
+    ("first", Deed::First),
     ("trap", Deed::Trap),
     ("stack", Deed::Stack),
     ("count", Deed::Count),
@@ -115,6 +121,8 @@ impl Guest for Hostile {
                 black_box(count);
             },
             Deed::Memory => grab(),
+            Deed::Adapt => outcome.verdict.fill(u8::from(!has_room_for(rounds(&parameters)))),
+            Deed::First => outcome.verdict.iter_mut().take(1).for_each(|verdict| *verdict = 1),
             Deed::Trap => core::arch::wasm32::unreachable(),
             Deed::Stack => outcome.verdict.fill(dive(1) as u8),
             Deed::Count => outcome.verdict.push(0),
@@ -173,6 +181,12 @@ fn chase(rounds: u64) {
         place = places[black_box(place) as usize];
     }
     black_box(place);
+}
+
+/// Whether there is room for so many more MiB.
+fn has_room_for(mebibytes: u64) -> bool {
+    const PAGES_PER_MEBIBYTE: usize = 16;
+    core::arch::wasm32::memory_grow(0, mebibytes as usize * PAGES_PER_MEBIBYTE) != usize::MAX
 }
 
 /// Reserves memory without touching it, which would cost fuel first. The allocator traps when it is refused.
