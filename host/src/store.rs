@@ -186,6 +186,21 @@ impl Shared {
     }
 }
 
+impl Drop for Shared {
+    /// Closes a database that nobody closed. Closing commits, and the database panics where what it needs for that is
+    /// damaged.
+    fn drop(&mut self) {
+        let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let closed = unpanicked(|| {
+            drop(database);
+            Ok(())
+        });
+        if let Err(error) = closed {
+            tracing::error!(%error, "the store's file was not closed");
+        }
+    }
+}
+
 impl Store {
     /// Opens the file at `path`, or makes it and its folder. `acks_kept` is how many answers to keep of each producer.
     ///
