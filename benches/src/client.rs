@@ -5,7 +5,12 @@
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, Endpoint},
+};
 use weir_proto::v1::{
     CountRow, Device, Grouping, ListRulesRequest, PutDevicesRequest, PutDevicesResponse, QueryCountsRequest, Rule,
     SetRuleRequest, UploadPluginRequest, UploadPluginResponse, alert_service_client::AlertServiceClient,
@@ -27,10 +32,26 @@ const DEVICES_PER_MESSAGE: usize = 8192;
 /// HTTP/2 windows: the whole connection's and one stream's.
 const WINDOW_BYTES: (u32, u32) = (8 << 20, 4 << 20);
 
+/// Adds a token to every call, where there is one.
+#[derive(Debug, Clone, Default)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(bearer) = &self.0 {
+            request.metadata_mut().insert("authorization", bearer.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// A connection over which each call has the caller's token.
+pub type Link = InterceptedService<Channel, Bearer>;
+
 /// A connection to a host. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Client {
-    channel: Channel,
+    channel: Link,
 }
 
 /// A plugin that the host took.
@@ -49,6 +70,13 @@ pub struct Pushed {
 impl Client {
     /// Connects to `http://HOST:PORT`.
     pub async fn connect(address: &str) -> Result<Self> {
+        Self::connect_as(address, None).await
+    }
+
+    /// Connects as the holder of a token, if one is given.
+    pub async fn connect_as(address: &str, token: Option<&str>) -> Result<Self> {
+        let bearer =
+            token.map(|token| format!("Bearer {token}").parse()).transpose().context("the token is no text")?;
         let endpoint = Endpoint::from_shared(address.to_owned())
             .with_context(|| format!("{address:?} is no address"))?
             .connect_timeout(Duration::from_secs(10))
@@ -56,21 +84,26 @@ impl Client {
             .initial_connection_window_size(WINDOW_BYTES.0)
             .initial_stream_window_size(WINDOW_BYTES.1);
         let channel = endpoint.connect().await.with_context(|| format!("cannot reach the host at {address}"))?;
-        Ok(Self { channel })
+        Ok(Self { channel: InterceptedService::new(channel, Bearer(bearer)) })
+    }
+
+    /// What clients of single services are made of.
+    pub fn link(&self) -> Link {
+        self.channel.clone()
     }
 
     /// The service that takes alerts.
-    pub fn alerts(&self) -> AlertServiceClient<Channel> {
+    pub fn alerts(&self) -> AlertServiceClient<Link> {
         AlertServiceClient::new(self.channel.clone())
     }
 
     /// The service that remembers how far subscribers have come.
-    pub fn cursors(&self) -> CursorServiceClient<Channel> {
+    pub fn cursors(&self) -> CursorServiceClient<Link> {
         CursorServiceClient::new(self.channel.clone())
     }
 
     /// The service that answers questions over the past.
-    pub fn questions(&self) -> WhatIfServiceClient<Channel> {
+    pub fn questions(&self) -> WhatIfServiceClient<Link> {
         WhatIfServiceClient::new(self.channel.clone())
     }
 
@@ -106,7 +139,7 @@ impl Client {
 
     /// The rules as they stand.
     pub async fn rules(&self) -> Result<Vec<Rule>> {
-        let answer = RuleServiceClient::new(self.channel.clone()).list_rules(ListRulesRequest {}).await;
+        let answer = RuleServiceClient::new(self.channel.clone()).list_rules(ListRulesRequest::default()).await;
         Ok(answer.context("cannot list the rules")?.into_inner().rules)
     }
 

@@ -42,6 +42,8 @@ pub struct Launch {
     pub data_dir: PathBuf,
     /// Devices it must have room for.
     pub devices: u64,
+    /// Whether every call needs a token.
+    pub authenticate: bool,
 }
 
 /// A running host.
@@ -85,7 +87,7 @@ impl Launch {
             "{} is not there: build it with `cargo build -p weir-host`, or name it in WEIR_BIN",
             program.display()
         );
-        Ok(Self { program, data_dir: data_dir.to_owned(), devices })
+        Ok(Self { program, data_dir: data_dir.to_owned(), devices, authenticate: false })
     }
 }
 
@@ -101,6 +103,7 @@ impl Host {
                 "WEIR_INTAKE__DEVICES_MAX",
                 launch.devices.saturating_mul(2).clamp(DEFAULT_DEVICES_MAX, DEVICES_MAX).to_string(),
             )
+            .env("WEIR_AUTHENTICATE", launch.authenticate.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -259,7 +262,7 @@ mod tests {
         let program = folder.path().join("host.sh");
         fs::write(&program, format!("#!/bin/sh\n{script}\n"))?;
         fs::set_permissions(&program, fs::Permissions::from_mode(0o700))?;
-        Host::launch(Launch { program, data_dir: folder.path().to_owned(), devices: 1 }).await
+        Host::launch(Launch { program, data_dir: folder.path().to_owned(), devices: 1, authenticate: false }).await
     }
 
     const LISTENS: &str = "echo starting; echo listening on http://127.0.0.1:9";

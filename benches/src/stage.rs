@@ -27,11 +27,16 @@ pub struct Stage {
 impl Stage {
     /// Starts a host with its store in a new or empty folder, and prepares it for the plan.
     pub async fn set(plan: &Plan, data_dir: &Path) -> Result<Self> {
-        plan.validate()?;
         ensure_empty(data_dir)?;
         say(&format!("Starting a host with its store in {}.", data_dir.display()));
         let host = Host::launch(Launch::new(data_dir, plan.devices.into())?).await?;
         let client = Client::connect(host.address()).await?;
+        Self::prepare(host, client, plan).await
+    }
+
+    /// Prepares a host that runs for the plan, by the connection of an administrator.
+    pub async fn prepare(host: Host, client: Client, plan: &Plan) -> Result<Self> {
+        plan.validate()?;
         say(&format!("It listens on {}.", host.address()));
 
         say("Pushing the stock plugins.");

@@ -127,11 +127,7 @@ async fn dawdle(
     }
 }
 
-async fn advance(
-    cursors: &mut CursorServiceClient<tonic::transport::Channel>,
-    cursor: &str,
-    position: u64,
-) -> Result<()> {
+async fn advance(cursors: &mut CursorServiceClient<crate::client::Link>, cursor: &str, position: u64) -> Result<()> {
     let request = AdvanceCursorRequest { name: cursor.to_owned(), position };
     cursors.advance_cursor(request).await.with_context(|| format!("{cursor} cannot acknowledge"))?;
     Ok(())
