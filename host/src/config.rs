@@ -93,7 +93,8 @@ pub struct AccessLimits {
     pub tokens_max: usize,
     /// Denied calls that are noted in the audit log in one minute; more are counted. Default: 60; 1 to 10,000.
     pub denials_per_minute_max: u32,
-    /// Connections of one identity. Default: 128; 1 to 65,535.
+    /// Connections of one identity. The tokens of one operator are one identity, here and below. Default: 128; 1 to
+    /// 65,535.
     pub identity_connections_max: usize,
     /// Calls of one identity that are under way at once, streams of alerts included. Default: 256; 1 to 65,535.
     pub identity_streams_max: usize,
@@ -101,10 +102,21 @@ pub struct AccessLimits {
     pub identity_calls_per_second_max: u32,
     /// Calls of one identity that may come at once after a pause. Default: 10,000; 1 to 10,000,000.
     pub identity_calls_burst_max: u32,
+    /// Calls of one operator in one minute that change something, each of which costs a commit: rules, plugins,
+    /// what-ifs, cursors. As many may come at once. Default: 120; 1 to 1,000,000.
+    pub operator_changes_per_minute_max: u32,
+    /// Calls of one identity that read the log, the books or the inventory at once; more wait. An answer counts until
+    /// it was read. Default: 4; 1 to 64.
+    pub identity_queries_max: usize,
+    /// The same of all identities; a call counts while it is worked on. Default: 16; 1 to 256.
+    pub queries_max: usize,
     /// Alerts of one identity that were read and are not yet acknowledged, in bytes, each taken for
-    /// [`ALERT_BYTES_MAX`]; an upload is taken for one of the largest size. Beyond it nothing more is read. Default: 256 MiB; 1 KiB to 1 TiB, and no less than one
-    /// batch.
+    /// [`ALERT_BYTES_MAX`]; an upload or a candidate is taken for one of the largest size. Beyond it nothing more is
+    /// read. Messages that are under way may take as much again. Default: 256 MiB; 1 KiB to 1 TiB, and no less than
+    /// one batch.
     pub identity_bytes_in_flight_max: u64,
+    /// The same of one operator. Default: 64 MiB; 1 KiB to 1 TiB, and no less than one upload.
+    pub operator_bytes_in_flight_max: u64,
     /// How long a connection may go without a call of somebody who is known, before its first, in milliseconds.
     /// Default: 30,000; 100 to 3,600,000.
     pub unidentified_ms_max: u64,
@@ -246,6 +258,8 @@ pub struct PluginLimits {
     pub plugins_max: usize,
     /// Rules, whatever their mode. Default: 64; 1 to 1,000.
     pub rules_max: usize,
+    /// Revisions of one rule; the host's own changes are never refused. Default: 1,000; 1 to 100,000.
+    pub rule_revisions_max: usize,
     /// Linear memory of one instance, in bytes. Default: 64 MiB; 1 MiB to 1 GiB.
     pub memory_bytes_max: usize,
     /// Entries of one table. Default: 100,000; 1 to 10,000,000.

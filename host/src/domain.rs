@@ -16,7 +16,7 @@ mod rule;
 mod settings;
 mod text;
 
-pub use access::{Identity, OperatorSet, ProducerPattern, Role, SenderLimits, Token, TokenHash, owner_of_rule};
+pub use access::{Identity, OperatorSet, ProducerPattern, Role, SenderLimits, Tenant, Token, TokenHash, owner_of_rule};
 pub use alert::{Alert, Flags, Message, PayloadKind, Reject, RejectReason, Rows, TimeStatus};
 pub use audit::{AuditEntry, AuditEvent, AuditHash};
 pub use counts::{Cell, End, HourPage, Tally};

@@ -22,6 +22,7 @@ mod bodies;
 mod connection;
 mod convert;
 mod counts;
+mod crowd;
 mod deadline;
 mod devices;
 mod entrance;
@@ -62,6 +63,9 @@ const RESET_BEFORE_TAKEN_MAX: usize = 20;
 /// open has some refused, so this is far above what one of good will comes to.
 const RESET_FOR_BREACH_MAX: usize = 1_000;
 
+/// How often it is looked whether there is room for what was left out of the audit log.
+const NOTE_LEFT_OUT_EVERY: Duration = Duration::from_secs(1);
+
 pub use entrance::{Calls, MakePage, Page};
 pub use starting::serve_starting;
 pub use tls::{Tls, TlsError};
@@ -96,7 +100,8 @@ pub async fn serve(
     health::report(&reporter, &status).await;
     let router = router(&handle, config, &traffic, page, &stopping)?.add_service(health_service);
     let (connections_max, patience) = (config.intake.connections_max, peer::Patience::new(config));
-    let incoming = connection::incoming(listener, connection::Terms { connections_max, tls, patience, traffic });
+    let crowd = Arc::new(crowd::Crowd::new(connections_max));
+    let incoming = connection::incoming(listener, connection::Terms { connections_max, crowd, tls, patience, traffic });
     let server = router.serve_with_incoming_shutdown(incoming, stopped(stopping));
 
     let drained = async {
@@ -111,10 +116,21 @@ pub async fn serve(
     };
     tokio::select! {
         result = server => Ok(result?),
+        () = note_left_out(&handle) => Ok(()),
         () = drained => {
             tracing::warn!(drain_ms_max = config.intake.drain_ms_max, "some connections are still open; leaving them");
             Ok(())
         }
+    }
+}
+
+/// Notes now and then how many denied calls were left out of the audit log. It never resolves.
+async fn note_left_out(handle: &Handle) {
+    let mut look = tokio::time::interval(NOTE_LEFT_OUT_EVERY);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        handle.note_left_out();
     }
 }
 
@@ -136,18 +152,18 @@ fn router(
     let bytes_max = config.intake.message_bytes_max;
     let door = gate::Door::new(handle.clone());
     let alerts = alerts::Alerts::new(door.clone(), config, stopping.clone());
-    let plugins = plugins::Plugins::new(door.clone());
-    let rules = rules::Rules::new(door.clone());
+    let plugins = plugins::Plugins::new(door.clone(), bytes_max);
+    let rules = rules::Rules::new(door.clone(), bytes_max);
     let devices = devices::Devices::new(door.clone(), config.intake.put_devices_max);
     let reports = reports::Reports::new(door.clone(), bytes_max);
     let counts = counts::Counts::new(door.clone(), bytes_max, stopping.clone());
     let cursors = subscribe::Cursors::new(door.clone());
     let producers = producers::Producers::new(door.clone());
-    let trials = trials::Trials::new(door.clone());
-    let tokens = tokens::Tokens::new(door.clone());
-    let whatifs = whatif::WhatIfs::new(door.clone(), config.plugins.upload_bytes_max, stopping.clone());
+    let trials = trials::Trials::new(door.clone(), bytes_max);
+    let tokens = tokens::Tokens::new(door.clone(), bytes_max);
+    let whatifs = whatif::WhatIfs::new(door.clone(), bytes_max, stopping.clone());
     let hosts = hosts::Hosts::new(door.clone());
-    let audit = audit::Audit::new(door);
+    let audit = audit::Audit::new(door, bytes_max);
     let described = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)

@@ -3,13 +3,14 @@
 //! It must not know how groups are kept. Invariant: what is listed is what was committed, in log order; a page goes on
 //! exactly where the one before ended, whatever has arrived since.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     domain::{
         Alert, AlertCode, End, Eui64, FaultKind, Flags, Generation, Group, Millis, ModelId, OperatorId, Position,
         Remarks, Revision,
     },
+    evaluate::Filter,
     registry::Registry,
 };
 
@@ -47,19 +48,32 @@ impl AlertQuery {
     pub fn received_ms(&self) -> std::ops::Range<Millis> {
         self.since_ms.unwrap_or(Millis::MIN)..self.until_ms.unwrap_or(Millis::MAX)
     }
+}
 
-    fn admits(&self, group: &Group, row: usize, revisions: Option<&[Revision]>) -> bool {
-        let rows = &group.rows;
+/// The filters of a query, compiled.
+struct Admits<'a> {
+    query: &'a AlertQuery,
+    filter: Filter,
+    /// The revisions that the query's rule has had.
+    revisions: Option<&'a [Revision]>,
+}
+
+impl<'a> Admits<'a> {
+    fn new(query: &'a AlertQuery, registry: &'a Registry) -> Self {
+        let AlertQuery { codes, operators, generations, models, .. } = query;
+        let filter = Filter::of(codes, operators, generations, models.clone());
+        Self { query, filter, revisions: query.rule.as_deref().map(|name| registry.numbers(name)) }
+    }
+
+    fn row(&self, group: &Group, row: usize) -> bool {
+        let Self { query, filter, revisions } = self;
         let mark = group.mark_of(row);
-        let operator = OperatorId::new(u32::from(rows.operator[row])).unwrap_or_default();
-        self.device.is_none_or(|device| rows.device[row] == device.0)
-            && (self.ends.is_empty() || self.ends.contains(&mark.end))
-            && (self.codes.is_empty() || self.codes.contains(&AlertCode(rows.code[row])))
-            && revisions.is_none_or(|revisions| revisions.contains(&mark.rule))
-            && (self.operators.is_empty() || self.operators.contains(&operator))
-            && (self.generations.is_empty() || self.generations.contains(&Flags(rows.flags[row]).generation()))
-            && (self.models.is_empty() || self.models.contains(&ModelId(rows.model[row])))
-            && self.received_ms().contains(&rows.received_ms[row])
+        query.device.is_none_or(|device| group.rows.device[row] == device.0)
+            // A list of outcomes has each once.
+            && (query.ends.is_empty() || query.ends.contains(&mark.end))
+            && revisions.is_none_or(|revisions| revisions.binary_search(&mark.rule).is_ok())
+            && filter.admits(&group.rows, row)
+            && query.received_ms().contains(&group.rows.received_ms[row])
     }
 }
 
@@ -96,7 +110,7 @@ pub struct LoggedAlert {
     /// What became of it.
     pub end: End,
     /// By which rule.
-    pub rule: Option<RuleMark>,
+    pub rule: Option<Arc<RuleMark>>,
     /// Whether a protected code overruled that rule.
     pub overruled: bool,
     /// Suppressed alerts it stands for.
@@ -123,10 +137,11 @@ pub struct AlertPage {
 /// A page while groups are looked through.
 pub struct Listing<'a> {
     query: &'a AlertQuery,
+    admits: Admits<'a>,
     registry: &'a Registry,
     models: &'a HashMap<ModelId, String>,
-    /// The revisions that the query's rule has had.
-    revisions: Option<Vec<Revision>>,
+    /// The rules behind the verdicts so far: alerts of one verdict share one, whatever its parameters take up.
+    marks: HashMap<(Revision, u8), Option<Arc<RuleMark>>>,
     page: AlertPage,
     looked_rows: usize,
 }
@@ -134,11 +149,9 @@ pub struct Listing<'a> {
 impl<'a> Listing<'a> {
     /// An empty page.
     pub fn new(query: &'a AlertQuery, registry: &'a Registry, models: &'a HashMap<ModelId, String>) -> Self {
-        let revisions = query.rule.as_ref().map(|name| {
-            registry.revisions().iter().filter(|entry| entry.name == *name).map(|entry| entry.revision).collect()
-        });
         let page = AlertPage { alerts: Vec::new(), next: None, position: query.from, begun: None };
-        Self { query, registry, models, revisions, page, looked_rows: 0 }
+        let admits = Admits::new(query, registry);
+        Self { query, admits, registry, models, marks: HashMap::new(), page, looked_rows: 0 }
     }
 
     /// Says where a group begins that is there.
@@ -150,7 +163,7 @@ impl<'a> Listing<'a> {
     pub fn take(&mut self, group: &Group) -> bool {
         for row in 0..group.rows.len() {
             let position = group.first.after(row);
-            if position < self.query.from || !self.query.admits(group, row, self.revisions.as_deref()) {
+            if position < self.query.from || !self.admits.row(group, row) {
                 continue;
             }
             if self.page.alerts.len() == self.query.page_size {
@@ -176,14 +189,17 @@ impl<'a> Listing<'a> {
         self.page
     }
 
-    fn logged(&self, group: &Group, row: usize, position: Position) -> LoggedAlert {
+    fn logged(&mut self, group: &Group, row: usize, position: Position) -> LoggedAlert {
         let mark = group.mark_of(row);
         let rows = &group.rows;
         let failed = group.faults.iter().filter(|fault| {
             let row = row as u32;
             row >= fault.first_row && row - fault.first_row < fault.row_count && mark.end != End::Duplicate
         });
-        let name = |revision| self.registry.revision(revision).map_or(String::new(), |entry| entry.name.clone());
+        let registry = self.registry;
+        let rule = self.marks.entry((mark.rule, mark.reason));
+        let rule = rule.or_insert_with(|| rule_mark(registry, mark.rule, mark.reason).map(Arc::new)).clone();
+        let name = |revision| registry.revision(revision).map_or(String::new(), |entry| entry.name.clone());
         LoggedAlert {
             position,
             alert: rows.alert(row),
@@ -191,7 +207,7 @@ impl<'a> Listing<'a> {
             generation: Flags(rows.flags[row]).generation(),
             model: self.models.get(&ModelId(rows.model[row])).cloned().unwrap_or_default(),
             end: mark.end,
-            rule: rule_mark(self.registry, mark.rule, mark.reason),
+            rule,
             overruled: mark.is_overruled(),
             withheld: group.withheld[row],
             faults: failed.map(|fault| (name(fault.rule), fault.rule, fault.kind)).collect(),

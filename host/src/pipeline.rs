@@ -31,6 +31,7 @@ mod sending;
 mod shared;
 mod supervise;
 mod tokens;
+mod turns;
 mod wanted;
 
 pub use clock::{Clock, Shown, WrongClock};
@@ -40,9 +41,9 @@ pub use desk::{Head, QuestionView, Stage};
 pub use devices::DevicesPut;
 pub use figures::{DURATION_BOUNDS_S, Durations, Figures, RuleFigures};
 pub use handle::{
-    Allowed, Batch, Component, CursorView, DeviceRequest, DeviceView, ExplanationView, Handle, HostView,
+    Allowed, Batch, Component, CursorView, DeniedCaller, DeviceRequest, DeviceView, ExplanationView, Handle, HostView,
     InventoryCount, InventoryCounts, MigrationQuery, MigrationView, NewToken, Piece, PluginView, Promotion, RuleChange,
-    RuleRequest, Status, SubscribeRequest, Subscription, VariantRequest, Watched, WhatIfRequest,
+    RuleChangesQuery, RuleRequest, Status, SubscribeRequest, Subscription, VariantRequest, Watched, WhatIfRequest,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, code_table, system_times};
 pub use plugins::Revoked;

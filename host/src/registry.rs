@@ -1,7 +1,7 @@
 //! Plugins and rules by name: what the chain is, and what it was at any position of the log.
 //!
 //! It must not know the store or who asks. Invariant: revisions are only ever appended, and the chain at a position
-//! follows from those that hold from there or before.
+//! follows from those that hold from there or before. A look-up of one rule takes no longer for the revisions of others.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -27,7 +27,7 @@ pub struct RuleView {
     /// Its current revision.
     pub revision: Revision,
     /// The plugin.
-    pub plugin: PluginInfo,
+    pub plugin: Arc<PluginInfo>,
     /// A JSON object.
     pub parameters: String,
     /// Which alerts it sees.
@@ -137,31 +137,49 @@ pub struct Standing<'a> {
     pub rule: &'a Rule,
 }
 
-/// All plugins and all revisions.
+/// All plugins and all revisions. A handle: cloning it copies nothing, and a change to one clone is not seen by others.
 #[derive(Debug, Clone, Default)]
-pub struct Registry {
-    plugins: BTreeMap<Digest, PluginInfo>,
+pub struct Registry(Arc<Entries>);
+
+/// What is shared by clones of a registry. A change copies pointers to entries, never an entry.
+#[derive(Debug, Clone, Default)]
+struct Entries {
+    plugins: BTreeMap<Digest, Arc<PluginInfo>>,
     revoked_keys: BTreeMap<SigningKey, Revocation>,
-    revisions: Vec<RuleRevision>,
+    /// In the order of their numbers.
+    revisions: Vec<Arc<RuleRevision>>,
+    /// The revisions of each name that a rule ever had, oldest first.
+    by_name: BTreeMap<Arc<str>, Arc<Vec<Revision>>>,
+    /// How many revisions the rules of each owner have had.
+    by_owner: BTreeMap<OperatorId, usize>,
+    /// The rules that stand now, by name.
+    standing: BTreeMap<Arc<str>, Revision>,
 }
 
 impl Registry {
     /// From what a store kept; revisions in order.
     pub fn load(plugins: Vec<PluginInfo>, revisions: Vec<RuleRevision>) -> Self {
-        let plugins = plugins.into_iter().map(|info| (info.digest, info)).collect();
-        Self { plugins, revoked_keys: BTreeMap::new(), revisions }
+        let plugins = plugins.into_iter().map(|info| (info.digest, Arc::new(info))).collect();
+        let mut entries = Entries { plugins, ..Entries::default() };
+        revisions.into_iter().for_each(|entry| entries.append(entry));
+        Self(Arc::new(entries))
     }
 
     /// The plugins, newest first.
     pub fn plugins(&self) -> Vec<&PluginInfo> {
-        let mut plugins: Vec<&PluginInfo> = self.plugins.values().collect();
+        let mut plugins: Vec<&PluginInfo> = self.0.plugins.values().map(|info| &**info).collect();
         plugins.sort_by_key(|info| (std::cmp::Reverse(info.uploaded_ms), info.digest));
         plugins
     }
 
     /// One plugin.
     pub fn plugin(&self, digest: &Digest) -> Option<&PluginInfo> {
-        self.plugins.get(digest)
+        self.0.plugins.get(digest).map(|info| &**info)
+    }
+
+    /// One plugin, to be kept without being copied: its schema can be large.
+    pub fn shared_plugin(&self, digest: &Digest) -> Option<Arc<PluginInfo>> {
+        self.0.plugins.get(digest).cloned()
     }
 
     /// Returns the plugin that a text means. Text that looks like a digest, or the first 8 digits or more of one, is never
@@ -199,80 +217,89 @@ impl Registry {
 
     /// Keeps a plugin.
     pub fn add_plugin(&mut self, info: PluginInfo) {
-        self.plugins.insert(info.digest, info);
+        Arc::make_mut(&mut self.0).plugins.insert(info.digest, Arc::new(info));
     }
 
     /// Forgets a plugin.
     pub fn remove_plugin(&mut self, digest: &Digest) {
-        self.plugins.remove(digest);
+        Arc::make_mut(&mut self.0).plugins.remove(digest);
     }
 
     /// Notes that a key is revoked that plugins were signed with.
     pub fn revoke_key(&mut self, key: SigningKey, revocation: Revocation) {
-        self.revoked_keys.insert(key, revocation);
+        Arc::make_mut(&mut self.0).revoked_keys.insert(key, revocation);
     }
 
     /// Why a key is revoked, if it is.
     pub fn revoked_key(&self, key: &SigningKey) -> Option<&Revocation> {
-        self.revoked_keys.get(key)
+        self.0.revoked_keys.get(key)
     }
 
     /// One revision.
     pub fn revision(&self, revision: Revision) -> Option<&RuleRevision> {
-        self.revisions.binary_search_by_key(&revision, |entry| entry.revision).ok().map(|at| &self.revisions[at])
+        self.0.revision(revision)
     }
 
     /// The revisions of one rule before a number, newest first.
     pub fn history(&self, name: &str, before: Revision) -> impl Iterator<Item = &RuleRevision> {
-        let end = self.revisions.partition_point(|entry| entry.revision < before);
-        self.revisions[..end].iter().rev().filter(move |entry| entry.name == name)
+        let numbers = self.0.numbers(name);
+        let end = numbers.partition_point(|revision| *revision < before);
+        numbers[..end].iter().rev().filter_map(|revision| self.revision(*revision))
+    }
+
+    /// The numbers of one rule's revisions, oldest first.
+    pub fn numbers(&self, name: &str) -> &[Revision] {
+        self.0.numbers(name)
+    }
+
+    /// Every name that a rule ever had.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.by_name.keys().map(|name| &**name)
+    }
+
+    /// How many revisions the rules of an owner have had; the unknown operator is the host itself.
+    pub fn revisions_of(&self, owner: OperatorId) -> usize {
+        self.0.by_owner.get(&owner).copied().unwrap_or(0)
     }
 
     /// All revisions in order.
-    pub fn revisions(&self) -> &[RuleRevision] {
-        &self.revisions
+    pub fn revisions(&self) -> impl DoubleEndedIterator<Item = &RuleRevision> {
+        self.0.revisions.iter().map(|entry| &**entry)
     }
 
     /// The number that the next change gets.
     pub fn next_revision(&self) -> Revision {
-        Revision(self.revisions.last().map_or(0, |entry| entry.revision.0) + 1)
+        self.0.next_revision()
     }
 
     /// Appends a change. Its number is the next one.
     pub fn append(&mut self, entry: RuleRevision) {
         debug_assert_eq!(entry.revision, self.next_revision(), "revisions are numbered without gaps");
-        self.revisions.push(entry);
+        Arc::make_mut(&mut self.0).append(entry);
     }
 
     /// The rules at a position, off ones included, in the order they judge.
     pub fn rules_at(&self, position: Position) -> Vec<Standing<'_>> {
-        let mut last: BTreeMap<&str, &RuleRevision> = BTreeMap::new();
-        for entry in self.revisions.iter().filter(|entry| entry.since <= position) {
-            last.insert(&entry.name, entry);
-        }
-        let standing = |revision: &'_ &'_ RuleRevision| revision.rule.is_some();
-        let mut rules: Vec<Standing<'_>> = last
-            .into_values()
-            .filter(standing)
-            .filter_map(|revision| revision.rule.as_ref().map(|rule| Standing { revision, rule }))
-            .collect();
-        rules.sort_by(|a, b| (a.rule.order, &a.revision.name).cmp(&(b.rule.order, &b.revision.name)));
-        rules
+        let last = |numbers: &Arc<Vec<Revision>>| {
+            let mut newest = numbers.iter().rev().filter_map(|revision| self.revision(*revision));
+            newest.find(|entry| entry.since <= position)
+        };
+        in_order(self.0.by_name.values().filter_map(last))
     }
 
     /// The rules as they stand now.
     pub fn rules(&self) -> Vec<Standing<'_>> {
-        self.rules_at(Position(u64::MAX))
+        in_order(self.0.standing.values().filter_map(|revision| self.revision(*revision)))
     }
 
     /// One rule as it stands now.
     pub fn rule(&self, name: &str) -> Option<Standing<'_>> {
-        self.rules().into_iter().find(|standing| standing.revision.name == name)
+        standing(self.revision(*self.0.standing.get(name)?)?)
     }
 
     /// Every position at which the rules changed, ascending, each once.
     pub fn turning_points(&self) -> Vec<Position> {
-        let mut points: Vec<Position> = self.revisions.iter().map(|entry| entry.since).collect();
+        let mut points: Vec<Position> = self.revisions().map(|entry| entry.since).collect();
         points.sort_unstable();
         points.dedup();
         points
@@ -327,6 +354,46 @@ impl Registry {
         let rule = self.revision(namespace)?.rule.as_ref()?;
         self.plugin(&rule.plugin)
     }
+}
+
+impl Entries {
+    fn append(&mut self, entry: RuleRevision) {
+        let owner = owner_of_rule(&entry.name).unwrap_or(OperatorId::UNKNOWN);
+        *self.by_owner.entry(owner).or_default() += 1;
+        let known = self.by_name.get_key_value(entry.name.as_str()).map(|(name, _)| Arc::clone(name));
+        let name = known.unwrap_or_else(|| entry.name.as_str().into());
+        Arc::make_mut(self.by_name.entry(Arc::clone(&name)).or_default()).push(entry.revision);
+        if entry.rule.is_some() {
+            self.standing.insert(name, entry.revision);
+        } else {
+            self.standing.remove(&name);
+        }
+        self.revisions.push(Arc::new(entry));
+    }
+
+    fn revision(&self, revision: Revision) -> Option<&RuleRevision> {
+        self.revisions.binary_search_by_key(&revision, |entry| entry.revision).ok().map(|at| &*self.revisions[at])
+    }
+
+    fn numbers(&self, name: &str) -> &[Revision] {
+        self.by_name.get(name).map_or(&[], |numbers| numbers.as_slice())
+    }
+
+    fn next_revision(&self) -> Revision {
+        Revision(self.revisions.last().map_or(0, |entry| entry.revision.0) + 1)
+    }
+}
+
+/// The rule that a revision set; `None` where it removed it.
+fn standing(revision: &RuleRevision) -> Option<Standing<'_>> {
+    revision.rule.as_ref().map(|rule| Standing { revision, rule })
+}
+
+/// The rules that revisions set, in the order they judge.
+fn in_order<'a>(revisions: impl Iterator<Item = &'a RuleRevision>) -> Vec<Standing<'a>> {
+    let mut rules: Vec<Standing<'a>> = revisions.filter_map(standing).collect();
+    rules.sort_by(|a, b| (a.rule.order, &a.revision.name).cmp(&(b.rule.order, &b.revision.name)));
+    rules
 }
 
 /// A rule as the fold walks it.

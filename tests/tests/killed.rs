@@ -290,15 +290,15 @@ async fn batches(channel: Channel, mut next: u64) -> u64 {
 async fn look(channel: &Channel, doubtful: &[World]) -> World {
     let mut rules = RuleServiceClient::new(channel.clone());
     let revisions = history(&mut rules).await;
-    let standing = rules.list_rules(v1::ListRulesRequest {}).await.unwrap().into_inner().rules;
+    let standing = rules.list_rules(v1::ListRulesRequest::default()).await.unwrap().into_inner().rules;
     let standing: Vec<_> = standing.iter().map(|rule| (rule.revision, as_revision(Some(rule)))).collect();
     let last = revisions.iter().next_back().filter(|(_, rule)| rule.is_some());
     assert_eq!(standing, last.map(|(at, rule)| (*at, rule.clone())).into_iter().collect::<Vec<_>>(), "the last stands");
 
     let mut tokens = TokenServiceClient::new(channel.clone());
-    let tokens = tokens.list_tokens(v1::ListTokensRequest {}).await.unwrap().into_inner().tokens;
+    let tokens = tokens.list_tokens(v1::ListTokensRequest::default()).await.unwrap().into_inner().tokens;
     let mut plugins = v1::plugin_service_client::PluginServiceClient::new(channel.clone());
-    let plugins = plugins.list_plugins(v1::ListPluginsRequest {}).await.unwrap().into_inner().plugins;
+    let plugins = plugins.list_plugins(v1::ListPluginsRequest::default()).await.unwrap().into_inner().plugins;
     let entries = audited(channel).await;
     let world = World {
         revisions,

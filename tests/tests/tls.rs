@@ -136,7 +136,7 @@ fn certificates_are_read_again_and_open_connections_notice_nothing() {
         };
         let list = async |channel: &Channel| {
             let value: MetadataValue<_> = format!("Bearer {admin}").parse().unwrap();
-            let mut request = tonic::Request::new(ListRulesRequest {});
+            let mut request = tonic::Request::new(ListRulesRequest::default());
             request.metadata_mut().insert("authorization", value);
             RuleServiceClient::new(channel.clone()).list_rules(request).await
         };

@@ -197,7 +197,8 @@ fn whatever_is_uploaded_is_answered_and_the_host_works_on() {
         println!("resident: {before_kib} KiB before, {after_kib} KiB after {count} uploads");
         assert!(after_kib < before_kib + GROWTH_KIB_MAX, "{before_kib} KiB before, {after_kib} KiB after");
         // Of what was refused nothing is left: there is code of the plugins, and the key.
-        let plugins = PluginServiceClient::new(channel.clone()).list_plugins(ListPluginsRequest {}).await.unwrap();
+        let plugins =
+            PluginServiceClient::new(channel.clone()).list_plugins(ListPluginsRequest::default()).await.unwrap();
         let kept = fs::read_dir(folder.path().join("compiled")).unwrap().count();
         assert_eq!(kept, 1 + plugins.into_inner().plugins.len());
         let counts = CountServiceClient::new(channel).query_counts(QueryCountsRequest::default()).await.unwrap();

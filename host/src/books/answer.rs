@@ -9,9 +9,12 @@ use std::{
 
 use hashbrown::HashMap as FastMap;
 
-use crate::domain::{
-    AlertCode, Balance, Cell, End, Generation, HOUR_MS, Millis, ModelId, OperatorId, Position, RejectReason,
-    RemarkCounts, Revision, Tally,
+use crate::{
+    domain::{
+        AlertCode, Balance, Cell, End, Generation, HOUR_MS, Millis, ModelId, OperatorId, Position, RejectReason,
+        RemarkCounts, Revision, Tally,
+    },
+    evaluate::Filter,
 };
 
 /// What to group by.
@@ -203,7 +206,7 @@ pub struct TooManyCountRows;
 /// A sum over cells that is grown hour by hour. It holds the rows of the answer and nothing of the hours.
 pub struct Summing<'a> {
     query: &'a CountQuery,
-    models: Vec<ModelId>,
+    filter: Filter,
     /// Revisions that pass the filter; `None` for all.
     rules: Option<HashSet<Revision>>,
     names: Names,
@@ -249,9 +252,11 @@ impl<'a> Summing<'a> {
             named.map(|(revision, _)| *revision).collect()
         };
         let rules = query.rule.as_ref().map(of_rule);
+        let models = query.models.iter().map(|name| ModelId::of(name)).collect();
+        let filter = Filter::of(&query.codes, &query.operators, &query.generations, models);
         Self {
             query,
-            models: query.models.iter().map(|name| ModelId::of(name)).collect(),
+            filter,
             rules,
             rule_numbers: numbered(&names.rules),
             model_numbers: numbered(&names.models),
@@ -278,13 +283,7 @@ impl<'a> Summing<'a> {
     }
 
     fn passes(&self, cell: &Cell) -> bool {
-        let any = |empty: bool, found: bool| empty || found;
-        let Self { query, models, rules, .. } = self;
-        any(query.codes.is_empty(), cell.code.is_some_and(|code| query.codes.contains(&AlertCode(code))))
-            && rules.as_ref().is_none_or(|rules| rules.contains(&cell.rule))
-            && any(query.operators.is_empty(), query.operators.contains(&operator(cell)))
-            && any(query.generations.is_empty(), query.generations.contains(&generation(cell)))
-            && any(models.is_empty(), models.contains(&ModelId(cell.model)))
+        self.filter.admits_cell(cell) && self.rules.as_ref().is_none_or(|rules| rules.contains(&cell.rule))
     }
 
     fn key_of(&self, hour: u32, cell: &Cell) -> RowKey {

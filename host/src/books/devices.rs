@@ -7,7 +7,10 @@ use std::ops::Range;
 
 use hashbrown::HashMap as FastMap;
 
-use crate::domain::{End, Eui64, Flags, Generation, Group, Millis, OperatorId, Position};
+use crate::{
+    domain::{AlertCode, End, Eui64, Generation, Group, Millis, OperatorId, Position},
+    evaluate::Filter,
+};
 
 /// Which time of an alert counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,7 +32,7 @@ pub struct DeviceQuery {
     /// Whether each code is counted for itself.
     pub by_code: bool,
     /// Codes.
-    pub codes: Vec<u16>,
+    pub codes: Vec<AlertCode>,
     /// Operators.
     pub operators: Vec<OperatorId>,
     /// Generations.
@@ -120,6 +123,7 @@ pub struct TooManyDeviceRows;
 pub struct CountingDevices<'a> {
     query: &'a DeviceQuery,
     received: Range<Millis>,
+    filter: Filter,
     rows: FastMap<DeviceKey, DeviceEnds>,
     position: Position,
 }
@@ -127,7 +131,8 @@ pub struct CountingDevices<'a> {
 impl<'a> CountingDevices<'a> {
     /// Nothing counted yet.
     pub fn new(query: &'a DeviceQuery) -> Self {
-        Self { query, received: query.received_ms(), rows: FastMap::new(), position: Position::default() }
+        let filter = Filter::of(&query.codes, &query.operators, &query.generations, Vec::new());
+        Self { query, received: query.received_ms(), filter, rows: FastMap::new(), position: Position::default() }
     }
 
     /// Looks through one group.
@@ -136,7 +141,7 @@ impl<'a> CountingDevices<'a> {
         let (query, rows) = (self.query, &group.rows);
         for row in 0..rows.len() {
             let received = rows.received_ms[row];
-            if !self.received.contains(&received) || !admits(query, group, row) {
+            if !self.received.contains(&received) || !self.filter.admits(rows, row) {
                 continue;
             }
             let time = if query.clock == AlertClock::Received { received } else { rows.occurred_ms[row] };
@@ -171,15 +176,6 @@ impl<'a> CountingDevices<'a> {
         rows.sort_unstable_by_key(|(key, _)| *key);
         DeviceCounts { rows, position: self.position, kept_since_ms }
     }
-}
-
-fn admits(query: &DeviceQuery, group: &Group, row: usize) -> bool {
-    let DeviceQuery { codes, operators, generations, .. } = query;
-    let rows = &group.rows;
-    let operator = || OperatorId::new(u32::from(rows.operator[row])).unwrap_or_default();
-    (codes.is_empty() || codes.contains(&rows.code[row]))
-        && (operators.is_empty() || operators.contains(&operator()))
-        && (generations.is_empty() || generations.contains(&Flags(rows.flags[row]).generation()))
 }
 
 #[cfg(test)]

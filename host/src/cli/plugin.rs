@@ -135,10 +135,17 @@ async fn push(session: &Session, path: &Path, signature: Option<&Path>) -> Resul
 }
 
 async fn list(session: &Session) -> Result<(), Failure> {
-    let answer = client(session).await?.list_plugins(v1::ListPluginsRequest {}).await;
-    let v1::ListPluginsResponse { plugins } = answer.map_err(|status| session.failed(&status))?.into_inner();
-    let rows: Vec<plugin::Plugin> = plugins.into_iter().map(plugin::Plugin::from).collect();
-    session.list(&rows, plugin::table)
+    let mut client = client(session).await?;
+    let (mut rows, mut page_token): (Vec<plugin::Plugin>, String) = (Vec::new(), String::new());
+    loop {
+        let answer = client.list_plugins(v1::ListPluginsRequest { page_size: 0, page_token }).await;
+        let page = answer.map_err(|status| session.failed(&status))?.into_inner();
+        rows.extend(page.plugins.into_iter().map(plugin::Plugin::from));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return session.list(&rows, plugin::table);
+        }
+    }
 }
 
 async fn show(session: &Session, plugin: String) -> Result<(), Failure> {

@@ -234,19 +234,39 @@ pub(super) fn read_parameters(argument: String) -> Result<String, Failure> {
 }
 
 async fn list(session: &Session) -> Result<(), Failure> {
-    let answer = client(session).await?.list_rules(v1::ListRulesRequest {}).await;
-    let v1::ListRulesResponse { rules } = answer.map_err(|status| session.failed(&status))?.into_inner();
-    let rows: Vec<Rule> = rules.into_iter().map(Rule::from).collect();
-    session.list(&rows, rule::table)
+    session.list(&standing(session).await?, rule::table)
+}
+
+/// Every rule, page by page.
+pub(super) async fn standing(session: &Session) -> Result<Vec<Rule>, Failure> {
+    let mut client = client(session).await?;
+    let (mut rules, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let answer = client.list_rules(v1::ListRulesRequest { page_size: 0, page_token }).await;
+        let page = answer.map_err(|status| session.failed(&status))?.into_inner();
+        rules.extend(page.rules.into_iter().map(Rule::from));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(rules);
+        }
+    }
 }
 
 async fn history(session: &Session, name: String, limit: u32) -> Result<(), Failure> {
-    let request = v1::ListRuleRevisionsRequest { name, page_size: limit, page_token: String::new() };
-    let answer = client(session).await?.list_rule_revisions(request).await;
-    let v1::ListRuleRevisionsResponse { revisions, next_page_token: _ } =
-        answer.map_err(|status| session.failed(&status))?.into_inner();
-    let rows: Vec<RuleRevision> = revisions.into_iter().map(RuleRevision::from).collect();
-    session.list(&rows, rule::history)
+    let mut client = client(session).await?;
+    let (mut rows, mut page_token): (Vec<RuleRevision>, String) = (Vec::new(), String::new());
+    loop {
+        // A page may be cut before it is full: what large parameters do not fit is on the next.
+        let page_size = limit - u32::try_from(rows.len()).unwrap_or(limit);
+        let request = v1::ListRuleRevisionsRequest { name: name.clone(), page_size, page_token };
+        let answer = client.list_rule_revisions(request).await;
+        let page = answer.map_err(|status| session.failed(&status))?.into_inner();
+        rows.extend(page.revisions.into_iter().map(RuleRevision::from));
+        page_token = page.next_page_token;
+        if page_token.is_empty() || rows.len() >= limit as usize {
+            return session.list(&rows, rule::history);
+        }
+    }
 }
 
 async fn restore(session: &Session, name: String, revision: u32, why: String) -> Result<(), Failure> {

@@ -114,10 +114,17 @@ async fn create(session: &Session, request: v1::CreateTokenRequest) -> Result<()
 }
 
 async fn list(session: &Session) -> Result<(), Failure> {
-    let answer = client(session).await?.list_tokens(v1::ListTokensRequest {}).await;
-    let v1::ListTokensResponse { tokens } = answer.map_err(|status| session.failed(&status))?.into_inner();
-    let rows: Vec<Token> = tokens.into_iter().map(Token::from).collect();
-    session.list(&rows, token::table)
+    let mut client = client(session).await?;
+    let (mut rows, mut page_token): (Vec<Token>, String) = (Vec::new(), String::new());
+    loop {
+        let answer = client.list_tokens(v1::ListTokensRequest { page_size: 0, page_token }).await;
+        let page = answer.map_err(|status| session.failed(&status))?.into_inner();
+        rows.extend(page.tokens.into_iter().map(Token::from));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return session.list(&rows, token::table);
+        }
+    }
 }
 
 async fn revoke(session: &Session, name: String) -> Result<(), Failure> {

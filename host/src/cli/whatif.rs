@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use weir_proto::v1::{self, rule_service_client::RuleServiceClient, what_if_service_client::WhatIfServiceClient};
+use weir_proto::v1::{self, what_if_service_client::WhatIfServiceClient};
 
 use super::{
     Failure, Session,
@@ -240,10 +240,7 @@ fn variants(plugins: &[String], parameters: &[String], sweep: Option<&Sweep>) ->
 }
 
 async fn parameters_of(session: &Session, name: &str) -> Result<String, Failure> {
-    let channel = session.connect().await?;
-    let mut client = RuleServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let answer = client.list_rules(v1::ListRulesRequest {}).await.map_err(|status| session.failed(&status))?;
-    let rule = answer.into_inner().rules.into_iter().find(|rule| rule.name == name);
+    let rule = super::rule::standing(session).await?.into_iter().find(|rule| rule.name == name);
     rule.map(|rule| rule.parameters).ok_or_else(|| {
         Failure::usage(format!("--rule: no rule is named {name:?}; a sweep needs its parameters, or --parameters"))
     })
@@ -320,10 +317,17 @@ fn show_answer(session: &Session, answer: &whatif::Answer, view: &View, names: &
 }
 
 async fn list(session: &Session) -> Result<(), Failure> {
-    let answer = client(session).await?.list_what_ifs(v1::ListWhatIfsRequest {}).await;
-    let v1::ListWhatIfsResponse { what_ifs } = answer.map_err(|status| session.failed(&status))?.into_inner();
-    let rows: Vec<WhatIf> = what_ifs.into_iter().map(WhatIf::from).collect();
-    session.list(&rows, whatif::list)
+    let mut client = client(session).await?;
+    let (mut rows, mut page_token): (Vec<WhatIf>, String) = (Vec::new(), String::new());
+    loop {
+        let answer = client.list_what_ifs(v1::ListWhatIfsRequest { page_size: 0, page_token }).await;
+        let page = answer.map_err(|status| session.failed(&status))?.into_inner();
+        rows.extend(page.what_ifs.into_iter().map(WhatIf::from));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return session.list(&rows, whatif::list);
+        }
+    }
 }
 
 async fn cancel(session: &Session, id: u64) -> Result<(), Failure> {

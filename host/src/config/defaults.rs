@@ -99,6 +99,7 @@ impl Default for PluginLimits {
             confinement_required: false,
             plugins_max: 256,
             rules_max: 64,
+            rule_revisions_max: 1_000,
             memory_bytes_max: 64 << 20,
             table_entries_max: 100_000,
             stack_bytes_max: 512 << 10,
@@ -141,7 +142,11 @@ impl Default for AccessLimits {
             identity_streams_max: 256,
             identity_calls_per_second_max: 5_000,
             identity_calls_burst_max: 10_000,
+            operator_changes_per_minute_max: 120,
+            identity_queries_max: 4,
+            queries_max: 16,
             identity_bytes_in_flight_max: 256 << 20,
+            operator_bytes_in_flight_max: 64 << 20,
             unidentified_ms_max: 30_000,
             token_sessions_max: 16,
             session_ms_max: 12 * 3_600_000,
@@ -162,6 +167,7 @@ impl Default for WhatIfLimits {
             operator_answers_max: 20,
             threads_max: 1,
             cpu_percent_max: 50,
+            run_ms_max: 3_600_000,
         }
     }
 }

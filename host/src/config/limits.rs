@@ -172,6 +172,7 @@ fn plugin_limits(limits: &PluginLimits) -> Vec<Limit> {
         confinement_required: _,
         plugins_max,
         rules_max,
+        rule_revisions_max,
         memory_bytes_max,
         table_entries_max,
         stack_bytes_max,
@@ -197,6 +198,7 @@ fn plugin_limits(limits: &PluginLimits) -> Vec<Limit> {
         limit("plugins.compiled_bytes_max", compiled_bytes_max, MIB..=4 * GIB, "bytes"),
         limit("plugins.plugins_max", plugins_max as u64, 1..=10_000, "plugins"),
         limit("plugins.rules_max", rules_max as u64, 1..=1_000, "rules"),
+        limit("plugins.rule_revisions_max", rule_revisions_max as u64, 1..=100_000, "revisions"),
         limit("plugins.memory_bytes_max", memory_bytes_max as u64, MIB..=GIB, "bytes"),
         limit("plugins.table_entries_max", table_entries_max as u64, 1..=10_000_000, "entries"),
         limit("plugins.stack_bytes_max", stack_bytes_max as u64, 64 * KIB..=MIB, "bytes"),
@@ -220,6 +222,7 @@ fn operator_limits(limits: &OperatorLimits) -> Vec<Limit> {
     let OperatorLimits {
         plugins_max,
         rules_max,
+        revisions_max,
         upload_bytes_max,
         memory_bytes_max,
         table_entries_max,
@@ -234,6 +237,7 @@ fn operator_limits(limits: &OperatorLimits) -> Vec<Limit> {
     vec![
         limit("plugins.operator.plugins_max", plugins_max as u64, 1..=10_000, "plugins"),
         limit("plugins.operator.rules_max", rules_max as u64, 1..=1_000, "rules"),
+        limit("plugins.operator.revisions_max", revisions_max as u64, 1..=1_000_000, "revisions"),
         limit("plugins.operator.upload_bytes_max", upload_bytes_max as u64, KIB..=256 * MIB, "bytes"),
         limit("plugins.operator.memory_bytes_max", memory_bytes_max as u64, MIB..=GIB, "bytes"),
         limit("plugins.operator.table_entries_max", table_entries_max as u64, 1..=10_000_000, "entries"),
@@ -274,7 +278,11 @@ fn access_limits(limits: &AccessLimits) -> Vec<Limit> {
         identity_streams_max,
         identity_calls_per_second_max,
         identity_calls_burst_max,
+        operator_changes_per_minute_max,
+        identity_queries_max,
+        queries_max,
         identity_bytes_in_flight_max,
+        operator_bytes_in_flight_max,
         unidentified_ms_max,
         token_sessions_max,
         session_ms_max,
@@ -286,7 +294,11 @@ fn access_limits(limits: &AccessLimits) -> Vec<Limit> {
         limit("access.identity_streams_max", identity_streams_max as u64, 1..=65_535, "calls"),
         limit("access.identity_calls_per_second_max", identity_calls_per_second_max.into(), 1..=1_000_000, "calls"),
         limit("access.identity_calls_burst_max", identity_calls_burst_max.into(), 1..=10_000_000, "calls"),
+        limit("access.operator_changes_per_minute_max", operator_changes_per_minute_max.into(), 1..=1_000_000, "calls"),
+        limit("access.identity_queries_max", identity_queries_max as u64, 1..=64, "calls"),
+        limit("access.queries_max", queries_max as u64, 1..=256, "calls"),
         limit("access.identity_bytes_in_flight_max", identity_bytes_in_flight_max, KIB..=TIB, "bytes"),
+        limit("access.operator_bytes_in_flight_max", operator_bytes_in_flight_max, KIB..=TIB, "bytes"),
         limit("access.unidentified_ms_max", unidentified_ms_max, 100..=3_600_000, "milliseconds"),
         limit("access.token_sessions_max", token_sessions_max as u64, 1..=1_000, "sessions"),
         limit("access.session_ms_max", session_ms_max, 1_000..=2_678_400_000, "milliseconds"),
@@ -305,6 +317,7 @@ fn whatif_limits(limits: &WhatIfLimits) -> Vec<Limit> {
         operator_answers_max,
         threads_max,
         cpu_percent_max,
+        run_ms_max,
     } = limits.clone();
     vec![
         limit("whatif.questions_running_max", questions_running_max as u64, 1..=4, "questions"),
@@ -317,6 +330,7 @@ fn whatif_limits(limits: &WhatIfLimits) -> Vec<Limit> {
         limit("whatif.operator_answers_max", operator_answers_max as u64, 1..=10_000, "answers"),
         limit("whatif.threads_max", threads_max as u64, 1..=4, "threads"),
         limit("whatif.cpu_percent_max", cpu_percent_max.into(), 1..=100, "percent"),
+        limit("whatif.run_ms_max", run_ms_max, 1_000..=86_400_000, "milliseconds"),
     ]
 }
 
@@ -353,10 +367,17 @@ fn report_limits(limits: &ReportLimits) -> Vec<Limit> {
 }
 
 fn subscribe_limits(limits: &SubscribeLimits) -> Vec<Limit> {
-    let SubscribeLimits { streams_max, cursors_max, identity_cursors_max, message_alerts_max, progress_every_ms } =
-        limits.clone();
+    let SubscribeLimits {
+        streams_max,
+        identity_streams_max,
+        cursors_max,
+        identity_cursors_max,
+        message_alerts_max,
+        progress_every_ms,
+    } = limits.clone();
     vec![
         limit("subscribe.streams_max", streams_max as u64, 1..=10_000, "streams"),
+        limit("subscribe.identity_streams_max", identity_streams_max as u64, 1..=10_000, "streams"),
         limit("subscribe.cursors_max", cursors_max as u64, 1..=100_000, "cursors"),
         limit("subscribe.identity_cursors_max", identity_cursors_max as u64, 1..=1_000, "cursors"),
         limit("subscribe.message_alerts_max", message_alerts_max as u64, 1..=10_000, "alerts"),

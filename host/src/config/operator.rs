@@ -16,6 +16,8 @@ pub struct OperatorLimits {
     pub plugins_max: usize,
     /// Rules, whatever their mode. Default: 8; 1 to 1,000.
     pub rules_max: usize,
+    /// Revisions of its rules, those that are gone included. Default: 4,000; 1 to 1,000,000.
+    pub revisions_max: usize,
     /// Size of an uploaded component, in bytes. Default: 8 MiB; 1 KiB to 256 MiB.
     pub upload_bytes_max: usize,
     /// Linear memory of one instance, in bytes. Default: 32 MiB; 1 MiB to 1 GiB.
@@ -45,6 +47,7 @@ impl Default for OperatorLimits {
         Self {
             plugins_max: 32,
             rules_max: 8,
+            revisions_max: 4_000,
             upload_bytes_max: 8 << 20,
             memory_bytes_max: 32 << 20,
             table_entries_max: 20_000,

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct SubscribeLimits {
     /// Streams of forwarded alerts that are open at once. Default: 64; 1 to 10,000.
     pub streams_max: usize,
+    /// Of those, streams of one identity; the tokens of one operator are one. Default: 16; 1 to 10,000.
+    pub identity_streams_max: usize,
     /// Cursors kept. Default: 1,000; 1 to 100,000.
     pub cursors_max: usize,
     /// Cursors kept of one identity. Default: 32; 1 to 1,000.
@@ -25,6 +27,7 @@ impl Default for SubscribeLimits {
     fn default() -> Self {
         Self {
             streams_max: 64,
+            identity_streams_max: 16,
             cursors_max: 1_000,
             identity_cursors_max: 32,
             message_alerts_max: 1_000,

@@ -28,6 +28,8 @@ pub struct WhatIfLimits {
     pub threads_max: usize,
     /// Share of a processor that each of them takes, in percent; the rest of the time it rests. Default: 50; 1 to 100.
     pub cpu_percent_max: u32,
+    /// How long one question may run, in milliseconds. Default: 3,600,000; 1,000 to 86,400,000.
+    pub run_ms_max: u64,
 }
 
 /// When the host checks its log by itself.

@@ -67,6 +67,30 @@ impl Identity {
             Role::Ingest | Role::Inventory | Role::Reader | Role::Auditor | Role::Admin => None,
         }
     }
+
+    /// Whose limits its calls count against.
+    pub fn tenant(&self) -> Tenant {
+        self.operator().map_or_else(|| Tenant::Identity(self.name.clone()), Tenant::Operator)
+    }
+}
+
+/// Whose limits a call counts against: an operator's, whichever of its tokens made it, or those of one identity.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tenant {
+    /// All tokens of an operator.
+    Operator(OperatorId),
+    /// One identity by name; empty where nobody has to say who they are.
+    Identity(String),
+}
+
+impl fmt::Display for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator(operator) => write!(f, "operator {operator}"),
+            Self::Identity(name) if name.is_empty() => f.write_str("a client on this machine"),
+            Self::Identity(name) => f.write_str(name),
+        }
+    }
 }
 
 /// A set of operators, the unknown one among them or not.

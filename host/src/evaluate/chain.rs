@@ -5,7 +5,10 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::{AlertCode, Column, ColumnSet, Flags, Judge, ModelId, OperatorId, Revision, Rows, Scope, StateKey},
+    domain::{
+        AlertCode, Cell, Column, ColumnSet, Flags, Generation, Judge, ModelId, OperatorId, Revision, Rows, Scope,
+        StateKey,
+    },
     evaluate::ChainSettings,
 };
 
@@ -44,16 +47,24 @@ pub struct Filter {
 impl Filter {
     /// Compiles a scope.
     pub fn new(scope: &Scope) -> Self {
-        let some = |empty: bool| (!empty).then_some(());
-        let mut models = scope.model_ids();
+        Self::of(&scope.codes, &scope.operators, &scope.generations, scope.model_ids())
+    }
+
+    /// Compiles lists, of which an empty one lets everything through. However long they are, a test takes no longer.
+    pub fn of(
+        codes: &[AlertCode],
+        operators: &[OperatorId],
+        generations: &[Generation],
+        mut models: Vec<ModelId>,
+    ) -> Self {
         models.sort_unstable();
         Self {
-            codes: some(scope.codes.is_empty()).map(|()| scope.codes.iter().copied().collect()),
-            operators: some(scope.operators.is_empty())
-                .map(|()| scope.operators.iter().fold(0, |set, operator| set | 1_u128 << (operator.get() & 127))),
-            generations: some(scope.generations.is_empty())
-                .map(|()| scope.generations.iter().fold(0, |set, generation| set | 1_u8 << *generation as u8)),
-            models: some(models.is_empty()).map(|()| models),
+            codes: (!codes.is_empty()).then(|| codes.iter().copied().collect()),
+            operators: (!operators.is_empty())
+                .then(|| operators.iter().fold(0, |set, operator| set | 1_u128 << (operator.get() & 127))),
+            generations: (!generations.is_empty())
+                .then(|| generations.iter().fold(0, |set, generation| set | 1_u8 << *generation as u8)),
+            models: (!models.is_empty()).then_some(models),
         }
     }
 
@@ -74,6 +85,14 @@ impl Filter {
             && self.operators.is_none_or(|set| set >> (rows.operator[row] & 127) & 1 != 0)
             && self.generations.is_none_or(|set| set >> Flags(rows.flags[row]).generation() as u8 & 1 != 0)
             && self.models.as_ref().is_none_or(|models| models.binary_search(&ModelId(rows.model[row])).is_ok())
+    }
+
+    /// Whether it lets through what a cell of the books counts.
+    pub fn admits_cell(&self, cell: &Cell) -> bool {
+        self.codes.as_ref().is_none_or(|codes| cell.code.is_some_and(|code| codes.contains(code)))
+            && self.operators.is_none_or(|set| set >> (cell.operator & 127) & 1 != 0)
+            && self.generations.is_none_or(|set| set >> (cell.generation & 7) & 1 != 0)
+            && self.models.as_ref().is_none_or(|models| models.binary_search(&ModelId(cell.model)).is_ok())
     }
 }
 

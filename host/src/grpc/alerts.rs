@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::{self, alert_service_server::AlertService};
 
@@ -12,7 +12,7 @@ use super::{
     convert::{alert, explain, listing},
     gate::Door,
     peer::Peer,
-    status::{blocking, status},
+    status::status,
     stream, subscribe,
 };
 use crate::{
@@ -21,15 +21,11 @@ use crate::{
     pipeline::{Batch, Handle, Refusal, Standing},
 };
 
-/// Alerts that are explained at once; who comes after waits.
-const EXPLAINED_MAX: usize = 2;
-
 /// The service.
 pub struct Alerts {
     door: Door,
     limits: IntakeLimits,
     terms: subscribe::Terms,
-    explaining: Semaphore,
     stopping: watch::Receiver<bool>,
 }
 
@@ -37,7 +33,7 @@ impl Alerts {
     /// Streams stop being read when `stopping` turns true.
     pub fn new(door: Door, config: &Config, stopping: watch::Receiver<bool>) -> Self {
         let terms = subscribe::Terms::new(&config.subscribe, &config.intake, stopping.clone());
-        Self { door, limits: config.intake.clone(), terms, explaining: Semaphore::new(EXPLAINED_MAX), stopping }
+        Self { door, limits: config.intake.clone(), terms, stopping }
     }
 }
 
@@ -108,8 +104,8 @@ impl AlertService for Alerts {
     ) -> Result<Response<v1::ListAlertsResponse>, Status> {
         let (handle, bytes_max) = (self.door.open(&request)?, self.limits.message_bytes_max);
         let query = listing::query(request.into_inner(), &self.limits).map_err(status)?;
-        let page = blocking(move || handle.alerts(&query).map(|page| listing::page(page, bytes_max))).await?;
-        Ok(Response::new(page))
+        let list = move |handle: &Handle| handle.alerts(&query).map(|page| listing::page(page, bytes_max));
+        Ok(Response::new(handle.query(list).await.map_err(status)?))
     }
 
     async fn subscribe_forwarded(
@@ -127,8 +123,7 @@ impl AlertService for Alerts {
     ) -> Result<Response<v1::ExplainAlertResponse>, Status> {
         let handle = self.door.open(&request)?;
         let v1::ExplainAlertRequest { position } = request.into_inner();
-        let Ok(_turn) = self.explaining.acquire().await else { return Err(status(handle.unavailable())) };
-        let view = blocking(move || handle.explain_alert(Position(position))).await?;
+        let view = handle.explain(move |handle| handle.explain_alert(Position(position))).await.map_err(status)?;
         Ok(Response::new(explain::explanation(view)))
     }
 }

@@ -17,7 +17,7 @@ use tonic::{Code, Status, body::Body};
 
 use super::{
     peer::{Answer, Patience, Peer},
-    quota::Taken,
+    quota::{Account, Taken},
     status::{CALLER_TOO_SLOW, refused},
     traffic::Traffic,
 };
@@ -25,6 +25,9 @@ use crate::pipeline::{Waiting, Wanted};
 
 /// What comes before each message: a flag and its length.
 const PREFIX_BYTES: usize = 5;
+
+/// A message up to this size needs no room: no more of it than that is received before its end anyway.
+const SMALL_BYTES: usize = 64 << 10;
 
 /// Where the next byte of a request belongs.
 #[derive(Debug, Default)]
@@ -66,6 +69,39 @@ impl Framing {
     fn is_within_message(&self) -> bool {
         self.prefix_bytes > 0
     }
+
+    /// The length of the message that has begun; 0 before it is known.
+    fn message_bytes(&self) -> usize {
+        let [_, length @ ..] = self.prefix;
+        if self.prefix_bytes == PREFIX_BYTES { u32::from_be_bytes(length) as usize } else { 0 }
+    }
+}
+
+/// Room for a large message that has begun, among what its tenant may have under way.
+enum Room {
+    /// None is needed now.
+    Free,
+    /// Until it is there nothing more is read.
+    Waiting(Pin<Box<dyn Future<Output = Taken> + Send>>),
+    /// Held until the message is whole.
+    Held(#[expect(dead_code, reason = "it is held")] Taken),
+}
+
+impl Room {
+    fn for_message(bytes: usize, account: Option<&Arc<Account>>) -> Self {
+        let Some(account) = account.filter(|_| bytes > SMALL_BYTES).cloned() else { return Self::Free };
+        Self::Waiting(Box::pin(async move { account.message(bytes as u64).await }))
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Self::Waiting(room) = self {
+            match room.as_mut().poll(context) {
+                Poll::Ready(taken) => *self = Self::Held(taken),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
+    }
 }
 
 /// A request's messages as they come, each within its time.
@@ -79,13 +115,20 @@ pub struct Arriving {
     left: Duration,
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
     call: Arc<Call>,
+    account: Option<Arc<Account>>,
+    room: Room,
 }
 
 impl Arriving {
     /// Of a call; `may_rest` where silence between two messages is as it should be.
-    pub fn new(body: Body, may_rest: bool, patience: Patience, call: Arc<Call>) -> Self {
-        let left = patience.message;
-        Self { body, framing: Framing::default(), may_rest, patience, left, waiting: None, call }
+    pub fn new(
+        body: Body,
+        may_rest: bool,
+        patience: Patience,
+        (call, account): (Arc<Call>, Option<Arc<Account>>),
+    ) -> Self {
+        let (framing, left, room) = (Framing::default(), patience.message, Room::Free);
+        Self { body, framing, may_rest, patience, left, waiting: None, call, account, room }
     }
 
     /// What came, and the time that is left after it.
@@ -96,7 +139,11 @@ impl Arriving {
         // Nothing at all is no sign of life.
         let Some(bytes) = frame.filter(|bytes| !bytes.is_empty()) else { return };
         let within = self.framing.is_within_message();
-        let completed = self.framing.take(bytes);
+        let (before, completed) = (self.framing.message_bytes(), self.framing.take(bytes));
+        let now = self.framing.message_bytes();
+        if completed || before != now {
+            self.room = Room::for_message(now, self.account.as_ref());
+        }
         if completed || !within {
             self.left = if self.framing.is_within_message() { self.patience.partial } else { self.patience.message };
         }
@@ -120,6 +167,9 @@ impl hyper::body::Body for Arriving {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.room.poll(context).is_pending() {
+            return Poll::Pending;
+        }
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map(|data| &data[..]);
             self.account(bytes);
@@ -265,9 +315,59 @@ impl hyper::body::Body for Answering {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{
+        collections::VecDeque,
+        pin::Pin,
+        sync::Arc,
+        task::{Context, Poll, Waker},
+        time::{Duration, Instant},
+    };
 
-    use super::{Body, Call, Framing, Outcome, Traffic};
+    use hyper::body::{Body as _, Bytes, Frame};
+
+    use super::{Arriving, Body, Call, Framing, Outcome, Patience, Status, Traffic};
+    use crate::{
+        config::AccessLimits,
+        domain::{OperatorId, Tenant},
+        grpc::quota::{Account, Accounts},
+    };
+
+    /// Pieces of a request that are all there.
+    struct Pieces(VecDeque<Bytes>);
+
+    impl hyper::body::Body for Pieces {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+        }
+    }
+
+    /// A message of 80,000 bytes: its prefix, a part of it, the rest.
+    fn arriving(account: &Arc<Account>) -> Arriving {
+        let hour = Duration::from_secs(3_600);
+        let patience = Patience { unidentified: hour, message: hour, partial: hour, unread: hour };
+        let call = Arc::new(Call::new("a call", String::new(), None, Arc::new(Traffic::default()), None));
+        let prefix = [&[0][..], &80_000_u32.to_be_bytes()].concat();
+        let pieces = [prefix, vec![0; 10_000], vec![0; 70_000]].map(Bytes::from);
+        Arriving::new(Body::new(Pieces(pieces.into())), false, patience, (call, Some(Arc::clone(account))))
+    }
+
+    #[test]
+    fn large_messages_of_one_operator_arrive_one_after_the_other_where_there_is_no_room_for_both() {
+        let limits = AccessLimits { operator_bytes_in_flight_max: 100_000, ..AccessLimits::default() };
+        let accounts = Accounts::new(limits);
+        let of = |number| accounts.of(&Tenant::Operator(OperatorId::new(number).unwrap()), Instant::now());
+        let (mut first, mut second, mut other) = (arriving(&of(12)), arriving(&of(12)), arriving(&of(14)));
+        let read = |body: &mut Arriving| Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop())).is_ready();
+        assert!(read(&mut first) && read(&mut first), "the prefix, and a part within its room");
+        assert!(read(&mut second), "the prefix says how much room is needed");
+        assert!(!read(&mut second), "which is taken");
+        assert!(read(&mut other) && read(&mut other) && read(&mut other), "another has its own");
+        assert!(read(&mut first), "the rest");
+        assert!(read(&mut second) && read(&mut second), "there is room again");
+    }
 
     #[test]
     fn a_call_is_wanted_until_its_answer_is_let_go_of() {

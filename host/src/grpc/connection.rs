@@ -1,11 +1,10 @@
 //! Connections: how many there may be at once, how each begins, and how the host closes one.
 //!
 //! It must not know what is said on them. Invariant: no more than the limit are open, those that still shake hands
-//! included. One more is taken up where all are open: it waits until one closes, and has the one closed that has been
-//! without a call of anybody known for longest; further ones wait in the system's backlog.
+//! included. One more is taken up where all are open: it waits until one closes, and has one closed as
+//! [`Crowd`] chooses; further ones wait in the system's backlog.
 
 use std::{
-    collections::VecDeque,
     future::Future,
     io,
     pin::Pin,
@@ -25,6 +24,7 @@ use tokio_stream::{Stream as Incoming, wrappers::ReceiverStream};
 use tonic::transport::server::Connected;
 
 use super::{
+    crowd::Crowd,
     peer::{Patience, Peer},
     tls::Tls,
     traffic::Traffic,
@@ -42,6 +42,8 @@ const WAITING_MAX: usize = 16;
 pub struct Terms {
     /// How many may be open at once.
     pub connections_max: usize,
+    /// Those that are.
+    pub crowd: Arc<Crowd>,
     /// With TLS, where there is one.
     pub tls: Option<Arc<Tls>>,
     /// How long the host waits for what a client owes it.
@@ -59,7 +61,6 @@ pub fn incoming(listener: TcpListener, terms: Terms) -> impl Incoming<Item = io:
 
 async fn accept(listener: TcpListener, terms: Terms, ready: mpsc::Sender<io::Result<Connection>>) {
     let room = Arc::new(Semaphore::new(terms.connections_max));
-    let mut strangers = Strangers::default();
     loop {
         let accepted = tokio::select! {
             // First: what comes when nobody takes it up any more is for another listener on the same socket.
@@ -76,41 +77,16 @@ async fn accept(listener: TcpListener, terms: Terms, ready: mpsc::Sender<io::Res
             }
         };
         if room.available_permits() == 0 {
-            strangers.make_room();
+            terms.crowd.make_room();
         }
         let permit = tokio::select! {
             Ok(permit) = Arc::clone(&room).acquire_owned() => permit,
             () = ready.closed() => return,
         };
-        let (peer, cut) = Peer::new(address, terms.patience, Arc::clone(&terms.traffic));
-        strangers.note(peer.clone(), terms.connections_max);
+        let (peer, cut) = Peer::new(address, terms.patience, Arc::clone(&terms.traffic), &terms.crowd);
+        terms.crowd.note(peer.clone());
         // Hands are shaken aside: whoever is slow at it holds up nobody.
         tokio::spawn(begin(stream, (peer, cut), permit, terms.clone(), ready.clone()));
-    }
-}
-
-/// Connections on which nobody known has called yet, in the order they came, and some that have gone since.
-#[derive(Default)]
-struct Strangers(VecDeque<Peer>);
-
-impl Strangers {
-    fn note(&mut self, peer: Peer, connections_max: usize) {
-        if self.0.len() >= 2 * connections_max {
-            self.0.retain(|peer| peer.is_open() && !peer.is_identified());
-        }
-        self.0.push_back(peer);
-    }
-
-    /// Closes the first that is still there. Whoever is known is never closed for another.
-    fn make_room(&mut self) {
-        while let Some(peer) = self.0.pop_front() {
-            if peer.is_open() && !peer.is_identified() {
-                return peer.cut(
-                    "crowded",
-                    "intake.connections_max are open, and nobody who is known had made a call on it for longest",
-                );
-            }
-        }
     }
 }
 
@@ -262,12 +238,18 @@ mod tests {
     };
     use tokio_stream::StreamExt;
 
-    use super::{Arc, Patience, Terms, Traffic, incoming};
-    use crate::{config::AccessLimits, grpc::quota::Accounts};
+    use super::{Arc, Connection, Crowd, Patience, Terms, Traffic, incoming};
+    use crate::{config::AccessLimits, domain::Tenant, grpc::quota::Accounts};
 
     fn terms(connections_max: usize) -> Terms {
         let patience = Patience::new(&crate::config::Config::default());
-        Terms { connections_max, tls: None, patience, traffic: Arc::new(Traffic::default()) }
+        let crowd = Arc::new(Crowd::new(connections_max));
+        Terms { connections_max, crowd, tls: None, patience, traffic: Arc::new(Traffic::default()) }
+    }
+
+    fn identify(connection: &Connection, accounts: &Accounts, name: &str, is_admin: bool) {
+        let account = accounts.of(&Tenant::Identity(name.to_owned()), Instant::now());
+        connection.peer.identify(&account, is_admin).unwrap();
     }
 
     #[tokio::test]
@@ -279,7 +261,7 @@ mod tests {
         let _second = TcpStream::connect(address).await.unwrap();
 
         let first = incoming.next().await.unwrap().unwrap();
-        first.peer.identify(&Accounts::new(AccessLimits::default()).of("a", Instant::now())).unwrap();
+        identify(&first, &Accounts::new(AccessLimits::default()), "a", false);
         assert!(timeout(Duration::from_millis(50), incoming.next()).await.is_err());
         drop(first);
         timeout(Duration::from_secs(10), incoming.next()).await.unwrap().unwrap().unwrap();
@@ -301,10 +283,50 @@ mod tests {
             }
             let next = timeout(Duration::from_secs(10), incoming.next()).await.unwrap().unwrap().unwrap();
             if at == 0 {
-                next.peer.identify(&Accounts::new(AccessLimits::default()).of("a", Instant::now())).unwrap();
+                identify(&next, &Accounts::new(AccessLimits::default()), "a", false);
             }
             served.push(next);
         }
         assert!(served[0].peer.is_identified() && served[0].peer.is_open());
+    }
+
+    #[tokio::test]
+    async fn two_tokens_that_take_all_connections_lock_nobody_out() {
+        const MAX: usize = 16;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut incoming = std::pin::pin!(incoming(listener, terms(MAX)));
+        let accounts = Accounts::new(AccessLimits::default());
+        let (mut clients, mut served) = (Vec::new(), Vec::new());
+        let mut open = async |served: &mut Vec<Connection>| {
+            clients.push(TcpStream::connect(address).await.unwrap());
+            // Nobody drives these connections: what was cut is dropped here.
+            loop {
+                match timeout(Duration::from_millis(10), incoming.next()).await {
+                    Ok(next) => return next.unwrap().unwrap(),
+                    Err(_) => served.retain(|connection| connection.peer.is_open()),
+                }
+            }
+        };
+        for at in 0..MAX {
+            let connection = open(&mut served).await;
+            identify(&connection, &accounts, if at % 2 == 0 { "a" } else { "b" }, false);
+            served.push(connection);
+            served.retain(|connection| connection.peer.is_open());
+        }
+        assert_eq!(served.len(), MAX - MAX / 8, "some are kept free");
+        for round in 0..MAX - 2 {
+            let admin = open(&mut served).await;
+            identify(&admin, &accounts, "admin", true);
+            served.retain(|connection| connection.peer.is_open());
+            assert!(admin.peer.is_open(), "round {round}");
+            served.push(admin);
+        }
+        let of = |name: &str| {
+            let tenant = Some(Tenant::Identity(name.to_owned()));
+            served.iter().filter(|connection| connection.peer.tenant() == tenant).count()
+        };
+        // Each is left the one that it needs to work.
+        assert_eq!((of("a"), of("b"), of("admin")), (1, 1, MAX - 2));
     }
 }

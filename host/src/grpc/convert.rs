@@ -20,6 +20,7 @@ pub mod count;
 pub mod device;
 pub mod explain;
 pub mod listing;
+pub mod page;
 pub mod plugin;
 pub mod producer;
 pub mod report;
@@ -34,17 +35,33 @@ mod tests;
 /// Longest name of a model, in bytes.
 const MODEL_BYTES_MAX: usize = 64;
 
+/// Entries of one list of a request. Above that a list says nothing that a shorter one, or none, does not.
+const LIST_ENTRIES_MAX: usize = 1_000;
+
 /// How many characters of a value are shown where it is refused.
 const SHOWN_CHARS_MAX: usize = 40;
 
-/// Converts a list; a wrong entry is named by its index.
+/// Converts a list of bounded length; a wrong entry is named by its index.
 fn each<T, U>(
     field: &str,
-    entries: impl IntoIterator<Item = T>,
+    entries: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
     convert: impl Fn(T) -> Result<U, String>,
 ) -> Result<Vec<U>, Refusal> {
+    let entries = entries.into_iter();
+    let count = entries.len();
+    if count > LIST_ENTRIES_MAX {
+        let why = format!("{count} entries are more than {LIST_ENTRIES_MAX}; ask in parts, or leave it empty for any");
+        return Err(Refusal::invalid(field, why));
+    }
     let named = |(index, entry)| convert(entry).map_err(|why| Refusal::invalid(format!("{field}[{index}]"), why));
-    entries.into_iter().enumerate().map(named).collect()
+    entries.enumerate().map(named).collect()
+}
+
+/// The entries in order, each once.
+fn sorted<T: Ord>(mut entries: Vec<T>) -> Vec<T> {
+    entries.sort_unstable();
+    entries.dedup();
+    entries
 }
 
 /// A value as it may be shown: short, quoted, control characters escaped.
@@ -96,7 +113,7 @@ fn device_id(value: u64) -> Result<Eui64, String> {
 }
 
 /// The number in a page token, which is one of a row and so stays good whatever is added; `None` for the first page.
-fn page_at<T: FromStr>(token: &str) -> Result<Option<T>, Refusal> {
+pub fn page_at<T: FromStr>(token: &str) -> Result<Option<T>, Refusal> {
     let why = || format!("{} did not come from this host; take next_page_token as it was", shown(token));
     let number = || token.parse().map_err(|_| Refusal::invalid("page_token", why()));
     (!token.is_empty()).then(number).transpose()

@@ -9,11 +9,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use weir_proto::v1::{self, count_service_server::CountService};
 
-use super::{
-    convert::count,
-    gate::Door,
-    status::{blocking, status},
-};
+use super::{convert::count, gate::Door, status::status};
 use crate::{
     books::CountQuery,
     pipeline::{Handle, Refusal},
@@ -47,7 +43,8 @@ impl CountService for Counts {
     ) -> Result<Response<v1::QueryCountsResponse>, Status> {
         let (handle, bytes_max) = (self.door.open(&request)?, self.message_bytes_max);
         let query = count::query(request.into_inner()).map_err(status)?;
-        let table = blocking(move || count::table(handle.counts(&query)?, bytes_max)).await?;
+        let counted = handle.query(move |handle| count::table(handle.counts(&query)?, bytes_max)).await;
+        let table = counted.map_err(status)?;
         Ok(Response::new(table))
     }
 
@@ -95,11 +92,10 @@ async fn watch_counts(
     loop {
         // Marked as seen before it is counted: what comes in between is counted once more.
         log_end.borrow_and_update();
-        let (handle, query) = (handle.clone(), query.clone());
-        let counted = blocking(move || count::table(handle.counts(&query)?, bytes_max)).await;
-        match counted {
+        let query = query.clone();
+        match handle.read(move |handle| count::table(handle.counts(&query)?, bytes_max)).await {
             Ok(counts) => messages.send(Ok(v1::WatchCountsResponse { counts: Some(counts) })).await.ok()?,
-            Err(status) => return Some(status),
+            Err(refusal) => return Some(status(refusal)),
         }
         tokio::time::sleep(interval).await;
         if log_end.changed().await.is_err() {

@@ -6,11 +6,7 @@
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::{self, device_service_server::DeviceService};
 
-use super::{
-    convert::device,
-    gate::Door,
-    status::{blocking, status},
-};
+use super::{convert::device, gate::Door, status::status};
 use crate::pipeline::DevicesPut;
 
 /// The service.
@@ -59,7 +55,7 @@ impl DeviceService for Devices {
         let handle = self.door.open(&request)?;
         let (from, devices_max, operators) =
             device::listed(request.into_inner(), self.put_devices_max).map_err(status)?;
-        let page = blocking(move || handle.devices(from, devices_max, &operators)).await?;
+        let page = handle.query(move |handle| handle.devices(from, devices_max, &operators)).await.map_err(status)?;
         Ok(Response::new(device::page(page)))
     }
 }

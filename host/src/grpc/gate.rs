@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{
     config::Config,
-    domain::Identity,
-    pipeline::{Handle, Wanted},
+    domain::{Identity, Role},
+    pipeline::{DeniedCaller, Handle, Wanted},
 };
 
 /// A header is not looked at beyond this.
@@ -80,18 +80,22 @@ impl Layer {
         if policy::is_public(path) {
             return Ok((String::new(), None));
         }
-        let identity = Arc::new(self.identify(request).inspect_err(|status| self.deny("", path, status.message()))?);
+        let identity = self.identify(request).inspect_err(|status| {
+            let address = request.extensions().get::<Peer>().map(|peer| peer.address().ip());
+            self.deny(DeniedCaller::unknown(address), path, status.message());
+        });
+        let identity = Arc::new(identity?);
         // Whoever is refused from here on is told so under their name.
         request.extensions_mut().insert(Arc::clone(&identity));
-        let account = self.accounts.of(&identity.name, Instant::now());
+        let account = self.accounts.of(&identity.tenant(), Instant::now());
         let over = |over: Over| {
             self.traffic.refused(over.setting);
-            over.status(&identity.name)
+            over.status(&account.tenant)
         };
         if let Some(peer) = request.extensions().get::<Peer>() {
-            peer.identify(&account).map_err(over)?;
+            peer.identify(&account, identity.role == Role::Admin).map_err(over)?;
         }
-        let taken = if policy::is_reflection(path) { None } else { Some(account.call(Instant::now()).map_err(over)?) };
+        let taken = account.call(Instant::now()).map_err(over)?;
         policy::check(path, identity.role).map_err(|roles| {
             let may = roles.names().join(" and ");
             if may.is_empty() {
@@ -100,17 +104,20 @@ impl Layer {
             }
             let message =
                 format!("{:?} in the role {} may not call {path}: {may} may", identity.name, identity.role.name());
-            self.deny(&identity.name, path, &message);
+            self.deny(DeniedCaller::Identity(identity.name.clone()), path, &message);
             refused(Code::PermissionDenied, ROLE_NOT_ALLOWED, &message)
         })?;
+        if policy::is_change(path) {
+            account.change(Instant::now()).map_err(over)?;
+        }
         let name = identity.name.clone();
         request.extensions_mut().insert(account);
-        Ok((name, taken))
+        Ok((name, Some(taken)))
     }
 
-    fn deny(&self, name: &str, path: &str, message: &str) {
+    fn deny(&self, caller: DeniedCaller, path: &str, message: &str) {
         self.traffic.denied();
-        self.handle.note_denied(name, path, message);
+        self.handle.note_denied(caller, path, message);
     }
 }
 
@@ -163,7 +170,8 @@ where
         let mut outcome = Outcome::new(Arc::clone(&call));
         request.extensions_mut().insert(outcome.wanted());
         let (may_rest, patience) = (path == MAY_REST, *patience);
-        let request = request.map(|body| Body::new(Arriving::new(body, may_rest, patience, call)));
+        let account = request.extensions().get::<Arc<Account>>().cloned();
+        let request = request.map(|body| Body::new(Arriving::new(body, may_rest, patience, (call, account))));
         let wait = deadline::of(request.headers());
         let answer = self.inner.call(request);
         Box::pin(async move {

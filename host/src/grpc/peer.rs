@@ -6,8 +6,8 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -15,10 +15,11 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
+    crowd::Crowd,
     quota::{Account, Over, Taken},
     traffic::Traffic,
 };
-use crate::config::Config;
+use crate::{config::Config, domain::Tenant};
 
 /// A connection on which so many calls in a row were refused is cut: answering them is work too.
 const REFUSED_IN_A_ROW_MAX: u64 = 1_000;
@@ -68,9 +69,15 @@ struct State {
     opened: Instant,
     patience: Patience,
     traffic: Arc<Traffic>,
+    /// The connections that it is one of.
+    crowd: Weak<Crowd>,
     certified: OnceLock<String>,
     /// Whoever made a call on it, each counted among their connections.
     identified: Mutex<Vec<(Arc<Account>, Taken)>>,
+    /// An administrator is one of them.
+    admin: AtomicBool,
+    /// When the last call was let through, in milliseconds after the opening.
+    called_ms: AtomicU64,
     refused_in_a_row: AtomicU64,
     /// When a browser last asked for something over HTTP/1, in milliseconds after the opening, from 1; 0: none did.
     turned_ms: AtomicU64,
@@ -88,15 +95,23 @@ struct Unread {
 
 impl Peer {
     /// A connection that was just made, and what tells its owner that it is cut.
-    pub fn new(address: SocketAddr, patience: Patience, traffic: Arc<Traffic>) -> (Self, oneshot::Receiver<()>) {
+    pub fn new(
+        address: SocketAddr,
+        patience: Patience,
+        traffic: Arc<Traffic>,
+        crowd: &Arc<Crowd>,
+    ) -> (Self, oneshot::Receiver<()>) {
         let (cut, is_cut) = oneshot::channel();
         let state = State {
             address,
             opened: Instant::now(),
             patience,
             traffic,
+            crowd: Arc::downgrade(crowd),
             certified: OnceLock::new(),
             identified: Mutex::default(),
+            admin: AtomicBool::new(false),
+            called_ms: AtomicU64::new(0),
             refused_in_a_row: AtomicU64::new(0),
             turned_ms: AtomicU64::new(0),
             cut: Mutex::new(Some(cut)),
@@ -126,14 +141,50 @@ impl Peer {
         !self.identified().is_empty()
     }
 
+    /// Whether an administrator made a call on it.
+    pub fn is_admin(&self) -> bool {
+        self.0.admin.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is the same connection.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The first tenant that made a call on it.
+    pub fn tenant(&self) -> Option<Tenant> {
+        self.identified().first().map(|(account, _)| account.tenant.clone())
+    }
+
+    /// Whether an answer is under way on it.
+    pub fn is_answering(&self) -> bool {
+        !self.unread().answers.is_empty()
+    }
+
+    /// When the last call was let through.
+    pub fn called_at(&self) -> Instant {
+        self.0.opened + Duration::from_millis(self.0.called_ms.load(Ordering::Relaxed))
+    }
+
     /// Notes who made a call on it: it then counts among their connections.
-    pub fn identify(&self, account: &Arc<Account>) -> Result<(), Over> {
+    pub fn identify(&self, account: &Arc<Account>, is_admin: bool) -> Result<(), Over> {
         let mut identified = self.identified();
-        if !identified.iter().any(|(known, _)| known.name == account.name) {
-            let taken = account.connection()?;
-            identified.push((Arc::clone(account), taken));
+        if identified.iter().any(|(known, _)| known.tenant == account.tenant) {
+            return Ok(());
+        }
+        let taken = account.connection()?;
+        identified.push((Arc::clone(account), taken));
+        drop(identified);
+        self.0.admin.fetch_or(is_admin, Ordering::Relaxed);
+        self.called();
+        if let Some(crowd) = self.0.crowd.upgrade() {
+            crowd.keep_some_free(self);
         }
         Ok(())
+    }
+
+    fn called(&self) {
+        self.0.called_ms.store(self.since_opening_ms(Instant::now()), Ordering::Relaxed);
     }
 
     /// Notes that a browser asks for something. Over HTTP/1 nothing else tells a browser that reads from one that is
@@ -144,6 +195,7 @@ impl Peer {
 
     /// Notes that a call was let through.
     pub fn passed(&self) {
+        self.called();
         self.0.refused_in_a_row.store(0, Ordering::Relaxed);
     }
 
@@ -164,12 +216,15 @@ impl Peer {
         drop(self.0.cut.lock().unwrap_or_else(PoisonError::into_inner).take());
         // What was counted for it is over, whoever still knows it.
         self.identified().clear();
+        if let Some(crowd) = self.0.crowd.upgrade() {
+            crowd.forget(self);
+        }
     }
 
     /// Closes it, whatever is under way. `why` is the word it is counted under, `said` what the log has.
     pub fn cut(&self, why: &'static str, said: &str) {
         let Some(cut) = self.0.cut.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        let names: Vec<String> = self.identified().iter().map(|(account, _)| account.name.clone()).collect();
+        let names: Vec<String> = self.identified().iter().map(|(account, _)| account.tenant.to_string()).collect();
         tracing::warn!(peer = %self.0.address, identities = ?names, why = said, "a connection was closed");
         self.0.traffic.cut(why);
         // Where nobody receives it the connection is gone already.
@@ -267,7 +322,8 @@ mod tests {
         let hour = Duration::from_secs(3_600);
         let patience = Patience { unidentified: hour, message: hour, partial: hour, unread: hour };
         let traffic = Arc::new(Traffic::default());
-        let (peer, _cut) = Peer::new(([127, 0, 0, 1], 1).into(), patience, Arc::clone(&traffic));
+        let crowd = Arc::new(Crowd::new(1));
+        let (peer, _cut) = Peer::new(([127, 0, 0, 1], 1).into(), patience, Arc::clone(&traffic), &crowd);
         let later = |seconds| Instant::now() + Duration::from_secs(seconds);
         peer.look(later(600));
         assert!(peer.is_open(), "a client of the protocol may be silent");

@@ -6,17 +6,26 @@
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::{self, plugin_service_server::PluginService};
 
-use super::{convert::plugin, gate::Door, status::status};
+use super::{
+    convert::{
+        page::{self, Room},
+        plugin,
+    },
+    gate::Door,
+    status::status,
+};
+use crate::pipeline::Handle;
 
 /// The service.
 pub struct Plugins {
     door: Door,
+    message_bytes_max: usize,
 }
 
 impl Plugins {
-    /// Over a pipeline.
-    pub fn new(door: Door) -> Self {
-        Self { door }
+    /// Gives answers of at most `message_bytes_max` bytes.
+    pub fn new(door: Door, message_bytes_max: usize) -> Self {
+        Self { door, message_bytes_max }
     }
 }
 
@@ -47,9 +56,10 @@ impl PluginService for Plugins {
         request: Request<v1::ListPluginsRequest>,
     ) -> Result<Response<v1::ListPluginsResponse>, Status> {
         let handle = self.door.open(&request)?;
-        let v1::ListPluginsRequest {} = request.into_inner();
-        let plugins = handle.plugins().into_iter().map(plugin::plugin).collect();
-        Ok(Response::new(v1::ListPluginsResponse { plugins }))
+        let v1::ListPluginsRequest { page_size, page_token } = request.into_inner();
+        let (after, room) = (page::plugin(&page_token).map_err(status)?, Room::new(page_size, self.message_bytes_max));
+        let list = move |handle: &Handle| Ok(plugin::plugins(handle.plugins(), after, room));
+        Ok(Response::new(handle.query(list).await.map_err(status)?))
     }
 
     async fn get_plugin(

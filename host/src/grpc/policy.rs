@@ -85,6 +85,13 @@ const POLICY: [(&str, Roles); 47] = [
     ("/weir.v1.HostService/ConfirmClock", Roles(ADMIN)),
 ];
 
+/// Whether a call changes something, which costs a commit, though it is no batch of alerts and no inventory. A cursor's
+/// moves cost nothing of their own: they are written with what comes next.
+pub fn is_change(path: &str) -> bool {
+    path == "/weir.v1.CursorService/DeleteCursor"
+        || POLICY.iter().any(|(call, roles)| *call == path && *roles == CHANGE)
+}
+
 /// Whether a call needs nobody's name.
 pub fn is_public(path: &str) -> bool {
     path.starts_with(PUBLIC)
@@ -169,6 +176,16 @@ mod tests {
             for path in ["/weir.v1.RuleService/DropEverything", "", "/", "/weir.v1.RuleService/SetRule/"] {
                 assert_eq!(check(path, role), Err(Roles(0)), "{path}");
             }
+        }
+    }
+
+    #[test]
+    fn every_call_that_an_operator_changes_something_with_is_one_that_changes() {
+        let changes: Vec<&str> = POLICY.iter().map(|(path, _)| *path).filter(|path| is_change(path)).collect();
+        for (path, roles) in POLICY {
+            let looks = roles == LOOK || path.ends_with("/AdvanceCursor");
+            let is_for_operators = roles.0 & OPERATOR != 0;
+            assert_eq!(changes.contains(&path), is_for_operators && !looks, "{path}");
         }
     }
 

@@ -9,8 +9,9 @@ use weir_proto::v1::{self, report_service_server::ReportService};
 use super::{
     convert::report::{self, Pieces},
     gate::Door,
-    status::{blocking, status},
+    status::status,
 };
+use crate::pipeline::Handle;
 
 /// The service.
 pub struct Reports {
@@ -35,7 +36,7 @@ impl ReportService for Reports {
     ) -> Result<Response<Iter<Pieces>>, Status> {
         let handle = self.door.open(&request)?;
         let query = report::device_query(request.into_inner()).map_err(status)?;
-        let counts = blocking(move || handle.device_counts(&query)).await?;
+        let counts = handle.scan(move |handle| handle.device_counts(&query)).await.map_err(status)?;
         Ok(Response::new(tokio_stream::iter(Pieces::new(counts, self.message_bytes_max))))
     }
 
@@ -45,8 +46,8 @@ impl ReportService for Reports {
     ) -> Result<Response<v1::QueryInventoryResponse>, Status> {
         let handle = self.door.open(&request)?;
         let (operators, generations) = report::inventory_query(request.into_inner()).map_err(status)?;
-        let counts = blocking(move || handle.inventory(&operators, &generations)).await?;
-        Ok(Response::new(report::inventory(counts)))
+        let counts = handle.query(move |handle| handle.inventory(&operators, &generations)).await.map_err(status)?;
+        Ok(Response::new(report::inventory(counts, self.message_bytes_max).map_err(status)?))
     }
 
     async fn list_rule_changes(
@@ -54,9 +55,9 @@ impl ReportService for Reports {
         request: Request<v1::ListRuleChangesRequest>,
     ) -> Result<Response<v1::ListRuleChangesResponse>, Status> {
         let handle = self.door.open(&request)?;
-        let (since_ms, until_ms) = report::changes_query(request.into_inner());
-        let changes = blocking(move || handle.rule_changes(since_ms, until_ms)).await?;
-        Ok(Response::new(report::changes(changes)))
+        let (query, room) = report::changes_query(request.into_inner(), self.message_bytes_max).map_err(status)?;
+        let list = move |handle: &Handle| handle.rule_changes(&query).map(|found| report::changes(found, room));
+        Ok(Response::new(handle.query(list).await.map_err(status)?))
     }
 
     async fn get_migration_signal(
@@ -65,7 +66,7 @@ impl ReportService for Reports {
     ) -> Result<Response<v1::GetMigrationSignalResponse>, Status> {
         let handle = self.door.open(&request)?;
         let query = report::migration_query(request.into_inner()).map_err(status)?;
-        let view = blocking(move || handle.migration_signal(&query)).await?;
+        let view = handle.query(move |handle| handle.migration_signal(&query)).await.map_err(status)?;
         Ok(Response::new(report::migration(view)))
     }
 }

@@ -5,18 +5,26 @@
 use tonic::{Request, Response, Status};
 use weir_proto::v1::{self, rule_service_server::RuleService};
 
-use super::{convert::rule, gate::Door, status::status};
-use crate::domain::Revision;
+use super::{
+    convert::{
+        page::{self, Room},
+        rule,
+    },
+    gate::Door,
+    status::status,
+};
+use crate::{domain::Revision, pipeline::Handle};
 
 /// The service.
 pub struct Rules {
     door: Door,
+    message_bytes_max: usize,
 }
 
 impl Rules {
-    /// Over a pipeline.
-    pub fn new(door: Door) -> Self {
-        Self { door }
+    /// Gives answers of at most `message_bytes_max` bytes.
+    pub fn new(door: Door, message_bytes_max: usize) -> Self {
+        Self { door, message_bytes_max }
     }
 }
 
@@ -34,9 +42,10 @@ impl RuleService for Rules {
         request: Request<v1::ListRulesRequest>,
     ) -> Result<Response<v1::ListRulesResponse>, Status> {
         let handle = self.door.open(&request)?;
-        let v1::ListRulesRequest {} = request.into_inner();
-        let rules = handle.rules().into_iter().map(rule::view).collect();
-        Ok(Response::new(v1::ListRulesResponse { rules }))
+        let v1::ListRulesRequest { page_size, page_token } = request.into_inner();
+        let (after, room) = (page::rule(&page_token).map_err(status)?, Room::new(page_size, self.message_bytes_max));
+        let list = move |handle: &Handle| Ok(rule::rules(handle.rules(), after.as_ref(), room));
+        Ok(Response::new(handle.query(list).await.map_err(status)?))
     }
 
     async fn remove_rule(
@@ -55,8 +64,9 @@ impl RuleService for Rules {
     ) -> Result<Response<v1::ListRuleRevisionsResponse>, Status> {
         let handle = self.door.open(&request)?;
         let (name, before, revisions_max) = rule::history(request.into_inner()).map_err(status)?;
-        let page = handle.history(&name, before, revisions_max).map_err(status)?;
-        Ok(Response::new(rule::revisions(page, revisions_max)))
+        let room = Room { rows_max: revisions_max, bytes_max: self.message_bytes_max };
+        let list = move |handle: &Handle| handle.with_history(&name, before, |changes| rule::revisions(changes, room));
+        Ok(Response::new(handle.query(list).await.map_err(status)?))
     }
 
     async fn restore_rule(

@@ -29,6 +29,7 @@ use tower::Service;
 
 use super::{
     Error, HEADER_BYTES_MAX, Tls, Traffic, connection,
+    crowd::Crowd,
     entrance::is_call,
     peer::Patience,
     status::{NOT_SERVING, later},
@@ -60,6 +61,7 @@ pub async fn serve_starting(
     let (done, closing) = watch::channel(());
     let terms = connection::Terms {
         connections_max: config.intake.connections_max,
+        crowd: Arc::new(Crowd::new(config.intake.connections_max)),
         tls,
         patience: Patience::new(config),
         traffic: Arc::new(Traffic::default()),

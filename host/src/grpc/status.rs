@@ -171,17 +171,6 @@ fn bounded(text: &str, bytes_max: usize) -> String {
     text.chars().map(|character| if is_unsafe(character) { ' ' } else { character }).collect()
 }
 
-/// Runs what waits for the disk where it holds up no other call.
-pub async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Status> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(status),
-        // It panicked, or the runtime is going down: either way there is no answer.
-        Err(_) => Err(super::panics::status()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,11 +255,5 @@ mod tests {
             let name = super::super::traffic::code_name(code);
             assert!(page.contains(&format!("| `{reason}` | {name} |")), "{reason} of {name} is not in docs/clients.md");
         }
-    }
-
-    #[tokio::test]
-    async fn a_panic_on_a_blocking_thread_is_internal() {
-        let done: Result<(), _> = blocking(|| panic!("on purpose")).await;
-        assert_eq!(done.unwrap_err().code(), Code::Internal);
     }
 }

@@ -17,7 +17,7 @@ use weir_proto::v1::{self, cursor_service_server::CursorService};
 use super::{
     convert::subscribe,
     gate::Door,
-    status::{CURSOR_TAKEN, blocking, refused, status},
+    status::{CURSOR_TAKEN, refused, status},
 };
 use crate::{
     config::{IntakeLimits, SubscribeLimits},
@@ -91,10 +91,10 @@ async fn follow(
     loop {
         // Marked as seen before it is read: what comes in between wakes the stream again.
         log_end.borrow_and_update();
-        let read = blocking(move || subscription.read_on().map(|piece| (subscription, piece))).await;
+        let read = handle.read(move |_| subscription.read_on().map(|piece| (subscription, piece))).await;
         let (back, piece) = match read {
             Ok(read) => read,
-            Err(status) => return Some(status),
+            Err(refusal) => return Some(status(refusal)),
         };
         subscription = back;
         let Piece { position, end, .. } = piece;
@@ -170,7 +170,7 @@ impl CursorService for Cursors {
     ) -> Result<Response<v1::ListCursorsResponse>, Status> {
         let handle = self.door.open(&request)?;
         let v1::ListCursorsRequest {} = request.into_inner();
-        let cursors = blocking(move || handle.cursors()).await?;
+        let cursors = handle.query(Handle::cursors).await.map_err(status)?;
         Ok(Response::new(v1::ListCursorsResponse { cursors: cursors.into_iter().map(subscribe::cursor).collect() }))
     }
 

@@ -5,17 +5,22 @@
 use tonic::{Request, Response, Status};
 use weir_proto::v1::{self, token_service_server::TokenService};
 
-use super::{convert::access, gate::Door, status::status};
+use super::{
+    convert::{access, page::Room},
+    gate::Door,
+    status::status,
+};
 
 /// The service.
 pub struct Tokens {
     door: Door,
+    message_bytes_max: usize,
 }
 
 impl Tokens {
-    /// Over a pipeline.
-    pub fn new(door: Door) -> Self {
-        Self { door }
+    /// Gives answers of at most `message_bytes_max` bytes.
+    pub fn new(door: Door, message_bytes_max: usize) -> Self {
+        Self { door, message_bytes_max }
     }
 }
 
@@ -36,9 +41,9 @@ impl TokenService for Tokens {
         request: Request<v1::ListTokensRequest>,
     ) -> Result<Response<v1::ListTokensResponse>, Status> {
         let handle = self.door.open(&request)?;
-        let v1::ListTokensRequest {} = request.into_inner();
-        let tokens = handle.tokens().into_iter().map(access::token).collect();
-        Ok(Response::new(v1::ListTokensResponse { tokens }))
+        let v1::ListTokensRequest { page_size, page_token } = request.into_inner();
+        let room = Room::new(page_size, self.message_bytes_max);
+        Ok(Response::new(access::tokens(handle.tokens(), &page_token, room)))
     }
 
     async fn revoke_token(

@@ -8,18 +8,20 @@ use weir_proto::v1::{self, trial_service_server::TrialService};
 use super::{
     convert::{rule, trial},
     gate::Door,
-    status::{blocking, status},
+    status::status,
 };
+use crate::pipeline::Handle;
 
 /// The service.
 pub struct Trials {
     door: Door,
+    message_bytes_max: usize,
 }
 
 impl Trials {
-    /// Over a pipeline.
-    pub fn new(door: Door) -> Self {
-        Self { door }
+    /// Gives answers of at most `message_bytes_max` bytes.
+    pub fn new(door: Door, message_bytes_max: usize) -> Self {
+        Self { door, message_bytes_max }
     }
 }
 
@@ -31,13 +33,13 @@ impl TrialService for Trials {
     ) -> Result<Response<v1::CompareRuleResponse>, Status> {
         let handle = self.door.open(&request)?;
         let query = trial::query(request.into_inner()).map_err(status)?;
-        let (comparison, samples) = blocking(move || {
+        let compare = move |handle: &Handle| {
             let comparison = handle.compare(&query)?;
             let samples = handle.differences(&query.rule, &comparison.samples)?;
             Ok((comparison, samples))
-        })
-        .await?;
-        Ok(Response::new(trial::comparison(comparison, samples)))
+        };
+        let (comparison, samples) = handle.query(compare).await.map_err(status)?;
+        Ok(Response::new(trial::comparison(comparison, samples, self.message_bytes_max)))
     }
 
     async fn promote_rule(

@@ -11,9 +11,9 @@ use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::{self, verify_service_server::VerifyService, what_if_service_server::WhatIfService};
 
 use super::{
-    convert::{plugin::Upload, whatif},
+    convert::{page::Room, page_at, plugin::Upload, whatif},
     gate::Door,
-    status::{blocking, status},
+    status::status,
 };
 use crate::pipeline::{Handle, Refusal};
 
@@ -24,14 +24,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct WhatIfs {
     door: Door,
-    upload_bytes_max: usize,
+    message_bytes_max: usize,
     stopping: watch::Receiver<bool>,
 }
 
 impl WhatIfs {
-    /// Takes candidates of at most `upload_bytes_max` bytes. Streams end when `stopping` turns true.
-    pub fn new(door: Door, upload_bytes_max: usize, stopping: watch::Receiver<bool>) -> Self {
-        Self { door, upload_bytes_max, stopping }
+    /// Takes and gives messages of at most `message_bytes_max` bytes. Streams end when `stopping` turns true.
+    pub fn new(door: Door, message_bytes_max: usize, stopping: watch::Receiver<bool>) -> Self {
+        Self { door, message_bytes_max, stopping }
     }
 }
 
@@ -44,9 +44,13 @@ impl WhatIfService for WhatIfs {
         request: Request<Streaming<v1::StartWhatIfRequest>>,
     ) -> Result<Response<v1::StartWhatIfResponse>, Status> {
         let handle = self.door.open(&request)?;
+        let upload_bytes_max = handle.upload_bytes_max();
+        // All of it at once, and before anything is read: a question that waits for its candidate is held, too.
+        let room = upload_bytes_max.max(self.message_bytes_max);
+        let _room = self.door.account(&request)?.bytes(room as u64).await;
         let mut messages = request.into_inner();
         let mut question = None;
-        let mut upload = Upload::new(self.upload_bytes_max);
+        let mut upload = Upload::new(upload_bytes_max);
         let mut sent = false;
         while let Some(v1::StartWhatIfRequest { question: asked, chunk, signature }) = messages.message().await? {
             question = question.or(asked);
@@ -66,7 +70,7 @@ impl WhatIfService for WhatIfs {
     ) -> Result<Response<v1::GetWhatIfResponse>, Status> {
         let handle = self.door.open(&request)?;
         let v1::GetWhatIfRequest { id } = request.into_inner();
-        let (view, answer) = blocking(move || handle.what_if(id)).await?;
+        let (view, answer) = handle.query(move |handle| handle.what_if(id)).await.map_err(status)?;
         let answer = answer.map(whatif::answer);
         Ok(Response::new(v1::GetWhatIfResponse { what_if: Some(whatif::view(view)), answer }))
     }
@@ -76,9 +80,11 @@ impl WhatIfService for WhatIfs {
         request: Request<v1::ListWhatIfsRequest>,
     ) -> Result<Response<v1::ListWhatIfsResponse>, Status> {
         let handle = self.door.open(&request)?;
-        let v1::ListWhatIfsRequest {} = request.into_inner();
-        let what_ifs = handle.questions().into_iter().map(whatif::view).collect();
-        Ok(Response::new(v1::ListWhatIfsResponse { what_ifs }))
+        let v1::ListWhatIfsRequest { page_size, page_token } = request.into_inner();
+        let before = page_at(&page_token).map_err(status)?.unwrap_or(u64::MAX);
+        let room = Room::new(page_size, self.message_bytes_max);
+        let list = move |handle: &Handle| Ok(whatif::views(handle.questions(), before, room));
+        Ok(Response::new(handle.query(list).await.map_err(status)?))
     }
 
     async fn cancel_what_if(
@@ -113,23 +119,22 @@ async fn follow(
 ) {
     let mut told = None;
     loop {
-        let (message, over) = match handle.question(id) {
-            Ok(view) => {
-                let over = view.head.stage.is_over();
-                (Ok(v1::WatchWhatIfResponse { what_if: Some(whatif::view(view)) }), over)
-            }
+        let view = match handle.question(id) {
+            Ok(view) => view,
             // Retention of answers may have overtaken it.
-            Err(refusal) => (Err(status(refusal)), true),
+            Err(refusal) => {
+                let _ = messages.send(Err(status(refusal))).await;
+                return;
+            }
         };
-        let progress = message.as_ref().ok().and_then(|message| message.what_if.as_ref());
-        let progress = progress.map(|what_if| (what_if.stage, what_if.rows_done, what_if.rows_total));
-        if (over || told != Some(progress)) && messages.send(message).await.is_err() {
-            return;
+        let (stage, rows) = (view.head.stage, view.rows);
+        if stage.is_over() || told != Some((stage, rows)) {
+            let message = v1::WatchWhatIfResponse { what_if: Some(whatif::view(view)) };
+            if messages.send(Ok(message)).await.is_err() || stage.is_over() {
+                return;
+            }
         }
-        if over {
-            return;
-        }
-        told = Some(progress);
+        told = Some((stage, rows));
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
             () = messages.closed() => return,

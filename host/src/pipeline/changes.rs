@@ -41,9 +41,10 @@ impl Engine {
             Command::RemoveRule(name, why, who, reply) => settle(reply, self.remove_rule(&name, why, &who)),
             Command::CreateToken(token, reply) => settle(reply, self.create_token(*token)),
             Command::RevokeToken(name, who, reply) => settle(reply, self.revoke_token(&name, &who)),
+            // Written with what comes next, or by itself where nothing does: denied calls cost no commits of their own.
             Command::Note(event) => {
                 self.note(event);
-                Work { effects: Some(self.effects()), ..Work::default() }
+                Work::default()
             }
             Command::KeepQuestion(kept, dropped, event, reply) => {
                 event.into_iter().for_each(|event| self.note(event));
@@ -99,6 +100,9 @@ impl Engine {
         if self.config.denied_digests().unwrap_or_default().contains(&rule.plugin) && rule.mode.is_called() {
             return settle::<RuleView>(reply, Err(Refusal::Precondition(format!("plugin {}: {DENIED}", rule.plugin))));
         }
+        if let Err(refusal) = self.check_revisions(&name) {
+            return settle::<RuleView>(reply, Err(refusal));
+        }
         let entry = self.revise(name.clone(), Some(rule), &who.name, why);
         let mut work = self.changed(entry);
         work.acts.push(Box::new(move |shared| {
@@ -134,6 +138,27 @@ impl Engine {
         let namespace = self.registry.namespace(&name, &plugin, revision);
         let rule = Rule { plugin: plugin.digest, parameters, scope, mode, order, namespace, guard: None };
         Ok((name, rule, why))
+    }
+
+    /// Refuses another change to a rule that has had as many as are kept, or whose owner's rules have.
+    fn check_revisions(&self, name: &str) -> Result<(), Refusal> {
+        let limits = &self.config.plugins;
+        let refuse = |setting: &str, max: usize, way_out: &str| {
+            let message = format!(
+                "{name}: plugins.{setting} ({max}) revisions are kept, and the log needs them to say what it was judged \
+                 by; {way_out}, or have the setting raised"
+            );
+            Err(Refusal::Exhausted(message))
+        };
+        let max = limits.rule_revisions_max;
+        if self.registry.numbers(name).len() >= max {
+            return refuse("rule_revisions_max", max, "remove the rule and go on with one of another name");
+        }
+        let (owner, max) = (owner_of_rule(name).unwrap_or(OperatorId::UNKNOWN), limits.operator.revisions_max);
+        if owner != OperatorId::UNKNOWN && self.registry.revisions_of(owner) >= max {
+            return refuse("operator.revisions_max", max, "change rules less often");
+        }
+        Ok(())
     }
 
     fn remove_rule(

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     config::SubscribeLimits,
-    domain::{AuditEvent, Cursor, CursorKey, Effects, Position},
+    domain::{AuditEvent, Cursor, CursorKey, Effects, Position, Tenant},
     pipeline::{
         collect::Reply,
         engine::{Act, Engine, Work},
@@ -66,6 +66,9 @@ impl Cursors {
     }
 }
 
+/// Audit entries that wait for something to be written with.
+const NOTES_WAITING_MAX: usize = 64;
+
 /// Moves that are to be written, and whom to tell.
 #[derive(Default)]
 pub struct Moves {
@@ -85,7 +88,7 @@ impl Engine {
         self.cursors.0.insert(key.clone(), cursor.clone());
         self.note(AuditEvent::new(&key.holder, "cursor.make", &key.name, &format!("at {at}")));
         let effects = Effects { cursors: vec![cursor.clone()], ..self.effects() };
-        let work = Work { effects: Some(effects), acts: vec![self.publish_cursors()], ..Work::default() };
+        let work = Work { effects: Some(effects), acts: vec![publish(vec![cursor.clone()])], ..Work::default() };
         Ok((cursor, work))
     }
 
@@ -115,14 +118,21 @@ impl Engine {
         self.moves.moved.remove(key);
         self.note(AuditEvent::new(&key.holder, "cursor.remove", &key.name, ""));
         let effects = Effects { cursors_dropped: vec![key.clone()], ..self.effects() };
-        let (publish, key) = (self.publish_cursors(), key.clone());
-        let end: Act = Box::new(move |shared| shared.seats.end(&key));
-        Ok(((), Work { effects: Some(effects), acts: vec![publish, end], ..Work::default() }))
+        let key = key.clone();
+        let end: Act = Box::new(move |shared| {
+            shared.cursors.write().0.remove(&key);
+            shared.seats.end(&key);
+        });
+        Ok(((), Work { effects: Some(effects), acts: vec![end], ..Work::default() }))
     }
 
-    /// Adds the moves that wait to a piece of work. Where it writes nothing they go on waiting, unless nothing comes
-    /// after it.
+    /// Adds the moves and audit entries that wait to a piece of work. Where it writes nothing they go on waiting, unless
+    /// nothing comes after it or many entries wait.
     pub fn add_moves(&mut self, mut work: Work, idle: bool) -> Work {
+        let notes = self.audit_pending.len();
+        if work.effects.is_none() && notes > 0 && (idle || notes >= NOTES_WAITING_MAX) {
+            work.effects = Some(self.effects());
+        }
         let waits = !self.moves.replies.is_empty() && (idle || work.effects.is_some());
         if !waits {
             return work;
@@ -130,18 +140,21 @@ impl Engine {
         let Moves { moved, replies } = std::mem::take(&mut self.moves);
         if !moved.is_empty() {
             let mut effects = work.effects.take().unwrap_or_else(|| self.effects());
-            effects.cursors.extend(moved.into_values());
+            let moved: Vec<Cursor> = moved.into_values().collect();
+            effects.cursors.extend(moved.iter().cloned());
             work.effects = Some(effects);
-            work.acts.push(self.publish_cursors());
+            work.acts.push(publish(moved));
         }
         work.acts.extend(replies);
         work
     }
+}
 
-    fn publish_cursors(&self) -> Act {
-        let cursors = self.cursors.clone();
-        Box::new(move |shared| *shared.cursors.write() = cursors)
-    }
+/// Shows cursors to readers. The others are not copied: many cursors of one holder make no move of another dearer.
+fn publish(moved: Vec<Cursor>) -> Act {
+    Box::new(move |shared| {
+        shared.cursors.write().0.extend(moved.into_iter().map(|cursor| (cursor.key.clone(), cursor)));
+    })
 }
 
 /// Why a cursor that is named is not there.
@@ -157,8 +170,16 @@ pub struct Seats(Mutex<Taken>);
 #[derive(Debug, Default)]
 struct Taken {
     last: u64,
-    /// Dropping one tells whoever sits there that it is over.
-    seats: HashMap<u64, (Option<CursorKey>, oneshot::Sender<()>)>,
+    seats: HashMap<u64, Place>,
+}
+
+/// A place among the streams.
+#[derive(Debug)]
+struct Place {
+    tenant: Tenant,
+    key: Option<CursorKey>,
+    /// Dropping it tells the reader that it is over.
+    _held: oneshot::Sender<()>,
 }
 
 /// The place of one reader, as long as it is held.
@@ -176,10 +197,20 @@ impl Seats {
     }
 
     /// Takes a place, from whoever has it where it is that of a cursor.
-    pub fn take(self: &Arc<Self>, key: Option<CursorKey>, limits: &SubscribeLimits) -> Result<Seat, Refusal> {
+    pub fn take(
+        self: &Arc<Self>,
+        tenant: Tenant,
+        key: Option<CursorKey>,
+        limits: &SubscribeLimits,
+    ) -> Result<Seat, Refusal> {
         let mut taken = self.lock();
-        if let Some(key) = &key {
-            taken.seats.retain(|_, (other, _)| other.as_ref() != Some(key));
+        if key.is_some() {
+            taken.seats.retain(|_, place| place.key != key);
+        }
+        let max = limits.identity_streams_max;
+        if taken.seats.values().filter(|place| place.tenant == tenant).count() >= max {
+            let why = format!("{tenant} has subscribe.identity_streams_max ({max}) streams open; end one first");
+            return Err(Refusal::Exhausted(why));
         }
         let max = limits.streams_max;
         if taken.seats.len() >= max {
@@ -189,7 +220,7 @@ impl Seats {
         taken.last += 1;
         let number = taken.last;
         let (held, over) = oneshot::channel();
-        taken.seats.insert(number, (key, held));
+        taken.seats.insert(number, Place { tenant, key, _held: held });
         Ok(Seat { number, seats: Arc::clone(self), over })
     }
 
@@ -200,12 +231,12 @@ impl Seats {
 
     /// Whether somebody reads by a cursor.
     pub fn is_taken(&self, key: &CursorKey) -> bool {
-        self.lock().seats.values().any(|(other, _)| other.as_ref() == Some(key))
+        self.lock().seats.values().any(|place| place.key.as_ref() == Some(key))
     }
 
     /// Ends whoever reads by a cursor.
     fn end(&self, key: &CursorKey) {
-        self.lock().seats.retain(|_, (other, _)| other.as_ref() != Some(key));
+        self.lock().seats.retain(|_, place| place.key.as_ref() != Some(key));
     }
 }
 

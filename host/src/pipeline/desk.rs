@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
@@ -76,8 +76,8 @@ pub struct Head {
 pub struct QuestionView {
     /// Its number.
     pub number: u64,
-    /// Itself.
-    pub head: Head,
+    /// Itself, shared with the desk: its variants can be megabytes of parameters.
+    pub head: Arc<Head>,
     /// Alerts folded, and alerts there are to fold.
     pub rows: (u64, u64),
     /// How long it has run.
@@ -86,7 +86,7 @@ pub struct QuestionView {
 
 /// A question on the desk.
 struct File {
-    head: Head,
+    head: Arc<Head>,
     pace: Arc<Pace>,
     begun: Option<Instant>,
     ran_ms: u64,
@@ -147,7 +147,7 @@ impl Desk {
                 head.stage = Stage::Interrupted;
                 head.why = "the host ended before it was answered; start it again".to_owned();
             }
-            inner.files.insert(*number, File { head, pace: Arc::default(), begun: None, ran_ms: 0 });
+            inner.files.insert(*number, File { head: Arc::new(head), pace: Arc::default(), begun: None, ran_ms: 0 });
         }
     }
 
@@ -188,7 +188,7 @@ impl Desk {
         inner.last += 1;
         let number = inner.last;
         let pace = Arc::new(Pace::new(limits.cpu_percent_max));
-        inner.files.insert(number, File { head: head.clone(), pace, begun: None, ran_ms: 0 });
+        inner.files.insert(number, File { head: Arc::new(head.clone()), pace, begun: None, ran_ms: 0 });
         Ok((number, dropped))
     }
 
@@ -208,15 +208,16 @@ impl Desk {
         needed
     }
 
-    /// The next question to work on. `None`: there is none, and whoever asks goes home.
-    pub fn next(&self) -> Option<Job> {
+    /// The next question to work on, for as long as the limits allow. `None`: there is none, and whoever asks goes home.
+    pub fn next(&self, limits: &WhatIfLimits) -> Option<Job> {
         let mut inner = self.lock();
         let Some(job) = inner.waiting.pop_front() else {
             inner.running -= 1;
             return None;
         };
         if let Some(file) = inner.files.get_mut(&job.number) {
-            file.head.stage = Stage::Running;
+            Arc::make_mut(&mut file.head).stage = Stage::Running;
+            file.pace.begin(Duration::from_millis(limits.run_ms_max));
             file.begun = Some(Instant::now());
         }
         Some(job)
@@ -228,18 +229,18 @@ impl Desk {
     }
 
     /// Notes how a question ended; what is to be kept of it.
-    pub fn settle(&self, number: u64, settled: impl FnOnce(&mut Head)) -> Option<Head> {
+    pub fn settle(&self, number: u64, settled: impl FnOnce(&mut Head)) -> Option<Arc<Head>> {
         let mut inner = self.lock();
         let file = inner.files.get_mut(&number)?;
         if let Some(begun) = file.begun.take() {
             file.ran_ms = millis(begun.elapsed());
         }
-        settled(&mut file.head);
-        Some(file.head.clone())
+        settled(Arc::make_mut(&mut file.head));
+        Some(Arc::clone(&file.head))
     }
 
     /// Ends a question. Some: it waited, and is over now; this is to be kept.
-    pub fn cancel(&self, number: u64, now_ms: Millis) -> Option<Head> {
+    pub fn cancel(&self, number: u64, now_ms: Millis) -> Option<Arc<Head>> {
         let mut inner = self.lock();
         inner.files.get(&number)?.pace.cancel();
         let waited = inner.waiting.len();
@@ -248,8 +249,9 @@ impl Desk {
             return None;
         }
         let file = inner.files.get_mut(&number)?;
-        (file.head.stage, file.head.ended_ms) = (Stage::Cancelled, Some(now_ms));
-        Some(file.head.clone())
+        let head = Arc::make_mut(&mut file.head);
+        (head.stage, head.ended_ms) = (Stage::Cancelled, Some(now_ms));
+        Some(Arc::clone(&file.head))
     }
 
     /// One question, if somebody confined to an operator, or to none, may see it.
@@ -305,9 +307,9 @@ fn view(number: u64, file: &File, own: Option<OperatorId>) -> QuestionView {
         _ => (done, total),
     };
     let running_ms = file.begun.map_or(file.ran_ms, |begun| millis(begun.elapsed()));
-    QuestionView { number, head: file.head.clone(), rows, running_ms }
+    QuestionView { number, head: Arc::clone(&file.head), rows, running_ms }
 }
 
-fn millis(time: std::time::Duration) -> u64 {
+fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

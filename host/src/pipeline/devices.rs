@@ -2,6 +2,8 @@
 //!
 //! It must not know how devices are found. Invariant: each row is counted once, as new, changed or unchanged.
 
+use std::sync::Arc;
+
 use crate::{
     admit::{Change, Inventory},
     domain::{AuditEvent, Device, DeviceTally, Effects, Handover, Identity, ModelId, OperatorId},
@@ -128,8 +130,8 @@ impl Engine {
         }
         let mut work = Work::default();
         if !listed.is_empty() {
-            let names = self.inventory.models().clone();
             if !models.is_empty() {
+                let names = Arc::new(self.inventory.models().clone());
                 work.acts.push(Box::new(move |shared| *shared.models.write() = names));
             }
             self.note_load(&put, &moves, who);

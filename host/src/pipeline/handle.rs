@@ -21,6 +21,7 @@ use crate::{
         open::Parts,
         refusal::Refusal,
         shared::{Audience, Shared},
+        turns::{AllTurns, Turn, Turns},
         wanted::Wanted,
     },
     plugin::{Sandbox, Signers},
@@ -45,13 +46,13 @@ mod whatif;
 
 pub use access::NewToken;
 use denials::Denials;
+pub use denials::DeniedCaller;
 pub use explain::ExplanationView;
 pub use figures::Watched;
 pub use host::HostView;
-use plugins::Uploading;
 pub(super) use plugins::plugins_left;
 pub use plugins::{Allowed, PluginView};
-pub use report::{InventoryCount, InventoryCounts, MigrationQuery, MigrationView, RuleChange};
+pub use report::{InventoryCount, InventoryCounts, MigrationQuery, MigrationView, RuleChange, RuleChangesQuery};
 pub use rules::{Promotion, RuleRequest};
 pub use subscribe::{CursorView, Piece, SubscribeRequest, Subscription};
 pub use whatif::{Component, VariantRequest, WhatIfRequest};
@@ -148,7 +149,7 @@ pub struct Handle {
     /// Plugins that are never run.
     denied: Arc<BTreeSet<Digest>>,
     without_plugins: bool,
-    uploading: Arc<Uploading>,
+    turns: Arc<AllTurns>,
     who: Arc<Identity>,
     wanted: Wanted,
     denials: Arc<Denials>,
@@ -179,7 +180,7 @@ impl Handle {
                 .then(|| Signers::new(parts.config.signer_keys().unwrap_or_default())),
             denied: Arc::new(parts.config.denied_digests().unwrap_or_default()),
             without_plugins: parts.config.without_plugins,
-            uploading: Arc::default(),
+            turns: Arc::new(AllTurns::new(&parts.config.access)),
             who: Arc::new(Identity::local()),
             wanted: Wanted::default(),
             denials: Arc::new(Denials::new(parts.config.access.denials_per_minute_max)),
@@ -243,20 +244,81 @@ impl Handle {
 
     /// Drains what is queued, checkpoints and stops. Returns when the last commit is done.
     pub async fn shutdown(&self) -> Result<(), Refusal> {
-        self.ask(Command::Shutdown).await
+        self.note_all_left_out().await;
+        // It waits for no turn: nothing that callers ask for holds up the end.
+        self.ask_now(Command::Shutdown).await
+    }
+
+    /// Runs what reads for a while on a thread of its own, once it is the caller's turn. Until the answer was read it
+    /// counts as one of the caller's queries.
+    pub async fn query<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.kept_until_read(&self.turns.queries, work).await
+    }
+
+    /// Runs a count whose answer can be large, as [`query`](Self::query) does.
+    pub async fn scan<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.kept_until_read(&self.turns.scans, work).await
+    }
+
+    /// Explains an alert, as [`query`](Self::query) reads.
+    pub async fn explain<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.kept_until_read(&self.turns.explanations, work).await
+    }
+
+    /// Runs one of the many reads of a stream, once it is the caller's turn.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let turn = self.turns.queries.take(&self.who.tenant()).await;
+        self.run(turn, work).await
+    }
+
+    async fn kept_until_read<T: Send + 'static>(
+        &self,
+        turns: &Turns,
+        work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let turn = turns.take(&self.who.tenant()).await;
+        self.wanted.keep(turn.share());
+        self.run(turn, work).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        turn: Turn,
+        work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let handle = self.clone();
+        turn.run(move || work(&handle)).await?
+    }
+
+    /// Runs what asks a plugin, once it is the caller's turn.
+    async fn check<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+        self.turns.checks.take(&self.who.tenant()).await.run(work).await
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {
+        let _turn = self.turns.commands.take(&self.who.tenant()).await;
+        self.ask_now(command).await
+    }
+
+    async fn ask_now<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {
         let (reply, answer) = oneshot::channel();
         let command = command(reply);
         let audience = command.audience();
         self.queue.send(command).await.map_err(|_| self.shared.unavailable(audience))?;
         answer.await.map_err(|_| self.shared.no_answer(audience))?
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
-    tokio::task::spawn_blocking(work).await.map_err(|why| Refusal::Internal(format!("a blocking task failed: {why}")))
 }
 
 fn internal(error: store::Error) -> Refusal {

@@ -207,7 +207,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
             copies_rows_max: config.intake.copies_rows_max,
             progress: &shared.progress,
             // What is not called is not verified: the log is taken for every rule.
-            obeyed: registry.revisions().iter().filter(|entry| is_idle(entry)).map(|entry| entry.revision).collect(),
+            obeyed: registry.revisions().filter(|entry| is_idle(entry)).map(|entry| entry.revision).collect(),
         };
         recovery.run()
     };
@@ -324,7 +324,7 @@ fn publish(
 ) {
     *shared.registry.write() = registry.clone();
     *shared.sources.write() = sources;
-    *shared.models.write() = inventory.models().clone();
+    *shared.models.write() = Arc::new(inventory.models().clone());
     *shared.ledger.write() = ledger;
     *shared.reader.write() = Some(reader);
 }

@@ -231,7 +231,7 @@ fn check_needed(
     };
     let mut needed: Vec<(&str, u32)> = Vec::new();
     let mut of_others = false;
-    for entry in registry.revisions().iter() {
+    for entry in registry.revisions() {
         if entry.rule.as_ref().is_none_or(|rule| rule.plugin != info.digest) || !loses(&entry.name) {
             continue;
         }

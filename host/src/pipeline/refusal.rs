@@ -93,8 +93,7 @@ pub fn no_such_rule(registry: &Registry, name: &str, owner: Option<OperatorId>) 
 
 /// The same of a rule that never was there, told to somebody who may know of the rules of one owner, or of all.
 pub fn never_a_rule(registry: &Registry, name: &str, owner: Option<OperatorId>) -> String {
-    let names = registry.revisions().iter().map(|entry| entry.name.as_str());
-    let near = nearest(name, names.filter(|name| owner.is_none() || owner_of_rule(name) == owner));
+    let near = nearest(name, registry.names().filter(|name| owner.is_none() || owner_of_rule(name) == owner));
     format!("no rule was ever named {name:?}{}", did_you_mean(near))
 }
 

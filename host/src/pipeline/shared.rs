@@ -76,7 +76,7 @@ pub struct Shared {
     /// Who may ask.
     pub tokens: Published<Tokens>,
     /// Names of models.
-    pub models: Published<HashMap<ModelId, String>>,
+    pub models: Published<Arc<HashMap<ModelId, String>>>,
     /// Counts.
     pub ledger: Published<Ledger>,
     /// Which measurements are plausible: read once, whatever becomes of the file while the host runs.
@@ -219,7 +219,7 @@ impl Shared {
         Some(RuleView {
             name: revision.name.clone(),
             revision: revision.revision,
-            plugin: registry.plugin(&rule.plugin)?.clone(),
+            plugin: registry.shared_plugin(&rule.plugin)?,
             parameters: rule.parameters.clone(),
             scope: rule.scope.clone(),
             mode: rule.mode,

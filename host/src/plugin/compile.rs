@@ -65,12 +65,14 @@ impl Compiler {
         }
     }
 
-    /// A component, whose digest is given with it, ready to be linked; and whether that is what was kept of it.
+    /// A component, whose digest is given with it, ready to be linked; and whether that is what was kept of it. A worker
+    /// is ended once the component is not `wanted` any more.
     pub(super) fn component(
         &self,
         engine: &Engine,
         task: Task,
         (digest, bytes): (&Digest, &[u8]),
+        wanted: &dyn Fn() -> bool,
     ) -> Result<(Component, bool), Refusal> {
         let (worker, artefacts) = match self {
             Self::Here => return guarded(|| Component::from_binary(engine, bytes)).map(|component| (component, false)),
@@ -80,7 +82,7 @@ impl Compiler {
         if let Some(component) = read.and_then(|code| load(engine, &code).ok()) {
             return Ok((component, true));
         }
-        let code = worker.compile(task, bytes)?;
+        let code = worker.compile(task, bytes, wanted)?;
         // The worker has no pool of memories to ask: that a component wants more than the pool gives is found here.
         guarded(|| load(engine, &code)).map(|component| (component, false))
     }

@@ -54,17 +54,23 @@ impl Sandbox {
     /// # Errors
     /// The first defect that is found.
     pub fn load(&self, bytes: &[u8], uploaded_ms: Millis) -> Result<Plugin, Refusal> {
-        self.load_for(bytes, uploaded_ms, OperatorId::UNKNOWN)
+        self.load_for(bytes, uploaded_ms, OperatorId::UNKNOWN, &|| true)
     }
 
-    /// The same, within what the one who uploads it may take up.
+    /// The same, within what the one who uploads it may take up, and given up once it is not `wanted` any more.
     ///
     /// # Errors
     /// The first defect that is found.
-    pub fn load_for(&self, bytes: &[u8], uploaded_ms: Millis, owner: OperatorId) -> Result<Plugin, Refusal> {
+    pub fn load_for(
+        &self,
+        bytes: &[u8],
+        uploaded_ms: Millis,
+        owner: OperatorId,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Plugin, Refusal> {
         let terms = Terms::today(Metering::Live, Purpose::Check, owner);
         check_size(bytes, self.0.limits.of(owner).upload_bytes_max)?;
-        let plugin = self.load_under(bytes, uploaded_ms, terms, Task::CompileUpload)?;
+        let plugin = self.load_under((bytes, uploaded_ms), terms, Task::CompileUpload, wanted)?;
         // Not of a plugin that was taken before this was asked: its rules name it by digest, and must start.
         describe::check_tells_from_digests(plugin.info())?;
         Ok(plugin)
@@ -81,7 +87,7 @@ impl Sandbox {
         let terms = Terms::today(Metering::Replay, Purpose::Check, OperatorId::UNKNOWN);
         let mut pauses = KNOWN_PAUSES.iter();
         loop {
-            match (self.load_under(bytes, uploaded_ms, terms, Task::CompileKnown), pauses.next()) {
+            match (self.load_under((bytes, uploaded_ms), terms, Task::CompileKnown, &|| true), pauses.next()) {
                 (Ok(plugin), _) => {
                     plugin.keep();
                     return Ok(plugin);
@@ -95,11 +101,17 @@ impl Sandbox {
         }
     }
 
-    fn load_under(&self, bytes: &[u8], uploaded_ms: Millis, terms: Terms, task: Task) -> Result<Plugin, Refusal> {
+    fn load_under(
+        &self,
+        (bytes, uploaded_ms): (&[u8], Millis),
+        terms: Terms,
+        task: Task,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Plugin, Refusal> {
         let host = Arc::clone(&self.0);
         check_form(bytes)?;
         let digest = Digest(Sha256::digest(bytes).into());
-        let (component, kept) = host.compiler.component(&host.engine, task, (&digest, bytes))?;
+        let (component, kept) = host.compiler.component(&host.engine, task, (&digest, bytes), wanted)?;
         check_imports(&host.engine, &component)?;
         let exports = [DESCRIBE, CHECK, EVALUATE].map(|name| export(&component, name));
         let [describe, check, evaluate] = exports;

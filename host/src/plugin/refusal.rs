@@ -75,6 +75,9 @@ pub enum Refusal {
         /// How many.
         at_once: usize,
     },
+    /// Its uploader went away before it was compiled.
+    #[error("the upload was cancelled before the component was compiled")]
+    NotWanted,
     /// The process that compiles could not do its work; the component is not to blame.
     #[error("the process that compiles plugins failed: {detail}")]
     Worker {

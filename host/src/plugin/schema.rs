@@ -1,9 +1,9 @@
 //! A plugin's JSON Schema of its parameters: checked when the plugin comes, asked before the plugin is.
 //!
 //! It is the only place that names jsonschema, and it must not know what parameters mean. Invariant: whatever a
-//! stranger writes into a schema, asking it ends, in time that goes with the sizes of schema and parameters: references
-//! lead to its own definitions and never back, what they add up to is bounded, and patterns are matched in linear time
-//! and bounded in number and size.
+//! stranger writes into a schema, asking it ends, in bounded time and memory: references lead to its own definitions and
+//! never back, what they add up to is bounded, patterns are matched in linear time and bounded in number and size, and
+//! parameters are only compared with a schema where their sizes multiplied allow it.
 
 use std::collections::HashMap;
 
@@ -18,9 +18,25 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// Parts of a schema, each counted as often as it is referred to.
 const NODES_MAX: usize = 20_000;
 
+/// The same with what asks again counted again: what is made of a schema grows with that.
+const WORK_MAX: u64 = 200_000;
+
 /// Patterns of one schema, and bytes of each when compiled.
 const PATTERNS_MAX: usize = 64;
 const PATTERN_BYTES_MAX: usize = 256 << 10;
+
+/// Comparisons of a part of a schema with a value of the parameters, at most: a tenth of a second of work.
+const COMPARISONS_MAX: u64 = 2_000_000;
+
+/// The same where it is to be said what does not fit. Errors hold those of every alternative within, a few hundred bytes
+/// each, and the library makes them all before it gives the first.
+const EXPLAINED_MAX: u64 = 50_000;
+
+/// So many bytes of a text are one value more: a pattern or a constant may be compared with all of it.
+const TEXT_BYTES_A_VALUE: usize = 16;
+
+/// Keywords that ask what stands beside them once more.
+const RE_ASKING: [&str; 2] = ["unevaluatedItems", "unevaluatedProperties"];
 
 /// What is told of parameters that do not fit.
 const DEFECTS_MAX: usize = 5;
@@ -28,7 +44,11 @@ const DEFECT_BYTES_MAX: usize = 200;
 
 /// A schema that can be asked.
 #[derive(Debug)]
-pub(super) struct Schema(Validator);
+pub(super) struct Schema {
+    validator: Validator,
+    /// Parts that each value may be compared with.
+    work: u64,
+}
 
 /// Where parameters do not fit a schema, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,9 +73,15 @@ impl Schema {
             return Err("is not a JSON object".to_owned());
         }
         let definitions = schema.get("$defs").and_then(Value::as_object);
-        let Size { patterns, .. } = Look { definitions, known: HashMap::new() }.size(&schema, true)?;
+        let Size { patterns, work, .. } = Look { definitions, known: HashMap::new() }.size(&schema, true)?;
         if patterns > PATTERNS_MAX {
             return Err(format!("has {patterns} patterns, at most {PATTERNS_MAX} are allowed"));
+        }
+        if work > WORK_MAX {
+            return Err(format!(
+                "asks itself again more than {WORK_MAX} times, by {} within each other",
+                RE_ASKING.join(" or ")
+            ));
         }
         let linear = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX);
         let options = jsonschema::options().with_draft(Draft::Draft202012).with_pattern_options(linear);
@@ -64,13 +90,42 @@ impl Schema {
             let Mismatch { pointer, message } = mismatch(&error);
             format!("is no JSON Schema: at {pointer:?}: {message}")
         })?;
-        Ok(Self(validator))
+        Ok(Self { validator, work })
     }
 
     /// Where parameters do not fit, at most five places. What is not JSON at all is the plugin's to refuse.
     pub(super) fn mismatches(&self, parameters: &str) -> Vec<Mismatch> {
         let Ok(parameters) = serde_json::from_str::<Value>(parameters) else { return Vec::new() };
-        self.0.iter_errors(&parameters).take(DEFECTS_MAX).map(|error| mismatch(&error)).collect()
+        let whole = |message: String| vec![Mismatch { pointer: String::new(), message }];
+        let (values, parts) = (values(&parameters), self.work);
+        let comparisons = values.saturating_mul(parts);
+        if comparisons > COMPARISONS_MAX {
+            return whole(format!(
+                "has {values} values, too many for the {parts} parts of the plugin's schema: at most {COMPARISONS_MAX} \
+                 comparisons are made; use fewer values, or a plugin whose schema has fewer alternatives"
+            ));
+        }
+        if self.validator.is_valid(&parameters) {
+            return Vec::new();
+        }
+        if comparisons > EXPLAINED_MAX {
+            return whole(
+                "does not fit the plugin's schema; both are too large to say where, so try with fewer values"
+                    .to_owned(),
+            );
+        }
+        self.validator.iter_errors(&parameters).take(DEFECTS_MAX).map(|error| mismatch(&error)).collect()
+    }
+}
+
+/// How many values there are to compare: each member and entry, and long texts as several.
+fn values(value: &Value) -> u64 {
+    let text = |text: &str| (text.len() / TEXT_BYTES_A_VALUE) as u64;
+    1 + match value {
+        Value::String(string) => text(string),
+        Value::Array(entries) => entries.iter().map(values).sum(),
+        Value::Object(members) => members.iter().map(|(name, member)| text(name) + values(member)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
 }
 
@@ -86,6 +141,8 @@ fn mismatch(error: &ValidationError<'_>) -> Mismatch {
 struct Size {
     nodes: usize,
     patterns: usize,
+    /// Nodes, each counted as often as one value may be compared with it.
+    work: u64,
 }
 
 /// Looks a schema through before anything is made of it.
@@ -98,7 +155,7 @@ struct Look<'s> {
 impl<'s> Look<'s> {
     /// The size of a (part of a) schema. JSON is nested 128 deep at most: the reader sees to that.
     fn size(&mut self, schema: &'s Value, root: bool) -> Result<Size, String> {
-        let mut size = Size { nodes: 1, patterns: 0 };
+        let mut size = Size { nodes: 1, patterns: 0, work: 1 };
         let parts: Vec<&Value> = match schema {
             Value::Object(members) => {
                 for (name, value) in members {
@@ -111,6 +168,12 @@ impl<'s> Look<'s> {
         };
         for part in parts {
             size.add(self.size(part, false)?);
+        }
+        if let Value::Object(members) = schema
+            && RE_ASKING.iter().any(|keyword| members.contains_key(*keyword))
+        {
+            // Which members are left over is found by asking everything beside the keyword once more.
+            size.work = size.work.saturating_mul(2);
         }
         if size.nodes > NODES_MAX {
             return Err(format!("has more than {NODES_MAX} parts with its references written out"));
@@ -129,8 +192,10 @@ impl<'s> Look<'s> {
             ("$schema", Value::String(draft)) if draft.trim_end_matches('#') != DRAFT => {
                 Err(format!("asks for {:?}: write it for {DRAFT}", clean(draft, 100)))
             }
-            ("pattern", Value::String(_)) => Ok(Size { nodes: 0, patterns: 1 }),
-            ("patternProperties", Value::Object(by_pattern)) => Ok(Size { nodes: 0, patterns: by_pattern.len() }),
+            ("pattern", Value::String(_)) => Ok(Size { nodes: 0, patterns: 1, work: 1 }),
+            ("patternProperties", Value::Object(by_pattern)) => {
+                Ok(Size { nodes: 0, patterns: by_pattern.len(), work: by_pattern.len() as u64 })
+            }
             _ => Ok(Size::default()),
         }
     }
@@ -161,6 +226,7 @@ impl Size {
     fn add(&mut self, other: Self) {
         self.nodes = self.nodes.saturating_add(other.nodes);
         self.patterns = self.patterns.saturating_add(other.patterns);
+        self.work = self.work.saturating_add(other.work);
     }
 }
 
@@ -226,5 +292,37 @@ mod tests {
         let long = "x".repeat(1_000_000);
         let found = Schema::new("{\"const\": 1}").unwrap().mismatches(&format!("\"{long}\""));
         assert!(found[0].message.len() <= DEFECT_BYTES_MAX + 3, "{}", found[0].message.len());
+    }
+
+    #[test]
+    fn comparing_is_bounded_whatever_the_schema_and_the_parameters_are() {
+        let branches: Vec<Value> = (0..1_000).map(|n| serde_json::json!({ "const": n })).collect();
+        let schema = Schema::new(&serde_json::json!({ "items": { "anyOf": branches } }).to_string()).unwrap();
+        let items = |count: usize| serde_json::to_string(&vec!["x"; count]).unwrap();
+        let [Mismatch { message, .. }] = &schema.mismatches(&items(2_000))[..] else { panic!() };
+        assert!(message.starts_with("has 2001 values, too many for the "), "{message}");
+        let [Mismatch { message, .. }] = &schema.mismatches(&items(500))[..] else { panic!() };
+        assert!(message.starts_with("does not fit the plugin's schema; both are too large"), "{message}");
+        assert_eq!(schema.mismatches(&items(5)).len(), DEFECTS_MAX);
+        assert_eq!(schema.mismatches("[1, 999]"), []);
+        // A text is as much work as its length.
+        let long = format!("[{:?}]", "x".repeat(64 << 10));
+        assert!(schema.mismatches(&long)[0].message.starts_with("has 4098 values"), "{:?}", schema.mismatches(&long));
+    }
+
+    #[test]
+    fn what_asks_again_counts_again() {
+        let nested = |depth: usize| {
+            (0..depth).fold(
+                serde_json::json!({}),
+                |within, _| serde_json::json!({ "allOf": [within], "unevaluatedProperties": false }),
+            )
+        };
+        let why = Schema::new(&nested(40).to_string()).unwrap_err();
+        assert!(why.starts_with("asks itself again more than "), "{why}");
+        let schema = Schema::new(&nested(3).to_string()).unwrap();
+        assert!(schema.work > 16, "{}", schema.work);
+        assert_eq!(schema.mismatches("{}"), []);
+        assert!(!schema.mismatches(r#"{"a": 1}"#).is_empty());
     }
 }

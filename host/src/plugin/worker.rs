@@ -45,6 +45,9 @@ const SAID_BYTES_MAX: u64 = 4096;
 /// What the allocator, the thread library and the engine say on stderr where memory is denied.
 const DENIED: [&str; 4] = ["memory allocation of", "Cannot allocate memory", "os error 12", "WouldBlock"];
 
+/// How often it is looked whether an answer is still wanted.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// How an answer begins.
 const CODE: u8 = 0;
 const REFUSED: u8 = 1;
@@ -104,16 +107,16 @@ impl Worker {
         self.running.load(Ordering::Relaxed)
     }
 
-    /// Machine code of a component.
-    pub(super) fn compile(&self, task: Task, component: &[u8]) -> Result<Vec<u8>, Refusal> {
+    /// Machine code of a component. Once it is not `wanted` any more the worker is killed.
+    pub(super) fn compile(&self, task: Task, component: &[u8], wanted: &dyn Fn() -> bool) -> Result<Vec<u8>, Refusal> {
         let _turn = Turn::take(&self.running)?;
         let limits = limits_for(task, &self.limits, component);
-        self.ask(Order { task, limits }, component)
+        self.ask(Order { task, limits }, component, wanted)
     }
 
     /// Starts a worker that says what confines it; kept for [`confinement`](Self::confinement).
     pub(super) fn probe(&self) -> Result<&Confinement, Refusal> {
-        let answer = self.ask(Order { task: Task::Probe, limits: self.limits.clone() }, &[])?;
+        let answer = self.ask(Order { task: Task::Probe, limits: self.limits.clone() }, &[], &|| true)?;
         let found = serde_json::from_slice(&answer).map_err(|error| Refusal::Worker { detail: error.to_string() })?;
         Ok(self.confinement.get_or_init(|| found))
     }
@@ -123,10 +126,10 @@ impl Worker {
         self.confinement.get()
     }
 
-    fn ask(&self, order: Order, component: &[u8]) -> Result<Vec<u8>, Refusal> {
+    fn ask(&self, order: Order, component: &[u8], wanted: &dyn Fn() -> bool) -> Result<Vec<u8>, Refusal> {
         let failed = |error: io::Error| Refusal::Worker { detail: format!("{}: {error}", self.program.display()) };
         let child = self.start().map_err(failed)?;
-        let ended = talk(child, &order, component).map_err(failed)?;
+        let ended = talk(child, &order, component, wanted).map_err(failed)?;
         judge(&order.limits, ended)
     }
 
@@ -158,7 +161,7 @@ fn limits_for(task: Task, limits: &PluginLimits, component: &[u8]) -> PluginLimi
     }
 }
 
-fn talk(mut child: Child, order: &Order, component: &[u8]) -> io::Result<Ended> {
+fn talk(mut child: Child, order: &Order, component: &[u8], wanted: &dyn Fn() -> bool) -> io::Result<Ended> {
     let header = serde_json::to_string(order).map_err(io::Error::other)?;
     let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(mut stdin), Some(stdout), Some(stderr)) = pipes else {
@@ -173,11 +176,10 @@ fn talk(mut child: Child, order: &Order, component: &[u8]) -> io::Result<Ended> 
         let said = scope.spawn(move || read(stderr, SAID_BYTES_MAX).unwrap_or_default());
         let (sender, answer) = mpsc::channel();
         scope.spawn(move || sender.send(read(stdout, answer_bytes_max + 1)));
-        let answer = wait(&answer, order);
-        let too_large = |bytes: &Vec<u8>| bytes.len() as u64 > answer_bytes_max;
-        let stopped = match &answer {
-            Some(answer) => answer.as_ref().is_ok_and(too_large).then_some(Stopped::TooLarge),
-            None => Some(Stopped::Late),
+        let (answer, stopped) = match wait(&answer, order, wanted) {
+            Ok(Ok(bytes)) if bytes.len() as u64 > answer_bytes_max => (Ok(Vec::new()), Some(Stopped::TooLarge)),
+            Ok(answer) => (answer, None),
+            Err(stopped) => (Ok(Vec::new()), Some(stopped)),
         };
         // Killed or ended, its pipes are closed then, and with them the threads come to their end.
         if stopped.is_some() {
@@ -185,22 +187,25 @@ fn talk(mut child: Child, order: &Order, component: &[u8]) -> io::Result<Ended> 
         }
         let status = child.wait()?;
         let said = said.join().unwrap_or_default();
-        Ok(Ended { answer: answer.unwrap_or_else(|| Ok(Vec::new()))?, stopped, status, said })
+        Ok(Ended { answer: answer?, stopped, status, said })
     })
 }
 
-/// Waits for an answer; `None` where it is late.
-fn wait<T>(answer: &mpsc::Receiver<T>, order: &Order) -> Option<T> {
+/// Waits for an answer as long as it is wanted and the limits allow.
+fn wait<T>(answer: &mpsc::Receiver<T>, order: &Order, wanted: &dyn Fn() -> bool) -> Result<T, Stopped> {
     let (begun, limit) = (Instant::now(), Duration::from_millis(order.limits.compile_ms_max));
+    let mut say_after = SAY_EVERY;
     loop {
         let left = limit.saturating_sub(begun.elapsed());
-        let wait = if order.task == Task::CompileKnown { left.min(SAY_EVERY) } else { left };
-        match answer.recv_timeout(wait) {
-            Ok(answer) => return Some(answer),
-            Err(RecvTimeoutError::Timeout) if wait < left => {
-                tracing::info!(seconds = begun.elapsed().as_secs(), "a plugin is still being compiled");
-            }
-            Err(_) => return None,
+        match answer.recv_timeout(left.min(LOOK_EVERY)) {
+            Ok(answer) => return Ok(answer),
+            Err(_) if !wanted() => return Err(Stopped::NotWanted),
+            Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+            Err(_) => return Err(Stopped::Late),
+        }
+        if order.task == Task::CompileKnown && begun.elapsed() >= say_after {
+            tracing::info!(seconds = begun.elapsed().as_secs(), "a plugin is still being compiled");
+            say_after += SAY_EVERY;
         }
     }
 }
@@ -211,6 +216,7 @@ fn judge(limits: &PluginLimits, ended: Ended) -> Result<Vec<u8>, Refusal> {
     let said = clean(String::from_utf8_lossy(&said).trim(), DETAIL_BYTES_MAX);
     let memory = |bytes, setting| Refusal::CompileMemory { limit: format!("{bytes} bytes (plugins.{setting})") };
     match stopped {
+        Some(Stopped::NotWanted) => return Err(Refusal::NotWanted),
         Some(Stopped::TooLarge) => return Err(memory(limits.compiled_bytes_max, "compiled_bytes_max")),
         Some(Stopped::Late) => {
             let limit = format!("{} ms (plugins.compile_ms_max)", limits.compile_ms_max);
@@ -249,6 +255,7 @@ fn judge(limits: &PluginLimits, ended: Ended) -> Result<Vec<u8>, Refusal> {
 /// Why a worker was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stopped {
+    NotWanted,
     Late,
     TooLarge,
 }

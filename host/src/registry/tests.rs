@@ -62,3 +62,54 @@ fn a_name_brings_no_plugin_of_one_operator_over_the_alerts_of_others() {
     assert_eq!(digest(&registry, "quiet", None), Ok(3), "to look at it, a name will do");
     assert_eq!(digest(&registry, &Digest([3; 32]).to_string(), Some(0)), Ok(3), "who gives the digest means it");
 }
+
+fn entry(number: u32, name: &str, since: u64, order: Option<u32>) -> RuleRevision {
+    let rule = order.map(|order| Rule {
+        plugin: Digest([0; 32]),
+        parameters: "{}".to_owned(),
+        scope: Scope::default(),
+        mode: Mode::Active,
+        order,
+        namespace: Revision(number),
+        guard: None,
+    });
+    let (name, who, why) = (name.to_owned(), String::new(), String::new());
+    RuleRevision { revision: Revision(number), since: Position(since), made_ms: 0, name, rule, who, why }
+}
+
+fn names(standing: &[Standing<'_>]) -> Vec<(String, u32)> {
+    standing.iter().map(|one| (one.revision.name.clone(), one.revision.revision.0)).collect()
+}
+
+#[test]
+fn rules_are_found_by_name_and_as_they_stood_at_a_position() {
+    let entries = vec![
+        entry(1, "b", 0, Some(20)),
+        entry(2, "12-a", 0, Some(10)),
+        entry(3, "b", 5, Some(5)),
+        entry(4, "12-a", 9, None),
+        entry(5, "12-c", 9, Some(1)),
+    ];
+    let registry = Registry::load(Vec::new(), entries);
+    assert_eq!(names(&registry.rules()), [("12-c".to_owned(), 5), ("b".to_owned(), 3)]);
+    assert_eq!(names(&registry.rules_at(Position(4))), [("12-a".to_owned(), 2), ("b".to_owned(), 1)]);
+    assert_eq!(names(&registry.rules_at(Position(5))), [("b".to_owned(), 3), ("12-a".to_owned(), 2)]);
+    assert_eq!(registry.rule("b").map(|rule| rule.revision.revision), Some(Revision(3)));
+    assert!(registry.rule("12-a").is_none() && registry.rule("nobody").is_none());
+    assert_eq!(registry.numbers("12-a"), [Revision(2), Revision(4)]);
+    let before: Vec<Revision> = registry.history("b", Revision(3)).map(|entry| entry.revision).collect();
+    assert_eq!(before, [Revision(1)]);
+    assert_eq!(registry.revisions_of(OperatorId::new(12).unwrap()), 3);
+    assert_eq!(registry.revisions_of(OperatorId::UNKNOWN), 2);
+    assert_eq!(registry.names().collect::<Vec<_>>(), ["12-a", "12-c", "b"]);
+}
+
+/// A copy of all parameters with each change made changes ever dearer, for everybody.
+#[test]
+fn a_change_is_not_seen_by_clones_and_copies_no_entry() {
+    let mut registry = Registry::load(Vec::new(), vec![entry(1, "a", 0, Some(1))]);
+    let published = registry.clone();
+    registry.append(entry(2, "a", 3, Some(1)));
+    assert_eq!((published.revisions().count(), registry.revisions().count()), (1, 2));
+    assert!(Arc::ptr_eq(&published.0.revisions[0], &registry.0.revisions[0]));
+}

@@ -49,8 +49,16 @@ pub async fn one(visitor: Visitor, Path(name): Path<String>) -> Response {
 
 /// The rules as they stand.
 pub async fn standing(visitor: &Visitor) -> Result<Vec<Rule>, Refusal> {
-    let answer = visitor.rules().list_rules(v1::ListRulesRequest {}).await?.into_inner();
-    Ok(answer.rules.into_iter().map(Rule::from).collect())
+    let (mut rules, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListRulesRequest { page_size: 0, page_token };
+        let page = visitor.rules().list_rules(request).await?.into_inner();
+        rules.extend(page.rules.into_iter().map(Rule::from));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(rules);
+        }
+    }
 }
 
 async fn show_list(visitor: &Visitor) -> Result<Shown, Refusal> {

@@ -52,7 +52,7 @@ pub async fn sign_in(State(site): State<Site>, request: Request) -> Response {
     };
     let calls = site.calls.on_behalf(&extensions, Some(header.clone()));
     let visitor = visitor::Visitor::with(calls, &site.terms);
-    match visitor.rules().list_rules(v1::ListRulesRequest {}).await {
+    match visitor.rules().list_rules(v1::ListRulesRequest { page_size: 1, ..v1::ListRulesRequest::default() }).await {
         Err(status) if status.code() == Code::Unauthenticated => {
             show(&site, StatusCode::UNAUTHORIZED, &next, Some(status.message()))
         }

@@ -94,8 +94,16 @@ fn number(id: &str) -> Result<u64, Refusal> {
 }
 
 async fn show_list(visitor: &Visitor, typed: &Typed, refusal: Option<&str>) -> Result<Shown, Refusal> {
-    let answer = visitor.what_ifs().list_what_ifs(v1::ListWhatIfsRequest {}).await?.into_inner();
-    let rows: Vec<WhatIf> = answer.what_ifs.into_iter().map(WhatIf::from).collect();
+    let (mut rows, mut page_token): (Vec<WhatIf>, String) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListWhatIfsRequest { page_size: 0, page_token };
+        let page = visitor.what_ifs().list_what_ifs(request).await?.into_inner();
+        rows.extend(page.what_ifs.into_iter().map(WhatIf::from));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
     let list = what_ifs::list(&rows);
     let mut shown = Shown::still("What-ifs", list);
     if visitor.may_ask() {

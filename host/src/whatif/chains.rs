@@ -24,7 +24,7 @@ pub struct Ground {
     /// The settings that groups were judged under.
     pub settings: Arc<SettingsByNo>,
     /// Names of models.
-    pub models: HashMap<ModelId, String>,
+    pub models: Arc<HashMap<ModelId, String>>,
 }
 
 /// A rule with its place in the chain.

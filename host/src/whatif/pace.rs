@@ -4,7 +4,10 @@
 //! stretch the work takes no more than its share of one processor.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -50,6 +53,12 @@ pub enum Stopped {
     /// Another of its threads stopped, and says why: never the reason of a whole question.
     #[error("another of its threads was stopped")]
     Elsewhere,
+    /// It ran as long as one may.
+    #[error(
+        "it ran for whatif.run_ms_max ({0} ms) without an end; ask for a shorter range or fewer variants, or have the \
+         setting raised"
+    )]
+    TooLong(u64),
     /// Something else.
     #[error("{0}")]
     Failed(String),
@@ -63,12 +72,20 @@ pub struct Pace {
     rows_total: AtomicU64,
     /// Share of one processor, in percent; 0 and 100: all of it.
     cpu_percent_max: u32,
+    /// When it began, and how long it may run; unset for as long as it takes.
+    run: OnceLock<(Instant, Duration)>,
 }
 
 impl Pace {
     /// A question that may take so much of a processor.
     pub fn new(cpu_percent_max: u32) -> Self {
         Self { cpu_percent_max, ..Self::default() }
+    }
+
+    /// Begins to count its time.
+    pub fn begin(&self, run_max: Duration) {
+        // It begins once.
+        let _ = self.run.set((Instant::now(), run_max));
     }
 
     /// Ends it.
@@ -78,7 +95,15 @@ impl Pace {
 
     /// Whether it is to end.
     pub fn check(&self) -> Result<(), Stopped> {
-        if self.cancelled.load(Ordering::Relaxed) { Err(Stopped::Cancelled) } else { Ok(()) }
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Stopped::Cancelled);
+        }
+        match self.run.get() {
+            Some((begun, max)) if begun.elapsed() >= *max => {
+                Err(Stopped::TooLong(u64::try_from(max.as_millis()).unwrap_or(u64::MAX)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Rows folded, and rows there are to fold; 0 while that is not known.
@@ -136,5 +161,14 @@ mod tests {
         assert!(begun.elapsed() < Duration::from_secs(3_000), "{:?}", begun.elapsed());
         pace.cancel();
         assert_eq!(pace.rest(&mut stint), Err(Stopped::Cancelled));
+    }
+
+    #[test]
+    fn what_runs_too_long_is_stopped_with_the_setting() {
+        let pace = Pace::new(100);
+        assert_eq!(pace.check(), Ok(()), "its time counts once it runs");
+        pace.begin(Duration::ZERO);
+        assert_eq!(pace.check(), Err(Stopped::TooLong(0)));
+        assert!(Stopped::TooLong(5).to_string().contains("whatif.run_ms_max (5 ms)"));
     }
 }

@@ -236,8 +236,7 @@ impl<'a> Again<'a> {
             let begun = registry.revision(rule.namespace).map_or(Position(0), |began| began.since);
             keeps && begun < from
         };
-        let taken =
-            registry.revisions().iter().filter(|entry| entry.rule.is_some() && (is_idle(entry) || is_older(entry)));
+        let taken = registry.revisions().filter(|entry| entry.rule.is_some() && (is_idle(entry) || is_older(entry)));
         let taken: Vec<&RuleRevision> = taken.collect();
         let mut taken_at_their_word: Vec<String> = taken.iter().map(|entry| entry.name.clone()).collect();
         taken_at_their_word.sort_unstable();

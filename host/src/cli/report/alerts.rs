@@ -62,6 +62,9 @@ pub(in crate::cli) struct Args {
     names: NameFiles,
 }
 
+/// Changes to rules that a report lists; how many more there are it says.
+const CHANGES_MAX: usize = 1_000;
+
 /// How long a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Period {
@@ -351,11 +354,22 @@ impl Asking {
     }
 
     async fn changes(&self) -> Result<(Vec<Change>, u32), Status> {
-        let request = v1::ListRuleChangesRequest { since_ms: self.days.period.start, until_ms: self.days.period.end };
         let mut client = self.reports();
-        let answer = client.list_rule_changes(request).await?;
-        let v1::ListRuleChangesResponse { changes, left_out_count } = answer.into_inner();
-        Ok((changes.into_iter().map(change).collect(), left_out_count))
+        let (mut changes, mut page_token): (Vec<Change>, String) = (Vec::new(), String::new());
+        loop {
+            let request = v1::ListRuleChangesRequest {
+                since_ms: self.days.period.start,
+                until_ms: self.days.period.end,
+                page_size: 0,
+                page_token,
+            };
+            let page = client.list_rule_changes(request).await?.into_inner();
+            changes.extend(page.changes.into_iter().map(change));
+            page_token = page.next_page_token;
+            if page_token.is_empty() || changes.len() >= CHANGES_MAX {
+                return Ok((changes, page.left_out_count));
+            }
+        }
     }
 
     fn reports(&self) -> ReportServiceClient<Link> {

@@ -4,7 +4,11 @@
 
 use weir_proto::v1;
 
-use super::{each, operator, page_at};
+use super::{
+    each, operator,
+    page::{Room, fill},
+    page_at,
+};
 use crate::{
     audit::{Broken, Chain},
     domain::{AuditEntry, AuditEvent, AuditHash, IdError, OperatorId, Role, SenderLimits, Token},
@@ -102,6 +106,13 @@ pub fn token(token: Token) -> v1::Token {
     }
 }
 
+/// A page of tokens, after one of them by its holder's name.
+pub fn tokens(tokens: Vec<Token>, after: &str, room: Room) -> v1::ListTokensResponse {
+    let tokens = tokens.into_iter().filter(|token| token.name.as_str() > after);
+    let (tokens, next_page_token) = fill(tokens, room, token, |last| last.name.clone());
+    v1::ListTokensResponse { tokens, next_page_token }
+}
+
 /// From which entry on, and how many.
 pub fn audit_page(request: v1::ListAuditEntriesRequest) -> Result<(u64, usize), Refusal> {
     let v1::ListAuditEntriesRequest { page_size, page_token } = request;
@@ -115,10 +126,14 @@ pub fn audit_page(request: v1::ListAuditEntriesRequest) -> Result<(u64, usize), 
 }
 
 /// A page of entries. One that is full may not be all.
-pub fn audit_entries(page: Vec<AuditEntry>, entries_max: usize) -> v1::ListAuditEntriesResponse {
-    let next = page.last().filter(|_| page.len() == entries_max).map(|entry| (entry.number + 1).to_string());
-    let entries = page.into_iter().map(audit_entry).collect();
-    v1::ListAuditEntriesResponse { entries, next_page_token: next.unwrap_or_default() }
+pub fn audit_entries(page: Vec<AuditEntry>, room: Room) -> v1::ListAuditEntriesResponse {
+    let token = |number: u64| (number + 1).to_string();
+    let full = page.last().filter(|_| page.len() == room.rows_max).map(|entry| token(entry.number));
+    let (entries, next) = fill(page, room, audit_entry, |last| token(last.number));
+    v1::ListAuditEntriesResponse {
+        entries,
+        next_page_token: if next.is_empty() { full.unwrap_or_default() } else { next },
+    }
 }
 
 fn audit_entry(entry: AuditEntry) -> v1::AuditEntry {

@@ -36,7 +36,7 @@ fn step((mark, step): (RuleMark, Step)) -> v1::RuleStep {
         StepVerdict::OnRecord => (v1::RuleVerdict::OnRecord, ""),
     };
     v1::RuleStep {
-        rule: Some(listing::rule_mark(mark)),
+        rule: Some(listing::rule_mark(&mark)),
         is_shadow: shadow,
         verdict: verdict.into(),
         withheld,

@@ -6,7 +6,7 @@
 use prost::Message;
 use weir_proto::v1;
 
-use super::{alert::wire_alert, code, each, filter, generation, model, operator, shown, time, wire_generation};
+use super::{alert::wire_alert, code, each, filter, generation, model, operator, shown, sorted, time, wire_generation};
 use crate::{
     config::IntakeLimits,
     domain::{End, Eui64, FaultKind, ModelId, Position, Remark, Revision},
@@ -56,7 +56,7 @@ pub fn query(request: v1::ListAlertsRequest, limits: &IntakeLimits) -> Result<Al
     Ok(AlertQuery {
         page_size,
         from: position(&page_token)?,
-        ends: each("outcomes", outcomes, end)?,
+        ends: sorted(each("outcomes", outcomes, end)?),
         rule: filter(rule),
         since_ms: time(since_ms),
         until_ms: time(until_ms),
@@ -143,7 +143,7 @@ pub(super) fn logged_alert(logged: LoggedAlert) -> v1::LoggedAlert {
         generation: wire_generation(generation).into(),
         model,
         outcome: outcome.into(),
-        rule: rule.map(rule_mark),
+        rule: rule.map(|mark| rule_mark(&mark)),
         overruled,
         withheld,
         faults: faults.into_iter().map(fault_mark).collect(),
@@ -162,8 +162,8 @@ fn wire_remark(remark: Remark) -> v1::Remark {
     }
 }
 
-pub(super) fn rule_mark(mark: RuleMark) -> v1::RuleMark {
-    let RuleMark { name, revision, plugin_digest, plugin_name, parameters, reason } = mark;
+pub(super) fn rule_mark(mark: &RuleMark) -> v1::RuleMark {
+    let RuleMark { name, revision, plugin_digest, plugin_name, parameters, reason } = mark.clone();
     v1::RuleMark { name, revision: revision.0, plugin_digest, plugin_name, parameters, reason }
 }
 

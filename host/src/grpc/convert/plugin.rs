@@ -2,12 +2,13 @@
 //!
 //! It must not look into a component. Invariant: no more is gathered than may be uploaded.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use weir_proto::v1;
 
+use super::page::{Room, fill};
 use crate::{
-    domain::{Column, Digest, PluginInfo, Revocation, SigningKey, StateKey},
+    domain::{Column, Digest, Millis, PluginInfo, Revocation, SigningKey, StateKey},
     pipeline::{Allowed, PluginView, Refusal, Revoked},
     plugin::{Needs, Report, SIGNATURE_BYTES},
 };
@@ -174,6 +175,21 @@ pub fn plugin((info, rules): (PluginInfo, Vec<String>)) -> v1::Plugin {
         revoked_why,
         reads: Column::ALL.into_iter().filter(|one| reads.contains(*one)).map(|one| column(one).into()).collect(),
     }
+}
+
+/// A page of plugins, newest first, after one of them by its time of upload and digest.
+pub fn plugins(
+    plugins: Vec<(PluginInfo, Vec<String>)>,
+    after: Option<(Millis, Digest)>,
+    room: Room,
+) -> v1::ListPluginsResponse {
+    let key = |uploaded_ms, digest| (Reverse(uploaded_ms), digest);
+    let follows = |(info, _): &(PluginInfo, Vec<String>)| {
+        after.is_none_or(|(ms, digest)| key(info.uploaded_ms, info.digest) > key(ms, digest))
+    };
+    let token = |last: &v1::Plugin| format!("{}.{}", last.uploaded_at_ms, last.digest);
+    let (plugins, next_page_token) = fill(plugins.into_iter().filter(follows), room, plugin, token);
+    v1::ListPluginsResponse { plugins, next_page_token }
 }
 
 fn column(column: Column) -> v1::PluginColumn {

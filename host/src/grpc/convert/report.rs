@@ -4,15 +4,20 @@
 
 use std::ops::Range;
 
+use prost::Message;
 use tonic::Status;
 use weir_proto::v1;
 
-use super::{each, generation, operator, rule, time, wire_generation};
+use super::{
+    each, generation, operator,
+    page::{Room, fill},
+    page_at, rule, time, wire_generation,
+};
 use crate::{
     books::{AlertClock, DeviceCounts, DeviceEnds, DeviceKey, DeviceQuery},
-    domain::{Generation, Millis, OperatorId},
+    domain::{Generation, Millis, OperatorId, Revision},
     migration::{Advice, Light, Migration, Signal},
-    pipeline::{InventoryCounts, MigrationQuery, MigrationView, Refusal, RuleChange},
+    pipeline::{InventoryCounts, MigrationQuery, MigrationView, Refusal, RuleChange, RuleChangesQuery},
 };
 
 /// Stretches of one question.
@@ -48,7 +53,7 @@ pub fn device_query(request: v1::QueryDeviceCountsRequest) -> Result<DeviceQuery
             Err(_) => return Err(Refusal::invalid("clock", format!("{clock} is no clock of this protocol"))),
         },
         by_code,
-        codes: each("codes", codes, |number| super::code(number).map(|code| code.0))?,
+        codes: each("codes", codes, super::code)?,
         operators: each("operators", operators, operator)?,
         generations: each("generations", generations, generation)?,
         since_ms: time(since_ms),
@@ -133,8 +138,8 @@ pub fn inventory_query(request: v1::QueryInventoryRequest) -> Result<(Vec<Operat
     Ok((each("operators", operators, operator)?, each("generations", generations, generation)?))
 }
 
-/// The inventory in numbers.
-pub fn inventory(counts: InventoryCounts) -> v1::QueryInventoryResponse {
+/// The inventory in numbers: all of them or none, where they do not fit a message of `bytes_max` bytes.
+pub fn inventory(counts: InventoryCounts, bytes_max: usize) -> Result<v1::QueryInventoryResponse, Refusal> {
     let rows = counts.into_iter().map(|((operator, generation, model), count)| v1::InventoryRow {
         operator: operator.get().into(),
         generation: wire_generation(generation).into(),
@@ -142,27 +147,57 @@ pub fn inventory(counts: InventoryCounts) -> v1::QueryInventoryResponse {
         listed_count: count.listed,
         unlisted_count: count.unlisted,
     });
-    v1::QueryInventoryResponse { rows: rows.collect() }
+    let response = v1::QueryInventoryResponse { rows: rows.collect() };
+    if response.encoded_len() > bytes_max {
+        return Err(Refusal::Exhausted(format!(
+            "the inventory has {} rows, more than a message of message_bytes_max ({bytes_max}) bytes holds; ask for fewer \
+             operators or generations",
+            response.rows.len()
+        )));
+    }
+    Ok(response)
 }
 
-/// The period whose changes are asked for.
-pub fn changes_query(request: v1::ListRuleChangesRequest) -> (Option<Millis>, Option<Millis>) {
-    let v1::ListRuleChangesRequest { since_ms, until_ms } = request;
-    (time(since_ms), time(until_ms))
+/// Changes in one page, as many as are given where none are asked for.
+const CHANGES_MAX: u32 = 1_000;
+
+/// Which changes are asked for, and how many go in a page.
+pub fn changes_query(
+    request: v1::ListRuleChangesRequest,
+    bytes_max: usize,
+) -> Result<(RuleChangesQuery, Room), Refusal> {
+    let v1::ListRuleChangesRequest { since_ms, until_ms, page_size, page_token } = request;
+    if page_size > CHANGES_MAX {
+        return Err(Refusal::invalid("page_size", format!("{page_size} is more than {CHANGES_MAX}")));
+    }
+    let page_size = if page_size == 0 { CHANGES_MAX } else { page_size };
+    let query = RuleChangesQuery {
+        since_ms: time(since_ms),
+        until_ms: time(until_ms),
+        after: Revision(page_at(&page_token)?.unwrap_or(0)),
+        changes_max: page_size as usize,
+    };
+    Ok((query, Room::new(page_size, bytes_max)))
 }
 
 /// Changes to rules, and how many more there are.
-pub fn changes((changes, left_out): (Vec<RuleChange>, usize)) -> v1::ListRuleChangesResponse {
+pub fn changes((changes, left_out): (Vec<RuleChange>, usize), room: Room) -> v1::ListRuleChangesResponse {
+    let found = changes.len();
     let wire = |RuleChange { change, suppressed, overruled }| v1::RuleChange {
         name: String::clone(&change.name),
         revision: Some(rule::revision(change)),
         suppressed,
         overruled,
     };
-    v1::ListRuleChangesResponse {
-        changes: changes.into_iter().map(wire).collect(),
-        left_out_count: u32::try_from(left_out).unwrap_or(u32::MAX),
-    }
+    let number = |change: &v1::RuleChange| change.revision.as_ref().map_or(0, |revision| revision.revision).to_string();
+    let (changes, next) = fill(changes, room, wire, number);
+    let left_out = left_out + found - changes.len();
+    let next_page_token = match changes.last() {
+        Some(last) if next.is_empty() && left_out > 0 => number(last),
+        _ => next,
+    };
+    let left_out_count = u32::try_from(left_out).unwrap_or(u32::MAX);
+    v1::ListRuleChangesResponse { changes, left_out_count, next_page_token }
 }
 
 /// What is asked about a migration.
@@ -241,8 +276,6 @@ pub fn migration(view: MigrationView) -> v1::GetMigrationSignalResponse {
 
 #[cfg(test)]
 mod tests {
-    use prost::Message;
-
     use super::*;
     use crate::{
         books::Weighed,

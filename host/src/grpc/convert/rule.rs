@@ -5,7 +5,11 @@
 
 use weir_proto::v1;
 
-use super::{code, each, generation, model, operator, page_at, wire_generation};
+use super::{
+    code, each, generation, model, operator,
+    page::{Room, fill},
+    page_at, sorted, wire_generation,
+};
 use crate::{
     domain::{Guard, Mode, Revision, Scope},
     pipeline::{Refusal, RuleRequest},
@@ -41,13 +45,18 @@ pub fn history(request: v1::ListRuleRevisionsRequest) -> Result<(String, Revisio
     Ok((name, Revision(page_at(&page_token)?.unwrap_or(u32::MAX)), revisions))
 }
 
-/// A page of a history. One that is full may not be all.
-pub fn revisions(page: Vec<RevisionView>, revisions_max: usize) -> v1::ListRuleRevisionsResponse {
-    let last = page.last().filter(|_| page.len() == revisions_max).map(|view| view.revision.0.to_string());
-    v1::ListRuleRevisionsResponse {
-        next_page_token: last.unwrap_or_default(),
-        revisions: page.into_iter().map(revision).collect(),
-    }
+/// A page of a history.
+pub fn revisions(changes: impl Iterator<Item = RevisionView>, room: Room) -> v1::ListRuleRevisionsResponse {
+    let (revisions, next_page_token) = fill(changes, room, revision, |last| last.revision.to_string());
+    v1::ListRuleRevisionsResponse { revisions, next_page_token }
+}
+
+/// A page of the rules, after one of them by its place and name.
+pub fn rules(rules: Vec<RuleView>, after: Option<&(u32, String)>, room: Room) -> v1::ListRulesResponse {
+    let follows = |rule: &RuleView| after.is_none_or(|(order, name)| (rule.order, &rule.name) > (*order, name));
+    let rules = rules.into_iter().filter(follows);
+    let (rules, next_page_token) = fill(rules, room, view, |last| format!("{}.{}", last.position, last.name));
+    v1::ListRulesResponse { rules, next_page_token }
 }
 
 /// A change. Its name is said elsewhere.
@@ -87,12 +96,6 @@ pub fn scope(sent: v1::RuleScope) -> Result<Scope, Refusal> {
     })
 }
 
-fn sorted<T: Ord>(mut entries: Vec<T>) -> Vec<T> {
-    entries.sort_unstable();
-    entries.dedup();
-    entries
-}
-
 /// A rule as it stands.
 pub fn view(view: RuleView) -> v1::Rule {
     let RuleView {
@@ -121,7 +124,7 @@ pub fn view(view: RuleView) -> v1::Rule {
         name,
         revision: revision.0,
         plugin_digest: plugin.digest.to_string(),
-        plugin_name: plugin.name,
+        plugin_name: plugin.name.clone(),
         parameters,
         scope: Some(wire_scope(scope)),
         mode: mode.into(),

@@ -1,6 +1,6 @@
 //! Every defect a message can have, with the words it is refused with; and that what is in order arrives whole.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
 use prost::Message;
 use weir_proto::v1;
@@ -77,14 +77,14 @@ fn logged(position: u64) -> LoggedAlert {
         generation: Generation::Smets1,
         model: "ACME-1".into(),
         end: End::Suppressed,
-        rule: Some(RuleMark {
+        rule: Some(Arc::new(RuleMark {
             name: "high".into(),
             revision: Revision(4),
             plugin_digest: "ab".into(),
             plugin_name: "threshold".into(),
             parameters: "{}".into(),
             reason: "below".into(),
-        }),
+        })),
         overruled: false,
         withheld: 9,
         faults: vec![("storm".into(), Revision(2), FaultKind::OutOfFuel)],

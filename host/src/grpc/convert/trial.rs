@@ -2,9 +2,16 @@
 //!
 //! It must not know which rules there are. Invariant: a key is set in the answer exactly where it was grouped by.
 
+use prost::Message;
 use weir_proto::v1;
 
-use super::{count::grouping, each, listing::logged_alert, time, wire_generation};
+use super::{
+    count::grouping,
+    each,
+    listing::logged_alert,
+    page::{Room, fill},
+    time, wire_generation,
+};
 use crate::{
     books::{CountKey, Grouping},
     comparison::{Agreement, Comparison, ComparisonQuery},
@@ -57,18 +64,27 @@ pub fn promotion(request: v1::PromoteRuleRequest) -> Promotion {
 }
 
 /// A comparison, with its sampled alerts and the reason the rule gave for each; `None` where it would have forwarded it.
-pub fn comparison(comparison: Comparison, samples: Vec<(LoggedAlert, Option<String>)>) -> v1::CompareRuleResponse {
+///
+/// Of the samples there are as many as fit a message of `bytes_max` bytes: each has its rule's parameters with it.
+pub fn comparison(
+    comparison: Comparison,
+    samples: Vec<(LoggedAlert, Option<String>)>,
+    bytes_max: usize,
+) -> v1::CompareRuleResponse {
     let Comparison { rows, total, held_before, shed, failed, samples: _, since, position } = comparison;
-    v1::CompareRuleResponse {
+    let mut response = v1::CompareRuleResponse {
         rows: rows.into_iter().map(|(key, agreement)| row(key, agreement)).collect(),
         total: Some(row(CountKey::default(), total)),
         held_before_count: held_before,
         shed_count: shed,
         failed_count: failed,
-        samples: samples.into_iter().map(sample).collect(),
+        samples: Vec::new(),
         since_position: since.0,
         position: position.0,
-    }
+    };
+    let room = Room { rows_max: usize::MAX, bytes_max: bytes_max.saturating_sub(response.encoded_len()) };
+    (response.samples, _) = fill(samples, room, sample, |_| String::new());
+    response
 }
 
 fn row(key: CountKey, agreement: Agreement) -> v1::AgreementRow {

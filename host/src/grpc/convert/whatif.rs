@@ -2,9 +2,12 @@
 //!
 //! It must not know rules or the log. Invariant: a row's key is set in the answer exactly where its table is by it.
 
+use std::sync::Arc;
+
 use weir_proto::v1;
 
 use super::{
+    page::{Room, fill},
     rule::{scope, wire_scope},
     time, wire_generation,
 };
@@ -57,7 +60,8 @@ fn variant(sent: v1::WhatIfVariant) -> VariantRequest {
 /// A question as it stands.
 pub fn view(view: QuestionView) -> v1::WhatIf {
     let QuestionView { number, head, rows: (rows_done, rows_total), running_ms } = view;
-    let Head { name, who, operator, question, asked_ms, ended_ms, stage, why, question_digest, answer_digest } = head;
+    let Head { name, who, operator, question, asked_ms, ended_ms, stage, why, question_digest, answer_digest } =
+        Arc::unwrap_or_clone(head);
     // What only sizes the answer shows there; whether positions were left out follows from whose the question is.
     let Question {
         rule,
@@ -99,6 +103,13 @@ pub fn view(view: QuestionView) -> v1::WhatIf {
         rows_total,
         running_ms,
     }
+}
+
+/// A page of questions, newest first, those before a number.
+pub fn views(views: Vec<QuestionView>, before: u64, room: Room) -> v1::ListWhatIfsResponse {
+    let views = views.into_iter().filter(|view| view.number < before);
+    let (what_ifs, next_page_token) = fill(views, room, view, |last| last.id.to_string());
+    v1::ListWhatIfsResponse { what_ifs, next_page_token }
 }
 
 fn tried(variant: Variant) -> v1::WhatIfTried {

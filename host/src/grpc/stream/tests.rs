@@ -19,7 +19,7 @@ use weir_proto::v1::{Alert, StreamAlertsRequest};
 use super::{Answers, Terms, answers, bytes_of};
 use crate::{
     config::AccessLimits,
-    domain::Ack,
+    domain::{Ack, Tenant},
     grpc::quota::{Account, Accounts},
     pipeline::Refusal,
 };
@@ -48,7 +48,7 @@ const UNREAD_MAX: Duration = Duration::from_millis(100);
 /// Whoever has room for so many alerts.
 fn account(alerts: usize) -> Arc<Account> {
     let limits = AccessLimits { identity_bytes_in_flight_max: bytes_of(alerts), ..AccessLimits::default() };
-    Accounts::new(limits).of("a", std::time::Instant::now())
+    Accounts::new(limits).of(&Tenant::Identity("a".to_owned()), std::time::Instant::now())
 }
 
 impl Bench {

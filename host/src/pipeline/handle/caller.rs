@@ -9,9 +9,9 @@
 
 use std::sync::Arc;
 
-use super::{Handle, Refusal};
+use super::{Handle, Refusal, denials::DeniedCaller};
 use crate::{
-    domain::{AuditEvent, Identity, OperatorId, PluginInfo, RuleRevision, Scope, owner_of_rule},
+    domain::{AuditEvent, Identity, OperatorId, PluginInfo, Revision, RuleRevision, Scope, owner_of_rule},
     pipeline::{
         collect::Command,
         refusal::{never_a_rule, no_such_rule},
@@ -48,14 +48,33 @@ impl Handle {
         self.shared.tokens.read().identify_holder(name, (self.clock)())
     }
 
-    /// Notes a call that was denied in the audit log, unless there were too many of late.
-    pub fn note_denied(&self, who: &str, call: &str, why: &str) {
-        tracing::warn!(who, call, why, "call denied");
-        let Some(left_out) = self.denials.note((self.clock)()) else { return };
-        let more = if left_out > 0 { format!(" ({left_out} before it were not noted)") } else { String::new() };
-        let event = AuditEvent::new(who, "call.denied", call, &format!("{why}{more}"));
-        // A queue that is full has alerts in it; the trace above says what the entry would have said.
-        let _ = self.queue.try_send(Command::Note(event));
+    /// Notes a call that was denied in the audit log and in the host's own, unless the caller had too many of late: then
+    /// it is counted, and [`note_left_out`](Self::note_left_out) says so.
+    pub fn note_denied(&self, caller: DeniedCaller, call: &str, why: &str) {
+        let Some(caller) = self.denials.note(caller, (self.clock)()) else { return };
+        tracing::warn!(%caller, call, why, "call denied");
+        let event = AuditEvent::new(caller.name(), "call.denied", call, &format!("{why} ({caller})"));
+        // The queue is full where alerts wait. The call is counted instead, and noted with others when there is room.
+        if self.queue.try_send(Command::Note(event)).is_err() {
+            self.denials.leave_out(&caller, 1);
+        }
+    }
+
+    /// Notes how many denied calls were left out of the audit log, as far as there is room for it.
+    pub fn note_left_out(&self) {
+        for (caller, calls) in self.denials.take_left_out((self.clock)(), false) {
+            if self.queue.try_send(Command::Note(left_out(&caller, calls))).is_err() {
+                self.denials.leave_out(&caller, calls);
+            }
+        }
+    }
+
+    /// The same for all callers at the end, whatever waits before it.
+    pub(super) async fn note_all_left_out(&self) {
+        for (caller, calls) in self.denials.take_left_out((self.clock)(), true) {
+            // Where nobody takes it the host has stopped by itself.
+            let _ = self.queue.send(Command::Note(left_out(&caller, calls))).await;
+        }
     }
 
     /// Whether the caller is told of a rule.
@@ -88,7 +107,7 @@ impl Handle {
             let for_own = |own| scope.is_some_and(|scope| scope.is_empty() || scope.contains(&own));
             own.is_none_or(|own| owner_of_rule(name) == Some(own) || (owner_of_rule(name).is_none() && for_own(own)))
         };
-        if registry.revisions().iter().any(|entry| entry.name == name && told(entry)) {
+        if registry.history(name, Revision(u32::MAX)).any(told) {
             return Ok(());
         }
         Err(Refusal::invalid("rule", never_a_rule(&registry, name, own)))
@@ -169,4 +188,10 @@ impl Handle {
         *asked = vec![own];
         Ok(())
     }
+}
+
+/// What the audit log says of calls that it does not list.
+fn left_out(caller: &DeniedCaller, calls: u64) -> AuditEvent {
+    tracing::warn!(%caller, calls, "denied calls were left out of this log and of the audit log");
+    AuditEvent::new(caller.name(), "call.denied", "", &format!("{calls} denied calls of {caller} left out"))
 }

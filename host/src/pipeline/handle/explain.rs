@@ -46,7 +46,7 @@ impl Handle {
         let explained = explained.map_err(|stopped| match stopped {
             Stopped::Failed(why) => Refusal::Internal(why),
             Stopped::Overtaken => missing(),
-            Stopped::Cancelled | Stopped::Interrupted | Stopped::Elsewhere => self.unavailable(),
+            Stopped::Cancelled | Stopped::Interrupted | Stopped::Elsewhere | Stopped::TooLong(_) => self.unavailable(),
         })?;
         let explained = explained.ok_or_else(missing)?;
         let own = self.who.operator();

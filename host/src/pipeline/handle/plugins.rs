@@ -3,15 +3,11 @@
 //! It must not look into a component. Invariant: a plugin is kept only after its check, within what the one who uploads
 //! it may take up.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{DENIED, Handle, Refusal, WITHOUT_PLUGINS, blocking, rules::check_why};
+use super::{DENIED, Handle, Refusal, WITHOUT_PLUGINS, rules::check_why};
 use crate::{
     config::PluginLimits,
     domain::{Digest, OperatorId, PluginInfo, SigningKey},
@@ -84,7 +80,7 @@ impl Handle {
         let upload = Box::new(Upload { source: Source::Component(plugin.clone()), bytes, signed_by });
         let info = self.ask(|reply| Command::AddPlugin(upload, self.who.clone(), reply)).await?;
         // Not before: of what is not taken nothing is kept.
-        blocking(move || plugin.keep()).await?;
+        self.check(move || plugin.keep()).await?;
         Ok((self.shown_plugin(&self.shared.registry.read(), &info).0, took))
     }
 
@@ -107,11 +103,11 @@ impl Handle {
             registry.plugin(&digest).into_iter().try_for_each(check_revoked)?;
             signed_by.iter().try_for_each(|key| check_key(&registry, key))?;
         }
-        let _turn = self.uploading.begin(owner)?;
-        let (sandbox, now_ms) = (self.sandbox.clone(), (self.clock)());
+        let turn = self.turns.compiles.take(&self.who.tenant()).await;
+        let (sandbox, now_ms, wanted) = (self.sandbox.clone(), (self.clock)(), self.wanted.clone());
         let started = Instant::now();
-        let load = move || (sandbox.load_for(&bytes, now_ms, owner), bytes);
-        let (loaded, bytes) = blocking(load).await?;
+        let load = move || (sandbox.load_for(&bytes, now_ms, owner, &|| wanted.is_so()), bytes);
+        let (loaded, bytes) = turn.run(load).await?;
         let plugin = loaded.map_err(refused_upload)?;
         Ok(Loaded { plugin, bytes, signed_by, took: started.elapsed() })
     }
@@ -163,7 +159,7 @@ impl Handle {
         let Some(Source::Component(plugin)) = source else { return Ok(None) };
         let needs = plugin.needs();
         let allowed = allowed(plugin.info(), &needs, &self.limits.host);
-        blocking(move || Some(PluginView { report: plugin.report().clone(), needs, allowed })).await
+        self.check(move || Some(PluginView { report: plugin.report().clone(), needs, allowed })).await
     }
 
     /// Bytes that the caller may upload.
@@ -219,40 +215,10 @@ fn allowed(info: &PluginInfo, needs: &Needs, limits: &PluginLimits) -> Vec<Allow
     ]
 }
 
-/// Operators whose upload is being compiled: one each, so that none takes the turns of the others.
-#[derive(Debug, Default)]
-pub(super) struct Uploading(Mutex<BTreeSet<OperatorId>>);
-
-impl Uploading {
-    fn begin(self: &Arc<Self>, owner: OperatorId) -> Result<Turn, Refusal> {
-        if owner != OperatorId::UNKNOWN && !self.lock().insert(owner) {
-            let message = format!("an upload of operator {owner} is being compiled already: try again when it is done");
-            return Err(Refusal::Busy(message));
-        }
-        Ok(Turn { uploading: Arc::clone(self), owner })
-    }
-
-    // A set is what it is, whoever panicked while holding it.
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<OperatorId>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// An upload on its way.
-struct Turn {
-    uploading: Arc<Uploading>,
-    owner: OperatorId,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.uploading.lock().remove(&self.owner);
-    }
-}
-
 fn refused_upload(why: plugin::Refusal) -> Refusal {
     match why {
         plugin::Refusal::Busy { .. } => Refusal::Busy(why.to_string()),
+        plugin::Refusal::NotWanted => Refusal::Unavailable(why.to_string()),
         plugin::Refusal::Worker { .. } => Refusal::Internal(why.to_string()),
         _ => Refusal::invalid("chunk", why.to_string()),
     }

@@ -3,7 +3,7 @@
 //! It must not know how either is written. Invariant: nobody is answered with what is another's to see, and an answer is
 //! exact as of the position that it names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Handle, Refusal, internal};
 use crate::{
@@ -61,8 +61,8 @@ impl Handle {
     pub(super) fn names(&self) -> Names {
         let registry = self.shared.registry.read();
         Names {
-            rules: registry.revisions().iter().map(|entry| (entry.revision, entry.name.clone())).collect(),
-            models: self.shared.models.read().clone(),
+            rules: registry.revisions().map(|entry| (entry.revision, entry.name.clone())).collect(),
+            models: HashMap::clone(&self.shared.models.read()),
         }
     }
 

@@ -19,9 +19,6 @@ use crate::{
 /// Devices that are read at a time.
 const DEVICES_AT_A_TIME: usize = 16_384;
 
-/// Changes to rules in one answer.
-const CHANGES_MAX: usize = 1_000;
-
 const DAY_MS: Millis = 24 * HOUR_MS;
 
 /// Devices with their models by name, and the number to go on from; `None` where there are no more.
@@ -48,6 +45,19 @@ pub struct RuleChange {
     pub suppressed: u64,
     /// Alerts it would have, but their code is protected.
     pub overruled: u64,
+}
+
+/// Which changes to rules are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleChangesQuery {
+    /// Made at or after.
+    pub since_ms: Option<Millis>,
+    /// Made before.
+    pub until_ms: Option<Millis>,
+    /// Later than this revision.
+    pub after: Revision,
+    /// At most so many.
+    pub changes_max: usize,
 }
 
 /// What is asked about a migration.
@@ -159,21 +169,19 @@ impl Handle {
 
     /// Changes to rules that were made in a period, oldest first, with what came of each in it; and how many more there
     /// are. Blocks on the disk.
-    pub fn rule_changes(
-        &self,
-        since_ms: Option<Millis>,
-        until_ms: Option<Millis>,
-    ) -> Result<(Vec<RuleChange>, usize), Refusal> {
+    pub fn rule_changes(&self, query: &RuleChangesQuery) -> Result<(Vec<RuleChange>, usize), Refusal> {
+        let RuleChangesQuery { since_ms, until_ms, after, changes_max } = *query;
         let done = self.counts_by_revision(since_ms, until_ms)?;
         let period = since_ms.unwrap_or(Millis::MIN)..until_ms.unwrap_or(Millis::MAX);
         let registry = self.shared.registry.read();
-        let made = |entry: &&RuleRevision| period.contains(&entry.made_ms) && self.owns(&entry.name);
-        let all: Vec<&RuleRevision> = registry.revisions().iter().filter(made).collect();
-        let changes = all.iter().take(CHANGES_MAX).map(|entry| {
+        let made =
+            |entry: &&RuleRevision| entry.revision > after && period.contains(&entry.made_ms) && self.owns(&entry.name);
+        let all: Vec<&RuleRevision> = registry.revisions().filter(made).collect();
+        let changes = all.iter().take(changes_max).map(|entry| {
             let (suppressed, overruled) = done.get(&entry.revision).copied().unwrap_or_default();
             RuleChange { change: self.shared.view_revision(&registry, entry), suppressed, overruled }
         });
-        Ok((changes.collect(), all.len().saturating_sub(CHANGES_MAX)))
+        Ok((changes.collect(), all.len().saturating_sub(changes_max)))
     }
 
     /// What each revision suppressed in a period, and was overruled on.

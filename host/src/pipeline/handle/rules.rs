@@ -3,7 +3,7 @@
 //! It must not know how a rule judges. Invariant: nothing of a rule reaches the fold that was not checked here, its
 //! parameters by its plugin.
 
-use super::{Handle, blocking, check_name, plugins};
+use super::{Handle, check_name, plugins};
 use crate::{
     config::PluginLimits,
     domain::{Millis, Mode, OperatorId, Revision, Scope, check_block, check_line, owner_of_rule},
@@ -75,7 +75,7 @@ impl Handle {
         };
         if let Some(Source::Component(plugin)) = source {
             let parameters = request.parameters.clone();
-            let checked = blocking(move || plugin.check(&parameters, owner)).await?;
+            let checked = self.check(move || plugin.check(&parameters, owner)).await?;
             checked.map_err(|why| Refusal::invalid("parameters", why.to_string()))?;
         }
         self.ask(|reply| Command::SetRule(Box::new(request), digest, self.who.clone(), reply)).await
@@ -104,14 +104,24 @@ impl Handle {
 
     /// Changes of a rule before a revision, newest first, at most so many. A rule that was removed has a history too.
     pub fn history(&self, name: &str, before: Revision, changes_max: usize) -> Result<Vec<RevisionView>, Refusal> {
+        self.with_history(name, before, |changes| changes.take(changes_max).collect())
+    }
+
+    /// What `take` makes of those changes: each is put together as it is asked for.
+    pub fn with_history<T>(
+        &self,
+        name: &str,
+        before: Revision,
+        take: impl FnOnce(&mut dyn Iterator<Item = RevisionView>) -> T,
+    ) -> Result<T, Refusal> {
         self.check_own(name)?;
-        let registry = self.shared.registry.read();
-        if registry.history(name, Revision(u32::MAX)).next().is_none() {
+        let registry = self.shared.registry.read().clone();
+        if registry.numbers(name).is_empty() {
             let message = never_a_rule(&registry, name, self.who.operator());
             return Err(Refusal::not_found("rule", name, message));
         }
-        let changes = registry.history(name, before).take(changes_max);
-        Ok(changes.map(|entry| self.shared.view_revision(&registry, entry)).collect())
+        let changes = registry.history(name, before);
+        Ok(take(&mut changes.map(|entry| self.shared.view_revision(&registry, entry))))
     }
 
     /// The rules in the order they judge.

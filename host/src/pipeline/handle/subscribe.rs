@@ -86,7 +86,7 @@ impl Handle {
             let message = "an auditor changes nothing, and a cursor is a note; leave it empty".to_owned();
             return Err(Refusal::Denied { field: "cursor".to_owned(), message });
         }
-        let seat = self.shared.seats.take(key.clone(), &self.subscribe)?;
+        let seat = self.shared.seats.take(self.who.tenant(), key.clone(), &self.subscribe)?;
         query.from = match key {
             None => start,
             Some(key) => self.ask(|reply| Command::OpenCursor(key, start, reply)).await?.position,

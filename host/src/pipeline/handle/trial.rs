@@ -51,7 +51,7 @@ impl Handle {
         let reasons = self.reasons(rule);
         let mut alerts = Vec::with_capacity(differences.len());
         for Difference { position, reason } in differences {
-            let query = AlertQuery { page_size: 1, from: *position, ..AlertQuery::default() };
+            let query = AlertQuery { page_size: 1, from: *position, looked_rows_max: Some(1), ..AlertQuery::default() };
             let reason = usize::from(*reason).checked_sub(1).map(|at| reasons.get(at).cloned().unwrap_or_default());
             // Retention may have overtaken it meanwhile: then what comes is another.
             let found = self.alerts(&query)?.alerts.into_iter().find(|alert| alert.position == *position);

@@ -11,7 +11,7 @@ use std::{
 use super::{Handle, Refusal, whatif::open};
 use crate::{
     domain::{Digest, KeptQuestion, Millis, Position, RuleRevision},
-    pipeline::{Status, desk::VERIFICATION},
+    pipeline::{Status, desk::VERIFICATION, turns::stand_back},
     whatif::{Ground, Pace, Stopped, Verdict, Verification, verify},
 };
 
@@ -101,6 +101,7 @@ impl Handle {
     }
 
     fn verify(&self, mut verification: Verification, pace: &Pace) {
+        stand_back();
         let (ground, end) = self.whole_ground();
         let is_idle = self.is_idle();
         let work = || {

@@ -6,7 +6,7 @@
 use std::{sync::Arc, thread};
 
 use super::{
-    DENIED, Handle, Refusal, WITHOUT_PLUGINS, blocking, check_name, internal,
+    DENIED, Handle, Refusal, WITHOUT_PLUGINS, check_name, internal,
     rules::{ORDERS, WHY_CHARS_MAX, check_parameters_text},
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
         refusal::no_such_rule,
         retention::Pin,
         shared::{Audience, Shared},
+        turns::stand_back,
     },
     registry::{Registry, Source, Sources},
     whatif::{self, Alerts, Answer, Ground, Question, Stopped, Variant},
@@ -94,7 +95,7 @@ impl Handle {
             None => None,
         };
         let question = match request.again {
-            Some(number) => self.question(number)?.head.question,
+            Some(number) => self.question(number)?.head.question.clone(),
             None => self.settle(&request, sent.as_ref())?,
         };
         let candidates = self.check_variants(&question, sent).await?;
@@ -294,7 +295,7 @@ impl Handle {
             })?;
             if let Source::Component(plugin) = source {
                 let parameters = variant.parameters.clone();
-                let checked = blocking(move || plugin.check(&parameters, owner)).await?;
+                let checked = self.check(move || plugin.check(&parameters, owner)).await?;
                 checked.map_err(|why| Refusal::invalid(format!("variants[{at}].parameters"), why.to_string()))?;
             }
         }
@@ -303,7 +304,8 @@ impl Handle {
 
     /// Works on questions until none waits.
     fn work(&self) {
-        while let Some(job) = self.shared.desk.next() {
+        stand_back();
+        while let Some(job) = self.shared.desk.next(&self.whatif) {
             let number = job.number;
             let worked = || answer(self, &job);
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(worked));
@@ -326,7 +328,7 @@ impl Handle {
                 head.stage = match stopped {
                     Stopped::Cancelled => Stage::Cancelled,
                     Stopped::Interrupted => Stage::Interrupted,
-                    Stopped::Overtaken | Stopped::Elsewhere | Stopped::Failed(_) => Stage::Failed,
+                    Stopped::Overtaken | Stopped::Elsewhere | Stopped::TooLong(_) | Stopped::Failed(_) => Stage::Failed,
                 };
                 head.why = stopped.to_string();
                 head.ended_ms = Some(now_ms);
@@ -334,13 +336,13 @@ impl Handle {
         });
         let Some(mut head) = head else { return };
         if kept.is_ok() {
-            head.stage = Stage::Done;
+            Arc::make_mut(&mut head).stage = Stage::Done;
         }
         let Ok(text) = text(&head) else { return };
         let question = KeptQuestion { number, head: text, answer: kept.ok().map(|kept| kept.text) };
         match self.keep_question(question) {
             // Nobody is shown an answer before it is on disk.
-            Ok(()) => drop(self.shared.desk.settle(number, |settled| *settled = head)),
+            Ok(()) => drop(self.shared.desk.settle(number, |settled| *settled = Arc::unwrap_or_clone(head))),
             Err(refusal) => {
                 let why = format!("its answer could not be kept: {refusal}");
                 self.shared.desk.settle(number, |head| (head.stage, head.why) = (Stage::Interrupted, why));

@@ -63,7 +63,7 @@ pub(super) fn load_sources(
     let denied = barred(&parts.config, registry)?;
     sources.extend(stand_ins(registry).into_iter().filter(|(digest, _)| denied.contains(digest)));
     let named: BTreeSet<Digest> =
-        registry.revisions().iter().filter_map(|entry| entry.rule.as_ref()).map(|rule| rule.plugin).collect();
+        registry.revisions().filter_map(|entry| entry.rule.as_ref()).map(|rule| rule.plugin).collect();
     let wanted: Vec<&PluginInfo> =
         registry.plugins().into_iter().filter(|info| !denied.contains(&info.digest)).collect();
     let sandbox = &parts.sandbox;

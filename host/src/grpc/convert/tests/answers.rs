@@ -276,7 +276,7 @@ fn a_rule_goes_out_whole() {
     let view = RuleView {
         name: "high".into(),
         revision: Revision(3),
-        plugin: plugin_info(),
+        plugin: Arc::new(plugin_info()),
         parameters: "{}".into(),
         scope,
         mode: Mode::SetAside,

@@ -152,7 +152,7 @@ fn a_listing_is_asked_for_within_limits() {
     assert_eq!(query.generations, [Generation::Unknown, Generation::Smets1]);
     assert_eq!(query.models, [ModelId::UNKNOWN, ModelId::of("Alpha-1")]);
     assert_eq!((query.page_size, query.from), (10_000, Position(u64::MAX)));
-    assert_eq!(query.ends, [End::Duplicate, End::Forwarded, End::Suppressed]);
+    assert_eq!(query.ends, [End::Forwarded, End::Suppressed, End::Duplicate]);
     assert_eq!((query.device, query.codes), (Some(Eui64(3)), vec![AlertCode(1)]));
     assert_eq!((query.since_ms, query.until_ms, query.rule.as_deref()), (Some(1), Some(2), Some("high")));
 
