@@ -120,7 +120,7 @@ async fn set_rules(client: &Client) -> Result<()> {
 }
 
 /// The same component with a number in a section that nobody reads: its digest is another, so it is compiled again.
-fn another(component: &[u8], number: u64) -> Vec<u8> {
+pub(crate) fn another(component: &[u8], number: u64) -> Vec<u8> {
     const CUSTOM_SECTION: u8 = 0;
     let name = b"number";
     let mut bytes = component.to_vec();
@@ -131,7 +131,7 @@ fn another(component: &[u8], number: u64) -> Vec<u8> {
 }
 
 /// A valid module, in a component, of one function with very many values alive at once.
-fn bomb() -> Result<Vec<u8>> {
+pub(crate) fn bomb() -> Result<Vec<u8>> {
     const VALUES: u64 = 100_000;
     const LOCALS: u64 = 500;
     let mut body = String::new();

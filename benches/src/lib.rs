@@ -12,6 +12,7 @@ pub mod broken;
 pub mod client;
 pub mod generator;
 pub mod host;
+pub mod hostile;
 pub mod program;
 pub mod questions;
 pub mod report;

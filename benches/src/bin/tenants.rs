@@ -1,0 +1,204 @@
+//! What two hostile operators cost a third and everybody who sends alerts: the same day, alone and beside every attack
+//! there is, all at once.
+//!
+//! It must not know how the host shares itself. Invariant: figures are only printed of runs whose books equal the
+//! generator's truth to the alert, and whose verdicts are the same in both.
+
+use std::{
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use tokio::time::Instant;
+use weir_benches::{
+    client::Client,
+    generator::{Day, Plan},
+    host::{Host, Launch, Usage},
+    hostile::{Hostile, Made, Scale},
+    program,
+    report::{self, say, thousands},
+    sending::{self, Sending},
+    stage::{self, Stage},
+    start_of_yesterday_ms,
+    turns::{self, Turns},
+};
+use weir_proto::v1::{
+    CountRow, CreateTokenRequest, Grouping, QueryCountsRequest, Role, count_service_client::CountServiceClient,
+    token_service_client::TokenServiceClient,
+};
+
+/// The hostile operators, and the good one.
+const HOSTILE: [u32; 2] = [12, 13];
+const GOOD: u32 = 14;
+
+/// How often the good operator counts its alerts.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How much longer the 99th percentile of acknowledgements may be, in percent.
+const LONGER_PERCENT_MAX: f64 = 25.0;
+
+/// Measures what two hostile operators can do to the others.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Alerts a second.
+    #[arg(long, default_value_t = 20_000)]
+    rate: u32,
+    /// Seconds of each of the two runs.
+    #[arg(long, default_value_t = 600)]
+    seconds: u32,
+    /// Devices in the inventory.
+    #[arg(long, default_value_t = 70_000)]
+    devices: u32,
+    /// What everything random follows from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON object instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What one run came to.
+struct Ran {
+    turns: Turns,
+    usage: Usage,
+    /// Counts by everything that a verdict is counted by.
+    verdicts: Vec<CountRow>,
+    /// How long the good operator waited for its counts at most, and how often it was answered.
+    good: (Duration, u64),
+    made: Made,
+}
+
+fn main() -> ExitCode {
+    program::run(run(Args::parse()))
+}
+
+async fn run(args: Args) -> Result<()> {
+    ensure!(args.rate > 0 && args.seconds > 0, "rate and seconds must be more than 0");
+    say("Alone.");
+    let alone = one(&args, false).await?;
+    say("Beside two operators that do all the harm they can.");
+    let beside = one(&args, true).await?;
+    ensure!(alone.verdicts == beside.verdicts, "the verdicts differ from those of the run alone");
+    show(&args, &alone, &beside);
+    let ratio = turns::ratio(&alone.turns, &beside.turns, 0.99);
+    ensure!(
+        ratio <= 1.0 + LONGER_PERCENT_MAX / 100.0,
+        "p99 of acknowledgements is {ratio:.2} times that of the run alone; {:.2} is allowed",
+        1.0 + LONGER_PERCENT_MAX / 100.0
+    );
+    Ok(())
+}
+
+/// One run on a new store. Books that are not as expected are an error.
+async fn one(args: &Args, attacked: bool) -> Result<Ran> {
+    let alerts = u64::from(args.rate) * u64::from(args.seconds);
+    let plan = Plan { seed: args.seed, devices: args.devices, alerts, start_ms: start_of_yesterday_ms()? };
+    let scratch = stage::scratch(None)?;
+    let launch = Launch { authenticate: true, ..Launch::new(scratch.path(), plan.devices.into())? };
+    let host = Host::launch(launch).await?;
+    let file = scratch.path().join("first-admin-token");
+    let admin = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let client = Client::connect_as(host.address(), Some(admin.trim())).await?;
+    let Stage { host, client } = Stage::prepare(host, client, &plan).await?;
+    let ingest = token(&client, "head-end", Role::Ingest, 0).await?;
+    let sender = Client::connect_as(host.address(), Some(&ingest)).await?;
+    let good = Client::connect_as(host.address(), Some(&token(&client, "good", Role::Operator, GOOD).await?)).await?;
+    let mut attacks = Vec::new();
+    for operator in HOSTILE.into_iter().filter(|_| attacked) {
+        let mut tokens = Vec::new();
+        for at in ["a", "b"] {
+            tokens.push(token(&client, &format!("hostile-{operator}-{at}"), Role::Operator, operator).await?);
+        }
+        attacks.push(Hostile::begin(host.address(), &tokens, operator, Scale::full()).await?);
+    }
+    let waits = Waits::default();
+    let looking = tokio::spawn(look(good, Arc::clone(&waits)));
+    let sending = Sending::paced("paced", args.rate);
+    let (day, sent) = sending::send_with_bar(&sender, Day::new(plan)?, &sending, alerts).await?;
+    ensure!(!looking.is_finished(), "the good operator was refused its counts: {:?}", looking.await);
+    looking.abort();
+    let mut made = Made::new();
+    for attack in attacks {
+        attack.end().await?.into_iter().for_each(|(what, count)| *made.entry(what).or_default() += count);
+    }
+    client.check_books(&day.expected()).await?;
+    let verdicts = verdicts(&client).await?;
+    let (usage, good) = (host.usage()?, *waits.lock().unwrap_or_else(PoisonError::into_inner));
+    host.stop().await?;
+    let mut turns = Turns::new()?;
+    turns.add(&sent)?;
+    Ok(Ran { turns, usage, verdicts, good, made })
+}
+
+/// The longest wait for an answer, and how often there was one.
+type Waits = Arc<Mutex<(Duration, u64)>>;
+
+/// Counts the good operator's alerts again and again. It returns when it is refused.
+async fn look(good: Client, waits: Waits) -> Result<()> {
+    loop {
+        let begun = Instant::now();
+        let request = QueryCountsRequest { group_by: vec![Grouping::Code.into()], ..QueryCountsRequest::default() };
+        CountServiceClient::new(good.link()).query_counts(request).await.context("the good operator's counts")?;
+        note(&waits, begun.elapsed());
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn note(waits: &Waits, wait: Duration) {
+    let mut waits = waits.lock().unwrap_or_else(PoisonError::into_inner);
+    *waits = (waits.0.max(wait), waits.1 + 1);
+}
+
+async fn token(client: &Client, name: &str, role: Role, operator: u32) -> Result<String> {
+    const HOUR_MS: i64 = 3_600_000;
+    let request = CreateTokenRequest {
+        name: name.to_owned(),
+        role: role.into(),
+        operator,
+        lifetime_ms: 24 * HOUR_MS,
+        ..Default::default()
+    };
+    let made = TokenServiceClient::new(client.link()).create_token(request).await;
+    Ok(made.with_context(|| format!("no token for {name}"))?.into_inner().secret)
+}
+
+async fn verdicts(client: &Client) -> Result<Vec<CountRow>> {
+    let by = [Grouping::Code, Grouping::Rule, Grouping::Operator, Grouping::Generation, Grouping::Rejection];
+    let request = QueryCountsRequest { group_by: by.map(i32::from).to_vec(), ..QueryCountsRequest::default() };
+    let mut counts = CountServiceClient::new(client.link()).max_decoding_message_size(64 << 20);
+    Ok(counts.query_counts(request).await.context("cannot count the verdicts")?.into_inner().rows)
+}
+
+fn show(args: &Args, alone: &Ran, beside: &Ran) {
+    let (waited, answered) = beside.good;
+    if args.json {
+        let mut figures = turns::json(&alone.turns, &beside.turns);
+        figures["memory_bytes_max"] = [alone.usage.memory_bytes_max, beside.usage.memory_bytes_max].into();
+        figures["good_operator"] =
+            serde_json::json!({ "answered": answered, "waited_ms_max": waited.as_millis() as u64 });
+        let made = beside.made.iter().map(|((what, ended), count)| (format!("{what}, {ended}"), (*count).into()));
+        figures["attacks"] = serde_json::Value::Object(made.collect());
+        return println!("{figures}");
+    }
+    println!("{}", turns::table(&alone.turns, &beside.turns, "beside the attacks"));
+    let made = beside
+        .made
+        .iter()
+        .map(|((what, ended), count)| vec![(*what).to_owned(), (*ended).to_owned(), thousands(*count)]);
+    println!("{}", report::table(&["attack", "calls", ""], 2, made));
+    let mib = |bytes: u64| thousands(bytes >> 20);
+    println!(
+        "The host held {} MiB at most alone, {} MiB beside the attacks.",
+        mib(alone.usage.memory_bytes_max),
+        mib(beside.usage.memory_bytes_max)
+    );
+    println!(
+        "The good operator was given its counts {} times, and waited {} ms at most.",
+        thousands(answered),
+        waited.as_millis()
+    );
+    println!("Books equal to the generator's truth, to the alert, in both runs, and verdicts the same.");
+}
