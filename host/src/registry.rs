@@ -339,7 +339,7 @@ impl Registry {
     /// The other revisions that go on with the state of one, where it keeps any.
     pub fn sharing_state(&self, revision: Revision) -> impl Iterator<Item = Revision> {
         let namespace = self.state_of(revision);
-        let others = self.revisions.iter().map(|entry| entry.revision).filter(move |other| *other != revision);
+        let others = self.revisions().map(|entry| entry.revision).filter(move |other| *other != revision);
         others.filter(move |other| namespace.is_some() && self.state_of(*other) == namespace)
     }
 

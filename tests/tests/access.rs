@@ -92,7 +92,7 @@ fn every_call_is_open_to_those_roles_that_it_is_for_and_closed_to_all_others() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let allowed = allowed();
-        assert_eq!(allowed.len(), 43);
+        assert_eq!(allowed.len(), 47);
         for (call_name, may) in &allowed {
             let path = format!("/weir.v1.{call_name}");
             let nobody = call(&host.url, &path, None).await.unwrap_err();
@@ -342,6 +342,6 @@ fn the_audit_log_says_who_did_what_and_a_changed_entry_is_named() {
     let output = host.weir(["audit", "verify", "--token", &admin]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(70));
-    assert!(said.contains("the audit log is broken at entry 7: its hash is not that"), "{said}");
+    assert!(said.contains("the audit log is broken at entry 7: its checksum does not match"), "{said}");
     assert_eq!(host.stop(), Some(0));
 }

@@ -10,7 +10,7 @@ use weir_benches::{
     hostile::{Hostile, Scale, with_schema},
 };
 use weir_host::{
-    domain::{Identity, OperatorId, Role},
+    domain::{Identity, OperatorId, Role, SenderLimits},
     listing::AlertQuery,
     pipeline::{Batch, Waiting},
 };
@@ -411,7 +411,7 @@ fn an_answer_that_is_not_read_is_one_of_its_operators_queries_and_of_nobody_else
         let (handle, runner) = engine::start(&Disk::default(), config).unwrap();
         let of = |name: &str, operator: u32| {
             let role = Role::Operator(OperatorId::new(operator).unwrap());
-            handle.for_caller(Arc::new(Identity { name: name.to_owned(), role }))
+            handle.for_caller(Arc::new(Identity { name: name.to_owned(), role, sender: SenderLimits::default() }))
         };
         // Held by the server until an answer was read.
         let unread = Waiting::default();

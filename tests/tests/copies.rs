@@ -14,6 +14,7 @@ use weir_host::{
     config::Config,
     domain::{
         Ack, Alert, Device, DeviceNo, Effects, Eui64, Generation, Group, Mark, ModelId, OperatorId, Position, Rows,
+        SettingsNo,
     },
     pipeline::{Batch, Handle, Runner, acks_kept},
     store::Store,
@@ -249,6 +250,7 @@ fn a_log_that_told_copies_by_counters_alone_is_gone_on_with() {
         faults: Vec::new(),
         shadows: Vec::new(),
         remembered_from: None,
+        settings: SettingsNo::UNKNOWN,
     };
     let mut store = Store::with_backend(moved.disk.clone(), &moved.config.store, acks_kept(&moved.config)).unwrap();
     let devices = vec![(0, device(1))];

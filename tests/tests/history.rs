@@ -128,7 +128,7 @@ fn a_plugin_that_is_denied_is_not_run_and_the_others_are() {
     let denied = format!("[{digest}]");
     let host = Host::start_with(BINARY, &data, &[("WEIR_DENIED_PLUGINS", &denied)]);
     send(&host, 2);
-    assert_eq!(changes(&history(&host))[0], (3, "its plugin is in denied_plugins"));
+    assert_eq!(changes(&history(&host))[0], (3, "its plugin is in denied_plugins or was revoked"));
     for arguments in
         [&["plugin", "push", env!("WEIR_GUEST_THRESHOLD")][..], &["rule", "restore", "volts", "--revision", "1"]]
     {

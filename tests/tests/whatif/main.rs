@@ -197,7 +197,7 @@ fn a_protected_code_that_the_candidate_would_hold_back_is_counted() {
 
 #[test]
 fn several_variants_in_one_pass_say_what_each_says_alone() {
-    let steps = steps(11, SIZE);
+    let steps = steps(12, SIZE);
     runtime().block_on(async {
         let (handle, runner) = start(&Disk::default());
         play(&handle, &steps).await;
