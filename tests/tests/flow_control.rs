@@ -81,7 +81,7 @@ fn pieces_of_uploads_that_wait_for_room_wait_with_them() {
     // Room for one upload of the largest size, and none for any when batches have it.
     let settings = [
         ("WEIR_INTAKE__BATCH_ALERTS_MAX", "200"),
-        ("WEIR_PLUGINS__UPLOAD_BYTES_MAX", "10000"),
+        ("WEIR_PLUGINS__UPLOAD_BYTES_MAX", "15000"),
         ("WEIR_ACCESS__IDENTITY_BYTES_IN_FLIGHT_MAX", "20800"),
     ];
     let folder = tempfile::tempdir().unwrap();

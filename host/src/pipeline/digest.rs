@@ -46,8 +46,20 @@ pub fn of(alerts: &[Result<Alert, Reject>], unreadable: u32) -> BatchDigest {
 }
 
 fn add(alert: &Alert, buffer: &mut Vec<u8>) {
-    let Alert { device, recipient, counter, code, occurred_ms, dcc_ms, received_ms, .. } = alert;
-    let Alert { measurement, weight, payload, message, .. } = alert;
+    // Every field: one that is left out would let another batch pass for a resend.
+    let Alert {
+        device,
+        recipient,
+        counter,
+        code,
+        occurred_ms,
+        dcc_ms,
+        received_ms,
+        measurement,
+        weight,
+        payload,
+        message,
+    } = alert;
     let bit = |is_there: bool, bit: u16| if is_there { bit } else { 0 };
     let bits = bit(counter.is_some(), COUNTER)
         | bit(occurred_ms.is_some(), OCCURRED)
