@@ -2,7 +2,7 @@
 //!
 //! It must not know what a column means: [`csv`] does. Invariants: a column of a type that cannot be what its name says is
 //! refused before any row is read; a number is taken as it is written; a few rows of the columns that mean something are
-//! held, however many there are and however long a value is, and of their pages no more than [`pages`] lets through.
+//! held, however many there are and however long a value is, and of their pages no more than `pages` lets through.
 //!
 //! It reads with the crate `parquet`, which `cli::export` writes with. Files that are damaged have been known to make that
 //! crate panic, and files that somebody made to harm have it count for hours: so it has a thread of its own, and both are
