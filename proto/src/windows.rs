@@ -11,7 +11,7 @@
 const FRAME_BYTES: u64 = 256;
 
 /// The smallest batch of one alert, a device and a code of 16 bits, with the prefix that gRPC puts before a message.
-/// Smaller messages (an empty piece of an upload) are pushed back on a quarter of the streams.
+/// Smaller messages (an empty piece of an upload) are pushed back on three streams in sixteen.
 const SMALLEST_MESSAGE_BYTES: u64 = 20;
 
 /// Unread bytes on all streams of a connection together. The bookkeeping for messages of the smallest size is twelve

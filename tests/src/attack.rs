@@ -94,6 +94,8 @@ impl Raw {
     pub fn settle(&mut self, answer_bytes: u32) -> io::Result<()> {
         while self.next_frame()?.0 != SETTINGS {}
         self.send(&[frame(SETTINGS, ACK, 0, &[]), frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes())].concat())?;
+        // Until the host has widened the window of the connection, it is that of the protocol, 65,535 bytes.
+        while self.next_frame()?.0 != WINDOW_UPDATE {}
         self.allow(answer_bytes)
     }
 
@@ -133,7 +135,9 @@ impl Raw {
         let mut payload = vec![0; u32::from_be_bytes([0, high, middle, low]) as usize];
         self.0.read_exact(&mut payload)?;
         if kind == GOAWAY {
-            return Err(io::Error::other(format!("GOAWAY: {}", String::from_utf8_lossy(&payload[8..]))));
+            let code = u32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]]);
+            let why = String::from_utf8_lossy(&payload[8..]).into_owned();
+            return Err(io::Error::other(format!("GOAWAY {code}: {why}")));
         }
         Ok((kind, flags, u32::from_be_bytes(stream), payload))
     }

@@ -89,7 +89,7 @@ fn pieces_of_uploads_that_wait_for_room_wait_with_them() {
     let mut wire = connect(&host, ANSWER_BYTES);
     // The first one has the room and never ends; the pieces of the others are nothing but their frames.
     let piece = framed(&UploadPluginRequest::default());
-    fill(&mut wire, "/weir.v1.PluginService/UploadPlugin", 4, &piece);
+    fill(&mut wire, "/weir.v1.PluginService/UploadPlugin", 3, &piece);
     wire.ping().expect("the connection holds");
     drop(wire);
     assert_eq!(host.stop(), Some(0));
