@@ -1,8 +1,7 @@
 //! Everything that one operator's tokens can ask of a host to take it from others: long lists, large answers that are
 //! not read, work that is cancelled, streams, connections, changes, uploads.
 //!
-//! It must not know how the host bears it. Invariant: nothing here changes what becomes of an alert: its rules forward
-//! all they are shown.
+//! Invariant: nothing here changes what becomes of an alert: its rules forward all they are shown.
 
 use std::{
     collections::BTreeMap,
@@ -25,6 +24,10 @@ use crate::{
     attack::{another, bomb},
     client::Client,
 };
+
+mod process;
+
+pub use process::{Attackers, Operators, attack_if_told};
 
 /// The guest that does what its parameters say.
 const HOSTILE: &str = env!("WEIR_GUEST_HOSTILE");
@@ -59,7 +62,7 @@ impl Scale {
 }
 
 /// Calls by what they were for and how they ended.
-pub type Made = BTreeMap<(&'static str, &'static str), u64>;
+pub type Made = BTreeMap<(String, String), u64>;
 
 /// An operator that does all of it at once. It ends when this is dropped.
 #[derive(Debug)]
@@ -118,8 +121,8 @@ impl Hostile {
         Ok(Self { tasks, made })
     }
 
-    /// Ends it; gives what was asked until then.
-    pub async fn end(self) -> Result<Made> {
+    /// Ends it and returns what was asked until then.
+    pub fn end(self) -> Result<Made> {
         for task in &self.tasks {
             ensure!(!task.is_finished(), "an attack ended early");
             task.abort();
@@ -151,7 +154,12 @@ impl Means {
             Some(Code::ResourceExhausted | Code::PermissionDenied | Code::InvalidArgument) => "refused",
             Some(_) => "failed",
         };
-        *self.made.lock().unwrap_or_else(PoisonError::into_inner).entry((what, ended)).or_default() += 1;
+        *self
+            .made
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry((what.to_owned(), ended.to_owned()))
+            .or_default() += 1;
     }
 
     /// Attacks round after round. What comes of a call is the host's affair.

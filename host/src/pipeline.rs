@@ -22,6 +22,7 @@ mod guards;
 mod handle;
 mod open;
 mod plugins;
+mod processors;
 mod producers;
 mod progress;
 mod quarantine;

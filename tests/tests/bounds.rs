@@ -490,7 +490,7 @@ fn verdicts_beside_two_hostile_operators_are_those_of_a_run_alone() {
             }
             let mut made = 0;
             for attack in attacks {
-                made += attack.end().await.unwrap().values().sum::<u64>();
+                made += attack.end().unwrap().values().sum::<u64>();
             }
             assert_eq!(made > 0, hostile);
             let by = [v1::Grouping::Code, v1::Grouping::Rule, v1::Grouping::Operator].map(i32::from).to_vec();

@@ -1,10 +1,11 @@
 //! What two hostile operators cost a third and everybody who sends alerts: the same day, alone and beside every attack
 //! there is, all at once.
 //!
-//! It must not know how the host shares itself. Invariant: figures are only printed of runs whose books equal the
+//! Invariant: figures are only printed of runs whose books equal the
 //! generator's truth to the alert, and whose verdicts are the same in both.
 
 use std::{
+    path::PathBuf,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -17,7 +18,7 @@ use weir_benches::{
     client::Client,
     generator::{Day, Plan},
     host::{Host, Launch, Usage},
-    hostile::{Hostile, Made, Scale},
+    hostile::{self, Attackers, Made, Operators},
     program,
     report::{self, say, thousands},
     sending::{self, Sending},
@@ -55,6 +56,9 @@ struct Args {
     /// What everything random follows from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Folder under which the stores are made, and so the disk that is measured. Default: that of temporary files.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Print one JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -72,7 +76,7 @@ struct Ran {
 }
 
 fn main() -> ExitCode {
-    program::run(run(Args::parse()))
+    hostile::attack_if_told().unwrap_or_else(|| program::run(run(Args::parse())))
 }
 
 async fn run(args: Args) -> Result<()> {
@@ -96,7 +100,7 @@ async fn run(args: Args) -> Result<()> {
 async fn one(args: &Args, attacked: bool) -> Result<Ran> {
     let alerts = u64::from(args.rate) * u64::from(args.seconds);
     let plan = Plan { seed: args.seed, devices: args.devices, alerts, start_ms: start_of_yesterday_ms()? };
-    let scratch = stage::scratch(None)?;
+    let scratch = stage::scratch(args.data.as_deref())?;
     let launch = Launch { authenticate: true, ..Launch::new(scratch.path(), plan.devices.into())? };
     let host = Host::launch(launch).await?;
     let file = scratch.path().join("first-admin-token");
@@ -106,24 +110,21 @@ async fn one(args: &Args, attacked: bool) -> Result<Ran> {
     let ingest = token(&client, "head-end", Role::Ingest, 0).await?;
     let sender = Client::connect_as(host.address(), Some(&ingest)).await?;
     let good = Client::connect_as(host.address(), Some(&token(&client, "good", Role::Operator, GOOD).await?)).await?;
-    let mut attacks = Vec::new();
+    let mut operators = Operators::new();
     for operator in HOSTILE.into_iter().filter(|_| attacked) {
-        let mut tokens = Vec::new();
+        let tokens = operators.entry(operator).or_default();
         for at in ["a", "b"] {
             tokens.push(token(&client, &format!("hostile-{operator}-{at}"), Role::Operator, operator).await?);
         }
-        attacks.push(Hostile::begin(host.address(), &tokens, operator, Scale::full()).await?);
     }
+    let attackers = Attackers::begin(host.address(), &operators).await?;
     let waits = Waits::default();
     let looking = tokio::spawn(look(good, Arc::clone(&waits)));
     let sending = Sending::paced("paced", args.rate);
     let (day, sent) = sending::send_with_bar(&sender, Day::new(plan)?, &sending, alerts).await?;
     ensure!(!looking.is_finished(), "the good operator was refused its counts: {:?}", looking.await);
     looking.abort();
-    let mut made = Made::new();
-    for attack in attacks {
-        attack.end().await?.into_iter().for_each(|(what, count)| *made.entry(what).or_default() += count);
-    }
+    let made = attackers.end().await?;
     client.check_books(&day.expected()).await?;
     let verdicts = verdicts(&client).await?;
     let (usage, good) = (host.usage()?, *waits.lock().unwrap_or_else(PoisonError::into_inner));
@@ -184,10 +185,7 @@ fn show(args: &Args, alone: &Ran, beside: &Ran) {
         return println!("{figures}");
     }
     println!("{}", turns::table(&alone.turns, &beside.turns, "beside the attacks"));
-    let made = beside
-        .made
-        .iter()
-        .map(|((what, ended), count)| vec![(*what).to_owned(), (*ended).to_owned(), thousands(*count)]);
+    let made = beside.made.iter().map(|((what, ended), count)| vec![what.clone(), ended.clone(), thousands(*count)]);
     println!("{}", report::table(&["attack", "calls", ""], 2, made));
     let mib = |bytes: u64| thousands(bytes >> 20);
     println!(

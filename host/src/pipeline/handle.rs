@@ -2,7 +2,7 @@
 //!
 //! It must not know gRPC. Invariant: an answer that says something was done is given only after its commit.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, io, path::PathBuf, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -19,6 +19,7 @@ use crate::{
         collect::{Command, Reply},
         digest,
         open::Parts,
+        processors::Processor,
         refusal::Refusal,
         shared::{Audience, Shared},
         turns::{AllTurns, Turn, Turns},
@@ -152,6 +153,8 @@ pub struct Handle {
     turns: Arc<AllTurns>,
     who: Arc<Identity>,
     wanted: Wanted,
+    /// What this thread computes on, where it does so in a turn.
+    processor: Option<Arc<Processor>>,
     denials: Arc<Denials>,
     folder: Option<PathBuf>,
 }
@@ -162,9 +165,9 @@ impl Handle {
         shared: Arc<Shared>,
         parts: &Parts,
         settings: Arc<SettingsByNo>,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let time = Arc::clone(&shared);
-        Self {
+        Ok(Self {
             queue,
             shared,
             sandbox: parts.sandbox.clone(),
@@ -180,12 +183,13 @@ impl Handle {
                 .then(|| Signers::new(parts.config.signer_keys().unwrap_or_default())),
             denied: Arc::new(parts.config.denied_digests().unwrap_or_default()),
             without_plugins: parts.config.without_plugins,
-            turns: Arc::new(AllTurns::new(&parts.config.access)),
+            turns: Arc::new(AllTurns::new(&parts.config.access)?),
             who: Arc::new(Identity::local()),
             wanted: Wanted::default(),
+            processor: None,
             denials: Arc::new(Denials::new(parts.config.access.denials_per_minute_max)),
             folder: parts.folder.clone(),
-        }
+        })
     }
 
     /// Queues a batch; waits while the queue is full. The answer comes after the commit. Where it never comes (its sender
@@ -299,12 +303,12 @@ impl Handle {
         work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let handle = self.clone();
-        turn.run(move || work(&handle)).await?
+        turn.run(move |processor| work(&Self { processor: Some(Arc::clone(processor)), ..handle })).await?
     }
 
     /// Runs what asks a plugin, once it is the caller's turn.
     async fn check<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
-        self.turns.checks.take(&self.who.tenant()).await.run(work).await
+        self.turns.checks.take(&self.who.tenant()).await.run(move |_| work()).await
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {

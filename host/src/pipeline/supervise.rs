@@ -78,6 +78,7 @@ fn start_over(parts: Parts, progress: watch::Sender<Progress>) -> Result<(Handle
     let (sender, receiver) = mpsc::channel(parts.config.intake.batches_queued_max);
     let waker = sender.downgrade();
     let handle = Handle::new(sender, Arc::clone(&shared), &parts, Arc::clone(&opened.settings));
+    let handle = handle.map_err(StartError::Thread)?;
     let every_s = parts.config.verify.every_s;
     let mut collector = Collector::new(receiver, parts.config.group.clone(), parts.grouping.clone());
     let run = move || supervise(&parts, &shared, &mut collector, &waker, opened);

@@ -33,8 +33,10 @@ impl Handle {
         Self { wanted, ..self.clone() }
     }
 
-    /// Whether to go on with what takes a while.
+    /// Lets other computations go on, and then says whether this one is to. To be called now and then by what takes a
+    /// while, where it holds no lock.
     pub(super) fn go_on(&self) -> Result<(), Refusal> {
+        self.processor.iter().for_each(|processor| processor.give_way());
         if self.wanted.is_so() { Ok(()) } else { Err(Refusal::Unavailable("nobody waits for the answer".to_owned())) }
     }
 

@@ -107,7 +107,7 @@ impl Handle {
         let (sandbox, now_ms, wanted) = (self.sandbox.clone(), (self.clock)(), self.wanted.clone());
         let started = Instant::now();
         let load = move || (sandbox.load_for(&bytes, now_ms, owner, &|| wanted.is_so()), bytes);
-        let (loaded, bytes) = turn.run(load).await?;
+        let (loaded, bytes) = turn.wait_for(load).await?;
         let plugin = loaded.map_err(refused_upload)?;
         Ok(Loaded { plugin, bytes, signed_by, took: started.elapsed() })
     }
