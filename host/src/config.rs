@@ -38,9 +38,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Folder of the store. Default: ./weir-data.
     pub data_dir: PathBuf,
-    /// Codes that no rule can hold back, 4 hex digits each. Default: the supply-outage and tamper families.
+    /// Codes that no rule can hold back: 4 hex digits each, or a name like AD1. Default: power outages (AD1, 8F57 to 8F5A),
+    /// supply restored (8F35 to 8F3C) and tamper (8F3F, 8F73 to 8F78).
     pub protected_codes: Vec<String>,
-    /// CSV file over the table of alert codes that is built in: which measurements are plausible. Default: none.
+    /// CSV file that corrects the table of alert codes that is built in: names, units, bounds, pairs. Default: none.
     pub code_table: Option<PathBuf>,
     /// Load no plugin, turn every rule off and forward everything. Default: false.
     pub without_plugins: bool,

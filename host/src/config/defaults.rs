@@ -9,10 +9,10 @@ use super::{
     SubscribeLimits, VerifyLimits, WhatIfLimits,
 };
 
-/// Supply outages restored (all phases), supply interrupted, and tamper.
-const PROTECTED_CODES: [&str; 19] = [
-    "8F35", "8F36", "8F37", "8F38", "8F39", "8F3A", "8F3B", "8F3C", "8F57", "8F58", "8F59", "8F5A", "8F3F", "8F73",
-    "8F74", "8F75", "8F76", "8F77", "8F78",
+/// Supply outages as hubs tell of them, supply restored (all phases), supply interrupted, and tamper.
+const PROTECTED_CODES: [&str; 20] = [
+    "AD1", "8F35", "8F36", "8F37", "8F38", "8F39", "8F3A", "8F3B", "8F3C", "8F57", "8F58", "8F59", "8F5A", "8F3F",
+    "8F73", "8F74", "8F75", "8F76", "8F77", "8F78",
 ];
 
 impl Default for Config {

@@ -53,7 +53,7 @@ fn the_table_holds_every_number_of_the_settings() {
 fn the_defaults_are_valid() {
     Config::default().validate().unwrap();
     assert_eq!(load("", &[]).unwrap(), Config::default());
-    assert_eq!(Config::default().protected_codes().unwrap().len(), 19);
+    assert_eq!(Config::default().protected_codes().unwrap().len(), 20);
 }
 
 #[test]
