@@ -12,7 +12,7 @@ use crate::cli::{
 };
 
 /// Characters of the longest bar.
-const BAR_CHARS: usize = 40;
+const BAR_CHARS: usize = 20;
 
 /// Questions, a row each.
 pub(crate) fn list(rows: &[WhatIf]) -> Table {
@@ -50,7 +50,8 @@ pub(crate) fn facts(what_if: &WhatIf) -> Table {
             Value::text(format!("{} to {}", end(what_if.since_ms, "the oldest"), end(what_if.until_ms, "now"))),
         ),
         ("took", Value::text(format!("{}.{:03} s", what_if.running_ms / 1000, what_if.running_ms % 1000))),
-        ("digests", Value::text(format!("question {}, answer {}", what_if.question_digest, what_if.answer_digest))),
+        ("question digest", Value::text(&what_if.question_digest)),
+        ("answer digest", Value::text(&what_if.answer_digest)),
     ])
 }
 
@@ -136,7 +137,7 @@ pub(crate) fn samples(rows: &[Sample], names: &Names) -> Table {
             Value::text(time(alert.received_at_ms)),
             Value::text(alert.device_id.as_deref().unwrap_or("unknown")),
             Value::text(names.code(&alert.code)),
-            Value::Quantity(measured(alert, names)),
+            Value::Quantity(measured(alert, &names.codes)),
             Value::text(names.operator(row.operator)),
             Value::text(or(&row.model, "unknown")),
             Value::text(words(&row.recorded)),
@@ -200,8 +201,8 @@ mod tests {
         });
         let text = totals(&answer).to_string();
         let line = |at: usize| text.lines().nth(at).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
-        assert_eq!(line(3), format!("| as it was 80 20 0 {} |", "#".repeat(40)));
-        assert_eq!(line(4), format!("| below_dv=2530 40 60 40 0 0 not known {} |", "#".repeat(20)));
+        assert_eq!(line(3), format!("| as it was 80 20 0 {} |", "#".repeat(20)));
+        assert_eq!(line(4), format!("| below_dv=2530 40 60 40 0 0 not known {} |", "#".repeat(10)));
         assert_eq!(line(5), "| below_dv=2580 0 100 80 0 0 not known |");
         let notes = notes(&answer);
         assert!(
