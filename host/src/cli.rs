@@ -11,6 +11,7 @@ mod alert;
 pub(crate) mod arguments;
 mod audit;
 mod cert;
+mod code;
 mod compressed;
 mod count;
 mod cursor;
@@ -24,6 +25,7 @@ mod host;
 mod input;
 mod loopback;
 mod manual;
+mod names;
 mod plugin;
 mod producer;
 mod reconcile;
@@ -89,6 +91,9 @@ enum Client {
     /// Load and look at the device inventory.
     #[command(subcommand)]
     Device(device::Command),
+    /// Look up alert codes: what each means, who gets it, its unit and bounds, its pair, whether it is protected.
+    #[command(subcommand)]
+    Code(code::Command),
     /// Send alerts and list what became of them.
     #[command(subcommand)]
     Alert(alert::Command),
@@ -164,6 +169,7 @@ fn run_client(session: &Session, command: Client) -> Result<(), Failure> {
             Client::Plugin(command) => plugin::run(session, command).await,
             Client::Rule(command) => rule::run(session, command).await,
             Client::Device(command) => device::run(session, command).await,
+            Client::Code(command) => code::run(session, command).await,
             Client::Alert(command) => alert::run(session, command).await,
             Client::Cursor(command) => cursor::run(session, command).await,
             Client::Producer(command) => producer::run(session, command).await,

@@ -22,8 +22,9 @@ pub use audit::{AuditEntry, AuditEvent, AuditHash};
 pub use counts::{Cell, End, HourPage, Tally};
 pub use cursor::{Cursor, CursorKey};
 pub use effects::{
-    Ack, Balance, ClockMark, Device, DevicePage, DeviceTally, Effects, Fault, FaultedAlert, Group, GuardCount,
-    Handover, KeptFault, KeptQuestion, Mark, NamespacePage, Poison, Rejected, Rejection, Retention, Series, Shadow,
+    Ack, Balance, ClockMark, CodeTableChange, Device, DevicePage, DeviceTally, Effects, Fault, FaultedAlert, Group,
+    GuardCount, Handover, KeptFault, KeptQuestion, Mark, NamespacePage, Poison, Rejected, Rejection, Retention, Series,
+    Shadow,
 };
 pub use ids::{AlertCode, DeviceNo, Digest, Eui64, Generation, IdError, ModelId, Mpxn, OperatorId, Position, Revision};
 pub use producer::{BatchDigest, ProducerKey, ProducerMark};

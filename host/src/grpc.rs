@@ -19,6 +19,7 @@ use crate::{
 mod alerts;
 mod audit;
 mod bodies;
+mod codes;
 mod connection;
 mod convert;
 mod counts;
@@ -163,6 +164,7 @@ fn router(
     let tokens = tokens::Tokens::new(door.clone(), bytes_max);
     let whatifs = whatif::WhatIfs::new(door.clone(), bytes_max, stopping.clone());
     let hosts = hosts::Hosts::new(door.clone());
+    let codes = codes::Codes::new(door.clone(), bytes_max);
     let audit = audit::Audit::new(door, bytes_max);
     let described = || {
         tonic_reflection::server::Builder::configure()
@@ -205,6 +207,7 @@ fn router(
         .add_service(v1::token_service_server::TokenServiceServer::new(tokens).max_decoding_message_size(bytes_max))
         .add_service(v1::audit_service_server::AuditServiceServer::new(audit).max_decoding_message_size(bytes_max))
         .add_service(v1::host_service_server::HostServiceServer::new(hosts).max_decoding_message_size(bytes_max))
+        .add_service(v1::code_service_server::CodeServiceServer::new(codes).max_decoding_message_size(bytes_max))
         .add_service(
             v1::what_if_service_server::WhatIfServiceServer::new(whatifs.clone()).max_decoding_message_size(bytes_max),
         )

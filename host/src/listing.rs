@@ -39,6 +39,10 @@ pub struct AlertQuery {
     pub since_ms: Option<Millis>,
     /// Received before.
     pub until_ms: Option<Millis>,
+    /// When they occurred; `None` for any time. An alert that states none counts as of its receipt.
+    pub occurred_ms: Option<std::ops::Range<Millis>>,
+    /// When the DCC passed them on; `None` for any time, or none.
+    pub dcc_ms: Option<std::ops::Range<Millis>>,
     /// Look at so many rows, and at the rest of the group they end in; `None` for no end.
     pub looked_rows_max: Option<usize>,
 }
@@ -74,6 +78,12 @@ impl<'a> Admits<'a> {
             && revisions.is_none_or(|revisions| revisions.binary_search(&mark.rule).is_ok())
             && filter.admits(&group.rows, row)
             && query.received_ms().contains(&group.rows.received_ms[row])
+            && query.occurred_ms.as_ref().is_none_or(|times| times.contains(&group.rows.occurred_ms[row]))
+            // 0 is no time.
+            && query.dcc_ms.as_ref().is_none_or(|times| {
+                let dcc_ms = group.rows.dcc_ms[row];
+                dcc_ms != 0 && times.contains(&dcc_ms)
+            })
     }
 }
 

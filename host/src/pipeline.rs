@@ -42,9 +42,10 @@ pub use desk::{Head, QuestionView, Stage};
 pub use devices::DevicesPut;
 pub use figures::{DURATION_BOUNDS_S, Durations, Figures, RuleFigures};
 pub use handle::{
-    Allowed, Batch, Component, CursorView, DeniedCaller, DeviceRequest, DeviceView, ExplanationView, Handle, HostView,
-    InventoryCount, InventoryCounts, MigrationQuery, MigrationView, NewToken, Piece, PluginView, Promotion, RuleChange,
-    RuleChangesQuery, RuleRequest, Status, SubscribeRequest, Subscription, VariantRequest, Watched, WhatIfRequest,
+    Allowed, Batch, CodesView, Component, CursorView, DeniedCaller, DeviceRequest, DeviceView, ExplanationView, Handle,
+    HostView, InventoryCount, InventoryCounts, MigrationQuery, MigrationView, NewToken, Piece, PluginView, Promotion,
+    RuleChange, RuleChangesQuery, RuleRequest, Status, SubscribeRequest, Subscription, VariantRequest, Watched,
+    WhatIfRequest,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, code_table, system_times};
 pub use plugins::Revoked;

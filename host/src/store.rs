@@ -33,6 +33,7 @@ use crate::{
 };
 
 mod audit;
+mod code_table;
 mod codec;
 mod column;
 mod cursor;
@@ -120,6 +121,8 @@ pub struct Snapshot {
     pub cursors: Vec<Cursor>,
     /// Settings that groups were judged under, by number.
     pub settings: Vec<(SettingsNo, JudgingSettings)>,
+    /// Tables of alert codes that alerts were logged under, as CSV, each with the position from which it holds.
+    pub code_tables: Vec<(Position, String)>,
     /// What guards have counted.
     pub guards: Vec<GuardCount>,
     /// The last failure of each rule that failed, by name.
@@ -297,6 +300,7 @@ impl Store {
             meta::Found::Before => sealing::upgrade(&shared)?,
             meta::Found::Now => {}
         }
+        sealing::add_tables(&shared)?;
         sealing::seal_all(&shared)?;
         let txn = shared.begin_read()?;
         let progress = meta::read(&txn)?;
@@ -354,6 +358,7 @@ impl Store {
             questions: question::read(&txn)?,
             cursors: cursor::read(&txn)?,
             settings: settings::read(&txn)?,
+            code_tables: code_table::read(&txn)?,
             guards: guard::read(&txn)?,
             faults: fault::read(&txn)?,
             handovers: handover::read(&txn)?,
@@ -486,6 +491,7 @@ impl Store {
         handover::write(&txn, &effects.handovers)?;
         producer::write(&txn, &effects.producers_dropped, &effects.producers, self.acks_kept)?;
         settings::write(&txn, effects.settings.as_ref())?;
+        code_table::write(&txn, effects.code_table.as_ref())?;
         page::write(&txn, &effects.pages, &mut self.scratch)?;
         hour::write(&txn, &effects.hours, &mut self.scratch)?;
 

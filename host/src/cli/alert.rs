@@ -36,6 +36,7 @@ pub(super) enum Command {
     /// List logged alerts, oldest first, with what was decided and why.
     #[command(after_help = "Examples:
   weir alert list --suppressed --rule high-volts --since 2026-11-23
+  weir alert list --code 8F36 --occurred-since 2026-11-21 --occurred-until 2026-11-22
   weir alert list --device 00-DB-12-34-56-78-90-A0 --json")]
     List(list::Args),
     /// Explain one alert: what each rule was shown, said and kept, computed again from the log.

@@ -2,18 +2,16 @@
 //!
 //! It must not know a command. Invariant: what a message carries is in range before anything is sent.
 
-use std::{fs::File, io::BufReader, path::PathBuf, str::FromStr};
+use std::str::FromStr;
 
 use clap::ValueEnum;
 use weir_proto::v1;
 
+pub(crate) use super::names::{NameFiles, Names};
 use super::{Failure, view::utc};
 use crate::{
     domain::{AlertCode, Eui64, HOUR_MS, IdError, Millis, OperatorId},
-    intake::{
-        LineError,
-        tables::{CodeTable, OperatorTable},
-    },
+    intake::tables::OperatorTable,
     near::{as_hex, did_you_mean, nearest},
 };
 
@@ -31,12 +29,12 @@ pub(super) struct Period {
 impl Period {
     /// Since and until, as the protocol has them: 0 for an open end.
     pub(super) fn wire(&self) -> Result<(Millis, Millis), Failure> {
-        match (self.since, self.until) {
-            (Some(since), Some(until)) if until <= since => {
-                Err(Failure::usage(format!("--until: {} is not after --since, {}", utc(until), utc(since))))
-            }
-            (since, until) => Ok((since.unwrap_or(0), until.unwrap_or(0))),
-        }
+        stretch("-", self.since, self.until)
+    }
+
+    /// Returns true if it has a beginning or an end.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.since.is_some() || self.until.is_some()
     }
 
     /// The same, of what is counted by the hour.
@@ -48,6 +46,17 @@ impl Period {
             }
         }
         self.wire()
+    }
+}
+
+/// A beginning and an end as the protocol has them, 0 for open ones; `option` is what the names of their options begin with.
+pub(super) fn stretch(option: &str, since: Option<Millis>, until: Option<Millis>) -> Result<(Millis, Millis), Failure> {
+    match (since, until) {
+        (Some(since), Some(until)) if until <= since => {
+            let (until, since) = (utc(until), utc(since));
+            Err(Failure::usage(format!("{option}-until: {until} is not after {option}-since, {since}")))
+        }
+        (since, until) => Ok((since.unwrap_or(0), until.unwrap_or(0))),
     }
 }
 
@@ -188,67 +197,6 @@ pub(super) fn length(text: &str, days_max: i64) -> Result<i64, String> {
     let time = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
     let ms = i64::try_from(time.as_millis()).map_err(|_| wrong())?;
     if (1..=days_max * 86_400_000).contains(&ms) { Ok(ms) } else { Err(wrong()) }
-}
-
-/// Which tables give codes and operators their names. JSON has no names.
-#[derive(Debug, Clone, clap::Args)]
-pub(super) struct NameFiles {
-    /// CSV file that adds to or replaces names of alert codes (columns: code, name, ...).
-    #[arg(long, value_name = "FILE", env = "WEIR_CODE_TABLE")]
-    code_table: Option<PathBuf>,
-    /// CSV file that adds to or replaces operators (columns: id, market_id, ...).
-    #[arg(long, value_name = "FILE", env = "WEIR_OPERATOR_TABLE")]
-    operator_table: Option<PathBuf>,
-}
-
-impl NameFiles {
-    /// Reads the files over the tables that are built in.
-    pub(super) fn read(&self) -> Result<Names, Failure> {
-        let Names { mut codes, mut operators } = Names::builtin();
-        if let Some(path) = &self.code_table {
-            codes = overlay(path, |file| codes.with_file(file))?;
-        }
-        if let Some(path) = &self.operator_table {
-            operators = overlay(path, |file| operators.with_file(file))?;
-        }
-        Ok(Names { codes, operators })
-    }
-}
-
-fn overlay<T>(path: &PathBuf, read: impl FnOnce(BufReader<File>) -> Result<T, LineError>) -> Result<T, Failure> {
-    let file = File::open(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-    read(BufReader::new(file)).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
-}
-
-/// What codes and operators are called.
-#[derive(Debug, Clone)]
-pub(crate) struct Names {
-    /// Alert codes.
-    pub(crate) codes: CodeTable,
-    /// Operators.
-    pub(crate) operators: OperatorTable,
-}
-
-impl Names {
-    /// The names that come with the program.
-    pub(crate) fn builtin() -> Self {
-        Self { codes: CodeTable::builtin(), operators: OperatorTable::builtin() }
-    }
-
-    /// A code in hex with its name, if it has one.
-    pub(crate) fn code(&self, code: &str) -> String {
-        let name = code.parse().ok().and_then(|code| self.codes.name(code));
-        name.map_or_else(|| code.to_owned(), |name| format!("{code} {name}"))
-    }
-
-    /// A distributor id with its four letters, if it has them.
-    pub(crate) fn operator(&self, id: u32) -> String {
-        match OperatorId::new(id) {
-            Some(OperatorId::UNKNOWN) => "unknown".to_owned(),
-            Some(known) => self.operators.name(known).map_or_else(|| id.to_string(), |name| format!("{id} {name}")),
-            None => id.to_string(),
-        }
-    }
 }
 
 #[cfg(test)]

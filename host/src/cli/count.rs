@@ -87,7 +87,7 @@ impl By {
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let Args { by, period, rule, only, model, names, watch, interval } = args;
-    let names = names.read()?;
+    let names = names.of_host(session).await?;
     let keys: Vec<v1::Grouping> = by.into_iter().map(By::wire).collect();
     let (since_ms, until_ms) = period.hours()?;
     let request = v1::QueryCountsRequest {

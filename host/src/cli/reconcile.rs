@@ -102,7 +102,7 @@ impl Days {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let names = args.names.read()?;
+    let names = args.names.of_host(session).await?;
     let claims = read(&args.file)?;
     let report = compare(session, &args, &claims).await?;
     if args.csv {

@@ -162,7 +162,7 @@ async fn set(session: &Session, args: SetArgs) -> Result<(), Failure> {
         Some(id) => Some(tried(session, id, args.set.as_deref()).await?),
         None => None,
     };
-    let names = args.names.read()?;
+    let names = args.names.of_host(session).await?;
     let mut request = request(args)?;
     if let Some((what_if, variant)) = tried {
         request.plugin = variant.plugin_digest;

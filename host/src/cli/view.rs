@@ -11,6 +11,7 @@ use crate::domain::{AlertCode, Eui64, Millis};
 
 pub(crate) mod alert;
 pub(crate) mod audit;
+pub(crate) mod code;
 pub(crate) mod count;
 pub(crate) mod cursor;
 pub(crate) mod device;

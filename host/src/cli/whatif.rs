@@ -190,7 +190,7 @@ async fn question(session: &Session, args: RunArgs) -> Result<(v1::WhatIfQuestio
         return Err(Failure::usage("--rule: is missing; name a rule, or what to try by --candidate or --plugin"));
     }
     let mut parameters: Vec<String> = parameters.into_iter().map(read_parameters).collect::<Result<_, _>>()?;
-    let codes = view.names.read()?.codes;
+    let codes = view.names.of_host(session).await?.codes;
     parameters.iter().for_each(|given| doubt::say(given, &args.only.codes(), &codes));
     if let Some(sweep) = &sweep {
         if parameters.len() > 1 {
@@ -272,7 +272,7 @@ pub(super) async fn get(session: &Session, id: u64) -> Result<(v1::WhatIf, Optio
 }
 
 async fn show(session: &Session, id: u64, view: &View) -> Result<(), Failure> {
-    let names = view.names.read()?;
+    let names = view.names.of_host(session).await?;
     let (what_if, answer) = get(session, id).await?;
     let shown = Shown { what_if: WhatIf::from(what_if), answer: answer.map(whatif::Answer::from) };
     session.show(&shown, |shown| whatif::facts(&shown.what_if))?;

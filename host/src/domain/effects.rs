@@ -432,6 +432,17 @@ pub struct ClockMark {
     pub age_ms: Millis,
 }
 
+/// Another table of alert codes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeTableChange {
+    /// Alerts from this log position on are logged under it.
+    pub since: Position,
+    /// The table as CSV.
+    pub table: String,
+    /// Where earlier tables begin under which the log has no alert any more: they go.
+    pub dropped: Vec<Position>,
+}
+
 /// Everything one transaction writes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Effects {
@@ -439,6 +450,8 @@ pub struct Effects {
     pub group: Option<Group>,
     /// Settings that a log entry names for the first time.
     pub settings: Option<(SettingsNo, JudgingSettings)>,
+    /// The table of codes that alerts from here on are logged under, where it is another one.
+    pub code_table: Option<CodeTableChange>,
     /// Devices that are new or changed, by number.
     pub devices: Vec<(u32, Device)>,
     /// Names of models not met before.

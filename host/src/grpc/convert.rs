@@ -16,6 +16,7 @@ use crate::{
 
 pub mod access;
 pub mod alert;
+pub mod codes;
 pub mod count;
 pub mod device;
 pub mod explain;

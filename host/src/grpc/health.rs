@@ -8,16 +8,17 @@ use tonic::server::NamedService;
 use tonic_health::{ServingStatus, server::HealthReporter};
 use weir_proto::v1::{
     alert_service_server::AlertServiceServer, audit_service_server::AuditServiceServer,
-    count_service_server::CountServiceServer, cursor_service_server::CursorServiceServer,
-    device_service_server::DeviceServiceServer, host_service_server::HostServiceServer,
-    plugin_service_server::PluginServiceServer, producer_service_server::ProducerServiceServer,
-    report_service_server::ReportServiceServer, rule_service_server::RuleServiceServer,
-    token_service_server::TokenServiceServer, trial_service_server::TrialServiceServer,
-    verify_service_server::VerifyServiceServer, what_if_service_server::WhatIfServiceServer,
+    code_service_server::CodeServiceServer, count_service_server::CountServiceServer,
+    cursor_service_server::CursorServiceServer, device_service_server::DeviceServiceServer,
+    host_service_server::HostServiceServer, plugin_service_server::PluginServiceServer,
+    producer_service_server::ProducerServiceServer, report_service_server::ReportServiceServer,
+    rule_service_server::RuleServiceServer, token_service_server::TokenServiceServer,
+    trial_service_server::TrialServiceServer, verify_service_server::VerifyServiceServer,
+    what_if_service_server::WhatIfServiceServer,
 };
 
 use super::{
-    alerts::Alerts, audit::Audit, counts::Counts, devices::Devices, hosts::Hosts, plugins::Plugins,
+    alerts::Alerts, audit::Audit, codes::Codes, counts::Counts, devices::Devices, hosts::Hosts, plugins::Plugins,
     producers::Producers, reports::Reports, rules::Rules, subscribe::Cursors, tokens::Tokens, trials::Trials,
     whatif::WhatIfs,
 };
@@ -35,7 +36,7 @@ enum Needs {
 }
 
 /// The services by name; the empty name is the server as a whole.
-const SERVICES: [(&str, Needs); 15] = [
+const SERVICES: [(&str, Needs); 16] = [
     ("", Needs::Alerts),
     (AlertServiceServer::<Alerts>::NAME, Needs::Alerts),
     (PluginServiceServer::<Plugins>::NAME, Needs::Room),
@@ -51,6 +52,7 @@ const SERVICES: [(&str, Needs); 15] = [
     (WhatIfServiceServer::<WhatIfs>::NAME, Needs::Room),
     (VerifyServiceServer::<WhatIfs>::NAME, Needs::Reading),
     (HostServiceServer::<Hosts>::NAME, Needs::Reading),
+    (CodeServiceServer::<Codes>::NAME, Needs::Reading),
 ];
 
 impl Needs {

@@ -35,7 +35,7 @@ const PUBLIC: &str = "/grpc.health.v1.Health/";
 /// What the protocol is, for whoever has a name; tools that are not new ask in the older version.
 const REFLECTION: [&str; 2] = ["/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"];
 
-const POLICY: [(&str, Roles); 47] = [
+const POLICY: [(&str, Roles); 48] = [
     ("/weir.v1.AlertService/StreamAlerts", SEND),
     ("/weir.v1.AlertService/SubmitAlerts", SEND),
     ("/weir.v1.AlertService/GetProducer", SEND),
@@ -83,6 +83,7 @@ const POLICY: [(&str, Roles); 47] = [
     ("/weir.v1.AuditService/VerifyAudit", Roles(AUDITOR | ADMIN)),
     ("/weir.v1.HostService/GetHostStatus", Roles(READER | AUDITOR | ADMIN)),
     ("/weir.v1.HostService/ConfirmClock", Roles(ADMIN)),
+    ("/weir.v1.CodeService/ListCodes", Roles(INGEST | INVENTORY | READER | OPERATOR | AUDITOR | ADMIN)),
 ];
 
 /// Whether a call changes something, which costs a commit, though it is no batch of alerts and no inventory. A cursor's

@@ -2,7 +2,7 @@
 //!
 //! It must not know codes by number. Invariant: what is not plausible is said and never mended.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use super::shown;
 use crate::domain::AlertCode;
@@ -25,18 +25,19 @@ pub enum Unit {
     Own(String),
 }
 
-impl Unit {
-    /// From a table's text; `None` where it says that there is none.
-    pub(super) fn read(text: &str) -> Result<Option<Self>, String> {
+impl FromStr for Unit {
+    type Err = String;
+
+    /// Reads a table's text.
+    fn from_str(text: &str) -> Result<Self, String> {
         let own = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '%' | '/'));
         match text {
-            "dv" => Ok(Some(Self::Decivolts)),
-            "thousandths" => Ok(Some(Self::Thousandths)),
-            "-" => Ok(None),
+            "dv" => Ok(Self::Decivolts),
+            "thousandths" => Ok(Self::Thousandths),
             volts if VOLTS.iter().any(|name| name.eq_ignore_ascii_case(volts)) => {
                 Err(format!("voltages are counted in dv (tenths of a volt), found {}", shown(volts)))
             }
-            text if text.len() <= UNIT_CHARS_MAX && own(text) => Ok(Some(Self::Own(text.to_owned()))),
+            text if text.len() <= UNIT_CHARS_MAX && own(text) => Ok(Self::Own(text.to_owned())),
             _ => Err(format!(
                 "expected dv, thousandths, -, or one of your own like s: at most {UNIT_CHARS_MAX} letters, digits and %/, \
                  found {}",

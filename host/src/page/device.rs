@@ -14,7 +14,7 @@ use crate::cli::{
     arguments::Names,
     table::{Value, thousands},
     view::{
-        alert::{Balance, LoggedAlert, measured, why},
+        alert::{Balance, LoggedAlert, measured, occurred, why},
         device::{DeviceView, state_text},
         time,
     },
@@ -111,7 +111,7 @@ pub(crate) fn body(
             div.empty { p { "None in this period. Choose another one above." } }
         } @else {
             (table(&format!("{} alerts, the newest first", thousands(part.count as u64)), &[
-                "received", "code", "measured", "outcome", "why", "parameters then", "model then", "operator then", "position",
+                "received", "occurred", "code", "measured", "outcome", "why", "parameters then", "model then", "operator then", "position",
             ], part.alerts.iter().map(|alert| row(alert, names))))
             (pages(here, part))
         }
@@ -132,8 +132,10 @@ fn row(logged: &LoggedAlert, names: &Names) -> Vec<Cell> {
     };
     vec![
         Cell::text(alert.map_or_else(String::new, |alert| time(alert.received_at_ms))),
-        Cell::text(alert.map_or_else(String::new, |alert| names.code(&alert.code))),
-        Value::Quantity(alert.map_or_else(String::new, |alert| measured(alert, names))).into(),
+        Cell::text(alert.map_or_else(String::new, occurred)),
+        Cell::text(alert.map_or_else(String::new, |alert| names.code_at(logged.position, &alert.code))),
+        Value::Quantity(alert.map_or_else(String::new, |alert| measured(alert, names.codes_at(logged.position))))
+            .into(),
         outcome,
         why,
         Cell::text(logged.rule.as_ref().map_or("", |rule| &rule.parameters)),

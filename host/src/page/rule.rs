@@ -121,7 +121,7 @@ fn against(comparison: &Comparison, names: &Names) -> Markup {
             ], rows.iter().map(|row| agreement(Cell::text(label(row)), row))))
         }
         @if !samples.is_empty() {
-            (table("Some of the alerts on which it differs", &[&["device", "would be"], &LoggedAlert::HEADINGS[..2], &LoggedAlert::HEADINGS[3..]].concat(),
+            (table("Some of the alerts on which it differs", &[&["device", "would be"], &LoggedAlert::HEADINGS[..4], &LoggedAlert::HEADINGS[5..]].concat(),
                 samples.iter().filter_map(|sample| sampled(sample, names))))
         }
     }
@@ -141,7 +141,7 @@ fn sampled(Sample { alert, would_suppress, reason }: &Sample, names: &Names) -> 
     let alert = alert.as_ref()?;
     let would = if *would_suppress { format!("suppressed: {reason}") } else { "forwarded".to_owned() };
     let device = super::device::link(alert.alert.as_ref().and_then(|alert| alert.device_id.as_deref()));
-    let values = alert.values(names).into_iter().enumerate().filter(|(at, _)| *at != 2);
+    let values = alert.values(names).into_iter().enumerate().filter(|(at, _)| LoggedAlert::HEADINGS[*at] != "device");
     Some([device, Cell::text(would)].into_iter().chain(values.map(|(_, value)| value.into())).collect())
 }
 

@@ -287,7 +287,7 @@ fn sampled(sample: &Sample, names: &Names) -> Option<Vec<Cell>> {
         Cell::text(time(alert.received_at_ms)),
         link(alert.device_id.as_deref()),
         Cell::text(names.code(&alert.code)),
-        Value::Quantity(measured(alert, names)).into(),
+        Value::Quantity(measured(alert, &names.codes)).into(),
         Cell::text(words(&sample.recorded)),
         Cell::text(words(&sample.computed)),
         Cell::text(&sample.model),

@@ -15,9 +15,9 @@ use crate::{
     audit,
     config::Config,
     domain::{
-        Ack, AuditEntry, AuditEvent, Balance, BatchDigest, Effects, End, Eui64, Group, Handover, JudgingSettings,
-        KeptFault, Metering, Millis, Position, ProducerKey, ProducerMark, Reject, RejectReason, RemarkCounts, Rule,
-        RuleRevision, SettingsNo,
+        Ack, AuditEntry, AuditEvent, Balance, BatchDigest, CodeTableChange, Effects, End, Eui64, Group, Handover,
+        JudgingSettings, KeptFault, Metering, Millis, Position, ProducerKey, ProducerMark, Reject, RejectReason,
+        RemarkCounts, Rule, RuleRevision, SettingsNo,
     },
     evaluate::{Chain, Judged, Judgement, Shares, State, count_devices, judge},
     intake::plausible::Ranges,
@@ -120,6 +120,8 @@ pub struct Engine {
     pub trial_at_ms: Millis,
     /// The number of the settings that are judged under.
     pub settings: SettingsNo,
+    /// The table of codes that alerts are logged under from here on, until a group is handed over.
+    pub code_table_unwritten: Option<CodeTableChange>,
     /// Those settings, until a group that names them is handed over.
     pub settings_unwritten: Option<JudgingSettings>,
     /// Rules that were promoted, and how they do.
@@ -288,6 +290,7 @@ impl Engine {
         let faults = group.faults.iter().map(|fault| (fault.rule, fault.kind)).collect();
         let figures = GroupFigures { called, faults, ..GroupFigures::default() };
         effects.settings = self.settings_unwritten.take().map(|settings| (self.settings, settings));
+        effects.code_table = self.code_table_unwritten.take();
         effects.revisions = revisions;
         effects.audit = std::mem::take(&mut self.audit_pending);
         (effects.guards, effects.guards_dropped) = self.guards.take_changes();

@@ -31,6 +31,7 @@ use crate::{
 
 mod access;
 mod caller;
+mod codes;
 mod denials;
 mod explain;
 mod figures;
@@ -46,6 +47,7 @@ mod verify;
 mod whatif;
 
 pub use access::NewToken;
+pub use codes::CodesView;
 use denials::Denials;
 pub use denials::DeniedCaller;
 pub use explain::ExplanationView;

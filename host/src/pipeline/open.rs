@@ -18,9 +18,13 @@ use crate::{
     admit::Inventory,
     books::Ledger,
     config::{Config, ConfigError},
-    domain::{Digest, Millis, Rule, RuleRevision},
+    domain::{CodeTableChange, Digest, Millis, Position, Rule, RuleRevision},
     evaluate::{Divergence, SettingsByNo, Shares, Times},
-    intake::{plausible::Ranges, tables::CodeTable},
+    intake::{
+        LineError,
+        plausible::Ranges,
+        tables::{CodeTable, CodeTables},
+    },
     pipeline::{
         clock::Clock,
         collect::GroupSizing,
@@ -161,6 +165,9 @@ pub enum StartError {
     /// A code of `protected_codes` cannot be read.
     #[error(transparent)]
     ProtectedCodes(#[from] ConfigError),
+    /// A kept table of codes cannot be read.
+    #[error("store: table \"code_table\", key {0}: {1}")]
+    CodeTable(Position, LineError),
     /// The first admin's token could not be written.
     #[error("first-admin-token: {0}")]
     Token(io::Error),
@@ -182,7 +189,7 @@ pub struct Opened {
 /// Opens the store and recovers.
 pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let config = &parts.config;
-    let plausible = plausible(config, shared)?;
+    let (code_table, plausible) = code_table_once(config, shared)?;
     let mut store = (parts.open)()?;
     let mut snapshot = store.load()?;
     shared.time.begin(snapshot.clock);
@@ -241,6 +248,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     *shared.tokens.write() = tokens.clone();
     let chain = registry.chain_at(position, &sources, settings.today())?;
     let is_new = snapshot.settings.iter().all(|(no, _)| *no != settings.today_no());
+    let (code_tables, code_table_unwritten) = code_tables(&mut snapshot, code_table)?;
     let inventory = Inventory::load(std::mem::take(&mut snapshot.devices), std::mem::take(&mut snapshot.models));
     let ran = RunClock::after(snapshot.ran_ms, Arc::clone(&parts.times.passed));
     let producers = Producers::load(std::mem::take(&mut snapshot.producers), &config.intake, ran);
@@ -249,6 +257,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     snapshot.faults.iter().for_each(|(rule, fault)| shared.publish_fault(rule, fault.clone()));
     let sources = if without { natives(parts) } else { sources };
     publish(shared, &registry, sources, &inventory, ledger, store.reader());
+    *shared.code_tables.write() = Some(Arc::new(code_tables));
     shared.log_end.send_replace(position);
     let committer = Committer {
         store,
@@ -278,6 +287,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         handovers: snapshot.handovers.iter().copied().collect(),
         passed_over: PassedOver::default(),
         trial_at_ms: Millis::MAX,
+        code_table_unwritten,
         settings_unwritten: is_new.then(|| settings.today().kept.clone()),
         settings: settings.today_no(),
         guards: Guards::load(std::mem::take(&mut snapshot.guards)),
@@ -294,13 +304,35 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     Ok(Opened { engine, committer, settings: Arc::new(settings) })
 }
 
-/// What is plausible for each code: as it was read first.
-fn plausible(config: &Config, shared: &Shared) -> Result<Arc<Ranges>, ConfigError> {
-    if let Some(known) = shared.plausible.get() {
-        return Ok(Arc::clone(known));
+/// The table of codes, and what is plausible by it: as they were read first.
+fn code_table_once(config: &Config, shared: &Shared) -> Result<(CodeTable, Arc<Ranges>), ConfigError> {
+    if let Some(known) = shared.code_table.get() {
+        return Ok(known.clone());
     }
-    let read = Arc::new(code_table(config)?.ranges());
-    Ok(Arc::clone(shared.plausible.get_or_init(|| read)))
+    let table = code_table(config)?;
+    let ranges = Arc::new(table.ranges());
+    Ok(shared.code_table.get_or_init(|| (table, ranges)).clone())
+}
+
+/// The tables that alerts were logged under, with today's. Where today's is another one than the last, it is to be written
+/// with the first alerts that are logged under it.
+fn code_tables(snapshot: &mut Snapshot, today: CodeTable) -> Result<(CodeTables, Option<CodeTableChange>), StartError> {
+    let kept = std::mem::take(&mut snapshot.code_tables).into_iter().map(|(since, table)| {
+        let read = CodeTable::default().with_file(table.as_bytes());
+        read.map(|table| (since, table)).map_err(|error| StartError::CodeTable(since, error))
+    });
+    let mut kept: Vec<(Position, CodeTable)> = kept.collect::<Result<_, _>>()?;
+    // A table under which the log has no alert any more.
+    let over = kept.iter().skip(1).take_while(|(since, _)| *since <= snapshot.extent.oldest).count();
+    let mut dropped: Vec<Position> = kept.drain(..over).map(|(since, _)| since).collect();
+    // A group of which every alert was rejected writes a table under which nothing is logged: another one replaces it.
+    dropped.extend(kept.iter().map(|(since, _)| *since).filter(|since| *since >= snapshot.position));
+    let (tables, new) = CodeTables::new(kept, today, snapshot.position);
+    let change = new.map(|new| {
+        tracing::info!(since = new.since.0, "alerts are logged under another table of codes");
+        CodeTableChange { since: new.since, table: new.table.to_csv(), dropped }
+    });
+    Ok((tables, change))
 }
 
 /// The table of alert codes that the host goes by.

@@ -15,7 +15,10 @@ use tokio::sync::watch;
 use crate::{
     books::Ledger,
     domain::{KeptFault, Mode, ModelId, Position, Revision, RuleRevision},
-    intake::plausible::Ranges,
+    intake::{
+        plausible::Ranges,
+        tables::{CodeTable, CodeTables},
+    },
     pipeline::{
         Figures, Status,
         clock::{Reading, Timekeeper},
@@ -79,8 +82,11 @@ pub struct Shared {
     pub models: Published<Arc<HashMap<ModelId, String>>>,
     /// Counts.
     pub ledger: Published<Ledger>,
-    /// Which measurements are plausible: read once, whatever becomes of the file while the host runs.
-    pub plausible: OnceLock<Arc<Ranges>>,
+    /// The table of alert codes that the host was started with, and which measurements it says are plausible: read once,
+    /// whatever becomes of the file while the host runs.
+    pub code_table: OnceLock<(CodeTable, Arc<Ranges>)>,
+    /// The tables that alerts were logged under.
+    pub code_tables: Published<Option<Arc<CodeTables>>>,
     /// Failures by rule name.
     pub faults: Published<HashMap<String, FaultCount>>,
     /// What was done, in figures.
@@ -118,7 +124,8 @@ impl Shared {
             tokens: Published::default(),
             models: Published::default(),
             ledger: Published::default(),
-            plausible: OnceLock::new(),
+            code_table: OnceLock::new(),
+            code_tables: Published::default(),
             faults: Published::default(),
             figures: Published::default(),
             desk: Desk::default(),

@@ -5,7 +5,7 @@
 use std::fmt::Debug;
 
 use super::{
-    audit,
+    audit, code_table,
     codec::Writer,
     device,
     error::Defect,
@@ -20,7 +20,7 @@ use crate::domain::{
 };
 
 /// Tables that [`stored`] knows.
-pub const TABLES: u8 = 12;
+pub const TABLES: u8 = 13;
 
 /// Devices that a group may name.
 const DEVICES: u64 = 2_000;
@@ -48,6 +48,7 @@ pub fn stored(table: u8, bytes: &[u8]) -> bool {
         8 => same(bytes, |bytes| GroupHead::decode(7, bytes), |value, out| *out = value.encode()),
         9 => same(bytes, |bytes| guard::decode(key, bytes), |value, out| *out = guard::encode(value)),
         10 => same(bytes, settings::decode, |value, out| *out = settings::encode(value)),
+        11 => same(bytes, code_table::decode, |value, out| *out = code_table::encode(value)),
         _ => {
             let euis: Vec<u64> = (1..=DEVICES).collect();
             same(bytes, |bytes| group::decode(bytes, &euis), |value, out| fits(group::encode(value, &euis, out)))
@@ -78,7 +79,7 @@ pub fn example(table: u8) -> Vec<u8> {
         2 => fits(hour::encode(&an_hour(), &mut out)),
         3 => fits(page::encode(&a_page(), &mut out)),
         6 => out = revision::encode(&a_revision()),
-        11 => fits(group::encode(&a_group(), &[1, 2, 3], &mut out)),
+        12 => fits(group::encode(&a_group(), &[1, 2, 3], &mut out)),
         _ => {}
     }
     out.as_bytes().to_vec()

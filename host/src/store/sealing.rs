@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Shared, audit, cursor, device,
+    Shared, audit, code_table, cursor, device,
     error::Error,
     fault, guard, handover, hour, log,
     meta::{self, Progress, Sealing},
@@ -16,7 +16,7 @@ use super::{
 use crate::domain::ClockMark;
 
 /// Every table with checksums. Their order is part of the disk format while a store is on its way.
-pub(super) const TABLES: [&dyn AnyTable; 19] = [
+pub(super) const TABLES: [&dyn AnyTable; 20] = [
     &revision::TABLE,
     &token::TABLE,
     &audit::TABLE,
@@ -36,6 +36,7 @@ pub(super) const TABLES: [&dyn AnyTable; 19] = [
     &fault::TABLE,
     &handover::TABLE,
     &settings::TABLE,
+    &code_table::TABLE,
 ];
 
 /// Bytes that are rewritten in one commit.
@@ -63,6 +64,19 @@ pub(super) fn upgrade(shared: &Shared) -> Result<(), Error> {
     let clock = last.map(|last| ClockMark { latest_ms: last.judged_ms, age_ms: last.judged_ms });
     let sealing = Some(Sealing::default());
     meta::write(&txn, &Progress { extent, log_last, rows: txn.rows(), sealing, clock, ..progress })?;
+    txn.commit()
+}
+
+/// Makes the tables that a store lacks because an earlier program of the same format wrote it.
+pub(super) fn add_tables(shared: &Shared) -> Result<(), Error> {
+    let progress = meta::read(&shared.begin_read()?)?;
+    let missing: Vec<_> = TABLES.iter().filter(|table| !progress.rows.contains_key(table.name())).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let txn = shared.begin_write(&progress)?;
+    missing.iter().try_for_each(|table| table.create(&txn))?;
+    meta::write(&txn, &Progress { rows: txn.rows(), ..progress })?;
     txn.commit()
 }
 

@@ -6,7 +6,7 @@ use redb::{ReadableTable, TableDefinition, TableHandle};
 use std::ops::Range;
 
 use super::*;
-use crate::domain::{Digest, Group, HourPage};
+use crate::domain::{CodeTableChange, Digest, Group, HourPage};
 
 pub(super) mod arbitrary;
 mod before;
@@ -104,6 +104,7 @@ fn everything_is_there_after_reopening() {
     assert_eq!(store.reader().handover(Eui64(8)).unwrap(), None);
     assert_eq!(snapshot.guards, [some_count(2), some_count(4)]);
     assert_eq!(snapshot.settings, [(SettingsNo(5), some_settings())]);
+    assert_eq!(snapshot.code_tables, [(Position(2), "code,name\nE001,x\n".to_owned())]);
     let reader = store.reader();
     assert_eq!((reader.answer(1).unwrap().as_deref(), reader.answer(2).unwrap()), (Some("an answer"), None));
     let pages: Vec<_> = reader.pages().unwrap().map(Result::unwrap).collect();
@@ -116,6 +117,35 @@ fn everything_is_there_after_reopening() {
     assert_eq!(reader.plugin(&Digest([8; 32])).unwrap(), None);
     let groups: Vec<_> = reader.groups(Position(0)).unwrap().map(Result::unwrap).collect();
     assert_eq!(groups, [some_group(0, 3)]);
+}
+
+#[test]
+fn a_store_of_a_program_that_kept_no_tables_of_codes_is_given_that_table() {
+    let disk = Disk::default();
+    with_groups(&disk, 2).close().unwrap();
+    let database = Database::builder().create_with_backend(disk.clone()).unwrap();
+    let txn = database.begin_write().unwrap();
+    let name = sealed::AnyTable::name(&code_table::TABLE);
+    assert!(txn.delete_table(TableDefinition::<u64, &[u8]>::new(name)).unwrap());
+    txn.commit().unwrap();
+    let shared = Shared::over(database);
+    let mut progress = meta::read(&shared.begin_read().unwrap()).unwrap();
+    assert_eq!(progress.rows.remove(name), Some(0));
+    let txn = shared.begin_write(&progress).unwrap();
+    meta::write(&txn, &progress).unwrap();
+    txn.commit().unwrap();
+    shared.close().unwrap();
+
+    let mut store = open(&disk);
+    assert_eq!((firsts(&store, 0), store.load().unwrap().code_tables), (vec![0, 3], Vec::new()));
+    let change = |since, table: &str, dropped| CodeTableChange { since: Position(since), table: table.into(), dropped };
+    let at = Position(6);
+    let write = |change| Effects { code_table: Some(change), position: at, ..Effects::default() };
+    store.commit(&write(change(0, "a", vec![]))).unwrap();
+    store.commit(&write(change(6, "b", vec![Position(0)]))).unwrap();
+    assert_eq!(store.load().unwrap().code_tables, [(at, "b".to_owned())]);
+    let again = store.commit(&write(change(6, "c", vec![]))).unwrap_err();
+    assert!(again.to_string().contains("code table at 6: there is one already"), "{again}");
 }
 
 #[test]
@@ -505,6 +535,7 @@ fn the_published_encodings_stay() {
         ("audit", fingerprint::<u64>(&txn, "audit")),
         ("guard", fingerprint::<u32>(&txn, "guard")),
         ("settings", fingerprint::<u32>(&txn, "settings")),
+        ("code_table", fingerprint::<u64>(&txn, "code_table")),
     ];
     let published = [
         ("log", (375, 0xC9D9_4195_4FAD_56B4)),
@@ -519,6 +550,7 @@ fn the_published_encodings_stay() {
         ("audit", (172, 0xE8E6_B277_054E_DF59)),
         ("guard", (34, 0x7618_6791_3217_5B6B)),
         ("settings", (73, 0xE276_8626_6398_8A71)),
+        ("code_table", (22, 0x00BC_60D8_1EBE_E4A5)),
     ];
     assert_eq!(found, published);
 }

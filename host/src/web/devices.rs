@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     cli::{
-        arguments,
+        arguments::{self, Names},
         view::{alert::LoggedAlert, device::DeviceView},
     },
     domain::{Eui64, Mpxn},
@@ -148,7 +148,7 @@ async fn said(visitor: &Visitor, device_id: u64) -> Result<String, Refusal> {
         Err(status) if status.code() == tonic::Code::NotFound => return Ok(String::new()),
         Err(status) => return Err(status.into()),
     };
-    let operator = if answer.operator == 0 { String::new() } else { visitor.names().operator(answer.operator) };
+    let operator = if answer.operator == 0 { String::new() } else { Names::builtin().operator(answer.operator) };
     let known = [answer.model, answer.generation.to_owned(), operator];
     Ok(known.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", "))
 }
@@ -171,7 +171,7 @@ async fn show_one(visitor: &Visitor, eui: Eui64) -> Result<Shown, Refusal> {
     let step = if window.is_of_days() { Step::Day } else { Step::Hour };
     let here = &visitor.here;
     let part = part(here, &alerts, is_cut)?;
-    let names = visitor.names();
+    let names = visitor.names().await?;
     let head = device::head(&view, &names, &times(&here.with("page", ""), &window.times()));
     let body = device::body(here, &columns(&window, step, &alerts), step.word(), &part, &names);
     Ok(Shown { head, ..Shown::still(format!("Device {eui}"), body) })

@@ -34,7 +34,7 @@ pub async fn page(visitor: Visitor) -> Response {
 }
 
 async fn show(visitor: &Visitor) -> Result<Shown, Refusal> {
-    let (here, names) = (&visitor.here, visitor.names());
+    let (here, names) = (&visitor.here, visitor.names().await?);
     let window = Window::read(here, "day", now())?;
     let wanted = wanted(visitor, &window)?;
     let ask = |key: Grouping| query(visitor, v1::QueryCountsRequest { group_by: vec![key.into()], ..wanted.clone() });

@@ -3,8 +3,6 @@
 //! It must not know how they look. Invariant: what is reported is what `weir report` reports for the same choices.
 
 use axum::response::Response;
-use tonic::Status;
-use tower::{ServiceExt, util::BoxCloneSyncService};
 use weir_proto::v1;
 
 use super::{
@@ -54,8 +52,7 @@ async fn show(visitor: &Visitor) -> Result<Shown, Refusal> {
         operators: operator.into_iter().collect(),
         top: TOP,
     };
-    let link = BoxCloneSyncService::new(visitor.calls.clone().map_err(|never| -> Status { match never {} }));
-    let report = alerts::ask(link, wanted, visitor.names()).await?;
+    let report = alerts::ask(visitor.link(), wanted, visitor.names().await?).await?;
     let signal = signal(visitor, ending).await?;
     let signal = signal.map(|(signal, planned, capacity)| reports::signal(&signal, planned, capacity));
     Ok(Shown { head: reports::head(here, signal), ..Shown::still("Reports", reports::levels(&report)) })

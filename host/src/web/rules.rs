@@ -144,7 +144,7 @@ async fn show_one(visitor: &Visitor, name: &str) -> Result<Shown, Refusal> {
         comparison: comparison.as_ref(),
         history: &history,
         older,
-        names: &visitor.names(),
+        names: &visitor.names().await?,
         may_ask: visitor.may_ask(),
     };
     Ok(Shown {

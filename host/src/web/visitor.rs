@@ -12,6 +12,8 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use tonic::Status;
+use tower::{ServiceExt, util::BoxCloneSyncService};
 use weir_proto::v1::{
     alert_service_client::AlertServiceClient, count_service_client::CountServiceClient,
     device_service_client::DeviceServiceClient, report_service_client::ReportServiceClient,
@@ -26,7 +28,10 @@ use super::{
     session::Sessions,
 };
 use crate::{
-    cli::{arguments::Names, session::MESSAGE_BYTES_MAX},
+    cli::{
+        arguments::Names,
+        session::{Link, MESSAGE_BYTES_MAX},
+    },
     domain::{OperatorId, Role},
     grpc::Calls,
     page::{
@@ -91,9 +96,14 @@ impl Visitor {
         Self { calls, terms: Arc::clone(terms), here: Address::new("/"), session: None }
     }
 
-    /// Codes and operators by name.
-    pub fn names(&self) -> Names {
-        Names::builtin()
+    /// Returns codes and operators by name, as the host goes by them.
+    pub async fn names(&self) -> Result<Names, Refusal> {
+        Ok(Names::of_link(self.link()).await?)
+    }
+
+    /// Returns their calls, as commands make them.
+    pub fn link(&self) -> Link {
+        BoxCloneSyncService::new(self.calls.clone().map_err(|never| -> Status { match never {} }))
     }
 
     /// A page, or why there is none.
@@ -124,7 +134,9 @@ impl Visitor {
             None => Who::Nobody,
             Some(identity) => {
                 let role = match identity.role {
-                    Role::Operator(operator) => format!("operator {}", self.names().operator(operator.get().into())),
+                    Role::Operator(operator) => {
+                        format!("operator {}", Names::builtin().operator(operator.get().into()))
+                    }
                     role => role.name().to_owned(),
                 };
                 Who::Known { name: identity.name.clone(), role, by_cookie: self.session.is_some() }

@@ -182,7 +182,7 @@ async fn show_one(visitor: &Visitor, id: u64) -> Result<Shown, Refusal> {
         what_if: &what_if,
         answer: answer.as_ref(),
         swept: parameter.map(|parameter| (parameter, live(parameter))),
-        names: &visitor.names(),
+        names: &visitor.names().await?,
         may_ask: visitor.may_ask(),
     };
     let (name, said) = (what_ifs::name(&what_if), what_if::progress_said(&what_if));

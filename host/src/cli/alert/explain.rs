@@ -19,7 +19,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let names = args.names.read()?;
+    let names = args.names.of_host(session).await?;
     let request = v1::ExplainAlertRequest { position: args.position };
     let answer = super::client(session).await?.explain_alert(request).await;
     let explanation = Explanation::from(answer.map_err(|status| session.failed(&status))?.into_inner());

@@ -7,10 +7,10 @@ use weir_proto::v1;
 use crate::{
     cli::{
         Failure, Session,
-        arguments::{self, NameFiles, Only, Period},
+        arguments::{self, NameFiles, Only, Period, stretch},
         view::alert::{LoggedAlert, table},
     },
-    domain::Eui64,
+    domain::{Eui64, Millis},
 };
 
 /// Alerts of one page.
@@ -40,6 +40,8 @@ pub(in crate::cli) struct Args {
     model: Vec<String>,
     #[command(flatten)]
     period: Period,
+    #[command(flatten)]
+    clocks: Clocks,
     /// At most this many alerts.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
@@ -47,8 +49,25 @@ pub(in crate::cli) struct Args {
     names: NameFiles,
 }
 
+/// Stretches of the other two times of an alert.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+struct Clocks {
+    /// Occurred at or after, by the device: a time, or a day (UTC). An alert that states none counts as of its receipt.
+    #[arg(long, value_name = "TIME", value_parser = arguments::time)]
+    occurred_since: Option<Millis>,
+    /// Occurred before, by the device: a time, or a day (UTC).
+    #[arg(long, value_name = "TIME", value_parser = arguments::time)]
+    occurred_until: Option<Millis>,
+    /// Passed on by the DCC at or after: a time, or a day (UTC). Alerts without such a time are left out.
+    #[arg(long, value_name = "TIME", value_parser = arguments::time)]
+    dcc_since: Option<Millis>,
+    /// Passed on by the DCC before: a time, or a day (UTC).
+    #[arg(long, value_name = "TIME", value_parser = arguments::time)]
+    dcc_until: Option<Millis>,
+}
+
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let names = args.names.read()?;
+    let names = args.names.of_host(session).await?;
     let mut left = args.limit;
     let mut request = request(&args)?;
     let mut client = super::client(session).await?;
@@ -69,6 +88,10 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
             shown = true;
         }
         if !more {
+            // What the DCC kept for days was received long after the day that is asked for.
+            if rows.is_empty() && request.page_token.is_empty() && args.period.is_bounded() {
+                eprintln!("none was received then; --occurred-since and --occurred-until ask by when alerts occurred");
+            }
             return Ok(());
         }
         if left == 0 {
@@ -86,6 +109,9 @@ fn request(args: &Args) -> Result<v1::ListAlertsRequest, Failure> {
         (args.duplicate, v1::Outcome::Duplicate),
     ];
     let (since_ms, until_ms) = args.period.wire()?;
+    let Clocks { occurred_since, occurred_until, dcc_since, dcc_until } = args.clocks;
+    let (occurred_since_ms, occurred_until_ms) = stretch("--occurred", occurred_since, occurred_until)?;
+    let (dcc_since_ms, dcc_until_ms) = stretch("--dcc", dcc_since, dcc_until)?;
     Ok(v1::ListAlertsRequest {
         page_size: 0,
         page_token: String::new(),
@@ -98,5 +124,9 @@ fn request(args: &Args) -> Result<v1::ListAlertsRequest, Failure> {
         until_ms,
         generations: args.only.generations(),
         models: arguments::models(&args.model),
+        occurred_since_ms,
+        occurred_until_ms,
+        dcc_since_ms,
+        dcc_until_ms,
     })
 }

@@ -119,7 +119,7 @@ fn patience(text: &str) -> Result<i64, String> {
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let Args { cursor, format, wanted, names } = args;
     let format = format.unwrap_or(if session.json { Format::Ndjson } else { Format::Text });
-    let sink = Sink::Lines(Lines::new(format, names.read()?));
+    let sink = Sink::Lines(Lines::new(format, names.of_host(session).await?));
     follow(session, sink, (cursor.unwrap_or_default(), 0), wanted).await
 }
 

@@ -111,7 +111,7 @@ pub(crate) struct Wanted {
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let Args { period, ending, generation, operator, top, format, names } = args;
-    let names = names.read()?;
+    let names = names.of_host(session).await?;
     let wanted =
         Wanted { days: Days::new(period, ending)?, generations: generation, operators: operator, top: top as usize };
     let format = if session.json { Format::Json } else { format };

@@ -91,7 +91,7 @@ fn window(text: &str) -> Result<i64, String> {
 /// Shows a comparison.
 pub(super) async fn compare(session: &Session, args: CompareArgs) -> Result<(), Failure> {
     let CompareArgs { name, by, period, samples, names } = args;
-    let names = names.read()?;
+    let names = names.of_host(session).await?;
     let keys: Vec<v1::Grouping> = by.into_iter().map(By::wire).collect();
     let (since_ms, until_ms) = period.wire()?;
     let group_by = keys.iter().map(|key| (*key).into()).collect();

@@ -12,7 +12,7 @@ use crate::{
         table::{Table, Value},
     },
     domain::{AlertCode, PayloadKind, Remark, TimeStatus},
-    intake::plausible::Unit,
+    intake::{plausible::Unit, tables::CodeTable},
 };
 
 /// The four ends.
@@ -293,18 +293,32 @@ pub(crate) fn table(rows: &[LoggedAlert], names: &Names) -> Table {
 
 impl LoggedAlert {
     /// What [`values`](Self::values) are.
-    pub(crate) const HEADINGS: [&str; 10] =
-        ["position", "received", "device", "code", "measured", "operator", "generation", "model", "outcome", "why"];
+    pub(crate) const HEADINGS: [&str; 12] = [
+        "position",
+        "received",
+        "occurred",
+        "passed on",
+        "device",
+        "code",
+        "measured",
+        "operator",
+        "generation",
+        "model",
+        "outcome",
+        "why",
+    ];
 
     /// It as a row.
-    pub(crate) fn values(&self, names: &Names) -> [Value; 10] {
+    pub(crate) fn values(&self, names: &Names) -> [Value; 12] {
         let alert = self.alert.as_ref();
         [
             Value::Number(self.position),
             Value::text(alert.map_or_else(String::new, |alert| time(alert.received_at_ms))),
+            Value::text(alert.map_or_else(String::new, occurred)),
+            Value::text(alert.map_or_else(String::new, passed_on)),
             Value::text(alert.and_then(|alert| alert.device_id.as_deref()).unwrap_or("unknown")),
-            Value::text(alert.map_or_else(String::new, |alert| names.code(&alert.code))),
-            Value::Quantity(alert.map_or_else(String::new, |alert| measured(alert, names))),
+            Value::text(alert.map_or_else(String::new, |alert| names.code_at(self.position, &alert.code))),
+            Value::Quantity(alert.map_or_else(String::new, |alert| measured(alert, names.codes_at(self.position)))),
             Value::text(names.operator(self.operator)),
             Value::text(self.generation),
             Value::text(or(&self.model, "unknown")),
@@ -314,12 +328,26 @@ impl LoggedAlert {
     }
 }
 
-/// A measurement in the unit its code implies.
-pub(crate) fn measured(alert: &Alert, names: &Names) -> String {
+/// When the device says it happened, and what is known of that time.
+pub(crate) fn occurred(alert: &Alert) -> String {
+    match alert.occurred_at_status {
+        "stated" => time(alert.occurred_at_ms),
+        "not-stated" => "not stated".to_owned(),
+        status => format!("{} ({status})", time(alert.occurred_at_ms)),
+    }
+}
+
+/// When the DCC passed it on; nothing where that is not stated, or is the time of receipt.
+pub(crate) fn passed_on(alert: &Alert) -> String {
+    alert.dcc_at_ms.filter(|dcc_at_ms| *dcc_at_ms != alert.received_at_ms).map_or_else(String::new, time)
+}
+
+/// A measurement in the unit that the table it was logged under gives its code.
+pub(crate) fn measured(alert: &Alert, codes: &CodeTable) -> String {
     let Some(value) = alert.measurement else { return String::new() };
     let sign = if value < 0 { "-" } else { "" };
     let size = value.unsigned_abs();
-    let unit = alert.code.parse::<AlertCode>().ok().and_then(|code| names.codes.unit(code));
+    let unit = alert.code.parse::<AlertCode>().ok().and_then(|code| codes.unit(code));
     match unit {
         Some(Unit::Decivolts) => format!("{sign}{}.{} V", size / 10, size % 10),
         Some(Unit::Thousandths) => format!("{sign}{}.{:03}", size / 1000, size % 1000),
@@ -417,6 +445,8 @@ mod tests {
         for part in [
             "8F40 voltage alert (SMETS1)",
             "253.4 V",
+            "2026-11-23T09:30:15.25Z (unreliable)",
+            "2026-11-23T09:30:15.9Z",
             "12 LOND",
             "high-volts r3: below-line; remarked: out-of-order; storm r2 failed: trap",
         ] {
@@ -428,7 +458,10 @@ mod tests {
     #[test]
     fn measurements_have_the_unit_of_their_code() {
         let shown = |code: u32, value: i32| {
-            measured(&v1::Alert { code, measurement: Some(value), ..v1::Alert::default() }.into(), &Names::builtin())
+            measured(
+                &v1::Alert { code, measurement: Some(value), ..v1::Alert::default() }.into(),
+                &CodeTable::builtin(),
+            )
         };
         assert_eq!(shown(0x8F40, -7), "-0.7 V");
         assert_eq!(shown(0x8014, 950), "0.950");

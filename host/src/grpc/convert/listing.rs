@@ -9,7 +9,7 @@ use weir_proto::v1;
 use super::{alert::wire_alert, code, each, filter, generation, model, operator, shown, sorted, time, wire_generation};
 use crate::{
     config::IntakeLimits,
-    domain::{End, Eui64, FaultKind, ModelId, Position, Remark, Revision},
+    domain::{End, Eui64, FaultKind, Millis, ModelId, Position, Remark, Revision},
     listing::{AlertPage, AlertQuery, LoggedAlert, RuleMark},
     pipeline::Refusal,
 };
@@ -37,6 +37,10 @@ pub fn query(request: v1::ListAlertsRequest, limits: &IntakeLimits) -> Result<Al
         until_ms,
         generations,
         models,
+        occurred_since_ms,
+        occurred_until_ms,
+        dcc_since_ms,
+        dcc_until_ms,
     } = request;
     let page_size = match page_size as usize {
         0 => PAGE_SIZE.min(limits.list_alerts_max),
@@ -46,13 +50,12 @@ pub fn query(request: v1::ListAlertsRequest, limits: &IntakeLimits) -> Result<Al
         }
         size => size,
     };
-    if since_ms < 0 {
-        return Err(Refusal::invalid("since_ms", format!("{since_ms} lies before 1970")));
-    }
-    // 0 is no end; any other that is not after the beginning would list nothing, and look as if there were nothing.
-    if until_ms != 0 && until_ms <= since_ms {
-        return Err(Refusal::invalid("until_ms", format!("{until_ms} is not after since_ms, {since_ms}")));
-    }
+    check_times(["since_ms", "until_ms"], (since_ms, until_ms))?;
+    let times = |names, since_ms, until_ms| {
+        check_times(names, (since_ms, until_ms))?;
+        let end = time(until_ms).unwrap_or(Millis::MAX);
+        Ok::<_, Refusal>((since_ms != 0 || until_ms != 0).then_some(since_ms..end))
+    };
     Ok(AlertQuery {
         page_size,
         from: position(&page_token)?,
@@ -60,8 +63,22 @@ pub fn query(request: v1::ListAlertsRequest, limits: &IntakeLimits) -> Result<Al
         rule: filter(rule),
         since_ms: time(since_ms),
         until_ms: time(until_ms),
+        occurred_ms: times(["occurred_since_ms", "occurred_until_ms"], occurred_since_ms, occurred_until_ms)?,
+        dcc_ms: times(["dcc_since_ms", "dcc_until_ms"], dcc_since_ms, dcc_until_ms)?,
         ..filters(device_id, codes, operators, (generations, models))?
     })
+}
+
+/// Checks a beginning and an end, 0 for open ones. An end that is not after its beginning would list nothing, and look as
+/// if there were nothing.
+fn check_times([since, until]: [&str; 2], (since_ms, until_ms): (Millis, Millis)) -> Result<(), Refusal> {
+    if since_ms < 0 {
+        return Err(Refusal::invalid(since, format!("{since_ms} lies before 1970")));
+    }
+    if until_ms != 0 && until_ms <= since_ms {
+        return Err(Refusal::invalid(until, format!("{until_ms} is not after {since}, {since_ms}")));
+    }
+    Ok(())
 }
 
 /// The filters that listing and following have in common.

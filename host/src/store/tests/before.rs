@@ -217,7 +217,9 @@ fn as_of_format(database: &Database, format: u64) {
     let same = |value| value;
     let txn = database.begin_write().unwrap();
     ["revision", "device", "page", "hour", "guard", "settings"].iter().for_each(|name| plain::<u32>(&txn, name, same));
-    ["audit", "question", "answer", "log", "handover"].iter().for_each(|name| plain::<u64>(&txn, name, same));
+    ["audit", "question", "answer", "log", "handover", "code_table"]
+        .iter()
+        .for_each(|name| plain::<u64>(&txn, name, same));
     ["token", "fault"].iter().for_each(|name| plain::<&str>(&txn, name, same));
     ["plugin", "revoked_key"].iter().for_each(|name| plain::<[u8; 32]>(&txn, name, same));
     assert!(txn.delete_table(TableDefinition::<(&str, &str, u64), &[u8]>::new("batch")).unwrap());

@@ -4,12 +4,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::arbitrary;
 use crate::domain::{
-    Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, BatchDigest, Cell, ClockMark, Column, Cursor, CursorKey,
-    Device, DeviceNo, DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind, FaultedAlert, Generation,
-    Group, Guard, GuardCount, GuestRoom, Handover, HourPage, JudgingSettings, KeptFault, KeptQuestion, Mark, Message,
-    Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, PluginInfo, Position, ProducerKey, ProducerMark,
-    RejectReason, Rejected, Remark, RemarkCounts, Retention, Revision, Revocation, Role, Rows, Rule, RuleRevision,
-    Scope, SenderLimits, Series, SettingsNo, Shadow, StateKey, Tally, TimeStatus, Token,
+    Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, BatchDigest, Cell, ClockMark, CodeTableChange, Column,
+    Cursor, CursorKey, Device, DeviceNo, DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind,
+    FaultedAlert, Generation, Group, Guard, GuardCount, GuestRoom, Handover, HourPage, JudgingSettings, KeptFault,
+    KeptQuestion, Mark, Message, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, PluginInfo, Position,
+    ProducerKey, ProducerMark, RejectReason, Rejected, Remark, RemarkCounts, Retention, Revision, Revocation, Role,
+    Rows, Rule, RuleRevision, Scope, SenderLimits, Series, SettingsNo, Shadow, StateKey, Tally, TimeStatus, Token,
 };
 
 /// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
@@ -260,6 +260,11 @@ pub(in crate::store) fn one_of_everything() -> Effects {
     Effects {
         group: Some(some_group(0, 3)),
         settings: Some((SettingsNo(5), some_settings())),
+        code_table: Some(CodeTableChange {
+            since: Position(2),
+            table: "code,name\nE001,x\n".to_owned(),
+            dropped: vec![Position(1)],
+        }),
         devices: (0..5).map(|no| (no, some_device(no))).collect(),
         models: vec!["B".to_owned(), "A".to_owned(), "B".to_owned()],
         plugin: Some((some_plugin(), b"bytes".to_vec())),

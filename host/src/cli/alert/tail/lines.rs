@@ -97,8 +97,8 @@ fn line(row: &LoggedAlert, names: &Names) -> String {
     let fields = [
         alert.map_or_else(String::new, |alert| time(alert.received_at_ms)),
         alert.and_then(|alert| alert.device_id.clone()).unwrap_or_else(|| "unknown".to_owned()),
-        alert.map_or_else(String::new, |alert| names.code(&alert.code)),
-        alert.map_or_else(String::new, |alert| measured(alert, names)),
+        alert.map_or_else(String::new, |alert| names.code_at(row.position, &alert.code)),
+        alert.map_or_else(String::new, |alert| measured(alert, names.codes_at(row.position))),
         names.operator(row.operator),
         row.generation.to_owned(),
         row.model.clone(),

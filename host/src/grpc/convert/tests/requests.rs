@@ -145,10 +145,15 @@ fn a_listing_is_asked_for_within_limits() {
             until_ms: 2,
             generations: vec![0, 1],
             models: vec![String::new(), "Alpha-1".into()],
+            occurred_since_ms: 3,
+            occurred_until_ms: 0,
+            dcc_since_ms: 0,
+            dcc_until_ms: 4,
         },
         &limits,
     );
     let query = query.unwrap();
+    assert_eq!((query.occurred_ms, query.dcc_ms), (Some(3..i64::MAX), Some(0..4)));
     assert_eq!(query.generations, [Generation::Unknown, Generation::Smets1]);
     assert_eq!(query.models, [ModelId::UNKNOWN, ModelId::of("Alpha-1")]);
     assert_eq!((query.page_size, query.from), (10_000, Position(u64::MAX)));
@@ -179,6 +184,11 @@ fn a_listing_is_asked_for_within_limits() {
             (v1::ListAlertsRequest { since_ms: -1, ..ask() }, "since_ms: -1 lies before 1970"),
             (v1::ListAlertsRequest { since_ms: 5, until_ms: 5, ..ask() }, "until_ms: 5 is not after since_ms, 5"),
             (v1::ListAlertsRequest { until_ms: -1, ..ask() }, "until_ms: -1 is not after since_ms, 0"),
+            (v1::ListAlertsRequest { dcc_since_ms: -1, ..ask() }, "dcc_since_ms: -1 lies before 1970"),
+            (
+                v1::ListAlertsRequest { occurred_since_ms: 9, occurred_until_ms: 8, ..ask() },
+                "occurred_until_ms: 8 is not after occurred_since_ms, 9",
+            ),
         ],
     );
 }

@@ -1,0 +1,98 @@
+//! The table of network operators by distributor id.
+
+use std::{collections::BTreeMap, io::BufRead};
+
+use super::{LineError, Record, Records, shown, text};
+use crate::domain::OperatorId;
+
+const BUILTIN: &str = include_str!("operators.csv");
+/// The area of an independent network, which lies within those of others.
+const EMBEDDED: &str = "embedded";
+const COLUMNS: &[&str] = &["id", "market_id", "area", "group"];
+
+/// A row of the table of operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// Its four letters in market messages; may be empty.
+    pub market_id: String,
+    /// Where it operates; `embedded` for networks within those of others.
+    pub area: String,
+    /// The company group it belongs to.
+    pub group: String,
+}
+
+/// Operators by distributor id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OperatorTable(BTreeMap<OperatorId, Operator>);
+
+impl OperatorTable {
+    /// Returns the table that comes with the program.
+    pub fn builtin() -> Self {
+        Self::default().with_file(BUILTIN.as_bytes()).expect("a test reads the same bytes")
+    }
+
+    /// Adds the rows of a file, replacing rows of the same id. Columns: `id` and `market_id`, and any of `area` and
+    /// `group`.
+    pub fn with_file(mut self, reader: impl BufRead) -> Result<Self, LineError> {
+        let mut records = Records::new(reader, COLUMNS, 2)?;
+        while let Some(record) = records.next() {
+            let record = record?;
+            let id = operator_id(&record)?;
+            let row = Operator {
+                market_id: record.require(1, text)?,
+                area: record.read(2, text)?.unwrap_or_default(),
+                group: record.read(3, text)?.unwrap_or_default(),
+            };
+            self.0.insert(id, row);
+        }
+        Ok(self)
+    }
+
+    /// Returns all that is known of an operator.
+    pub fn get(&self, id: OperatorId) -> Option<&Operator> {
+        self.0.get(&id)
+    }
+
+    /// Returns the operator's four letters.
+    pub fn name(&self, id: OperatorId) -> Option<&str> {
+        self.get(id).map(|row| row.market_id.as_str())
+    }
+
+    /// Returns true for an independent network that lies within those of others.
+    pub fn is_embedded(&self, id: OperatorId) -> bool {
+        self.get(id).is_some_and(|row| row.area == EMBEDDED)
+    }
+
+    /// Returns the operator with these four letters, in either case.
+    pub fn find(&self, market_id: &str) -> Option<OperatorId> {
+        self.0.iter().find(|(_, row)| row.market_id.eq_ignore_ascii_case(market_id)).map(|(id, _)| *id)
+    }
+}
+
+fn operator_id(record: &Record<'_>) -> Result<OperatorId, LineError> {
+    record.require(0, |text| {
+        let id = text.parse().ok().and_then(OperatorId::new).filter(|id| *id != OperatorId::UNKNOWN);
+        id.ok_or_else(|| format!("expected a distributor id from 10 to 99, found {}", shown(text)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_table_is_read() {
+        let operators = OperatorTable::default().with_file(BUILTIN.as_bytes()).unwrap();
+        assert_eq!(operators.0.len(), 29);
+        assert_eq!(operators, OperatorTable::builtin());
+        assert_eq!(operators.find("lond"), OperatorId::new(12));
+    }
+
+    #[test]
+    fn a_file_adds_rows_and_a_bad_one_is_refused() {
+        let operators = OperatorTable::builtin().with_file("id,market_id\n40,NEWO\n".as_bytes()).unwrap();
+        assert_eq!(operators.get(OperatorId::new(40).unwrap()).map(|row| row.market_id.as_str()), Some("NEWO"));
+        let error = OperatorTable::default().with_file("id,market_id\n0,X\n".as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), "line 2: id: expected a distributor id from 10 to 99, found \"0\"");
+    }
+}

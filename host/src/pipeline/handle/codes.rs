@@ -1,0 +1,41 @@
+//! The tables of alert codes, and which codes are protected.
+//!
+//! Invariant: whoever may ask anything sees the same tables; they say nothing of anybody's alerts.
+
+use std::sync::Arc;
+
+use super::Handle;
+use crate::{
+    domain::{AlertCode, Position},
+    intake::tables::{CodeTable, CodeTables},
+};
+
+/// A table of codes, and where it holds.
+#[derive(Debug, Clone)]
+pub struct CodesView {
+    /// The table.
+    pub table: Arc<CodeTable>,
+    /// Alerts from this position on were logged under it.
+    pub since: Position,
+    /// Alerts from this position on were logged under another one; `None`: it is in force.
+    pub until: Option<Position>,
+}
+
+impl Handle {
+    /// Returns the table that alerts at a position were logged under, or the one that is in force.
+    pub fn codes(&self, position: Option<Position>) -> CodesView {
+        let tables = self.shared.code_tables.read().clone();
+        // It is published before anybody can ask.
+        let tables = tables.unwrap_or_else(|| Arc::new(CodeTables::of(CodeTable::builtin())));
+        let (version, until) = match position {
+            Some(position) => tables.at(position),
+            None => (tables.today(), None),
+        };
+        CodesView { table: Arc::clone(&version.table), since: version.since, until }
+    }
+
+    /// Returns true if no rule can hold back alerts of a code that arrive now.
+    pub fn is_protected(&self, code: AlertCode) -> bool {
+        self.settings.today().protected.contains(code.0)
+    }
+}
