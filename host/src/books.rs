@@ -9,7 +9,8 @@ mod devices;
 mod ledger;
 
 pub use answer::{
-    CountKey, CountQuery, CountTable, Counts, Grouping, Names, QueryError, Summing, TooManyCountRows, check,
+    CountKey, CountQuery, CountTable, Counts, Grouping, Names, Parties, QueryError, Ranks, Summing, TooManyCountRows,
+    check,
 };
 pub use devices::{
     AlertClock, CountingDevices, DeviceCounts, DeviceEnds, DeviceKey, DeviceQuery, TooManyDeviceRows, Weighed,

@@ -240,7 +240,8 @@ impl<'a> Comparing<'a> {
                 Grouping::Model => key.model = cell.model,
                 Grouping::Hour => hour = hour_of(group.rows.received_ms[row]),
                 Grouping::Day => hour = hour_of(group.rows.received_ms[row]) / 24 * 24,
-                Grouping::Rule | Grouping::Rejection => {}
+                Grouping::Rule | Grouping::Rejection | Grouping::Family => {}
+                Grouping::Device | Grouping::Recipient | Grouping::OccurredDay => {}
             }
         }
         (hour, key)

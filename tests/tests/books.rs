@@ -46,6 +46,7 @@ fn query() -> impl Strategy<Value = CountQuery> {
                 models: Vec::new(),
                 since_ms: hours.map(|(a, b)| hour(a.max(b))),
                 until_ms: hours.map(|(a, b)| hour(a.min(b))),
+                top: None,
             }
         },
     )

@@ -7,11 +7,11 @@ use std::{
     hash::Hash,
 };
 
-use hashbrown::HashMap as FastMap;
+use hashbrown::{HashMap as FastMap, HashSet as FastSet};
 
 use crate::{
     domain::{
-        AlertCode, Balance, Cell, End, Generation, HOUR_MS, Millis, ModelId, OperatorId, Position, RejectReason,
+        AlertCode, Balance, Cell, End, Eui64, Generation, HOUR_MS, Millis, ModelId, OperatorId, Position, RejectReason,
         RemarkCounts, Revision, Tally,
     },
     evaluate::Filter,
@@ -36,6 +36,21 @@ pub enum Grouping {
     Day,
     /// Why rejected.
     Rejection,
+    /// Device.
+    Device,
+    /// The party that alerts are addressed to.
+    Recipient,
+    /// What the code belongs to.
+    Family,
+    /// Day of occurrence, UTC.
+    OccurredDay,
+}
+
+impl Grouping {
+    /// Returns true for what the books do not keep: it is counted from the log.
+    pub fn is_of_log(self) -> bool {
+        matches!(self, Self::Device | Self::Recipient | Self::OccurredDay)
+    }
 }
 
 /// Which counts. An empty list lets everything through.
@@ -57,6 +72,24 @@ pub struct CountQuery {
     pub since_ms: Option<Millis>,
     /// Received before: a whole hour.
     pub until_ms: Option<Millis>,
+    /// At most so many rows, those of which most was received; `None` for all.
+    pub top: Option<usize>,
+}
+
+impl CountQuery {
+    /// Returns true where the books alone cannot answer it.
+    pub fn is_of_log(&self) -> bool {
+        self.group_by.iter().any(|grouping| grouping.is_of_log())
+    }
+
+    /// Returns the time from the start of one row to that of the next, where it is grouped by time of receipt.
+    pub fn step_ms(&self) -> Option<Millis> {
+        self.group_by.iter().find_map(|grouping| match grouping {
+            Grouping::Hour => Some(HOUR_MS),
+            Grouping::Day => Some(24 * HOUR_MS),
+            _ => None,
+        })
+    }
 }
 
 /// The keys of one row: set where grouped by.
@@ -76,6 +109,14 @@ pub struct CountKey {
     pub start_ms: Option<Millis>,
     /// Why rejected; empty for none.
     pub rejection: Option<&'static str>,
+    /// Device; `Eui64::NONE` for rejected alerts.
+    pub device: Option<Eui64>,
+    /// Recipient; `Eui64::NONE` for not known.
+    pub recipient: Option<Eui64>,
+    /// Family of the code; empty for not known.
+    pub family: Option<String>,
+    /// Start of the day of occurrence; inner `None` for rejected alerts.
+    pub occurred_ms: Option<Option<Millis>>,
 }
 
 impl CountKey {
@@ -97,9 +138,28 @@ impl CountKey {
                     let reason = RejectReason::from_number(cell.reason).filter(|_| cell.end == End::Rejected);
                     key.rejection = Some(reason.map_or("", RejectReason::name));
                 }
+                Grouping::Family => key.family = Some(names.family(cell).to_owned()),
+                // They are of an alert and not of a cell: see `with_parties`.
+                Grouping::Device | Grouping::Recipient | Grouping::OccurredDay => {}
             }
         }
         key
+    }
+
+    /// The same with what is of an alert and not of its cell.
+    fn with_parties(mut self, group_by: &[Grouping], row: &RowKey) -> Self {
+        for grouping in group_by {
+            match grouping {
+                Grouping::Device => self.device = Some(Eui64(row.device)),
+                Grouping::Recipient => self.recipient = Some(Eui64(row.recipient)),
+                Grouping::OccurredDay => {
+                    let day = row.occurred_day.checked_sub(1);
+                    self.occurred_ms = Some(day.map(|day| i64::from(day) * 24 * HOUR_MS));
+                }
+                _ => {}
+            }
+        }
+        self
     }
 
     /// Orders keys by the groupings in the order they were asked for.
@@ -113,6 +173,10 @@ impl CountKey {
             Grouping::Model => a.model.cmp(&b.model),
             Grouping::Hour | Grouping::Day => a.start_ms.cmp(&b.start_ms),
             Grouping::Rejection => a.rejection.cmp(&b.rejection),
+            Grouping::Device => a.device.cmp(&b.device),
+            Grouping::Recipient => a.recipient.cmp(&b.recipient),
+            Grouping::Family => a.family.cmp(&b.family),
+            Grouping::OccurredDay => a.occurred_ms.cmp(&b.occurred_ms),
         };
         group_by.iter().map(by).fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
     }
@@ -143,6 +207,14 @@ impl Counts {
             self.overruled += tally.count;
         }
     }
+
+    fn add_counts(&mut self, other: &Self) {
+        self.balance.add_all(other.balance);
+        self.represented += other.represented;
+        self.overruled += other.overruled;
+        self.withheld += other.withheld;
+        self.remarks.add(other.remarks);
+    }
 }
 
 /// An answer.
@@ -154,6 +226,10 @@ pub struct CountTable {
     pub total: Counts,
     /// Exact as of here.
     pub position: Position,
+    /// How many rows `top` left out, and their sum.
+    pub rest: Option<(u64, Counts)>,
+    /// Where it was counted from a log that has lost its beginning: what was received before may be missing.
+    pub kept_since_ms: Option<Millis>,
 }
 
 /// A query that cannot be answered: the field at fault, and why.
@@ -172,6 +248,14 @@ pub struct Names {
     pub rules: HashMap<Revision, String>,
     /// Model names by id.
     pub models: HashMap<ModelId, String>,
+    /// What codes belong to.
+    pub families: HashMap<AlertCode, String>,
+}
+
+impl Names {
+    fn family(&self, cell: &Cell) -> &str {
+        cell.code.and_then(|code| self.families.get(&AlertCode(code))).map_or("", String::as_str)
+    }
 }
 
 /// Checks a query and gives the hours it ranges over.
@@ -212,6 +296,11 @@ pub struct Summing<'a> {
     names: Names,
     rule_numbers: HashMap<Revision, u32>,
     model_numbers: HashMap<ModelId, u32>,
+    family_numbers: HashMap<AlertCode, u32>,
+    /// Rows that are summed each for itself, where not all are.
+    chosen: Option<FastSet<RowKey>>,
+    /// How many rows are not, and their sum.
+    rest: (u64, Counts),
     /// Each row beside an hour and a cell that are of it.
     rows: FastMap<RowKey, (u32, Cell, Counts)>,
     rows_max: usize,
@@ -219,7 +308,7 @@ pub struct Summing<'a> {
 }
 
 /// What a row is of; a part is 0 where the query does not group by it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct RowKey {
     /// 65,536 for none.
     code: u32,
@@ -231,6 +320,35 @@ struct RowKey {
     start: u32,
     /// 0 for none.
     rejection: u8,
+    family: u32,
+    device: u64,
+    recipient: u64,
+    /// In days, from 1; 0 for none.
+    occurred_day: u32,
+}
+
+/// What is of an alert and not of its cell. The default is of an alert that was rejected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Parties {
+    /// The device that raised it.
+    pub device: Eui64,
+    /// The party it is addressed to.
+    pub recipient: Eui64,
+    /// When it occurred.
+    pub occurred_ms: Option<Millis>,
+}
+
+/// How much was received in each row: what is known of rows before the largest are chosen.
+pub struct Ranks {
+    received: FastMap<RowKey, u64>,
+    rows_max: usize,
+}
+
+impl Ranks {
+    /// Knows nothing yet, and at most `rows_max` rows.
+    pub fn new(rows_max: usize) -> Self {
+        Self { received: FastMap::new(), rows_max }
+    }
 }
 
 const NO_CODE: u32 = 65_536;
@@ -260,6 +378,9 @@ impl<'a> Summing<'a> {
             rules,
             rule_numbers: numbered(&names.rules),
             model_numbers: numbered(&names.models),
+            family_numbers: numbered(&names.families),
+            chosen: None,
+            rest: (0, Counts::default()),
             names,
             rows: FastMap::new(),
             rows_max,
@@ -269,17 +390,74 @@ impl<'a> Summing<'a> {
 
     /// Adds the cells of an hour.
     pub fn take(&mut self, hour: u32, cells: impl IntoIterator<Item = (Cell, Tally)>) -> Result<(), TooManyCountRows> {
-        for (cell, tally) in cells {
-            if self.passes(&cell) {
-                let key = self.key_of(hour, &cell);
-                if self.rows.len() >= self.rows_max && !self.rows.contains_key(&key) {
-                    return Err(TooManyCountRows);
+        cells.into_iter().try_for_each(|counted| self.take_one(hour, counted, Parties::default()))
+    }
+
+    /// Adds one alert, or several of one kind, of one hour.
+    pub fn take_one(
+        &mut self,
+        hour: u32,
+        (cell, tally): (Cell, Tally),
+        parties: Parties,
+    ) -> Result<(), TooManyCountRows> {
+        if !self.passes(&cell) {
+            return Ok(());
+        }
+        let key = self.key_with(hour, &cell, parties);
+        self.total.add(&cell, &tally);
+        if self.chosen.as_ref().is_some_and(|chosen| !chosen.contains(&key)) {
+            self.rest.1.add(&cell, &tally);
+            return Ok(());
+        }
+        if self.rows.len() >= self.rows_max && !self.rows.contains_key(&key) {
+            return Err(TooManyCountRows);
+        }
+        self.rows.entry(key).or_insert((hour, cell, Counts::default())).2.add(&cell, &tally);
+        Ok(())
+    }
+
+    /// Counts the same towards its row's rank.
+    pub fn rank_one(
+        &self,
+        ranks: &mut Ranks,
+        hour: u32,
+        (cell, tally): (Cell, Tally),
+        parties: Parties,
+    ) -> Result<(), TooManyCountRows> {
+        if !self.passes(&cell) {
+            return Ok(());
+        }
+        let key = self.key_with(hour, &cell, parties);
+        if ranks.received.len() >= ranks.rows_max && !ranks.received.contains_key(&key) {
+            return Err(TooManyCountRows);
+        }
+        *ranks.received.entry(key).or_default() += tally.count;
+        Ok(())
+    }
+
+    /// From here on sums only the `top` largest rows each for itself, and all others together.
+    pub fn choose(&mut self, ranks: Ranks, top: usize) {
+        let mut rows: Vec<(u64, RowKey)> = ranks.received.into_iter().map(|(key, received)| (received, key)).collect();
+        rows.sort_unstable_by(|(a, a_key), (b, b_key)| b.cmp(a).then(a_key.cmp(b_key)));
+        self.rest.0 = rows.len().saturating_sub(top) as u64;
+        rows.truncate(top);
+        self.chosen = Some(rows.into_iter().map(|(_, key)| key).collect());
+    }
+
+    fn key_with(&self, hour: u32, cell: &Cell, parties: Parties) -> RowKey {
+        let mut key = self.key_of(hour, cell);
+        for grouping in &self.query.group_by {
+            match grouping {
+                Grouping::Device => key.device = parties.device.0,
+                Grouping::Recipient => key.recipient = parties.recipient.0,
+                Grouping::OccurredDay => {
+                    let day = parties.occurred_ms.map(|ms| ms.max(0) / (24 * HOUR_MS) + 1);
+                    key.occurred_day = day.and_then(|day| u32::try_from(day).ok()).unwrap_or_default();
                 }
-                self.rows.entry(key).or_insert((hour, cell, Counts::default())).2.add(&cell, &tally);
-                self.total.add(&cell, &tally);
+                _ => {}
             }
         }
-        Ok(())
+        key
     }
 
     fn passes(&self, cell: &Cell) -> bool {
@@ -303,6 +481,11 @@ impl<'a> Summing<'a> {
                     let reason = RejectReason::from_number(cell.reason).filter(|_| cell.end == End::Rejected);
                     key.rejection = reason.map_or(0, |reason| reason as u8);
                 }
+                Grouping::Family => {
+                    let code = cell.code.map(AlertCode);
+                    key.family = code.and_then(|code| self.family_numbers.get(&code)).copied().unwrap_or_default();
+                }
+                Grouping::Device | Grouping::Recipient | Grouping::OccurredDay => {}
             }
         }
         key
@@ -310,15 +493,26 @@ impl<'a> Summing<'a> {
 
     /// The answer, exact as of a position.
     pub fn finish(self, position: Position) -> CountTable {
-        let Self { query: CountQuery { group_by, .. }, names, rows, total, .. } = self;
+        let Self { query: CountQuery { group_by, top, .. }, names, rows, total, rest, .. } = self;
+        let answer = CountTable { rows: Vec::new(), total, position, rest: None, kept_since_ms: None };
         if group_by.is_empty() {
-            return CountTable { rows: vec![(CountKey::default(), total)], total, position };
+            return CountTable { rows: vec![(CountKey::default(), total)], ..answer };
         }
-        let named =
-            rows.into_values().map(|(hour, cell, counts)| (CountKey::of(group_by, &names, hour, &cell), counts));
+        let named = rows.into_iter().map(|(row, (hour, cell, counts))| {
+            (CountKey::of(group_by, &names, hour, &cell).with_parties(group_by, &row), counts)
+        });
         let mut rows: Vec<(CountKey, Counts)> = named.collect();
         rows.sort_unstable_by(|(a, _), (b, _)| a.compare(b, group_by));
-        CountTable { rows, total, position }
+        let (mut rest_rows, mut rest) = rest;
+        if let Some(top) = *top {
+            // Rows of which as much was received stay in the order of their keys.
+            rows.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.balance.received()));
+            for (_, counts) in rows.drain(top.min(rows.len())..) {
+                rest_rows += 1;
+                rest.add_counts(&counts);
+            }
+        }
+        CountTable { rows, rest: (rest_rows > 0).then_some((rest_rows, rest)), ..answer }
     }
 }
 

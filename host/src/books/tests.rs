@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    AlertCode, End, Group, HOUR_MS, Mark, ModelId, Position, RejectReason, Rejected, Revision, Rows, SettingsNo,
+    AlertCode, Cell, End, Eui64, Group, HOUR_MS, Mark, ModelId, Position, RejectReason, Rejected, Revision, Rows,
+    SettingsNo, Tally,
 };
 
 fn group(first: u64, alerts: &[(i64, u16, Mark)]) -> Group {
@@ -54,6 +55,7 @@ fn names() -> Names {
     Names {
         rules: [(Revision(1), "r".to_owned())].into_iter().collect(),
         models: [(ModelId::of("A"), "A".to_owned())].into_iter().collect(),
+        families: [1, 3].map(|code| (AlertCode(code), "odd".to_owned())).into(),
     }
 }
 
@@ -74,6 +76,59 @@ fn filled() -> Ledger {
     first.rejected = vec![Rejected { reason: RejectReason::Code, code: None, hour: 1, count: 3 }];
     ledger.add(&first);
     ledger
+}
+
+#[test]
+fn the_largest_rows_are_chosen_and_the_others_are_one_sum() {
+    let ledger = filled();
+    let by_hour = CountQuery { group_by: vec![Grouping::Hour], ..CountQuery::default() };
+    let all = ask(&ledger, &by_hour);
+    let table = ask(&ledger, &CountQuery { top: Some(1), ..by_hour.clone() });
+    assert_eq!((table.rows.len(), table.total), (1, all.total));
+    let (rows, rest) = table.rest.unwrap();
+    assert_eq!(rows as usize, all.rows.len() - 1);
+    assert_eq!(rest.balance.received() + table.rows[0].1.balance.received(), all.total.balance.received());
+    let largest = all.rows.iter().map(|(_, counts)| counts.balance.received()).max().unwrap();
+    assert_eq!(table.rows[0].1.balance.received(), largest);
+    assert_eq!(ask(&ledger, &CountQuery { top: Some(99), ..by_hour }).rest, None);
+
+    // By device: choosing first, with no more held than a number for each row, gives the same.
+    let query = CountQuery { group_by: vec![Grouping::Device], top: Some(2), ..CountQuery::default() };
+    let cell = |end| Cell { code: Some(1), operator: 0, generation: 0, model: 0, end, rule: Revision::NONE, reason: 0 };
+    let counted = (cell(End::Forwarded), Tally { count: 1, ..Tally::default() });
+    let of = |device| Parties { device: Eui64(device), ..Parties::default() };
+    let alerts = [5, 7, 7, 9, 9, 9, 3].map(of);
+    let mut plain = Summing::new(&query, names(), 10);
+    alerts.iter().for_each(|alert| plain.take_one(0, counted, *alert).unwrap());
+    let mut chosen = Summing::new(&query, names(), 2);
+    let mut ranks = Ranks::new(4);
+    alerts.iter().for_each(|alert| chosen.rank_one(&mut ranks, 0, counted, *alert).unwrap());
+    assert_eq!(chosen.rank_one(&mut ranks, 0, counted, of(4)), Err(TooManyCountRows));
+    chosen.choose(ranks, 2);
+    alerts.iter().for_each(|alert| chosen.take_one(0, counted, *alert).unwrap());
+    let table = chosen.finish(Position(1));
+    assert_eq!(table, plain.finish(Position(1)));
+    let devices: Vec<_> = table.rows.iter().map(|(key, counts)| (key.device, counts.balance.forwarded)).collect();
+    assert_eq!(devices, [(Some(Eui64(9)), 3), (Some(Eui64(7)), 2)]);
+    assert_eq!(table.rest.map(|(rows, counts)| (rows, counts.balance.forwarded)), Some((2, 2)));
+}
+
+#[test]
+fn codes_are_grouped_by_family() {
+    let ledger = filled();
+    let by = |group_by: &[Grouping]| {
+        let query = CountQuery { group_by: group_by.to_vec(), ..CountQuery::default() };
+        ask(&ledger, &query).rows
+    };
+    let families = by(&[Grouping::Family]);
+    let names: Vec<_> = families.iter().map(|(key, _)| key.family.clone().unwrap()).collect();
+    assert_eq!(names, ["", "odd"]);
+    let odd: u64 = by(&[Grouping::Code])
+        .iter()
+        .filter(|(key, _)| matches!(key.code, Some(Some(AlertCode(1 | 3)))))
+        .map(|(_, counts)| counts.balance.received())
+        .sum();
+    assert_eq!(families[1].1.balance.received(), odd);
 }
 
 #[test]

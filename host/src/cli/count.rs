@@ -10,19 +10,31 @@ use super::{
     arguments::{self, NameFiles, Only, Period},
     session::MESSAGE_BYTES_MAX,
     signals::StopSignals,
-    view::count,
+    view::{count, time},
 };
+
+/// Rows where there can be millions, and nothing is said of how many are wanted.
+const TOP: u32 = 20;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   weir count
   weir count --by code,rule --since 2026-11-23
   weir count --by day --code 8F40 --generation smets1 --operator LOND
-  weir count --by rejection --json")]
+  weir count --by device --top 20 --code 8F40
+  weir count --by occurred-day --code 8F36
+  weir count --by rejection --json
+
+By device, recipient and day of occurrence is counted from the log, as far back as it is kept. A day or hour that is marked
+\"not final\" may still get alerts: the DCC keeps those it cannot deliver for two days.")]
 pub(super) struct Args {
     /// What to group by, in order. Hour and day exclude each other.
     #[arg(long, value_delimiter = ',')]
     by: Vec<By>,
+    /// At most so many rows, those of which most was received; the others are added up. By device and recipient: 20, where
+    /// nothing else is said; 0 for all.
+    #[arg(long, value_name = "N")]
+    top: Option<u32>,
     #[command(flatten)]
     period: Period,
     /// Only alerts that this rule suppressed or was overruled on.
@@ -48,6 +60,11 @@ fn interval(text: &str) -> Result<u32, String> {
     if (100..=3_600_000).contains(&ms) { Ok(ms) } else { Err("expected 100ms to 1h".to_owned()) }
 }
 
+/// True for a key of which there can be millions.
+fn is_of_many(key: v1::Grouping) -> bool {
+    matches!(key, v1::Grouping::Device | v1::Grouping::Recipient)
+}
+
 /// What to group by.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum By {
@@ -67,6 +84,14 @@ pub(super) enum By {
     Day,
     /// Why alerts were rejected.
     Rejection,
+    /// Device.
+    Device,
+    /// The party that alerts are addressed to.
+    Recipient,
+    /// What codes belong to, like voltage or supply.
+    Family,
+    /// Day of occurrence, UTC; of an alert that states none, that of receipt.
+    OccurredDay,
 }
 
 impl By {
@@ -81,12 +106,16 @@ impl By {
             Self::Hour => v1::Grouping::Hour,
             Self::Day => v1::Grouping::Day,
             Self::Rejection => v1::Grouping::Rejection,
+            Self::Device => v1::Grouping::Device,
+            Self::Recipient => v1::Grouping::Recipient,
+            Self::Family => v1::Grouping::Family,
+            Self::OccurredDay => v1::Grouping::OccurredDay,
         }
     }
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let Args { by, period, rule, only, model, names, watch, interval } = args;
+    let Args { by, top, period, rule, only, model, names, watch, interval } = args;
     let names = names.of_host(session).await?;
     let keys: Vec<v1::Grouping> = by.into_iter().map(By::wire).collect();
     let (since_ms, until_ms) = period.hours()?;
@@ -99,10 +128,16 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         models: arguments::models(&model),
         since_ms,
         until_ms,
+        top: top.unwrap_or(if keys.iter().any(|key| is_of_many(*key)) { TOP } else { 0 }),
     };
     let channel = session.connect().await?;
     let mut client = CountServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let show = |answer| session.show(&count::Counts::from(answer), |counts| count::table(counts, &keys, &names));
+    let show = |answer: v1::QueryCountsResponse| {
+        if let Some(since_ms) = answer.kept_since_ms.filter(|_| !session.json) {
+            eprintln!("the log has lost its beginning: what was received before {} may be missing", time(since_ms));
+        }
+        session.show(&count::Counts::from(answer), |counts| count::table(counts, &keys, &names))
+    };
     if !watch {
         let answer = client.query_counts(request).await.map_err(|status| session.failed(&status))?;
         return show(answer.into_inner());

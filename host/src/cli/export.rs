@@ -118,7 +118,7 @@ impl Asking<'_> {
         };
         let mut client = CountServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let answer = client.query_counts(request).await.map_err(|status| self.session.failed(&status))?;
-        let v1::QueryCountsResponse { total, position, rows: _ } = answer.into_inner();
+        let v1::QueryCountsResponse { total, position, .. } = answer.into_inner();
         let mut counted = Balance::from(total.and_then(|total| total.balance).unwrap_or_default());
         if !duplicates {
             counted.duplicate = 0;

@@ -201,6 +201,15 @@ impl Balance {
             End::Duplicate => &mut self.duplicate,
         } += count;
     }
+
+    /// Adds another.
+    pub fn add_all(&mut self, other: Self) {
+        let Self { forwarded, suppressed, rejected, duplicate } = other;
+        self.forwarded += forwarded;
+        self.suppressed += suppressed;
+        self.rejected += rejected;
+        self.duplicate += duplicate;
+    }
 }
 
 /// One rejected alert, as its sender is told.

@@ -43,7 +43,9 @@ impl CountService for Counts {
     ) -> Result<Response<v1::QueryCountsResponse>, Status> {
         let (handle, bytes_max) = (self.door.open(&request)?, self.message_bytes_max);
         let query = count::query(request.into_inner()).map_err(status)?;
-        let counted = handle.query(move |handle| count::table(handle.counts(&query)?, bytes_max)).await;
+        let is_of_log = query.is_of_log();
+        let ask = move |handle: &Handle| answer(handle, &query, bytes_max);
+        let counted = if is_of_log { handle.scan(ask).await } else { handle.query(ask).await };
         let table = counted.map_err(status)?;
         Ok(Response::new(table))
     }
@@ -55,6 +57,10 @@ impl CountService for Counts {
         let handle = self.door.open(&request)?;
         let v1::WatchCountsRequest { query, interval_ms } = request.into_inner();
         let query = count::query(query.unwrap_or_default()).map_err(status)?;
+        if query.is_of_log() {
+            let why = "what is counted from the log is not counted again and again; call QueryCounts";
+            return Err(status(Refusal::invalid("query.group_by", why)));
+        }
         let interval = interval(interval_ms).map_err(status)?;
         let (sender, messages) = mpsc::channel(1);
         let (stopping, bytes_max) = (self.stopping.clone(), self.message_bytes_max);
@@ -70,6 +76,11 @@ impl CountService for Counts {
         });
         Ok(Response::new(ReceiverStream::new(messages)))
     }
+}
+
+fn answer(handle: &Handle, query: &CountQuery, bytes_max: usize) -> Result<v1::QueryCountsResponse, Refusal> {
+    let provisional = count::Provisional { now_ms: handle.now_ms(), step_ms: query.step_ms() };
+    count::table(handle.counts(query)?, provisional, bytes_max)
 }
 
 fn interval(ms: u32) -> Result<Duration, Refusal> {
@@ -93,7 +104,7 @@ async fn watch_counts(
         // Marked as seen before it is counted: what comes in between is counted once more.
         log_end.borrow_and_update();
         let query = query.clone();
-        match handle.read(move |handle| count::table(handle.counts(&query)?, bytes_max)).await {
+        match handle.read(move |handle| answer(handle, &query, bytes_max)).await {
             Ok(counts) => messages.send(Ok(v1::WatchCountsResponse { counts: Some(counts) })).await.ok()?,
             Err(refusal) => return Some(status(refusal)),
         }

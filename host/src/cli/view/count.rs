@@ -7,11 +7,11 @@ use weir_proto::v1;
 
 use super::{
     alert::{Balance, RemarkCounts},
-    code, generation, or, time,
+    code, eui, generation, or, time,
 };
 use crate::cli::{
     arguments::Names,
-    table::{Table, Value},
+    table::{Table, Value, thousands},
 };
 
 /// What a row is of. A key that was not grouped by is left out.
@@ -31,6 +31,17 @@ pub(crate) struct Key {
     pub start_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejection: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipient_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub occurred_start_ms: Option<i64>,
+    /// Left out where it is false: alerts may still come that count here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_provisional: bool,
 }
 
 /// One group.
@@ -60,10 +71,31 @@ impl From<v1::CountRow> for Row {
             overruled,
             withheld,
             remarks,
+            device_id,
+            recipient_id,
+            family,
+            occurred_start_ms,
+            is_provisional,
         } = message;
+        // Absent where it is not grouped by; empty where it is not known.
+        let party = |id: Option<u64>| id.map(|id| eui(id).unwrap_or_default());
+        let (device_id, recipient_id) = (party(device_id), party(recipient_id));
         let (code, generation) = (number.map(code), kind.map(generation));
         Self {
-            key: Key { code, rule, operator, generation, model, start_ms, rejection },
+            key: Key {
+                code,
+                rule,
+                operator,
+                generation,
+                model,
+                start_ms,
+                rejection,
+                device_id,
+                recipient_id,
+                family,
+                occurred_start_ms,
+                is_provisional,
+            },
             balance: balance.map(Balance::from).unwrap_or_default(),
             represented,
             overruled,
@@ -79,15 +111,26 @@ pub(crate) struct Counts {
     pub rows: Vec<Row>,
     pub total: Row,
     pub position: u64,
+    /// The sum of the rows that were left out; absent where none were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rest: Option<Row>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rest_row_count: Option<u64>,
+    /// Where the log has lost its beginning, and it was counted from the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_since_ms: Option<i64>,
 }
 
 impl From<v1::QueryCountsResponse> for Counts {
     fn from(message: v1::QueryCountsResponse) -> Self {
-        let v1::QueryCountsResponse { rows, total, position } = message;
+        let v1::QueryCountsResponse { rows, total, position, rest, rest_row_count, kept_since_ms } = message;
         Self {
             rows: rows.into_iter().map(Row::from).collect(),
             total: total.map(Row::from).unwrap_or_default(),
             position,
+            rest_row_count: rest.as_ref().map(|_| rest_row_count),
+            rest: rest.map(Row::from),
+            kept_since_ms,
         }
     }
 }
@@ -107,8 +150,12 @@ pub(crate) fn table(counts: &Counts, keys: &[v1::Grouping], names: &Names) -> Ta
             table.row(keys.iter().map(|key| Value::Text(row.key.text(*key, names))).chain(further.numbers(row)));
         }
     }
-    let blank = (1..keys.len()).map(|_| Value::text(""));
-    table.row([Value::text("total")].into_iter().chain(blank).chain(further.numbers(&counts.total)));
+    let blank = || (1..keys.len()).map(|_| Value::text(""));
+    if let Some(rest) = &counts.rest {
+        let more = format!("{} more", thousands(counts.rest_row_count.unwrap_or_default()));
+        table.row([Value::Text(more)].into_iter().chain(blank()).chain(further.numbers(rest)));
+    }
+    table.row([Value::text("total")].into_iter().chain(blank()).chain(further.numbers(&counts.total)));
     table
 }
 
@@ -152,6 +199,10 @@ pub(crate) fn heading(key: v1::Grouping) -> &'static str {
         v1::Grouping::Hour => "hour",
         v1::Grouping::Day => "day",
         v1::Grouping::Rejection => "rejection",
+        v1::Grouping::Device => "device",
+        v1::Grouping::Recipient => "recipient",
+        v1::Grouping::Family => "family",
+        v1::Grouping::OccurredDay => "occurred",
     }
 }
 
@@ -165,11 +216,28 @@ impl Key {
             v1::Grouping::Operator => names.operator(self.operator.unwrap_or_default()),
             v1::Grouping::Generation => self.generation.unwrap_or("unknown").to_owned(),
             v1::Grouping::Model => or(self.model.as_deref().unwrap_or_default(), "unknown").to_owned(),
-            v1::Grouping::Hour => self.start_ms.map(time).unwrap_or_default(),
-            v1::Grouping::Day => self.start_ms.map(time).unwrap_or_default().chars().take(10).collect(),
+            v1::Grouping::Hour => self.start_ms.map(time).unwrap_or_default() + self.provisional(),
+            v1::Grouping::Day => self.start_ms.map(day).unwrap_or_default() + self.provisional(),
+            v1::Grouping::OccurredDay => {
+                self.occurred_start_ms.map_or("not known".to_owned(), day) + self.provisional()
+            }
+            v1::Grouping::Device => or(self.device_id.as_deref().unwrap_or_default(), "none").to_owned(),
+            v1::Grouping::Recipient => or(self.recipient_id.as_deref().unwrap_or_default(), "not known").to_owned(),
+            v1::Grouping::Family => or(self.family.as_deref().unwrap_or_default(), "not known").to_owned(),
             v1::Grouping::Rejection => or(self.rejection.as_deref().unwrap_or_default(), "none").to_owned(),
         }
     }
+}
+
+impl Key {
+    /// What stands behind a time for which alerts may still come.
+    fn provisional(&self) -> &'static str {
+        if self.is_provisional { " (not final)" } else { "" }
+    }
+}
+
+fn day(start_ms: i64) -> String {
+    time(start_ms).chars().take(10).collect()
 }
 
 #[cfg(test)]
@@ -194,6 +262,7 @@ mod tests {
             rows: vec![row(Some(0x8F40), "high-volts", 7_000_000, 0), row(None, "", 0, 3)],
             total: Some(total),
             position: 12,
+            ..v1::QueryCountsResponse::default()
         }
         .into()
     }

@@ -8,12 +8,18 @@ use weir_proto::v1;
 use super::{balance, code, each, filter, generation, model, operator, remark_counts, time, wire_generation};
 use crate::{
     books::{CountKey, CountQuery, CountTable, Counts, Grouping},
+    domain::{HOUR_MS, Millis},
     pipeline::Refusal,
 };
 
+const DAY_MS: Millis = 24 * HOUR_MS;
+/// How long the DCC keeps an alert that it cannot deliver.
+const UNDELIVERED_MS: Millis = 2 * DAY_MS;
+
 /// What to count.
 pub fn query(request: v1::QueryCountsRequest) -> Result<CountQuery, Refusal> {
-    let v1::QueryCountsRequest { group_by, codes, rule, operators, generations, models, since_ms, until_ms } = request;
+    let v1::QueryCountsRequest { group_by, codes, rule, operators, generations, models, since_ms, until_ms, top } =
+        request;
     Ok(CountQuery {
         group_by: each("group_by", group_by, grouping)?,
         codes: each("codes", codes, code)?,
@@ -23,6 +29,7 @@ pub fn query(request: v1::QueryCountsRequest) -> Result<CountQuery, Refusal> {
         models: each("models", models, model)?,
         since_ms: time(since_ms),
         until_ms: time(until_ms),
+        top: (top > 0).then_some(top as usize),
     })
 }
 
@@ -36,18 +43,46 @@ pub(super) fn grouping(number: i32) -> Result<Grouping, String> {
         Ok(v1::Grouping::Hour) => Ok(Grouping::Hour),
         Ok(v1::Grouping::Day) => Ok(Grouping::Day),
         Ok(v1::Grouping::Rejection) => Ok(Grouping::Rejection),
+        Ok(v1::Grouping::Device) => Ok(Grouping::Device),
+        Ok(v1::Grouping::Recipient) => Ok(Grouping::Recipient),
+        Ok(v1::Grouping::Family) => Ok(Grouping::Family),
+        Ok(v1::Grouping::OccurredDay) => Ok(Grouping::OccurredDay),
         Ok(v1::Grouping::Unspecified) => Err("the grouping is not stated; leave the list empty for a total".to_owned()),
         Err(_) => Err(format!("{number} is no grouping of this protocol")),
     }
 }
 
+/// Which rows alerts may still come for.
+#[derive(Debug, Clone, Copy)]
+pub struct Provisional {
+    /// Now, by the host's clock.
+    pub now_ms: Millis,
+    /// From the start of one row to that of the next, where it is grouped by time of receipt.
+    pub step_ms: Option<Millis>,
+}
+
+impl Provisional {
+    fn is(self, key: &CountKey) -> bool {
+        let received = key.start_ms.zip(self.step_ms).is_some_and(|(start, step)| start + step > self.now_ms);
+        let occurred = key.occurred_ms.flatten().is_some_and(|start| start + DAY_MS + UNDELIVERED_MS > self.now_ms);
+        received || occurred
+    }
+}
+
 /// The counts. They are all of them or none: a table that does not fit a message of `bytes_max` bytes is refused.
-pub fn table(table: CountTable, bytes_max: usize) -> Result<v1::QueryCountsResponse, Refusal> {
-    let CountTable { rows, total, position } = table;
+pub fn table(
+    table: CountTable,
+    provisional: Provisional,
+    bytes_max: usize,
+) -> Result<v1::QueryCountsResponse, Refusal> {
+    let CountTable { rows, total, position, rest, kept_since_ms } = table;
     let response = v1::QueryCountsResponse {
-        rows: rows.into_iter().map(|(key, counts)| row(key, counts)).collect(),
-        total: Some(row(CountKey::default(), total)),
+        rows: rows.into_iter().map(|(key, counts)| row(provisional.is(&key), key, counts)).collect(),
+        total: Some(row(false, CountKey::default(), total)),
         position: position.0,
+        rest: rest.map(|(_, counts)| row(false, CountKey::default(), counts)),
+        rest_row_count: rest.map_or(0, |(rows, _)| rows),
+        kept_since_ms,
     };
     if response.encoded_len() > bytes_max {
         return Err(Refusal::Exhausted(format!(
@@ -59,8 +94,9 @@ pub fn table(table: CountTable, bytes_max: usize) -> Result<v1::QueryCountsRespo
     Ok(response)
 }
 
-fn row(key: CountKey, counts: Counts) -> v1::CountRow {
-    let CountKey { code, rule, operator, generation, model, start_ms, rejection } = key;
+fn row(is_provisional: bool, key: CountKey, counts: Counts) -> v1::CountRow {
+    let CountKey { code, rule, operator, generation, model, start_ms, rejection, .. } = key;
+    let CountKey { device, recipient, family, occurred_ms, .. } = key;
     let Counts { balance: ends, represented, overruled, withheld, remarks } = counts;
     v1::CountRow {
         code: code.flatten().map(|code| code.0.into()),
@@ -75,5 +111,10 @@ fn row(key: CountKey, counts: Counts) -> v1::CountRow {
         overruled,
         withheld,
         remarks: Some(remark_counts(remarks)),
+        device_id: device.map(|device| device.0),
+        recipient_id: recipient.map(|recipient| recipient.0),
+        family,
+        occurred_start_ms: occurred_ms.flatten(),
+        is_provisional,
     }
 }

@@ -47,6 +47,9 @@ fn key(number: i32) -> Result<Grouping, String> {
         Grouping::Rule | Grouping::Rejection => {
             Err("a comparison is of one rule and of alerts that were taken; group by neither rule nor rejection".into())
         }
+        Grouping::Device | Grouping::Recipient | Grouping::Family | Grouping::OccurredDay => {
+            Err("a comparison is not kept by device, recipient, family or day of occurrence".into())
+        }
         key => Ok(key),
     }
 }
@@ -88,7 +91,7 @@ pub fn comparison(
 }
 
 fn row(key: CountKey, agreement: Agreement) -> v1::AgreementRow {
-    let CountKey { code, rule: _, operator, generation, model, start_ms, rejection: _ } = key;
+    let CountKey { code, rule: _, operator, generation, model, start_ms, .. } = key;
     let Agreement { both_forward, both_suppress, would_suppress, would_forward, overruled } = agreement;
     v1::AgreementRow {
         code: code.flatten().map(|code| code.0.into()),

@@ -3,59 +3,171 @@
 //! It must not know how either is written. Invariant: nobody is answered with what is another's to see, and an answer is
 //! exact as of the position that it names.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+};
 
 use super::{Handle, Refusal, internal};
 use crate::{
-    books::{self, CountQuery, CountTable, Names, Summing, TooManyCountRows},
-    domain::{Position, owner_of_rule},
+    admit::hour_of,
+    books::{self, CountQuery, CountTable, Names, Parties, Ranks, Summing},
+    domain::{Cell, End, Eui64, HOUR_MS, Millis, Position, Remarks, Tally, owner_of_rule},
     listing::{AlertPage, AlertQuery, Listing},
 };
 
 impl Handle {
-    /// Reads the books. Blocks on the disk for cold hours: call it from a blocking task.
+    /// Counts alerts: by the books, or by the log where it is grouped by what the books do not keep. Blocks on the disk: call
+    /// it from a blocking task.
     pub fn counts(&self, query: &CountQuery) -> Result<CountTable, Refusal> {
-        self.counts_named(query, |names| names)
+        if query.is_of_log() { self.counts_of_log(query) } else { self.counts_named(query, |names| names) }
     }
 
-    /// The same, with what `name` makes of the names.
+    /// Counts by the books, with what `name` makes of the names.
     pub(super) fn counts_named(
         &self,
         query: &CountQuery,
         name: impl Fn(Names) -> Names,
     ) -> Result<CountTable, Refusal> {
+        let (query, hours) = self.checked(query)?;
+        let mut sum = Summing::new(&query, name(self.names()), self.report.count_rows_max);
+        let position = self.each_cell(hours, |hour, counted| {
+            sum.take_one(hour, counted, Parties::default()).map_err(|_| self.too_many_rows())
+        })?;
+        Ok(sum.finish(position))
+    }
+
+    /// Counts by the log, and by the books what the log has no entry of: rejected alerts. Where the largest rows are asked
+    /// for, the log is read twice: once to know which those are, so that what is held in memory is small for each row.
+    fn counts_of_log(&self, query: &CountQuery) -> Result<CountTable, Refusal> {
+        let (query, hours) = self.checked(query)?;
+        let mut sum = Summing::new(&query, self.names(), self.report.count_rows_max);
+        let mut rejected: Vec<(u32, (Cell, Tally))> = Vec::new();
+        let position = self.each_cell(hours.clone(), |hour, (cell, tally)| {
+            if cell.end == End::Rejected {
+                rejected.push((hour, (cell, tally)));
+            }
+            Ok(())
+        })?;
+        if let Some(top) = query.top {
+            let mut ranks = Ranks::new(self.report.device_rows_max);
+            let too_many = |_| {
+                let max = self.report.device_rows_max;
+                Refusal::Exhausted(format!(
+                    "there are more than report.device_rows_max ({max}) rows; ask for a shorter time"
+                ))
+            };
+            for (hour, counted) in &rejected {
+                sum.rank_one(&mut ranks, *hour, *counted, Parties::default()).map_err(too_many)?;
+            }
+            self.each_row(&hours, position, |hour, counted, parties| {
+                sum.rank_one(&mut ranks, hour, counted, parties).map_err(too_many)
+            })?;
+            sum.choose(ranks, top);
+        }
+        for (hour, counted) in rejected {
+            sum.take_one(hour, counted, Parties::default()).map_err(|_| self.too_many_rows())?;
+        }
+        let kept_since_ms = self.each_row(&hours, position, |hour, counted, parties| {
+            sum.take_one(hour, counted, parties).map_err(|_| self.too_many_rows())
+        })?;
+        Ok(CountTable { kept_since_ms, ..sum.finish(position) })
+    }
+
+    /// The query as far as the caller may ask it, and its hours.
+    fn checked(&self, query: &CountQuery) -> Result<(CountQuery, Range<u32>), Refusal> {
         let mut query = query.clone();
         self.limit_operators(&mut query.operators)?;
         self.check_filter(query.rule.as_deref())?;
-        let query = &query;
-        let hours = books::check(query).map_err(|error| Refusal::invalid(error.field, error.message))?;
-        let reader = self.shared.reader()?;
+        let hours = books::check(&query).map_err(|error| Refusal::invalid(error.field, error.message))?;
+        Ok((query, hours))
+    }
+
+    fn too_many_rows(&self) -> Refusal {
         let rows_max = self.report.count_rows_max;
-        let too_many = |TooManyCountRows| {
-            Refusal::Exhausted(format!(
-                "the answer has more than report.count_rows_max ({rows_max}) rows; ask for a shorter time or group by less"
-            ))
-        };
+        Refusal::Exhausted(format!(
+            "the answer has more than report.count_rows_max ({rows_max}) rows; ask for a shorter time, for the largest (top), \
+             or group by less"
+        ))
+    }
+
+    /// Gives every cell of some hours of the books; they are exact as of the position that is returned.
+    fn each_cell(
+        &self,
+        hours: Range<u32>,
+        mut take: impl FnMut(u32, (Cell, Tally)) -> Result<(), Refusal>,
+    ) -> Result<Position, Refusal> {
+        let reader = self.shared.reader()?;
         // What is written is read as of a moment at which the ledger does not change. An hour that is not in memory then
         // was written before it left, and an hour that is in memory counts as it is there.
-        let (mut sum, written, in_memory, position) = {
+        let (written, in_memory, position) = {
             let ledger = self.shared.ledger.read();
-            let mut sum = Summing::new(query, name(self.names()), rows_max);
             let mut in_memory = BTreeSet::new();
             for (hour, cells) in ledger.cells(hours.clone()) {
-                sum.take(hour, cells).map_err(too_many)?;
+                cells.into_iter().try_for_each(|counted| take(hour, counted))?;
                 in_memory.insert(hour);
             }
-            (sum, reader.hours(hours).map_err(internal)?, in_memory, ledger.position())
+            (reader.hours(hours).map_err(internal)?, in_memory, ledger.position())
         };
         for page in written {
             self.go_on()?;
             let page = page.map_err(internal)?;
             if !in_memory.contains(&page.hour) {
-                sum.take(page.hour, page.cells).map_err(too_many)?;
+                page.cells.into_iter().try_for_each(|counted| take(page.hour, counted))?;
             }
         }
-        Ok(sum.finish(position))
+        Ok(position)
+    }
+
+    /// Gives every alert that the log has before a position and that was received in some hours. Returns since when the log
+    /// has them, where it has lost its beginning.
+    fn each_row(
+        &self,
+        hours: &Range<u32>,
+        end: Position,
+        mut take: impl FnMut(u32, (Cell, Tally), Parties) -> Result<(), Refusal>,
+    ) -> Result<Option<Millis>, Refusal> {
+        let reader = self.shared.reader()?;
+        let received = i64::from(hours.start) * HOUR_MS..i64::from(hours.end).saturating_mul(HOUR_MS);
+        let mut heads = reader.heads(Position::default()).map_err(internal)?;
+        let mut kept_since_ms = None;
+        while let Some(head) = heads.next() {
+            self.go_on()?;
+            let head = head.map_err(internal)?;
+            if kept_since_ms.is_none() {
+                // Positions begin at 0: a log that begins later has lost what was before.
+                kept_since_ms = Some((head.first > Position::default()).then_some(head.received_ms_min));
+            }
+            if head.first >= end {
+                break;
+            }
+            if head.received_ms_max < received.start || head.received_ms_min >= received.end {
+                continue;
+            }
+            let group = heads.read(&head).map_err(internal)?;
+            let rows = &group.rows;
+            for row in (0..rows.len()).filter(|row| received.contains(&rows.received_ms[*row])) {
+                let mut tally = Tally {
+                    count: 1,
+                    represented: u64::from(rows.weight[row]),
+                    withheld: u64::from(group.withheld[row]),
+                    ..Tally::default()
+                };
+                tally.remarks.note(Remarks(rows.remarks[row]));
+                let parties = Parties {
+                    device: Eui64(rows.device[row]),
+                    recipient: Eui64(rows.recipient[row]),
+                    occurred_ms: Some(rows.occurred_ms[row]),
+                };
+                take(hour_of(rows.received_ms[row]), (group.cell_of(row), tally), parties)?;
+            }
+        }
+        Ok(kept_since_ms.flatten())
+    }
+
+    /// The time that the host goes by.
+    pub fn now_ms(&self) -> Millis {
+        (self.clock)()
     }
 
     pub(super) fn names(&self) -> Names {
@@ -63,6 +175,7 @@ impl Handle {
         Names {
             rules: registry.revisions().map(|entry| (entry.revision, entry.name.clone())).collect(),
             models: HashMap::clone(&self.shared.models.read()),
+            families: self.codes(None).table.rows().map(|(code, row)| (code, row.family.clone())).collect(),
         }
     }
 

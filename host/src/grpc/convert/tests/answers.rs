@@ -112,12 +112,24 @@ fn a_table_of_counts_goes_out_whole_or_not_at_all() {
         model: Some("ACME-1".into()),
         start_ms: Some(3_600_000),
         rejection: Some("code"),
+        device: Some(Eui64(5)),
+        recipient: Some(Eui64::NONE),
+        family: Some("voltage".into()),
+        occurred_ms: Some(Some(0)),
     };
     let none = CountKey { code: Some(None), ..CountKey::default() };
     let counts = Counts { balance: ENDS, represented: 11, overruled: 12, withheld: 13, remarks: REMARKS };
-    let answer = CountTable { rows: vec![(key, counts), (none, counts)], total: counts, position: Position(9) };
+    let answer = CountTable {
+        rows: vec![(key, counts), (none, counts)],
+        total: counts,
+        position: Position(9),
+        rest: Some((7, counts)),
+        kept_since_ms: Some(4),
+    };
+    // Just before the day of occurrence is not over for two days any more, and the hour of receipt is.
+    let provisional = count::Provisional { now_ms: 3 * 86_400_000 - 1, step_ms: Some(3_600_000) };
 
-    let response = count::table(answer.clone(), 4 << 20).unwrap();
+    let response = count::table(answer.clone(), provisional, 4 << 20).unwrap();
     let bare = v1::CountRow {
         balance: Some(WIRE_ENDS),
         represented: 11,
@@ -134,12 +146,23 @@ fn a_table_of_counts_goes_out_whole_or_not_at_all() {
         model: Some("ACME-1".into()),
         start_ms: Some(3_600_000),
         rejection: Some("code".into()),
+        device_id: Some(5),
+        recipient_id: Some(0),
+        family: Some("voltage".into()),
+        occurred_start_ms: Some(0),
+        is_provisional: true,
         ..bare.clone()
     };
     assert_eq!(response.rows, [expected, bare.clone()]);
     assert_eq!((response.total.as_ref(), response.position), (Some(&bare), 9));
+    assert_eq!((response.rest.as_ref(), response.rest_row_count, response.kept_since_ms), (Some(&bare), 7, Some(4)));
+    let later = count::Provisional { now_ms: 3 * 86_400_000, ..provisional };
+    let table = count::table(answer.clone(), later, 4 << 20).unwrap();
+    assert!(table.rows.iter().all(|row| !row.is_provisional));
 
-    let Err(Refusal::Exhausted(message)) = count::table(answer, response.encoded_len() - 1) else { panic!("it fits") };
+    let Err(Refusal::Exhausted(message)) = count::table(answer, provisional, response.encoded_len() - 1) else {
+        panic!("it fits")
+    };
     assert!(message.starts_with("the table has 2 rows, more than a message of message_bytes_max"), "{message}");
 }
 

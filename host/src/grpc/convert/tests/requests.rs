@@ -197,7 +197,7 @@ fn a_listing_is_asked_for_within_limits() {
 fn counts_are_asked_for() {
     let ask = v1::QueryCountsRequest::default;
     let query = count::query(v1::QueryCountsRequest {
-        group_by: (1..=8).collect(),
+        group_by: (1..=12).collect(),
         codes: vec![9],
         rule: "high".into(),
         operators: vec![10],
@@ -205,6 +205,7 @@ fn counts_are_asked_for() {
         models: vec![String::new(), "ACME-1".into()],
         since_ms: 3_600_000,
         until_ms: 7_200_000,
+        top: 5,
     })
     .unwrap();
     let expected = [
@@ -216,7 +217,12 @@ fn counts_are_asked_for() {
         Grouping::Hour,
         Grouping::Day,
         Grouping::Rejection,
+        Grouping::Device,
+        Grouping::Recipient,
+        Grouping::Family,
+        Grouping::OccurredDay,
     ];
+    assert_eq!((query.top, query.is_of_log()), (Some(5), true));
     assert_eq!(query.group_by, expected);
     assert_eq!(query.generations, [Generation::Unknown, Generation::Smets2]);
     assert_eq!(query.models, ["", "ACME-1"]);
@@ -231,7 +237,7 @@ fn counts_are_asked_for() {
         count::query,
         vec![
             (group_by(&[1, 0]), "group_by[1]: the grouping is not stated"),
-            (group_by(&[9]), "group_by[0]: 9 is no grouping"),
+            (group_by(&[13]), "group_by[0]: 13 is no grouping"),
             (v1::QueryCountsRequest { codes: vec![1 << 16], ..ask() }, "codes[0]: 65536 is no alert code"),
             (v1::QueryCountsRequest { operators: vec![10, 100], ..ask() }, "operators[1]: 100 is no distributor id"),
             (v1::QueryCountsRequest { generations: vec![3], ..ask() }, "generations[0]: 3 is no generation"),

@@ -1,0 +1,107 @@
+//! Counts by what the books do not keep, through the real binary: by device, recipient, family and day of occurrence.
+
+use serde_json::Value;
+use weir_tests::host::{self, Host, KEEPS_ALL};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
+const DAY_MS: i64 = 86_400_000;
+
+/// Forty devices, each with as many alerts as its number; every second alert of a device says that it occurred the day
+/// before it was received. One line is bad, and one alert comes twice.
+fn alerts() -> String {
+    let mut text = "device,recipient,counter,code,occurred_ms,received_ms\n".to_owned();
+    for device in 1..=40_u64 {
+        for counter in 1..=device {
+            let (code, recipient) = if device % 2 == 0 { ("8F40", "05-01") } else { ("8F36", "05-02") };
+            let received = 1_795_392_000_000 + counter as i64;
+            let occurred = if counter % 2 == 0 { received - DAY_MS } else { received };
+            let party = format!("02-00-5E-10-00-00-{recipient}");
+            text.push_str(&format!(
+                "02-00-5E-10-00-00-A0-{device:02X},{party},{counter},{code},{occurred},{received}\n"
+            ));
+        }
+    }
+    let last = text.lines().last().unwrap().to_owned();
+    text + &last + "\nbad,,1,8F40,,1795392000000\n"
+}
+
+fn received(row: &Value) -> u64 {
+    row["balance"]["received"].as_u64().unwrap()
+}
+
+#[test]
+fn the_largest_devices_are_listed_and_everything_adds_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let host = Host::start_with(BINARY, &data, &[KEEPS_ALL]);
+    host.weir(["alert", "send", &host::file(folder.path(), "alerts.csv", &alerts())]);
+    let count = |by: &str, more: &[&str]| host.json([&["count", "--json", "--by", by], more].concat()).remove(0);
+    let total = count("code", &[])["total"].clone();
+    assert_eq!((received(&total), &total["balance"]["duplicate"]), (822, &1.into()));
+    // The hour of a rejected alert is the host's, that of the others of the file.
+    for by in ["device", "recipient", "family", "occurred-day", "device,code", "recipient,occurred-day,family"] {
+        let all = count(by, &["--top", "0"]);
+        assert_eq!(all["total"], total, "{by}");
+        let rows = all["rows"].as_array().unwrap();
+        assert_eq!(rows.iter().map(received).sum::<u64>(), 822, "{by}");
+        let top = count(by, &["--top", "2"]);
+        assert_eq!(top["total"], total, "{by}");
+        let largest: Vec<u64> = top["rows"].as_array().unwrap().iter().map(received).collect();
+        let mut sizes: Vec<u64> = rows.iter().map(received).collect();
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        assert_eq!(largest, sizes[..2.min(sizes.len())], "{by}");
+        if sizes.len() > 2 {
+            assert_eq!(received(&top["rest"]), sizes[2..].iter().sum::<u64>(), "{by}");
+            assert_eq!(top["rest_row_count"], sizes.len() as u64 - 2, "{by}");
+        }
+    }
+    let by_device = count("device", &["--code", "8F40"]);
+    assert_eq!(by_device["rows"].as_array().unwrap().len(), 20, "that many are shown where nothing is said");
+    assert_eq!(by_device["rows"][0]["device_id"], "02-00-5E-10-00-00-A0-28");
+    assert_eq!(received(&by_device["rows"][0]), 41);
+    let families = count("family", &[]);
+    let named: Vec<(&str, u64)> = families["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["family"].as_str().unwrap(), received(row)))
+        .collect();
+    assert_eq!(named, [("", 1), ("supply", 400), ("voltage", 421)]);
+    let days = count("occurred-day", &[]);
+    let days: Vec<(Option<i64>, u64)> =
+        days["rows"].as_array().unwrap().iter().map(|row| (row["occurred_start_ms"].as_i64(), received(row))).collect();
+    let (first, second) = (1_795_392_000_000 - DAY_MS, 1_795_392_000_000);
+    assert_eq!(days, [(None, 1), (Some(first), 401), (Some(second), 420)]);
+
+    let shown = String::from_utf8(host.weir(["count", "--by", "device", "--top", "1"]).stdout).unwrap();
+    let line =
+        |name: &str| shown.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{shown}")).to_owned();
+    assert!(line("40 more").contains("781") && line("total").contains("822"), "{shown}");
+    let watched = host.weir(["count", "--by", "device", "--watch"]);
+    assert_eq!(watched.status.code(), Some(64));
+    assert!(String::from_utf8(watched.stderr).unwrap().contains("counted from the log"));
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn days_for_which_alerts_may_still_come_are_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start_with(BINARY, &folder.path().join("data"), &[KEEPS_ALL]);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let rows = (0..5).map(|day| {
+        let ms = now - day * DAY_MS;
+        format!("02-00-5E-10-00-00-A0-01,{day},8F36,{ms},{ms}\n")
+    });
+    let text = format!("device,counter,code,occurred_ms,received_ms\n{}", rows.collect::<String>());
+    host.json(["alert", "send", &host::file(folder.path(), "alerts.csv", &text), "--json"]);
+    let marked = |by: &str| {
+        let rows = host.json(["count", "--json", "--by", by]).remove(0)["rows"].clone();
+        let is = |row: &Value| row["is_provisional"].as_bool().unwrap_or_default();
+        rows.as_array().unwrap().iter().map(is).collect::<Vec<_>>()
+    };
+    assert_eq!(marked("day"), [false, false, false, false, true], "received is received, once the day is over");
+    assert_eq!(marked("occurred-day"), [false, false, true, true, true], "the DCC keeps alerts for two days");
+    let shown = String::from_utf8(host.weir(["count", "--by", "occurred-day"]).stdout).unwrap();
+    assert_eq!(shown.matches("(not final)").count(), 3, "{shown}");
+    assert_eq!(host.stop(), Some(0));
+}
