@@ -30,7 +30,7 @@ mod plugin;
 mod producer;
 mod reconcile;
 pub(crate) mod report;
-mod rule;
+pub(crate) mod rule;
 mod serve;
 pub(crate) mod session;
 mod sheet;

@@ -15,6 +15,7 @@ mod cursors;
 mod desk;
 mod devices;
 mod digest;
+mod ends;
 mod engine;
 mod faults;
 mod figures;

@@ -40,6 +40,8 @@ pub struct RuleView {
     pub since: Position,
     /// What it must keep to, where it was promoted.
     pub guard: Option<Guard>,
+    /// When it ends.
+    pub until_ms: Option<Millis>,
     /// Failed calls since the rule was first set.
     pub fault_count: u64,
     /// The last failure.

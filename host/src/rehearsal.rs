@@ -191,6 +191,7 @@ impl Rehearsal<'_> {
             order: 1,
             namespace: REVISION,
             guard: None,
+            until_ms: None,
         };
         let revision = RuleRevision {
             revision: REVISION,

@@ -213,6 +213,7 @@ pub fn rule(name: &str, n: u64, order: u32) -> RuleRequest {
         mode: Mode::Active,
         order: Some(order),
         why: String::new(),
+        until_ms: None,
     }
 }
 

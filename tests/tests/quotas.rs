@@ -36,6 +36,7 @@ fn rule(name: &str, plugin: &str, parameters: &str, order: u32) -> RuleRequest {
         mode: Mode::Active,
         order: Some(order),
         why: String::new(),
+        until_ms: None,
     }
 }
 

@@ -173,6 +173,7 @@ fn guest(name: &str, deed: &str, rounds: u32, order: u32) -> RuleRequest {
         mode: Mode::Active,
         order: Some(order),
         why: String::new(),
+        until_ms: None,
     }
 }
 

@@ -178,6 +178,11 @@ pub(crate) fn time(text: &str) -> Result<Millis, String> {
         .ok_or_else(|| "expected a time like 2026-11-23T09:00:00Z, or a day like 2026-11-23".to_owned())
 }
 
+/// Now, by this machine's clock.
+pub(crate) fn now_ms() -> Millis {
+    jiff::Timestamp::now().as_millisecond()
+}
+
 /// When a day of UTC begins.
 pub(crate) fn start_of_day(day: jiff::civil::Date) -> Result<Millis, Failure> {
     let start = jiff::tz::TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).map(jiff::Timestamp::as_millisecond);

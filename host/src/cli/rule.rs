@@ -9,12 +9,15 @@ use weir_proto::v1::{self, rule_service_client::RuleServiceClient};
 
 use super::{
     Failure, Session,
-    arguments::{NameFiles, Only},
+    arguments::{NameFiles, Names, Only, time},
     doubt, input,
-    session::{Connection, MESSAGE_BYTES_MAX},
+    session::{Connection, MESSAGE_BYTES_MAX, link},
     view::rule::{self, Removal, Rule, RuleRevision},
 };
+use crate::domain::Millis;
 
+mod muting;
+pub(crate) mod pairs;
 mod trial;
 
 /// Bytes of parameters that are worth sending; the server's own limit is lower.
@@ -29,8 +32,15 @@ pub(super) enum Command {
     #[command(after_help = SET_EXAMPLES)]
     Set(SetArgs),
     /// List the rules in the order they judge.
-    #[command(after_help = "Example:\n  weir rule list")]
-    List,
+    #[command(after_help = "Examples:\n  weir rule list\n  weir rule list --muting")]
+    List {
+        /// Only rules that hold alerts back now: what they see, until when, who set them, why, and what they held back in the
+        /// last 24 hours.
+        #[arg(long)]
+        muting: bool,
+        #[command(flatten)]
+        names: NameFiles,
+    },
     /// Remove a rule. Its revisions stay for the log.
     #[command(after_help = "Example:\n  weir rule remove high-volts")]
     Remove {
@@ -87,6 +97,7 @@ const SET_EXAMPLES: &str = "Examples:
   weir rule set high-volts --plugin threshold --parameters '{\"below_dv\":2580}' --code 8F40 --generation smets1
   weir rule set storm --plugin storm --parameters @storm.json --operator 12,19 --position 20
   weir rule set storm --plugin storm --parameters @storm.json --mode off --why 'it hides outages'
+  weir rule set works --plugin match --parameters '{\"codes\":[\"8F40\"]}' --model 'Alder 3' --until 2026-12-01 --why 'works'
   weir rule set next --plugin threshold --parameters '{\"below_dv\":2530}' --mode shadow --position 5
   weir rule set voltage --from-whatif 7 --set below_dv=2580 --mode shadow";
 
@@ -118,6 +129,10 @@ pub(super) struct SetArgs {
     /// Whether it judges.
     #[arg(long, default_value = "active")]
     mode: Mode,
+    /// When it ends, by the host's clock: a time like 2026-11-23T09:00:00Z, or a day (UTC). It is off from the first alerts on
+    /// that are judged then.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Millis>,
     /// Place in the chain: lower ones judge first. Where it is, or after the last, if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     position: Option<u32>,
@@ -147,7 +162,8 @@ enum Mode {
 pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
     match command {
         Command::Set(args) => set(session, args).await,
-        Command::List => list(session).await,
+        Command::List { muting: false, .. } => list(session).await,
+        Command::List { muting: true, names } => muting::list(session, &names).await,
         Command::Remove { name, why } => remove(session, name, why.why).await,
         Command::History { name, limit } => history(session, name, limit).await,
         Command::Restore { name, revision, why } => restore(session, name, revision, why.why).await,
@@ -172,9 +188,22 @@ async fn set(session: &Session, args: SetArgs) -> Result<(), Failure> {
     }
     let scope = request.scope.as_ref().map_or(&[][..], |scope| &scope.codes);
     doubt::say(&request.parameters, scope, &names.codes);
+    let held = pairs::half_held(&request.parameters, scope, &names.codes);
+    for words in pairs_said(session, &held, &names).await? {
+        eprintln!("note: {words}");
+    }
     let answer = client(session).await?.set_rule(request).await;
     let v1::SetRuleResponse { rule } = answer.map_err(|status| session.failed(&status))?.into_inner();
     show(session, rule)
+}
+
+/// What there is to say of pairs of which one code alone is held back.
+async fn pairs_said(session: &Session, half: &[pairs::HalfHeld], names: &Names) -> Result<Vec<String>, Failure> {
+    if half.is_empty() {
+        return Ok(Vec::new());
+    }
+    let link = link(session.connect().await?);
+    pairs::with_counts(link, half, names).await.map_err(|status| session.failed(&status))
 }
 
 /// The variant of a question that a rule is to be set as.
@@ -200,7 +229,7 @@ fn show(session: &Session, rule: Option<v1::Rule>) -> Result<(), Failure> {
 }
 
 fn request(args: SetArgs) -> Result<v1::SetRuleRequest, Failure> {
-    let SetArgs { name, plugin, parameters, only, model, mode, position, why, .. } = args;
+    let SetArgs { name, plugin, parameters, only, model, mode, until, position, why, .. } = args;
     let mode = match mode {
         Mode::Active => v1::RuleMode::Active,
         Mode::Shadow => v1::RuleMode::Shadow,
@@ -214,6 +243,7 @@ fn request(args: SetArgs) -> Result<v1::SetRuleRequest, Failure> {
         mode: mode.into(),
         position: position.unwrap_or(0),
         why: why.why,
+        until_ms: until.unwrap_or(0),
     })
 }
 

@@ -60,6 +60,7 @@ fn revision(number: u32, since: u64, mode: Mode, parameters: &str) -> RuleRevisi
             order: 1,
             namespace: Revision(1),
             guard: None,
+            until_ms: None,
         }),
         who: String::new(),
         why: String::new(),

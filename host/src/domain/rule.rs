@@ -230,6 +230,8 @@ pub struct Rule {
     pub namespace: Revision,
     /// What it must keep to, where it was promoted.
     pub guard: Option<Guard>,
+    /// When it ends: the first group that is judged then makes a revision in which it is off. `None`: it has no end.
+    pub until_ms: Option<Millis>,
 }
 
 /// One change to the rules.

@@ -17,6 +17,7 @@ use crate::cli::{
     view::{
         alert::LoggedAlert,
         rule::{Guard, Rule, RuleRevision, plugin, sees},
+        time,
         trial::{self, Comparison, Row, Sample},
     },
 };
@@ -30,6 +31,8 @@ pub(crate) struct Shown<'a> {
     /// Of a shadow.
     pub(crate) comparison: Option<&'a Comparison>,
     pub(crate) history: &'a [RuleRevision],
+    /// Pairs of which it holds back one code alone, in words.
+    pub(crate) half_pairs: Vec<String>,
     /// Address of older changes.
     pub(crate) older: Option<Address>,
     pub(crate) names: &'a Names,
@@ -43,6 +46,7 @@ pub(crate) fn body(shown: &Shown<'_>) -> Markup {
             Some(rule) => (now(rule, shown.may_ask)),
             None => p { span.word.quiet { "removed" } " It judges no more. Its history stays." },
         }
+        @for pair in &shown.half_pairs { p.note { (text(pair)) } }
         @if let Some(comparison) = shown.comparison { (against(comparison, shown.names)) }
     }
 }
@@ -81,6 +85,7 @@ fn now(rule: &Rule, may_ask: bool) -> Markup {
             ("Parameters", html! { code { (text(&rule.parameters)) } }),
             ("Plugin", html! { (text(&rule.plugin_name)) " " code { (text(&rule.plugin_digest)) } }),
             ("Sees", text(&sees(&rule.scope))),
+            ("Ends", text(&rule.until_ms.map_or("never".to_owned(), time))),
             ("Place", html! { (rule.position) }),
             ("Revision", html! { (rule.revision) ", from log position " (thousands(rule.since_position)) }),
             ("Faults", html! {

@@ -117,7 +117,7 @@ impl Engine {
     /// The rule that a request, which was checked, asks for: its name, itself, and why. Which plugin its text means was
     /// settled with what the caller may see; here, where every plugin is seen, the text must not be read again.
     fn place(&mut self, request: RuleRequest, plugin: &Digest) -> Result<(String, Rule, String), Refusal> {
-        let RuleRequest { name, plugin: _, parameters, scope, mode, order, why } = request;
+        let RuleRequest { name, plugin: _, parameters, scope, mode, order, why, until_ms } = request;
         let plugin = self.registry.plugin(plugin).cloned();
         let plugin = plugin.ok_or_else(|| Refusal::invalid("plugin", "was removed just now; upload it again"))?;
         let rules = self.registry.rules();
@@ -136,7 +136,7 @@ impl Engine {
         let order = order.or(known.map(|standing| standing.rule.order)).unwrap_or(last.saturating_add(ORDER_STEP));
         let revision = self.registry.next_revision();
         let namespace = self.registry.namespace(&name, &plugin, revision);
-        let rule = Rule { plugin: plugin.digest, parameters, scope, mode, order, namespace, guard: None };
+        let rule = Rule { plugin: plugin.digest, parameters, scope, mode, order, namespace, guard: None, until_ms };
         Ok((name, rule, why))
     }
 

@@ -118,6 +118,8 @@ pub struct Engine {
     pub passed_over: PassedOver,
     /// When the next quarantine is over.
     pub trial_at_ms: Millis,
+    /// When the next rule ends.
+    pub end_at_ms: Millis,
     /// The number of the settings that are judged under.
     pub settings: SettingsNo,
     /// The table of codes that alerts are logged under from here on, until a group is handed over.
@@ -244,7 +246,9 @@ impl Engine {
     }
 
     fn judge(&mut self, mut admitted: Admitted, spans: Vec<Span>, (now_ms, sheds): (Millis, bool), work: &mut Work) {
-        let mut revisions = self.begin_trials(now_ms, work);
+        // What has ended is not tried again.
+        let mut revisions = self.end_rules(now_ms, work);
+        revisions.extend(self.begin_trials(now_ms, work));
         revisions.extend(self.end_guards(now_ms, work));
         let memory = self.horizon.at(self.position, now_ms);
         let is_protected = |code: u16| self.chain.settings.protected.contains(code);
@@ -377,6 +381,7 @@ impl Engine {
         }
         self.fit_state();
         self.plan_trials();
+        self.plan_ends();
         let rules = self.registry.rules();
         self.guards.watch(&rules);
         self.passed_over.retain(|rule| rules.iter().any(|standing| standing.revision.revision == rule));

@@ -287,6 +287,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         handovers: snapshot.handovers.iter().copied().collect(),
         passed_over: PassedOver::default(),
         trial_at_ms: Millis::MAX,
+        end_at_ms: Millis::MAX,
         code_table_unwritten,
         settings_unwritten: is_new.then(|| settings.today().kept.clone()),
         settings: settings.today_no(),
@@ -300,6 +301,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     };
     engine.fit_state();
     engine.plan_trials();
+    engine.plan_ends();
     engine.guards.watch(&engine.registry.rules());
     Ok(Opened { engine, committer, settings: Arc::new(settings) })
 }

@@ -160,7 +160,8 @@ impl Engine {
         let (mut revisions, mut rules) = (Vec::new(), Vec::new());
         for (name, rule) in using {
             // What the state misses from here on cannot be told: it starts anew.
-            let off = Rule { mode: Mode::Off, guard: None, namespace: self.registry.next_revision(), ..rule };
+            let off =
+                Rule { mode: Mode::Off, guard: None, until_ms: None, namespace: self.registry.next_revision(), ..rule };
             let why = format!("turned off: {}", said(&off.plugin, revocation));
             revisions.push(self.revise(name.clone(), Some(off), &revocation.who, why));
             rules.push(name);

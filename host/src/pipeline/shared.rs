@@ -233,6 +233,7 @@ impl Shared {
             order: rule.order,
             since: revision.since,
             guard: rule.guard,
+            until_ms: rule.until_ms,
             fault_count: faults.last.as_ref().map_or(0, |fault| fault.count),
             passed_over: faults.passed_over,
             last_fault: match (&faults.last, rule.mode) {

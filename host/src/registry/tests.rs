@@ -72,6 +72,7 @@ fn entry(number: u32, name: &str, since: u64, order: Option<u32>) -> RuleRevisio
         order,
         namespace: Revision(number),
         guard: None,
+        until_ms: None,
     });
     let (name, who, why) = (name.to_owned(), String::new(), String::new());
     RuleRevision { revision: Revision(number), since: Position(since), made_ms: 0, name, rule, who, why }

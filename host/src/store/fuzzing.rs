@@ -127,6 +127,7 @@ fn a_revision() -> RuleRevision {
         order: 1,
         namespace: Revision(3),
         guard: Some(guard),
+        until_ms: Some(77),
     };
     RuleRevision {
         revision: Revision(7),

@@ -14,8 +14,10 @@ use crate::domain::{
 };
 
 pub(super) const TABLE: Table<u32> = Table::new("revision");
-/// Version 1 had no `who`, version 2 no guard.
-const VERSION: u8 = 3;
+/// Version 1 had no `who`, version 2 no guard, version 3 no end.
+const VERSION: u8 = 4;
+/// Versions that are read.
+const VERSIONS: [u8; 2] = [3, 4];
 
 /// Adds revisions. A number that is taken is refused.
 pub(super) fn write(txn: &Transaction, revisions: &[RuleRevision]) -> Result<(), Error> {
@@ -56,6 +58,8 @@ pub(super) fn encode(revision: &RuleRevision) -> Writer {
         if let Some(guard) = &rule.guard {
             encode_guard(guard, &mut out);
         }
+        // 0 for no end.
+        out.i64(rule.until_ms.unwrap_or(0));
     }
     out
 }
@@ -80,18 +84,18 @@ fn encode_scope(scope: &Scope, out: &mut Writer) {
 }
 
 pub(super) fn decode(number: u32, bytes: &[u8]) -> Result<RuleRevision, Defect> {
-    let mut input = Reader::new(bytes, VERSION)?;
+    let (version, mut input) = Reader::of_versions(bytes, &VERSIONS)?;
     let since = Position(input.u64()?);
     let made_ms = input.i64()?;
     let name = input.text()?;
     let who = input.text()?;
     let why = input.text()?;
-    let rule = if input.flag()? { Some(decode_rule(&mut input)?) } else { None };
+    let rule = if input.flag()? { Some(decode_rule(&mut input, version)?) } else { None };
     input.finish()?;
     Ok(RuleRevision { revision: Revision(number), since, made_ms, name, rule, who, why })
 }
 
-fn decode_rule(input: &mut Reader<'_>) -> Result<Rule, Defect> {
+fn decode_rule(input: &mut Reader<'_>, version: u8) -> Result<Rule, Defect> {
     Ok(Rule {
         plugin: Digest(input.array()?),
         parameters: input.text()?,
@@ -100,6 +104,7 @@ fn decode_rule(input: &mut Reader<'_>) -> Result<Rule, Defect> {
         order: input.u32()?,
         namespace: Revision(input.u32()?),
         guard: if input.flag()? { Some(decode_guard(input)?) } else { None },
+        until_ms: if version < 4 { None } else { Some(input.i64()?).filter(|until_ms| *until_ms != 0) },
     })
 }
 

@@ -16,9 +16,12 @@ use super::{
     window::{Step, Window, now},
 };
 use crate::{
-    cli::view::{
-        rule::{Rule, RuleRevision},
-        trial::Comparison,
+    cli::{
+        rule::pairs,
+        view::{
+            rule::{Rule, RuleRevision},
+            trial::Comparison,
+        },
     },
     page::{
         frame::{Shown, Tab},
@@ -138,13 +141,18 @@ async fn show_one(visitor: &Visitor, name: &str) -> Result<Shown, Refusal> {
         Some(rule) if rule.mode == "shadow" => compare(visitor, name, None).await?,
         _ => None,
     };
+    let names = visitor.names().await?;
+    let half = standing.map_or_else(Vec::new, |rule| pairs::half_held_by(rule, &names.codes));
+    let half_pairs =
+        if half.is_empty() { Vec::new() } else { pairs::with_counts(visitor.link(), &half, &names).await? };
     let shown = rule::Shown {
+        half_pairs,
         rule: standing,
         days: days(visitor, name, &window).await?,
         comparison: comparison.as_ref(),
         history: &history,
         older,
-        names: &visitor.names().await?,
+        names: &names,
         may_ask: visitor.may_ask(),
     };
     Ok(Shown {

@@ -154,7 +154,16 @@ impl Ground {
             _ => CANDIDATE,
         };
         let order = question.order;
-        let rule = Rule { plugin, parameters, scope, mode: Mode::Active, order, namespace: CANDIDATE, guard: None };
+        let rule = Rule {
+            plugin,
+            parameters,
+            scope,
+            mode: Mode::Active,
+            order,
+            namespace: CANDIDATE,
+            guard: None,
+            until_ms: None,
+        };
         let entry = RuleRevision {
             revision,
             since: Position(0),

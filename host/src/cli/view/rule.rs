@@ -46,6 +46,8 @@ pub(crate) struct Rule {
     pub passed_over_count: u64,
     /// Absent where it was not promoted.
     pub guard: Option<Guard>,
+    /// When it ends; absent where it has no end.
+    pub until_ms: Option<i64>,
 }
 
 /// What a rule that was promoted must keep to.
@@ -95,6 +97,7 @@ impl From<v1::Rule> for Rule {
             last_fault,
             passed_over_count,
             guard,
+            until_ms,
         } = message;
         let mode = match v1::RuleMode::try_from(mode) {
             Ok(v1::RuleMode::Active) => "active",
@@ -118,6 +121,7 @@ impl From<v1::Rule> for Rule {
             last_fault,
             passed_over_count,
             guard: guard.map(Guard::from),
+            until_ms: (until_ms != 0).then_some(until_ms),
         }
     }
 }
@@ -150,8 +154,19 @@ pub(crate) struct Removal {
 
 /// Rules, a row each, in the order they judge.
 pub(crate) fn table(rows: &[Rule]) -> Table {
-    let header =
-        ["place", "name", "revision", "mode", "plugin", "parameters", "sees", "faults", "passed over", "last fault"];
+    let header = [
+        "place",
+        "name",
+        "revision",
+        "mode",
+        "ends",
+        "plugin",
+        "parameters",
+        "sees",
+        "faults",
+        "passed over",
+        "last fault",
+    ];
     let mut table = Table::new(&header);
     for row in rows {
         table.row([
@@ -159,6 +174,7 @@ pub(crate) fn table(rows: &[Rule]) -> Table {
             Value::text(&row.name),
             Value::Number(row.revision.into()),
             Value::text(row.mode),
+            Value::text(row.until_ms.map(time).unwrap_or_default()),
             Value::text(plugin(row)),
             Value::text(&row.parameters),
             Value::text(sees(&row.scope)),
@@ -197,6 +213,47 @@ pub(crate) fn history(rows: &[RuleRevision]) -> Table {
     table
 }
 
+/// A rule that holds alerts back now, and what it held back lately.
+#[derive(Debug, Serialize)]
+pub(crate) struct Mute {
+    #[serde(flatten)]
+    pub rule: Rule,
+    /// When it was last changed; absent where the caller may not see that, as with a rule of the host.
+    pub changed_at_ms: Option<i64>,
+    pub who: String,
+    pub why: String,
+    /// Since when the next three are counted.
+    pub counted_since_ms: i64,
+    pub suppressed: u64,
+    /// Forwarded all the same, for their codes are protected.
+    pub overruled: u64,
+    /// Pairs of which only one code is held back, in words.
+    pub half_pairs: Vec<String>,
+}
+
+/// Rules that hold alerts back now, a row each, in the order they judge.
+pub(crate) fn mutes(rows: &[Mute]) -> Table {
+    let header =
+        ["rule", "sees", "plugin", "parameters", "ends", "set", "who", "why", "suppressed (24 h)", "overruled", "note"];
+    let mut table = Table::new(&header);
+    for Mute { rule, changed_at_ms, who, why, suppressed, overruled, half_pairs, .. } in rows {
+        table.row([
+            Value::text(&rule.name),
+            Value::text(sees(&rule.scope)),
+            Value::text(&rule.plugin_name),
+            Value::text(&rule.parameters),
+            Value::text(rule.until_ms.map_or("never".to_owned(), time)),
+            Value::text(changed_at_ms.map(time).unwrap_or_default()),
+            Value::text(who),
+            Value::text(why),
+            Value::Number(*suppressed),
+            Value::Number(*overruled),
+            Value::text(half_pairs.join("; ")),
+        ]);
+    }
+    table
+}
+
 /// One rule, a line for each of its facts.
 pub(crate) fn facts(rule: &Rule) -> Table {
     Table::facts([
@@ -211,6 +268,7 @@ pub(crate) fn facts(rule: &Rule) -> Table {
         ("faults", Value::Number(rule.fault_count)),
         ("last fault", Value::text(or(&rule.last_fault, "none"))),
         ("passed over", Value::Number(rule.passed_over_count)),
+        ("ends", Value::text(rule.until_ms.map_or("never".to_owned(), time))),
         ("guard", Value::text(rule.guard.as_ref().map_or("none".to_owned(), Guard::words))),
     ])
 }
@@ -269,6 +327,7 @@ mod tests {
                 until_ms: 1_795_392_000_000,
                 fallback_revision: 3,
             }),
+            until_ms: 1_795_392_000_000,
         });
         let row = table(std::slice::from_ref(&rule)).to_string();
         for part in ["threshold abababababab ", "codes 8F40, 8014; operators unknown, 12; generations smets1, unknown"]

@@ -8,7 +8,7 @@ use weir_proto::v1;
 use super::{
     code, each, generation, model, operator,
     page::{Room, fill},
-    page_at, sorted, wire_generation,
+    page_at, sorted, time, wire_generation,
 };
 use crate::{
     domain::{Guard, Mode, Revision, Scope},
@@ -18,7 +18,10 @@ use crate::{
 
 /// A rule to set.
 pub fn request(request: v1::SetRuleRequest) -> Result<RuleRequest, Refusal> {
-    let v1::SetRuleRequest { name, plugin, parameters, scope: sent, mode: number, position, why } = request;
+    let v1::SetRuleRequest { name, plugin, parameters, scope: sent, mode: number, position, why, until_ms } = request;
+    if until_ms < 0 {
+        return Err(Refusal::invalid("until_ms", format!("{until_ms} lies before 1970")));
+    }
     Ok(RuleRequest {
         name,
         plugin,
@@ -27,6 +30,7 @@ pub fn request(request: v1::SetRuleRequest) -> Result<RuleRequest, Refusal> {
         mode: mode(number)?,
         order: (position != 0).then_some(position),
         why,
+        until_ms: time(until_ms),
     })
 }
 
@@ -108,6 +112,7 @@ pub fn view(view: RuleView) -> v1::Rule {
         order,
         since,
         guard,
+        until_ms,
         fault_count,
         last_fault,
         fault_kind: _,
@@ -134,6 +139,7 @@ pub fn view(view: RuleView) -> v1::Rule {
         last_fault,
         passed_over_count: passed_over,
         guard: guard.map(wire_guard),
+        until_ms: until_ms.unwrap_or(0),
     }
 }
 

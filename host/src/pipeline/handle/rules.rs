@@ -8,6 +8,7 @@ use crate::{
     config::PluginLimits,
     domain::{Millis, Mode, OperatorId, Revision, Scope, check_block, check_line, owner_of_rule},
     pipeline::{
+        Shown,
         collect::Command,
         plugins::check_revoked,
         refusal::{Refusal, never_a_rule},
@@ -41,6 +42,8 @@ pub struct RuleRequest {
     pub order: Option<u32>,
     /// Why it is asked for, for the history.
     pub why: String,
+    /// When it ends; `None` for no end.
+    pub until_ms: Option<Millis>,
 }
 
 /// A shadow rule to make active.
@@ -64,6 +67,10 @@ impl Handle {
         let owner = owner_of_rule(&request.name).unwrap_or(OperatorId::UNKNOWN);
         let limits = self.limits.of(owner);
         check_rule(&request, limits)?;
+        if let Some(until_ms) = request.until_ms.filter(|until_ms| *until_ms <= self.now_ms()) {
+            let message = format!("{until_ms} ({}) is not after now, {}", Shown(until_ms), Shown(self.now_ms()));
+            return Err(Refusal::invalid("until_ms", message));
+        }
         self.check_place(&request.name, &request.scope)?;
         let (digest, source) = {
             let registry = self.shared.registry.read();
@@ -171,13 +178,14 @@ fn restored(registry: &Registry, name: &str, revision: Revision, why: &str) -> R
         scope: rule.scope.clone(),
         mode: rule.mode,
         order: Some(rule.order),
+        until_ms: rule.until_ms,
         why: format!("restores revision {number}{because}"),
     })
 }
 
 /// Checks what needs no plugin.
 fn check_rule(request: &RuleRequest, limits: &PluginLimits) -> Result<(), Refusal> {
-    let RuleRequest { name, plugin: _, parameters, scope, mode: _, order, why } = request;
+    let RuleRequest { name, plugin: _, parameters, scope, mode: _, order, why, until_ms: _ } = request;
     check_why(why)?;
     check_name(name)?;
     if parameters.len() > limits.parameters_bytes_max {

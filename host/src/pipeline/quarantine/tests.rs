@@ -32,6 +32,7 @@ fn history(modes: &[(Mode, Millis)]) -> Vec<RuleRevision> {
                 order: 1,
                 namespace: Revision(1),
                 guard: None,
+                until_ms: None,
             }),
             who: who.into(),
             why: String::new(),

@@ -160,6 +160,7 @@ pub(in crate::store) fn some_revision(number: u32) -> RuleRevision {
                 until_ms: 1_795_000_000_000,
                 fallback: Revision(1),
             }),
+            until_ms: Some(1_796_000_000_000),
         }),
         who: RuleRevision::HOST.to_owned(),
         why: "set aside after 3 faults".to_owned(),

@@ -306,6 +306,7 @@ fn a_rule_goes_out_whole() {
         order: 10,
         since: Position(7),
         guard: Some(Guard { suppressed_max_basis_points: 30, alerts_min: 40, until_ms: 50, fallback: Revision(2) }),
+        until_ms: Some(60),
         fault_count: 3,
         last_fault: "trap".into(),
         fault_kind: Some(FaultKind::Trap),
@@ -335,6 +336,7 @@ fn a_rule_goes_out_whole() {
             until_ms: 50,
             fallback_revision: 2,
         }),
+        until_ms: 60,
     };
     assert_eq!(rule::view(view.clone()), expected);
     let modes = [

@@ -298,9 +298,11 @@ fn a_rule_is_asked_for() {
         scope: Some(scope),
         mode: v1::RuleMode::Off.into(),
         position: 1_000_000,
+        until_ms: 5,
         ..ask()
     })
     .unwrap();
+    assert_eq!(read.until_ms, Some(5));
     assert_eq!((read.name.as_str(), read.plugin.as_str()), ("high", "threshold"));
     assert_eq!(read.parameters, "{\"below_dv\": 2530}");
     assert_eq!((read.mode, read.order), (Mode::Off, Some(1_000_000)));
@@ -327,6 +329,7 @@ fn a_rule_is_asked_for() {
             (v1::SetRuleRequest { mode: 3, ..ask() }, "mode: only the host sets a rule aside"),
             (v1::SetRuleRequest { mode: 4, ..ask() }, "mode: only the host sets a rule aside or quarantines it"),
             (v1::SetRuleRequest { mode: 6, ..ask() }, "mode: 6 is no mode"),
+            (v1::SetRuleRequest { until_ms: -1, ..ask() }, "until_ms: -1 lies before 1970"),
         ],
     );
 }
