@@ -83,6 +83,37 @@ fn the_largest_devices_are_listed_and_everything_adds_up() {
     assert_eq!(host.stop(), Some(0));
 }
 
+/// Three of the alerts stand for others, as the DCC's storm protection has it.
+#[test]
+fn who_is_under_storm_protection_is_counted_by_device_and_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start_with(BINARY, &folder.path().join("data"), &[KEEPS_ALL]);
+    let row = |device: u32, counter: u32, code: &str, weight: u32| {
+        format!("02-00-5E-10-00-00-A0-{device:02X},{counter},{code},{weight},2026-11-23T09:{counter:02}:00Z\n")
+    };
+    let rows = [(1, 1, "8F40", 1), (1, 2, "8F40", 41), (1, 3, "8F40", 20), (2, 1, "8F40", 1), (3, 1, "8014", 2)];
+    let rows: String =
+        rows.iter().map(|(device, counter, code, weight)| row(*device, *counter, code, *weight)).collect();
+    let text = format!("device,counter,code,weight,received_at\n{rows}bad,1,8F40,1,2026-11-23T09:00:00Z\n");
+    host.weir(["alert", "send", &host::file(folder.path(), "alerts.csv", &text)]);
+    let counted = host.json(["count", "--by", "device,code", "--throttled", "--json"]).remove(0);
+    let rows: Vec<(&str, &str, u64, u64)> = counted["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            let text = |name: &str| row[name].as_str().unwrap();
+            (text("device_id"), text("code"), received(row), row["represented"].as_u64().unwrap())
+        })
+        .collect();
+    assert_eq!(rows, [("02-00-5E-10-00-00-A0-01", "8F40", 2, 61), ("02-00-5E-10-00-00-A0-03", "8014", 1, 2)]);
+    assert_eq!(received(&counted["total"]), 3, "neither rejected alerts nor those that stand for themselves");
+    let later =
+        host.json(["count", "--by", "device", "--throttled", "--since", "2026-11-23T10:00:00Z", "--json"]).remove(0);
+    assert_eq!(received(&later["total"]), 0);
+    assert_eq!(host.stop(), Some(0));
+}
+
 #[test]
 fn days_for_which_alerts_may_still_come_are_marked() {
     let folder = tempfile::tempdir().unwrap();

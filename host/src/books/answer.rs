@@ -74,12 +74,14 @@ pub struct CountQuery {
     pub until_ms: Option<Millis>,
     /// At most so many rows, those of which most was received; `None` for all.
     pub top: Option<usize>,
+    /// Only alerts that stand for others.
+    pub only_throttled: bool,
 }
 
 impl CountQuery {
     /// Returns true where the books alone cannot answer it.
     pub fn is_of_log(&self) -> bool {
-        self.group_by.iter().any(|grouping| grouping.is_of_log())
+        self.only_throttled || self.group_by.iter().any(|grouping| grouping.is_of_log())
     }
 
     /// Returns the time from the start of one row to that of the next, where it is grouped by time of receipt.

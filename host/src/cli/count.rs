@@ -23,6 +23,7 @@ const TOP: u32 = 20;
   weir count --by day --code 8F40 --generation smets1 --operator LOND
   weir count --by device --top 20 --code 8F40
   weir count --by occurred-day --code 8F36
+  weir count --by device,model,code --throttled --since 2026-11-23T08:00:00Z
   weir count --by rejection --json
 
 By device, recipient and day of occurrence is counted from the log, as far back as it is kept. A day or hour that is marked
@@ -35,6 +36,10 @@ pub(super) struct Args {
     /// nothing else is said; 0 for all.
     #[arg(long, value_name = "N")]
     top: Option<u32>,
+    /// Only alerts that stand for others which storm protection withheld before them: who is under it, by
+    /// --by device,model,code and --since. Counted from the log.
+    #[arg(long)]
+    throttled: bool,
     #[command(flatten)]
     period: Period,
     /// Only alerts that this rule suppressed or was overruled on.
@@ -115,7 +120,7 @@ impl By {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let Args { by, top, period, rule, only, model, names, watch, interval } = args;
+    let Args { by, top, throttled, period, rule, only, model, names, watch, interval } = args;
     let names = names.of_host(session).await?;
     let keys: Vec<v1::Grouping> = by.into_iter().map(By::wire).collect();
     let (since_ms, until_ms) = period.hours()?;
@@ -129,6 +134,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         since_ms,
         until_ms,
         top: top.unwrap_or(if keys.iter().any(|key| is_of_many(*key)) { TOP } else { 0 }),
+        only_throttled: throttled,
     };
     let channel = session.connect().await?;
     let mut client = CountServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);

@@ -187,6 +187,14 @@ impl Value {
         Self::Text(text.into())
     }
 
+    /// Returns true for a text that says nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Number(_) => false,
+            Self::Quantity(text) | Self::Text(text) => text.is_empty(),
+        }
+    }
+
     fn entry(self) -> Entry {
         match self {
             Self::Number(value) => Entry { text: thousands(value), is_number: true },

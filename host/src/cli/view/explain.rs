@@ -68,8 +68,11 @@ impl From<v1::RuleStep> for Step {
 
 /// The alert, the rules a row each, and whether it is what is on record.
 pub(in crate::cli) fn tables(explanation: &Explanation, names: &Names) -> Vec<Table> {
-    let alert =
-        explanation.alert.iter().map(|alert| Table::facts(LoggedAlert::HEADINGS.into_iter().zip(alert.values(names))));
+    let facts = |alert: &LoggedAlert| {
+        let facts = LoggedAlert::HEADINGS.into_iter().zip(alert.values(names));
+        Table::facts(facts.filter(|(_, value)| !value.is_empty()))
+    };
+    let alert = explanation.alert.iter().map(facts);
     let verdict = match (explanation.is_reproduced, explanation.not_reproduced_reason.as_str()) {
         (true, _) => "the log, folded again, gives what is on record".to_owned(),
         (false, why) => format!("not reproduced: {why}"),

@@ -18,8 +18,9 @@ const UNDELIVERED_MS: Millis = 2 * DAY_MS;
 
 /// What to count.
 pub fn query(request: v1::QueryCountsRequest) -> Result<CountQuery, Refusal> {
-    let v1::QueryCountsRequest { group_by, codes, rule, operators, generations, models, since_ms, until_ms, top } =
+    let v1::QueryCountsRequest { group_by, codes, rule, operators, generations, models, since_ms, until_ms, .. } =
         request;
+    let v1::QueryCountsRequest { top, only_throttled, .. } = request;
     Ok(CountQuery {
         group_by: each("group_by", group_by, grouping)?,
         codes: each("codes", codes, code)?,
@@ -30,6 +31,7 @@ pub fn query(request: v1::QueryCountsRequest) -> Result<CountQuery, Refusal> {
         since_ms: time(since_ms),
         until_ms: time(until_ms),
         top: (top > 0).then_some(top as usize),
+        only_throttled,
     })
 }
 

@@ -190,6 +190,11 @@ impl CodeTable {
         self.descriptions.get(description).copied()
     }
 
+    /// Returns every description that stands for a code.
+    pub fn by_description(&self) -> &BTreeMap<String, AlertCode> {
+        &self.descriptions
+    }
+
     /// Returns the descriptions that stand for a code, in order of the alphabet.
     pub fn descriptions(&self, code: AlertCode) -> impl Iterator<Item = &str> {
         self.descriptions.iter().filter(move |(_, of)| **of == code).map(|(text, _)| text.as_str())

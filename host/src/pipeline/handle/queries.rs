@@ -44,7 +44,7 @@ impl Handle {
         let mut sum = Summing::new(&query, self.names(), self.report.count_rows_max);
         let mut rejected: Vec<(u32, (Cell, Tally))> = Vec::new();
         let position = self.each_cell(hours.clone(), |hour, (cell, tally)| {
-            if cell.end == End::Rejected {
+            if cell.end == End::Rejected && !query.only_throttled {
                 rejected.push((hour, (cell, tally)));
             }
             Ok(())
@@ -61,6 +61,9 @@ impl Handle {
                 sum.rank_one(&mut ranks, *hour, *counted, Parties::default()).map_err(too_many)?;
             }
             self.each_row(&hours, position, |hour, counted, parties| {
+                if query.only_throttled && counted.1.represented < 2 {
+                    return Ok(());
+                }
                 sum.rank_one(&mut ranks, hour, counted, parties).map_err(too_many)
             })?;
             sum.choose(ranks, top);
@@ -69,6 +72,9 @@ impl Handle {
             sum.take_one(hour, counted, Parties::default()).map_err(|_| self.too_many_rows())?;
         }
         let kept_since_ms = self.each_row(&hours, position, |hour, counted, parties| {
+            if query.only_throttled && counted.1.represented < 2 {
+                return Ok(());
+            }
             sum.take_one(hour, counted, parties).map_err(|_| self.too_many_rows())
         })?;
         Ok(CountTable { kept_since_ms, ..sum.finish(position) })

@@ -206,6 +206,7 @@ fn counts_are_asked_for() {
         since_ms: 3_600_000,
         until_ms: 7_200_000,
         top: 5,
+        only_throttled: true,
     })
     .unwrap();
     let expected = [
@@ -222,7 +223,7 @@ fn counts_are_asked_for() {
         Grouping::Family,
         Grouping::OccurredDay,
     ];
-    assert_eq!((query.top, query.is_of_log()), (Some(5), true));
+    assert_eq!((query.top, query.only_throttled, query.is_of_log()), (Some(5), true, true));
     assert_eq!(query.group_by, expected);
     assert_eq!(query.generations, [Generation::Unknown, Generation::Smets2]);
     assert_eq!(query.models, ["", "ACME-1"]);
@@ -231,6 +232,8 @@ fn counts_are_asked_for() {
         (Some(3_600_000), Some(7_200_000), Some("high"))
     );
     assert_eq!(count::query(ask()).unwrap(), CountQuery::default());
+    let throttled = v1::QueryCountsRequest { only_throttled: true, ..ask() };
+    assert!(count::query(throttled).unwrap().is_of_log(), "the books keep no weights of single alerts");
 
     let group_by = |list: &[i32]| v1::QueryCountsRequest { group_by: list.to_vec(), ..ask() };
     refused(
