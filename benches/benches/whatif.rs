@@ -108,7 +108,8 @@ async fn record(handle: &Handle, plan: Plan, chain: &[&str]) -> Result<()> {
         let order = Some(10 * (at as u32 + 1));
         let (plugin, parameters) = (rule.plugin.to_owned(), rule.parameters);
         let (scope, mode, why) = (Scope::default(), Mode::Active, String::new());
-        let request = RuleRequest { name: rule.plugin.to_owned(), plugin, parameters, scope, mode, order, why, until_ms: None };
+        let request =
+            RuleRequest { name: rule.plugin.to_owned(), plugin, parameters, scope, mode, order, why, until_ms: None };
         handle.set_rule(request).await.map_err(|why| anyhow!("{why}"))?;
     }
     let device = |sent: v1::Device| -> Result<DeviceRequest> {

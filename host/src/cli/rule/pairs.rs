@@ -97,8 +97,8 @@ pub(crate) async fn with_counts(link: Link, half: &[HalfHeld], names: &Names) ->
     let count = |code: AlertCode| thousands(received.get(&u32::from(code.0)).copied().unwrap_or_default());
     let words = half.iter().map(|HalfHeld { held, passes, edge }| {
         let (what, follows) = match edge {
-            Edge::Raise => ("which clears it", "it seems to end what never began"),
-            Edge::Clear => ("which it clears", "it seems never to end"),
+            Edge::Raise => ("which clears it", "the condition seems to end without having begun"),
+            Edge::Clear => ("which it clears", "the condition seems never to end"),
         };
         format!(
             "{} is held back and {}, {what}, is not: {follows}; received in the last 7 days: {} and {}",
