@@ -207,6 +207,11 @@ fn reject(alert: &Alert, reason: RejectReason, message: String) -> Reject {
     Reject { reason, code: Some(alert.code), message }
 }
 
+/// Checks of an alert what its own fields tell, by these bounds.
+pub fn check(alert: &Alert, bounds: &Bounds<'_>) -> Result<(), Reject> {
+    settle_times(alert, bounds).map(|_| ())
+}
+
 /// Times of occurrence and receipt, both filled in and in range.
 fn settle_times(alert: &Alert, bounds: &Bounds<'_>) -> Result<(Millis, Millis), Reject> {
     let received = alert.received_ms.unwrap_or(bounds.now_ms);

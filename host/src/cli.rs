@@ -5,20 +5,20 @@
 //! go to stdout, everything else to stderr; text from a server or a file is freed of control characters before a
 //! terminal sees it.
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
 
 mod alert;
 pub(crate) mod arguments;
 mod audit;
 mod cert;
 mod code;
-mod compressed;
 mod count;
 mod cursor;
 mod device;
 mod doubt;
 mod export;
 mod failure;
+mod form;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod host;
@@ -141,7 +141,12 @@ impl Cli {
     pub fn asked() -> Result<Self, clap::Error> {
         let mut commands = Self::command().color(terminal::Color::of_usage(std::env::args_os()));
         let matches = commands.try_get_matches_from_mut(std::env::args_os())?;
-        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut commands))
+        let mut asked = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut commands))?;
+        // What is set once for all commands says how times are shown; that a file is in the same zone is said each time.
+        if matches.value_source("time_zone") == Some(ValueSource::CommandLine) {
+            asked.session.look.state_zone();
+        }
+        Ok(asked)
     }
 }
 

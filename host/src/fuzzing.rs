@@ -9,7 +9,10 @@ pub use crate::{
     grpc::fuzzing::{REQUESTS, request},
     intake::{
         columnar::fuzzing::{decoded as rows, example as example_rows},
-        fuzzing::{Format, decoded, document, example as example_file, hex, message},
+        fuzzing::{
+            Format, decoded, decoded_in_form, decoded_tables, document, example as example_file, form, hex, message,
+            unpacked_blocks,
+        },
     },
     plugin::fuzzing::{Said, described},
     store::fuzzing::{TABLES, example, stored},

@@ -12,18 +12,26 @@ use crate::domain::Alert;
 
 pub mod claims;
 pub mod columnar;
+pub mod compressed;
 pub mod csv;
+pub mod dates;
 pub mod duis_xml;
+pub mod form;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 pub mod gbcs;
 pub mod gbcs_hex;
+mod headings;
+mod identifiers;
 pub mod inventory;
 mod lines;
 pub mod ndjson;
 pub mod plausible;
 mod record;
 pub mod tables;
+mod text;
+pub mod times;
+mod values;
 
 pub use lines::LINE_BYTES_MAX;
 
@@ -42,6 +50,16 @@ pub struct LineError {
 }
 
 impl LineError {
+    /// The error with its place in a file that consists of such items: a table has rows and no lines, and what is wrong with
+    /// all of it, at line 0, is at none of them.
+    pub fn told(&self, items: &str) -> String {
+        match (items, self.line) {
+            (_, 0) => format!("{}: {}", self.field, self.message),
+            ("rows", row) => format!("row {row}: {}: {}", self.field, self.message),
+            _ => self.to_string(),
+        }
+    }
+
     fn new(line: u64, field: &str, message: impl Into<String>) -> Self {
         Self { line, field: field.to_owned(), message: message.into(), fatal: false }
     }
@@ -73,12 +91,23 @@ impl<R: BufRead> Alerts<R> {
         }
     }
 
+    /// What such a file consists of, in the plural.
+    pub fn items(&self) -> &'static str {
+        match self {
+            Self::Csv(_) | Self::Ndjson(_) | Self::GbcsHex(_) => "lines",
+            Self::DuisXml(_) => "documents",
+            Self::Parquet(_) => "rows",
+        }
+    }
+
     /// What is to be said of what was read, though nothing is lost by it. Ask after each item, and at the end.
     pub fn remark(&mut self) -> Option<LineError> {
         match self {
+            Self::Csv(alerts) => alerts.remark(),
+            Self::Ndjson(alerts) => alerts.remark(),
             Self::DuisXml(alerts) => alerts.remark(),
             Self::Parquet(alerts) => alerts.remark(),
-            Self::Csv(_) | Self::Ndjson(_) | Self::GbcsHex(_) => None,
+            Self::GbcsHex(_) => None,
         }
     }
 }

@@ -167,7 +167,7 @@ fn sheet_and_page_have_the_rows_that_differ() {
     };
     let bad = refused("bad.csv", "mpxn,date,code,count\n1200000000000,2019-07-01,8F40,many\n");
     assert!(
-        bad.contains("line 2: mpxn: expected an MPAN whose 13th digit") && bad.contains("1 lines cannot be read"),
+        bad.contains("line 2: mpxn: expected an MPAN whose 13th digit") && bad.contains("1 line cannot be read"),
         "{bad}"
     );
     assert!(refused("empty.csv", "mpxn,date,code,count\n").contains("has no rows"));

@@ -55,7 +55,7 @@ fn no_file_is_too_long_to_read() {
 
 #[test]
 fn each_foreign_crate_has_one_owner() {
-    let owners: [(&str, &[&str]); 25] = [
+    let owners: [(&str, &[&str]); 28] = [
         ("landlock::", &["host/src/plugin/worker/confinement.rs"]),
         ("seccompiler::", &["host/src/plugin/worker/confinement.rs"]),
         ("libc::", &["host/src/plugin/worker/confinement.rs"]),
@@ -65,8 +65,11 @@ fn each_foreign_crate_has_one_owner() {
         ("clap_complete::", &["host/src/cli/manual.rs"]),
         ("clap_mangen::", &["host/src/cli/manual.rs"]),
         ("quick_xml::", &["host/src/intake/duis_xml"]),
-        ("flate2::", &["host/src/cli/compressed.rs"]),
-        ("ruzstd::", &["host/src/cli/compressed.rs"]),
+        ("encoding_rs::", &["host/src/intake/text.rs"]),
+        ("flate2::", &["host/src/intake/compressed"]),
+        ("ruzstd::", &["host/src/intake/compressed"]),
+        ("snap::", &["host/src/intake/compressed"]),
+        ("lz4_flex::", &["host/src/intake/compressed"]),
         ("axum::", &["host/src/web"]),
         ("form_urlencoded::", &["host/src/page/address.rs"]),
         ("maud::", &["host/src/page"]),

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::compressed::Packing;
+use crate::intake::compressed::Packing;
 
 /// Bytes that are handed over at once.
 const BUFFER_BYTES: usize = 4 << 10;

@@ -11,11 +11,12 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Failure, compressed::Packing, table::thousands, view::clean};
+use super::{Failure, table::thousands, view::clean};
+use crate::intake::compressed::Packing;
 
 const BUFFER_BYTES: usize = 256 << 10;
 /// Notices of one kind that are spelled out; of the rest there is a count.
-const NOTICES_MAX: u64 = 20;
+pub(super) const NOTICES_MAX: u64 = 20;
 const NOTICE_CHARS_MAX: usize = 400;
 
 /// An input that is read line by line, and how far it has been read.
@@ -106,6 +107,11 @@ impl Notices {
     /// The same of what is no error.
     pub(super) fn remarks(what: &'static str, progress: ProgressBar) -> Self {
         Self { word: "note", ..Self::new(what, progress) }
+    }
+
+    /// Says what they are called from now on.
+    pub(super) fn call(&mut self, what: &'static str) {
+        self.what = what;
     }
 
     /// Counts one, and spells it out while few have been.

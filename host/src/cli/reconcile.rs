@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     io::{self, Write},
     ops::Range,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use clap::ValueEnum;
@@ -19,7 +19,7 @@ use weir_proto::v1::{
 use super::{
     Failure, Session,
     arguments::{self, NameFiles},
-    input::{self, Notices},
+    form::FormArgs,
     session::{Connection, MESSAGE_BYTES_MAX},
     table::thousands,
     view::reconcile::{self, Report, Scope},
@@ -27,12 +27,13 @@ use super::{
 use crate::{
     books::{DeviceEnds, Weighed},
     domain::{AlertCode, Eui64, Millis, Mpxn, OperatorId},
-    intake::claims::{Claim, Claims, Subject},
+    intake::claims::{DateOrder, Subject},
     reconciliation::{self, Case, DayError, DayKind, DaySet, Figures, Key},
 };
 
-/// Rows of a file: more are compared in parts.
-const CLAIMS_MAX: usize = 2_000_000;
+mod their_file;
+
+use their_file::{Counted, Order, TheirFile};
 
 /// How long before and after the days that are compared an alert of those days may have been received.
 const LATE_MS_MAX: Millis = 7 * 86_400_000;
@@ -42,6 +43,8 @@ const LATE_MS_MAX: Millis = 7 * 86_400_000;
   weir reconcile counts.csv
   weir reconcile counts.csv --days utc --csv > differences.csv
   weir reconcile counts.csv --html > differences.html
+
+  weir reconcile counts.csv --date-order dmy --delimiter ';'
 
   mpxn,date,code,count
   1312345678907,2026-11-23,8F40,17
@@ -73,6 +76,8 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "json")]
     html: bool,
     #[command(flatten)]
+    form: FormArgs,
+    #[command(flatten)]
     names: NameFiles,
 }
 
@@ -103,8 +108,12 @@ impl Days {
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let names = args.names.of_host(session).await?;
-    let claims = read(&args.file)?;
-    let report = compare(session, &args, &claims).await?;
+    let file = TheirFile::read(&args.file, &args.form.read(session)?)?;
+    let order = match file.order(&args.file)? {
+        Order::Settled(order) => order,
+        Order::Open => return Err(undecided(session, &args, &file).await?),
+    };
+    let report = compare(session, &args, &file.in_order(order)?).await?;
     if args.csv {
         return print(&reconcile::sheet(&report));
     }
@@ -117,8 +126,9 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     }
     let worst = report.worst(args.limit);
     if !worst.is_empty() {
-        session.list(&worst, |rows| reconcile::rows(rows, &names))?;
+        session.list(&worst, reconcile::rows)?;
     }
+    report.legend().iter().for_each(|line| eprintln!("{line}"));
     eprintln!("{}", report.fit_in_words());
     if worst.len() < report.rows.len() {
         eprintln!(
@@ -139,33 +149,31 @@ fn print(text: &str) -> Result<(), Failure> {
     io::stdout().lock().write_all(text.as_bytes()).map_err(|error| Failure::of_output(&error))
 }
 
-/// The whole of their file. A line that cannot be read would be missing from a sum.
-fn read(path: &Path) -> Result<Vec<Claim>, Failure> {
-    let input = input::open(path)?;
-    let bad_file = |error| Failure::usage(format!("{}: {error}", path.display()));
-    let mut notices = Notices::new("lines that cannot be read", input.progress.clone());
-    let mut claims = Vec::new();
-    for row in Claims::new(input.reader).map_err(bad_file)? {
-        match row {
-            Ok(_) if claims.len() == CLAIMS_MAX => {
-                let message = format!("{}: has more than {} rows", path.display(), thousands(CLAIMS_MAX as u64));
-                return Err(Failure::usage(message).with_hint("compare fewer days at a time"));
-            }
-            Ok(claim) => claims.push(claim),
-            Err(error) if error.fatal => return Err(bad_file(error)),
-            Err(error) => notices.give(&error.to_string()),
-        }
+/// What to say where all dates can be read in two ways: how many rows would agree in each.
+async fn undecided(session: &Session, args: &Args, file: &TheirFile) -> Result<Failure, Failure> {
+    let mut agreeing = Vec::new();
+    for order in [DateOrder::DayMonth, DateOrder::MonthDay] {
+        // Days too far apart to be compared agree with nothing.
+        let report = compare(session, args, &file.in_order(order)?).await;
+        agreeing.push((report.map_or(0, |report| report.totals.agreeing_rows), order));
     }
-    input.progress.finish_and_clear();
-    let unreadable = notices.finish();
-    if unreadable > 0 {
-        let message = format!("{}: {} lines cannot be read", path.display(), thousands(unreadable));
-        return Err(Failure::usage(message).with_hint("mend those lines: without them no sum would be true"));
-    }
-    if claims.is_empty() {
-        return Err(Failure::usage(format!("{}: has no rows, so there is nothing to compare", path.display())));
-    }
-    Ok(claims)
+    let rows = file.rows() as u64;
+    let told: Vec<String> = agreeing
+        .iter()
+        .map(|(count, order)| format!("{} of {} rows agree as {}", thousands(*count), thousands(rows), order.words()))
+        .collect();
+    let (line, days) = file.example().unwrap_or_default();
+    let hint = match agreeing[..] {
+        [(one, order), (other, _)] if one > other => format!("--date-order {} is likely right", order.option()),
+        [(one, _), (other, order)] if other > one => format!("--date-order {} is likely right", order.option()),
+        _ => "--date-order dmy or mdy says which comes first; dates like 2026-11-23 leave nothing open".to_owned(),
+    };
+    Ok(Failure::usage(format!(
+        "{}: all dates can be read in two ways, that of line {line} as {days}: {}",
+        args.file.display(),
+        told.join(", ")
+    ))
+    .with_hint(hint))
 }
 
 /// The devices that their file is about.
@@ -204,7 +212,7 @@ impl Known {
     }
 }
 
-async fn compare(session: &Session, args: &Args, claims: &[Claim]) -> Result<Report, Failure> {
+async fn compare(session: &Session, args: &Args, claims: &[Counted]) -> Result<Report, Failure> {
     let channel = session.connect().await?;
     let known = known(session, channel.clone(), claims.iter().map(|claim| claim.subject).collect()).await?;
     let wrong_days = |error: DayError| {

@@ -64,7 +64,7 @@ pub(super) struct Look {
     )]
     color: Color,
     /// Zone that times are shown in: utc, local, or a name like Europe/London. JSON keeps to UTC, and so does what is
-    /// typed without a zone.
+    /// typed without a zone. Where it is given with a command that reads files, also that of their times that have none.
     #[arg(
         long,
         global = true,
@@ -75,9 +75,22 @@ pub(super) struct Look {
         value_parser = parse_zone
     )]
     time_zone: TimeZone,
+    /// Whether the zone was given with the command, and does not come from the environment.
+    #[arg(skip)]
+    zone_is_stated: bool,
 }
 
 impl Look {
+    /// Notes that the zone was given with the command: then it is that of files too.
+    pub(super) fn state_zone(&mut self) {
+        self.zone_is_stated = true;
+    }
+
+    /// The zone, where it was given with the command.
+    pub(super) fn stated_zone(&self) -> Option<&TimeZone> {
+        self.zone_is_stated.then_some(&self.time_zone)
+    }
+
     /// Has it look so for the rest of the process.
     pub(super) fn set(&self, json: bool) {
         self.color.apply();
@@ -88,7 +101,7 @@ impl Look {
 
 impl Default for Look {
     fn default() -> Self {
-        Self { color: Color::Auto, time_zone: TimeZone::UTC }
+        Self { color: Color::Auto, time_zone: TimeZone::UTC, zone_is_stated: false }
     }
 }
 

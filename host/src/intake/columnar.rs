@@ -10,28 +10,42 @@
 
 use std::{
     collections::VecDeque,
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
     thread,
     time::Duration,
     vec,
 };
 
-use jiff::Timestamp;
 use parquet::{
-    basic::{ConvertedType, LogicalType, TimeUnit, Type as Physical},
-    column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader},
+    column::{
+        page::PageReader,
+        reader::{ColumnReader, ColumnReaderImpl, get_column_reader},
+    },
     data_type::DataType,
     errors::ParquetError,
-    file::reader::{ChunkReader, FileReader, SerializedFileReader},
-    schema::types::ColumnDescriptor,
+    file::{
+        metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader},
+        reader::ChunkReader,
+        serialized_reader::SerializedPageReader,
+    },
 };
 
-use super::{LineError, csv, record::Record, record::is_named, said, shown};
+use super::{
+    LineError, csv,
+    form::Form,
+    headings::{Headings, Meaning, without_meaning},
+    record::Record,
+};
 use crate::domain::Alert;
 
+mod kind;
 mod pages;
 
-use pages::{Counted, Measured};
+use kind::Kind;
+use pages::{Measured, Unpacked, in_words};
 
 /// Rows that are held at once.
 const ROWS: usize = 1_024;
@@ -39,36 +53,23 @@ const ROWS: usize = 1_024;
 const TEXTS: usize = 16;
 /// Bytes of a cell. No column has a value that is longer.
 const CELL_BYTES_MAX: usize = 1 << 10;
+/// Columns of an export that say what a host made of an alert: another host makes its own.
+const OF_AN_EXPORT: [&str; 12] = [
+    "mpxn",
+    "outcome",
+    "rule",
+    "revision",
+    "plugin_digest",
+    "plugin_name",
+    "parameters",
+    "reason",
+    "overruled",
+    "faults",
+    "remarks",
+    "withheld",
+];
 /// How long so many may take to read, and the file's own description. Nobody waits for longer, nor for the thread that does.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Names of columns that mean nothing here which are spelled out.
-const PASSED_OVER_MAX: usize = 8;
-
-/// What an export calls some of the columns.
-const EXPORTED: [(&str, &str); 4] = [
-    ("device_id", "device"),
-    ("recipient_id", "recipient"),
-    ("originator_counter", "counter"),
-    ("sender_id", "sender"),
-];
-
-/// How a cell becomes the text that a CSV file would have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// It is text.
-    Text,
-    /// An integer of 32 or 64 bits, and whether it has a sign.
-    Integer(bool),
-    /// An integer that is written in so many hex digits.
-    Hex(usize),
-    /// An integer that was multiplied by ten so many times.
-    Decimal(u32),
-    /// A binary fraction, in its shortest digits.
-    Real,
-    /// A time in UTC.
-    Time(TimeUnit),
-}
-
 /// A column that means something.
 struct Column {
     /// Its place among the names that a CSV file has.
@@ -112,13 +113,19 @@ impl Alerts {
     /// Reads what columns there are. One that is missing, stands twice, or is of a type that cannot be what its name says is
     /// an error.
     pub fn new(file: impl ChunkReader + 'static) -> Result<Self, LineError> {
-        Self::within(PATIENCE, file)
+        Self::of(file, &Form::default())
     }
 
-    fn within(patience: Duration, file: impl ChunkReader + 'static) -> Result<Self, LineError> {
+    /// The same of a file that is written as a caller says.
+    pub fn of(file: impl ChunkReader + 'static, form: &Form) -> Result<Self, LineError> {
+        Self::within(PATIENCE, file, form)
+    }
+
+    fn within(patience: Duration, file: impl ChunkReader + 'static, form: &Form) -> Result<Self, LineError> {
         let (sender, said) = sync_channel(1);
         let mut alerts = Self { said, patience, items: Vec::new().into_iter(), row: 0, remark: None, ended: false };
-        let begun = thread::Builder::new().name("parquet".to_owned()).spawn(move || read(file, &sender));
+        let form = form.clone();
+        let begun = thread::Builder::new().name("parquet".to_owned()).spawn(move || read(file, form, &sender));
         begun.map_err(|error| LineError::new(1, "file", format!("no thread to read it with: {error}")))?;
         match alerts.hear() {
             Said::Opened(opened) => alerts.remark = opened?,
@@ -178,8 +185,8 @@ impl Iterator for Alerts {
 const DAMAGED: &str = "it is damaged";
 
 /// Reads a file to its end, as long as anybody listens.
-fn read(file: impl ChunkReader + 'static, said: &SyncSender<Said>) {
-    let (opened, rows) = match Rows::open(file) {
+fn read(file: impl ChunkReader + 'static, form: Form, said: &SyncSender<Said>) {
+    let (opened, rows) = match Rows::open(file, form) {
         Ok((rows, remark)) => (Ok(remark), Some(rows)),
         Err(error) => (Err(error), None),
     };
@@ -198,9 +205,14 @@ fn read(file: impl ChunkReader + 'static, said: &SyncSender<Said>) {
     }
 }
 
+/// The pages of a column in a group of rows.
+type Pages = Box<dyn Fn(&ColumnChunkMetaData, usize) -> Result<Box<dyn PageReader>, ParquetError> + Send>;
+
 /// A file that is open.
 struct Rows {
-    file: Box<dyn FileReader>,
+    metadata: ParquetMetaData,
+    pages: Pages,
+    form: Form,
     columns: Vec<Column>,
     /// The group of rows that is read after this one, and the rows of this one that were not read.
     next_group: usize,
@@ -211,52 +223,70 @@ struct Rows {
 
 impl Rows {
     /// With what there is to say of its columns.
-    fn open(file: impl ChunkReader + 'static) -> Result<(Self, Option<LineError>), LineError> {
-        let failed = |error: ParquetError| LineError::new(1, "file", said(&error));
-        let opened = SerializedFileReader::new(Measured(file)).map_err(failed)?;
-        let schema = opened.metadata().file_metadata().schema_descr_ptr();
+    fn open(file: impl ChunkReader + 'static, form: Form) -> Result<(Self, Option<LineError>), LineError> {
+        let wrong = |message: String| LineError::new(1, "file", message);
+        pages::check_ends(&file).map_err(wrong)?;
+        let file = Arc::new(Measured(file));
+        let metadata =
+            ParquetMetaDataReader::new().parse_and_finish(&*file).map_err(|error| wrong(in_words(&error)))?;
+        let headings = Headings::new(csv::LAYOUT, &form)?;
+        let schema = metadata.file_metadata().schema_descr();
+        let names: Vec<&str> = schema.columns().iter().map(|column| column.path().parts()[0].as_str()).collect();
         let mut columns: Vec<Column> = Vec::new();
         let mut passed_over = Vec::new();
         for (leaf, descriptor) in schema.columns().iter().enumerate() {
-            let path = descriptor.path().parts();
-            let name = EXPORTED.iter().find(|(name, _)| path == [*name]).map_or(path[0].as_str(), |(_, known)| known);
-            let Some(known) = csv::COLUMNS.iter().position(|known| is_named(name, known)) else {
-                passed_over.push(descriptor.name().to_owned());
-                continue;
+            let known = match headings.meaning(names[leaf]) {
+                Meaning::Column(known) => known,
+                Meaning::Other => continue,
+                Meaning::Unknown if OF_AN_EXPORT.contains(&names[leaf]) => continue,
+                Meaning::Unknown => {
+                    passed_over.push(descriptor.name().to_owned());
+                    continue;
+                }
             };
             let wrong = |message: String| LineError::new(1, csv::COLUMNS[known], message);
             if columns.iter().any(|column| column.known == known) {
                 return Err(wrong("the column occurs twice".to_owned()));
             }
-            let kind = Kind::of(known, descriptor).map_err(wrong)?;
+            let kind = Kind::of(known, descriptor, &form).map_err(wrong)?;
+            for group in metadata.row_groups() {
+                let chunk = group.columns().get(leaf).ok_or_else(|| wrong(DAMAGED.to_owned()))?;
+                pages::packing(chunk.compression()).map_err(wrong)?;
+            }
             let filled = descriptor.max_def_level();
             columns.push(Column { known, leaf, kind, filled, reader: None, cells: VecDeque::new() });
         }
-        for (known, name) in csv::COLUMNS.iter().enumerate().take(csv::REQUIRED) {
-            if !columns.iter().any(|column| column.known == known) {
-                let message = format!("the column is missing; known columns are: {}", csv::COLUMNS.join(", "));
-                return Err(LineError::new(1, name, message));
-            }
-        }
+        headings.check(|known| columns.iter().any(|column| column.known == known), &names)?;
         let remark = (!passed_over.is_empty()).then(|| LineError::new(1, "columns", without_meaning(&passed_over)));
-        let (file, texts) = (Box::new(opened), vec![String::new(); csv::COLUMNS.len()]);
-        Ok((Self { file, columns, next_group: 0, left: 0, row: 0, texts }, remark))
+        // Pages come as they are packed, and are unpacked here, where what they unpack to is bounded.
+        let pages: Pages = Box::new(move |chunk, rows| {
+            let plain =
+                chunk.clone().into_builder().set_compression(parquet::basic::Compression::UNCOMPRESSED).build()?;
+            Ok(Box::new(SerializedPageReader::new(Arc::clone(&file), &plain, rows, None)?))
+        });
+        let texts = vec![String::new(); csv::COLUMNS.len()];
+        Ok((Self { metadata, pages, form, columns, next_group: 0, left: 0, row: 0, texts }, remark))
     }
 
     /// The next few rows; `None` at the end.
     fn next(&mut self) -> Result<Option<Vec<Item>>, String> {
         while self.left == 0 {
-            if self.next_group == self.file.num_row_groups() {
+            if self.next_group == self.metadata.num_row_groups() {
                 return Ok(None);
             }
-            let group = self.file.get_row_group(self.next_group).map_err(|error| said(&error))?;
-            let rows = group.metadata().num_rows();
+            let group = self.metadata.row_group(self.next_group);
+            let rows = group.num_rows();
             self.left = usize::try_from(rows).map_err(|_| format!("a group of {rows} rows"))?;
-            let schema = self.file.metadata().file_metadata().schema_descr_ptr();
+            let schema = self.metadata.file_metadata().schema_descr_ptr();
             for column in &mut self.columns {
-                let pages = group.get_column_page_reader(column.leaf).map_err(|error| said(&error))?;
-                let pages = Box::new(Counted { pages, has_levels: column.filled > 0 });
-                column.reader = Some(get_column_reader(schema.column(column.leaf), pages));
+                let chunk = group.columns().get(column.leaf).ok_or(DAMAGED)?;
+                let name = csv::COLUMNS[column.known];
+                let pages = (self.pages)(chunk, self.left).map_err(|error| format!("{name}: {}", in_words(&error)))?;
+                let block = pages::packing(chunk.compression())?;
+                let descriptor = schema.column(column.leaf);
+                let value_bytes_min = pages::value_bytes_min(&descriptor);
+                let pages = Box::new(Unpacked { pages, block, has_levels: column.filled > 0, value_bytes_min });
+                column.reader = Some(get_column_reader(descriptor, pages));
             }
             self.next_group += 1;
         }
@@ -282,103 +312,7 @@ impl Rows {
         if let Some(error) = too_long {
             return Err(error);
         }
-        csv::alert(&Record::listed(self.row, csv::COLUMNS, &self.texts))
-    }
-}
-
-fn without_meaning(names: &[String]) -> String {
-    let listed: Vec<String> = names.iter().take(PASSED_OVER_MAX).map(|name| shown(name)).collect();
-    let more = names.len() - listed.len();
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{more} mean nothing here; passed over", listed.join(", "))
-}
-
-impl Kind {
-    /// What cells of a column can be; an error with its type where they cannot be what its name says.
-    fn of(known: usize, column: &ColumnDescriptor) -> Result<Self, String> {
-        let name = csv::COLUMNS[known];
-        let (physical, logical) = (column.physical_type(), column.logical_type_ref());
-        let kind = Self::by_type(physical, logical, column.converted_type());
-        let (fits, expected) = match name {
-            "device" | "recipient" | "sender" => {
-                (matches!(kind, Some(Self::Text | Self::Integer(_))), "text, or an integer")
-            }
-            "code" => (matches!(kind, Some(Self::Text | Self::Integer(_))), "text, or an integer"),
-            "occurred_at" | "received_at" | "dcc_at" => {
-                (matches!(kind, Some(Self::Text | Self::Time(_))), "a timestamp adjusted to UTC, or text")
-            }
-            _ => (!matches!(kind, None | Some(Self::Time(_))), "a number, or text"),
-        };
-        let flat = column.max_rep_level() == 0 && column.path().parts().len() == 1;
-        match kind.filter(|_| fits && flat) {
-            Some(Self::Integer(_)) if name == "code" => Ok(Self::Hex(4)),
-            Some(Self::Integer(_)) if matches!(name, "device" | "recipient" | "sender") => Ok(Self::Hex(16)),
-            Some(kind) => Ok(kind),
-            None if !flat => Err("the column is nested or repeated; expected one value a row".to_owned()),
-            None => {
-                let logical = logical.map_or_else(String::new, |logical| format!(" as {logical:?}"));
-                Err(format!("the column is of type {}; expected {expected}", said(&format!("{physical}{logical}"))))
-            }
-        }
-    }
-
-    fn by_type(physical: Physical, logical: Option<&LogicalType>, converted: ConvertedType) -> Option<Self> {
-        match (physical, logical) {
-            (Physical::BYTE_ARRAY, None | Some(LogicalType::String | LogicalType::Enum)) => Some(Self::Text),
-            (Physical::DOUBLE | Physical::FLOAT, None) => Some(Self::Real),
-            (Physical::INT32 | Physical::INT64, Some(LogicalType::Decimal(decimal))) => {
-                u32::try_from(decimal.scale).ok().filter(|scale| *scale < 19).map(Self::Decimal)
-            }
-            (Physical::INT64, Some(LogicalType::Timestamp(time))) if time.is_adjusted_to_u_t_c => {
-                Some(Self::Time(time.unit))
-            }
-            (Physical::INT32 | Physical::INT64, Some(LogicalType::Integer(integer))) => {
-                Some(Self::Integer(integer.is_signed))
-            }
-            (Physical::INT32 | Physical::INT64, None) => match converted {
-                ConvertedType::TIMESTAMP_MILLIS => Some(Self::Time(TimeUnit::MILLIS)),
-                ConvertedType::TIMESTAMP_MICROS => Some(Self::Time(TimeUnit::MICROS)),
-                ConvertedType::UINT_8 | ConvertedType::UINT_16 | ConvertedType::UINT_32 | ConvertedType::UINT_64 => {
-                    Some(Self::Integer(false))
-                }
-                ConvertedType::NONE
-                | ConvertedType::INT_8
-                | ConvertedType::INT_16
-                | ConvertedType::INT_32
-                | ConvertedType::INT_64 => Some(Self::Integer(true)),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    /// An integer of so many bits as text.
-    fn integer(self, value: i64, bits: u32) -> String {
-        let unsigned = value.cast_unsigned() & (u64::MAX >> (64 - bits));
-        match self {
-            Self::Hex(digits) => format!("{unsigned:0digits$X}"),
-            Self::Integer(false) => unsigned.to_string(),
-            Self::Decimal(scale) => {
-                let (sign, digits) = (if value < 0 { "-" } else { "" }, value.unsigned_abs());
-                let unit = 10_u64.pow(scale);
-                if scale == 0 {
-                    return value.to_string();
-                }
-                let fraction = format!("{:0width$}", digits % unit, width = scale as usize);
-                let fraction = fraction.trim_end_matches('0');
-                let dot = if fraction.is_empty() { "" } else { "." };
-                format!("{sign}{}{dot}{fraction}", digits / unit)
-            }
-            Self::Time(unit) => {
-                let time = match unit {
-                    TimeUnit::MILLIS => Timestamp::from_millisecond(value),
-                    TimeUnit::MICROS => Timestamp::from_microsecond(value),
-                    TimeUnit::NANOS => Timestamp::from_nanosecond(value.into()),
-                };
-                time.map_or_else(|_| format!("{value} {unit:?} since 1970"), |time| time.to_string())
-            }
-            Self::Text | Self::Integer(true) | Self::Real => value.to_string(),
-        }
+        csv::alert(&Record::listed(self.row, csv::COLUMNS, &self.texts), &self.form)
     }
 }
 
@@ -400,7 +334,16 @@ impl Column {
                 take(reader, (rows, rows), filled, cells, |value| Ok(value.to_string()))
             }
             Some(ColumnReader::ByteArrayColumnReader(reader)) => {
-                take(reader, (rows, TEXTS), filled, cells, |value| text(value.data()))
+                take(reader, (rows, TEXTS), filled, cells, |value| match kind {
+                    Kind::Text => text(value.data()),
+                    kind => Ok(kind.wide(value.data())),
+                })
+            }
+            Some(ColumnReader::FixedLenByteArrayColumnReader(reader)) => {
+                take(reader, (rows, TEXTS), filled, cells, |value| Ok(kind.wide(value.data())))
+            }
+            Some(ColumnReader::Int96ColumnReader(reader)) => {
+                take(reader, (rows, rows), filled, cells, |value| Ok(kind::int96(value.data())))
             }
             _ => Err("its cells are not of the type that it has".to_owned()),
         }
@@ -426,7 +369,7 @@ fn take<T: DataType>(
         values.clear();
         let wanted = (filled > 0).then_some(&mut levels);
         let (records, _, _) =
-            reader.read_records(left.min(at_once), wanted, None, &mut values).map_err(|error| said(&error))?;
+            reader.read_records(left.min(at_once), wanted, None, &mut values).map_err(|error| in_words(&error))?;
         if records == 0 {
             return Err(format!("it has fewer rows than its group: {left} are missing"));
         }

@@ -10,14 +10,18 @@
 //! device or, for its own codes, the DCC), `instruction_number`, `message_digest` (the first 16 hex digits of the SHA-256 of the
 //! GBCS message or, without a counter, of the whole document) and `occurred_at_status`.
 
-use std::{io::BufRead, str::FromStr};
+use std::io::BufRead;
 
 use super::{
     LineError,
+    form::Form,
+    headings::Layout,
+    identifiers,
     record::{Record, Records},
-    shown,
+    shown, times,
+    values::{decimal, integer},
 };
-use crate::domain::{Alert, AlertCode, Eui64, Message, Millis, PayloadKind, TimeStatus};
+use crate::domain::{Alert, Eui64, Message, Millis, PayloadKind, TimeStatus};
 
 pub(super) const COLUMNS: &[&str] = &[
     "device",
@@ -67,15 +71,43 @@ const INSTRUCTION_NUMBER: usize = 17;
 const MESSAGE_DIGEST: usize = 18;
 const OCCURRED_AT_STATUS: usize = 19;
 
+/// Other names of columns, as exports and protocols have them.
+const ALIASES: &[(&str, usize)] = &[
+    ("device_id", DEVICE),
+    ("eui", DEVICE),
+    ("eui64", DEVICE),
+    ("alert_code", CODE),
+    ("recipient_id", RECIPIENT),
+    ("originator_counter", COUNTER),
+    ("sender_id", SENDER),
+];
+
+/// The columns of alerts, in whatever format.
+pub(super) const LAYOUT: Layout =
+    Layout { aliases: ALIASES, others: &KNOWN_TO_HOSTS, is_foreign: true, ..Layout::plain(COLUMNS, REQUIRED) };
+
 /// The alerts of a CSV file.
 pub struct Alerts<R> {
     records: Records<R>,
+    form: Form,
+    rounded: Rounded,
 }
 
 impl<R: BufRead> Alerts<R> {
     /// Reads the header. An unknown, doubled or missing column is an error that lists the known ones.
     pub fn new(reader: R) -> Result<Self, LineError> {
-        Ok(Self { records: Records::beside(reader, COLUMNS, REQUIRED, &KNOWN_TO_HOSTS)? })
+        Self::of(reader, &Form::default())
+    }
+
+    /// The same of a file that is written as a caller says.
+    pub fn of(reader: R, form: &Form) -> Result<Self, LineError> {
+        let records = Records::of(reader, LAYOUT, form)?;
+        Ok(Self { records, form: form.clone(), rounded: Rounded::default() })
+    }
+
+    /// What is to be said of what was read, though nothing is lost by it.
+    pub fn remark(&mut self) -> Option<LineError> {
+        self.records.remark().or_else(|| self.rounded.0.take())
     }
 
     /// Number of the line read last.
@@ -88,25 +120,47 @@ impl<R: BufRead> Iterator for Alerts<R> {
     type Item = Result<Alert, LineError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.records.next()?.and_then(|record| alert(&record)))
+        let record = match self.records.next()? {
+            Ok(record) => record,
+            Err(error) => return Some(Err(error)),
+        };
+        let alert = alert(&record, &self.form);
+        self.rounded.look(&record, alert.as_ref().ok());
+        Some(alert)
+    }
+}
+
+/// The first device of a file that a spreadsheet may have rounded, and whether there was one.
+#[derive(Debug, Default)]
+pub(super) struct Rounded(pub(super) Option<LineError>, bool);
+
+impl Rounded {
+    /// Looks at the device of an alert. One of a file is named.
+    pub(super) fn look(&mut self, record: &Record<'_>, alert: Option<&Alert>) {
+        let Some(alert) = alert.filter(|alert| !self.1 && identifiers::may_be_rounded(alert.device)) else { return };
+        let message = format!(
+            "{} is 16 decimal digits that end in 0: has a spreadsheet rounded it, which keeps 15? It is taken as it is",
+            alert.device
+        );
+        *self = Self(Some(record.error(DEVICE, message)), true);
     }
 }
 
 /// The alert that a record stands for.
-pub(super) fn alert(record: &Record<'_>) -> Result<Alert, LineError> {
+pub(super) fn alert(record: &Record<'_>, form: &Form) -> Result<Alert, LineError> {
     Ok(Alert {
-        device: record.require(DEVICE, Eui64::from_str)?,
-        recipient: record.read(RECIPIENT, Eui64::from_str)?.unwrap_or(Eui64::NONE),
+        device: record.require(DEVICE, identifiers::device)?,
+        recipient: record.read(RECIPIENT, identifiers::device)?.unwrap_or(Eui64::NONE),
         counter: record.read(COUNTER, |text| integer::<u64>(text, "0 to 18446744073709551615"))?,
-        code: record.require(CODE, AlertCode::from_str)?,
-        occurred_ms: time(record, OCCURRED_AT, OCCURRED_MS)?,
-        dcc_ms: time(record, DCC_AT, DCC_MS)?,
-        received_ms: time(record, RECEIVED_AT, RECEIVED_MS)?,
-        measurement: measurement(record)?,
+        code: record.require(CODE, identifiers::code)?,
+        occurred_ms: time(record, (OCCURRED_AT, OCCURRED_MS), form)?,
+        dcc_ms: time(record, (DCC_AT, DCC_MS), form)?,
+        received_ms: time(record, (RECEIVED_AT, RECEIVED_MS), form)?,
+        measurement: measurement(record, form)?,
         weight: record.read(WEIGHT, weight)?.unwrap_or(1),
         payload: record.read(PAYLOAD_KIND, payload_kind)?.unwrap_or(PayloadKind::Csv),
         message: Message {
-            sender: record.read(SENDER, Eui64::from_str)?.unwrap_or(Eui64::NONE),
+            sender: record.read(SENDER, identifiers::device)?.unwrap_or(Eui64::NONE),
             instruction: record.read(INSTRUCTION_NUMBER, |text| integer::<u32>(text, "of 32 bits"))?.unwrap_or(0),
             digest: record.read(MESSAGE_DIGEST, digest)?.unwrap_or(0),
             time: record.read(OCCURRED_AT_STATUS, time_status)?.unwrap_or_default(),
@@ -115,18 +169,18 @@ pub(super) fn alert(record: &Record<'_>) -> Result<Alert, LineError> {
 }
 
 /// A time that may stand in either of two columns.
-fn time(record: &Record<'_>, text: usize, millis: usize) -> Result<Option<Millis>, LineError> {
+fn time(record: &Record<'_>, (text, millis): (usize, usize), form: &Form) -> Result<Option<Millis>, LineError> {
     match record.one_of(&[text, millis])? {
-        Some(column) if column == text => record.read(column, rfc3339),
-        Some(column) => record.read(column, |text| integer::<Millis>(text, "milliseconds since 1970")),
+        Some(column) if column == text => record.read(column, |text| times::time(text, form)),
+        Some(column) => record.read(column, |text| times::millis(text, form)),
         None => Ok(None),
     }
 }
 
-fn measurement(record: &Record<'_>) -> Result<Option<i32>, LineError> {
+fn measurement(record: &Record<'_>, form: &Form) -> Result<Option<i32>, LineError> {
     match record.one_of(&[MEASUREMENT_DV, VOLTAGE_V, POWER_FACTOR, MEASUREMENT])? {
-        Some(VOLTAGE_V) => record.read(VOLTAGE_V, |text| decimal(text, 1)),
-        Some(POWER_FACTOR) => record.read(POWER_FACTOR, |text| decimal(text, 3)),
+        Some(VOLTAGE_V) => record.read(VOLTAGE_V, |text| decimal(text, 1, form)),
+        Some(POWER_FACTOR) => record.read(POWER_FACTOR, |text| decimal(text, 3, form)),
         Some(column) => record.read(column, |text| integer::<i32>(text, "of 32 bits, without a decimal point")),
         None => Ok(None),
     }
@@ -159,39 +213,10 @@ fn time_status(text: &str) -> Result<TimeStatus, String> {
     })
 }
 
-fn integer<T: FromStr>(text: &str, bounds: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("expected an integer {bounds}, found {}", shown(text)))
-}
-
-fn rfc3339(text: &str) -> Result<Millis, String> {
-    let expected = "expected a time like 2026-11-23T09:30:00Z";
-    let time: jiff::Timestamp = text.parse().map_err(|_| format!("{expected}, found {}", shown(text)))?;
-    Ok(time.as_millisecond())
-}
-
-/// A decimal number times ten to the power of `places`, exactly.
-fn decimal(text: &str, places: usize) -> Result<i32, String> {
-    let wrong = || format!("expected a number with at most {places} decimals, found {}", shown(text));
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !all_digits(whole) || !all_digits(fraction) || fraction.len() > places {
-        return Err(wrong());
-    }
-    let scaled = || {
-        let filled = |digits: &str, zeros: usize| digits.parse::<i64>().ok()?.checked_mul(10_i64.pow(zeros as u32));
-        let scaled = filled(whole, places)?.checked_add(filled(fraction, places - fraction.len())?)?;
-        i32::try_from(if negative { -scaled } else { scaled }).ok()
-    };
-    scaled().ok_or_else(|| format!("expected a number that fits 32 bits once scaled, found {}", shown(text)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::AlertCode;
 
     fn read(text: &str) -> Vec<Result<Alert, String>> {
         let alerts = Alerts::new(text.as_bytes()).unwrap();
@@ -264,13 +289,13 @@ mod tests {
             ("voltage_v", "258.05", "expected a number with at most 1 decimals, found \"258.05\""),
             ("voltage_v", "258.", "expected a number with at most 1 decimals, found \"258.\""),
             ("voltage_v", "214748364.8", "expected a number that fits 32 bits once scaled, found \"214748364.8\""),
-            ("power_factor", "0,9", "more fields where the header names 3"),
             ("power_factor", ".9", "expected a number with at most 3 decimals, found \".9\""),
-            ("measurement_dv", "258.0", "expected an integer of 32 bits, without a decimal point, found \"258.0\""),
+            ("measurement_dv", "258.5", "expected an integer of 32 bits, without a decimal point, found \"258.5\""),
             ("weight", "0", "expected an integer from 1 on, found \"0\""),
             ("counter", "-1", "expected an integer 0 to 18446744073709551615, found \"-1\""),
-            ("occurred_at", "2026-13-01", "expected a time like 2026-11-23T09:30:00Z, found \"2026-13-01\""),
-            ("received_ms", "soon", "expected an integer milliseconds since 1970, found \"soon\""),
+            ("occurred_at", "soon", "expected a time like 2026-11-23T09:30:00Z, found \"soon\""),
+            ("occurred_at", "2026-13-01", "\"2026-13-01\" is no day"),
+            ("received_ms", "soon", "expected an integer of milliseconds since 1970, found \"soon\""),
             ("payload_kind", "DLMS", "expected one of unspecified, dlms, gbz, asn1, csv, found \"DLMS\""),
             (
                 "message_digest",

@@ -8,9 +8,16 @@ use std::io::{BufRead, BufReader};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
-    Alerts, LINE_BYTES_MAX, LineError, csv,
+    Alerts, LINE_BYTES_MAX, LineError,
+    claims::Claims,
+    compressed::{Block, unpack},
+    csv,
     duis_xml::{self, ThrottledCount},
-    gbcs_hex, ndjson,
+    form::{DateOrder, Encoding, Epoch, Form},
+    gbcs_hex,
+    inventory::Rows,
+    ndjson::{self, over_lines},
+    record::{is_blank, is_empty},
 };
 use crate::domain::{Alert, Eui64, Message, is_unsafe};
 
@@ -60,7 +67,10 @@ pub fn decoded(format: Format, bytes: &[u8]) -> usize {
             assert_eq!(read(Format::Csv, row(alert).as_bytes()), Ok((vec![(2, Ok(*alert))], Vec::new())));
         }
     }
-    if let Some(expected) = expected(format, bytes) {
+    // After another heading, lines say other things.
+    let is_heading = |error: &LineError| error.field == "header" || error.field == "file";
+    let headed = remarks.iter().chain(items.iter().filter_map(|(_, item)| item.as_ref().err())).any(is_heading);
+    if let Some(expected) = expected(format, bytes).filter(|_| !headed) {
         assert_eq!(items.len(), expected, "every line that says something is an alert or an error");
     }
     items.iter().filter(|(_, item)| item.is_ok()).count()
@@ -84,24 +94,37 @@ fn read(format: Format, reader: impl BufRead) -> Result<Read, LineError> {
 
 /// Items of a file by its lines; `None` where lines do not tell.
 fn expected(format: Format, bytes: &[u8]) -> Option<usize> {
+    let is_utf_16 = matches!(bytes, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]);
+    // A quoted value may go over lines, and what stands before the heading may say how columns are divided.
+    if is_utf_16 || format == Format::Csv && (bytes.contains(&b'"') || bytes.windows(4).any(|four| four == b"sep=")) {
+        return None;
+    }
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let says = |(at, line): &(usize, &[u8])| {
         let Some(text) = std::str::from_utf8(line).ok().filter(|text| text.len() <= LINE_BYTES_MAX) else {
             return true;
         };
-        let text = if *at == 0 { text.trim_start_matches('\u{FEFF}') } else { text };
+        let text = text.trim_start_matches('\u{FEFF}');
         let hex = text.trim();
         match format {
             Format::GbcsHex => {
                 let heading = *at == 0 && matches!(hex.rsplit('\t').next(), Some("hex" | "gbcs_hex"));
                 !heading && !hex.is_empty() && !hex.starts_with('#')
             }
-            _ => !text.trim_ascii().is_empty(),
+            Format::Csv => !is_blank(text) && !is_empty(text, b','),
+            _ => !is_blank(text),
         }
     };
     let header = usize::from(format == Format::Csv);
-    (format != Format::DuisXml).then(|| lines.enumerate().skip(header).filter(says).count())
+    let mut said = lines.enumerate().skip(header).filter(says).peekable();
+    if format == Format::Ndjson
+        && let Some(text) = said.peek().and_then(|(_, line)| std::str::from_utf8(line).ok())
+        && over_lines(text.trim_start_matches('\u{FEFF}')).is_some()
+    {
+        return Some(1);
+    }
+    (format != Format::DuisXml).then(|| said.count())
 }
 
 /// What every error is: bounded, and fit to be shown.
@@ -237,6 +260,96 @@ pub fn document(seed: u32, payload: &[u8]) -> String {
     )
 }
 
+/// A way of writing a file for each number.
+pub fn form(number: u32) -> Form {
+    let [encoding, delimiter, zone, epoch, order, columns] = [0, 3, 6, 9, 12, 14].map(|bit| number >> bit & 7);
+    Form {
+        encoding: [
+            None,
+            Some(Encoding::Utf8),
+            Some(Encoding::Utf16Le),
+            Some(Encoding::Utf16Be),
+            Some(Encoding::Windows1252),
+        ]
+        .get(encoding as usize)
+        .copied()
+        .flatten(),
+        delimiter: [None, Some(b';'), Some(b'\t'), Some(b'|')].get(delimiter as usize).copied().flatten(),
+        decimal_comma: delimiter & 1 == 1,
+        zone: [None, Some(jiff::tz::TimeZone::UTC), Some(jiff::tz::get!("Europe/London"))]
+            .get(zone as usize)
+            .cloned()
+            .flatten(),
+        epoch: [None, Some(Epoch::Seconds), Some(Epoch::Millis), Some(Epoch::Micros), Some(Epoch::ByMagnitude)]
+            .get(epoch as usize)
+            .copied()
+            .flatten(),
+        date_order: [None, Some(DateOrder::DayMonth), Some(DateOrder::MonthDay)].get(order as usize).copied().flatten(),
+        columns: if columns == 1 { vec![("device".to_owned(), "Meter ID".to_owned())] } else { Vec::new() },
+        one_line: number & 1 << 20 != 0,
+    }
+}
+
+/// Reads bytes as a file of rows that is written in a way of its own.
+///
+/// # Panics
+/// Where a decoder broke its word: it said something unbounded, or went back in the file.
+pub fn decoded_in_form(format: Format, form: &Form, bytes: &[u8]) {
+    let alerts = match format {
+        Format::Csv => csv::Alerts::of(bytes, form).map(Alerts::Csv),
+        _ => ndjson::Alerts::of(bytes, form).map(Alerts::Ndjson),
+    };
+    let mut alerts = match alerts {
+        Ok(alerts) => alerts,
+        Err(error) => return plain(&error),
+    };
+    let mut last = 0;
+    while let Some(item) = alerts.next() {
+        item.as_ref().err().into_iter().for_each(plain);
+        assert!(alerts.line() >= last, "line {} after {last}", alerts.line());
+        last = alerts.line();
+        std::iter::from_fn(|| alerts.remark()).for_each(|remark| plain(&remark));
+    }
+    std::iter::from_fn(|| alerts.remark()).for_each(|remark| plain(&remark));
+}
+
+/// Reads bytes as an inventory and as another party's counts.
+///
+/// # Panics
+/// Where a reader said something unbounded.
+pub fn decoded_tables(form: &Form, bytes: &[u8]) {
+    match Rows::of(bytes, form) {
+        Ok(mut rows) => {
+            while let Some(row) = rows.next() {
+                row.as_ref().err().into_iter().for_each(plain);
+            }
+            std::iter::from_fn(|| rows.remark()).for_each(|remark| plain(&remark));
+        }
+        Err(error) => plain(&error),
+    }
+    match Claims::of(bytes, form) {
+        Ok(mut rows) => {
+            while let Some(row) = rows.next() {
+                row.as_ref().err().into_iter().for_each(plain);
+            }
+            std::iter::from_fn(|| rows.remark()).for_each(|remark| plain(&remark));
+        }
+        Err(error) => plain(&error),
+    }
+}
+
+/// Unpacks bytes as each kind of block.
+///
+/// # Panics
+/// Where more came out than was allowed.
+pub fn unpacked_blocks(bytes: &[u8], bytes_max: usize) {
+    for block in [Block::Snappy, Block::Gzip, Block::Zstd, Block::Lz4, Block::Lz4Hadoop] {
+        if let Ok(unpacked) = unpack(block, bytes, bytes_max) {
+            assert!(unpacked.len() <= bytes_max, "{block:?}: {} bytes", unpacked.len());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -324,6 +437,50 @@ mod tests {
                 decoded(format, &[b"device,code\n", &bytes[..]].concat());
                 decoded(format, String::from_utf8_lossy(&bytes).as_bytes());
             }
+        }
+    }
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_file_in_another_encoding_is_the_same_file(
+            seed in any::<u32>(),
+            changes in prop::collection::vec(change(), 0..4),
+        ) {
+            for format in [Format::Csv, Format::Ndjson] {
+                let bytes = changed(example(format, seed), changes.clone());
+                let Ok(text) = String::from_utf8(bytes) else { continue };
+                let marked = format!("\u{FEFF}{text}");
+                let units = || marked.encode_utf16();
+                let low: Vec<u8> = units().flat_map(u16::to_le_bytes).collect();
+                let high: Vec<u8> = units().flat_map(u16::to_be_bytes).collect();
+                let expected = read(format, marked.as_bytes());
+                prop_assert_eq!(&read(format, &low[..]), &expected);
+                prop_assert_eq!(&read(format, BufReader::with_capacity(PIECE_BYTES, &high[..])), &expected);
+            }
+        }
+
+        #[test]
+        fn whatever_a_caller_says_of_it_a_file_is_read_to_its_end(
+            number in any::<u32>(),
+            seed in any::<u32>(),
+            changes in prop::collection::vec(change(), 0..4),
+            bytes in prop::collection::vec(any::<u8>(), 0..1_000),
+        ) {
+            let form = form(number);
+            for format in [Format::Csv, Format::Ndjson] {
+                decoded_in_form(format, &form, &changed(example(format, seed), changes.clone()));
+                decoded_in_form(format, &form, &bytes);
+            }
+            let tables = [
+                &b"eui,mpxn,generation,model\n02-00-5E-10-00-00-A0-31,1300000000498,smets2,Alder 3\n"[..],
+                b"mpan,date,code,count\n1300000000489,11/03/2026,8014,2\n",
+            ];
+            for table in tables {
+                decoded_tables(&form, &changed(table.to_vec(), changes.clone()));
+                decoded_tables(&form, &[table, &bytes].concat());
+            }
+            unpacked_blocks(&bytes, 1 << 10);
         }
     }
 }

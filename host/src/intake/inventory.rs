@@ -9,6 +9,9 @@ use std::{io::BufRead, str::FromStr};
 
 use super::{
     LineError,
+    form::Form,
+    headings::Layout,
+    identifiers,
     record::{Record, Records},
     shown,
     tables::OperatorTable,
@@ -25,6 +28,21 @@ const MPXN: usize = 1;
 const GENERATION: usize = 2;
 const MODEL: usize = 3;
 const OPERATOR: usize = 4;
+
+const LAYOUT: Layout = Layout {
+    aliases: &[
+        ("eui64", EUI),
+        ("device", EUI),
+        ("device_id", EUI),
+        ("mpan", MPXN),
+        ("mprn", MPXN),
+        ("device_model", MODEL),
+        ("operator_id", OPERATOR),
+        ("distributor_id", OPERATOR),
+    ],
+    is_foreign: true,
+    ..Layout::plain(COLUMNS, REQUIRED)
+};
 
 /// A row of an inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,12 +86,22 @@ pub struct Rows<R> {
 impl<R: BufRead> Rows<R> {
     /// Reads the header. An unknown, doubled or missing column is an error that lists the known ones.
     pub fn new(reader: R) -> Result<Self, LineError> {
-        Ok(Self { records: Records::new(reader, COLUMNS, REQUIRED)? })
+        Self::of(reader, &Form::default())
     }
 
-    /// Number of the line read last.
+    /// The same of a file that is written as a caller says.
+    pub fn of(reader: R, form: &Form) -> Result<Self, LineError> {
+        Ok(Self { records: Records::of(reader, LAYOUT, form)? })
+    }
+
+    /// Number of the line that the last row began on.
     pub fn line(&self) -> u64 {
         self.records.line()
+    }
+
+    /// What is to be said of what was read, though nothing is lost by it. Ask after each row, and at the end.
+    pub fn remark(&mut self) -> Option<LineError> {
+        self.records.remark()
     }
 }
 
@@ -85,10 +113,15 @@ impl<R: BufRead> Iterator for Rows<R> {
     }
 }
 
+/// Reads an MPAN or MPRN as people write them.
+pub fn metering_point(text: &str) -> Result<Mpxn, String> {
+    identifiers::mpxn(text)
+}
+
 fn row(record: &Record<'_>) -> Result<Row, LineError> {
     Ok(Row {
-        eui: record.require(EUI, Eui64::from_str)?,
-        mpxn: record.read(MPXN, Mpxn::from_str)?.unwrap_or_default(),
+        eui: record.require(EUI, identifiers::device)?,
+        mpxn: record.read(MPXN, identifiers::mpxn)?.unwrap_or_default(),
         generation: record.read(GENERATION, Generation::from_str)?.unwrap_or_default(),
         model: record.read(MODEL, model)?.unwrap_or_default(),
         operator: record.read(OPERATOR, operator)?.unwrap_or_default(),
@@ -171,5 +204,33 @@ mod tests {
             error.to_string(),
             "line 1: model: the column is missing; known columns are: eui, mpxn, generation, model, operator"
         );
+    }
+
+    #[test]
+    fn what_a_spreadsheet_did_to_an_identifier_is_read_or_named() {
+        let rows = read(
+            "Device ID,MPAN,Generation,Device-Model\n\
+             02-00-5E-10-00-00-A0-31,13 0000 0000 498,smets2,Alder 3\n\
+             02-00-5E-10-00-00-A0-32,018011011300000000503,smets2,Alder 3\n\
+             02-00-5E-10-00-00-A0-33,1300000000512.0,smets2,Alder 3\n\
+             02-00-5E-10-00-00-A0-34,1.31235E+12,smets2,Alder 3\n\
+             144119587122044981,,smets2,Alder 3\n",
+        );
+        assert_eq!(rows[0].as_ref().unwrap().mpxn.number(), 1_300_000_000_498);
+        assert_eq!(rows[1].as_ref().unwrap().mpxn.number(), 1_300_000_000_503);
+        for (row, words) in [
+            (
+                2,
+                "line 4: mpxn: expected an MPAN (13 digits) or MPRN (6 to 10 digits), found \"1300000000512.0\"; a decimal point: a spreadsheet",
+            ),
+            (3, "found \"1.31235E+12\"; an exponent: a spreadsheet has rounded it"),
+            (
+                4,
+                "line 6: eui: expected an EUI-64: 16 hex digits, not all zero, like 00-DB-12-34-56-78-90-A0, found \"144119587122044981\"; 18 digits: a decimal number? In hex it is 02-00-",
+            ),
+        ] {
+            let error = rows[row].as_ref().unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
     }
 }

@@ -3,24 +3,36 @@
 //! It must not know what a line means. Invariant: never more than one line of `LINE_BYTES_MAX` bytes is held, however
 //! long the line is.
 
-use std::io::{BufRead, Read};
+use std::io::{self, BufRead, Read};
 
-use super::LineError;
+use super::{
+    LineError,
+    text::{self, Encoding, NotText, Text},
+};
 
 /// Bytes of one line, without its end. Longer ones are refused and passed over.
 pub const LINE_BYTES_MAX: usize = 64 << 10;
 
 /// Reads lines and numbers them from 1.
 pub(super) struct Lines<R> {
-    reader: R,
+    reader: Text<R>,
     number: u64,
     buffer: Vec<u8>,
     ended: bool,
+    /// Whether the encoding that a line looks like has been named.
+    guessed: bool,
 }
 
 impl<R: BufRead> Lines<R> {
+    /// Of a file that says by a mark in which encoding it is, or is UTF-8.
     pub(super) fn new(reader: R) -> Self {
-        Self { reader, number: 0, buffer: Vec::new(), ended: false }
+        Self::encoded(reader, None)
+    }
+
+    /// Of a file whose encoding is known.
+    pub(super) fn encoded(reader: R, encoding: Option<Encoding>) -> Self {
+        let reader = Text::new(reader, encoding);
+        Self { reader, number: 0, buffer: Vec::new(), ended: false, guessed: false }
     }
 
     /// Number of the line read last, 0 before the first.
@@ -58,16 +70,25 @@ impl<R: BufRead> Lines<R> {
             let message = format!("longer than {LINE_BYTES_MAX} bytes");
             return Some(Err(LineError::new(self.number, "line", message)));
         }
-        let text = std::str::from_utf8(&self.buffer).map_err(|error| {
-            LineError::new(self.number, "text", format!("not UTF-8 from byte {} on", error.valid_up_to()))
-        });
-        // Spreadsheets like to begin a file with a byte order mark.
-        let first = self.number == 1;
-        Some(text.map(|text| if first { text.trim_start_matches('\u{FEFF}') } else { text }))
+        match std::str::from_utf8(&self.buffer) {
+            // A mark begins what spreadsheets write, and, where such files were joined, a line in the middle.
+            Ok(text) => Some(Ok(text.trim_start_matches('\u{FEFF}'))),
+            Err(error) => {
+                let at = error.valid_up_to();
+                let first = !std::mem::replace(&mut self.guessed, true);
+                let guess = if first { format!(": {}", text::guess(&self.buffer, at)) } else { String::new() };
+                let message = format!("not UTF-8 from byte {at} on{guess}");
+                Some(Err(LineError::new(self.number, "text", message)))
+            }
+        }
     }
 
-    fn failed(&mut self, error: &std::io::Error) -> LineError {
+    /// The end of what can be read. What is no text was read whole, so it is no failure of the input.
+    fn failed(&mut self, error: &io::Error) -> LineError {
         self.ended = true;
+        if let Some(what) = error.get_ref().and_then(|inner| inner.downcast_ref::<NotText>()) {
+            return LineError::new(self.number, "file", what.to_string());
+        }
         let message = format!("the input cannot be read any further: {error}");
         LineError { fatal: true, ..LineError::new(self.number, "input", message) }
     }
@@ -92,6 +113,8 @@ mod tests {
     fn lines_end_in_lf_crlf_or_with_the_input() {
         let texts: Vec<_> = read("\u{FEFF}a\r\n\nb".as_bytes()).into_iter().map(Result::unwrap).collect();
         assert_eq!(texts, ["a", "", "b"]);
+        let joined: Vec<_> = read("\u{FEFF}a\n\u{FEFF}b\n".as_bytes()).into_iter().map(Result::unwrap).collect();
+        assert_eq!(joined, ["a", "b"], "where two files were joined");
         assert!(read(b"").is_empty());
     }
 
@@ -109,9 +132,18 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_text_spoil_their_line_only() {
-        let lines = read(b"ok\n\xFF\xFE\nok");
-        assert_eq!(lines[1].as_ref().unwrap_err().to_string(), "line 2: text: not UTF-8 from byte 0 on");
+        let lines = read(b"ok\nM\xFCller\nok\nJ\xFCrgen\n");
+        let said = |line: usize| lines[line].as_ref().unwrap_err().to_string();
+        assert!(said(1).starts_with("line 2: text: not UTF-8 from byte 1 on: Latin-1 or Windows-1252"), "{}", said(1));
         assert!(lines[2].is_ok());
+        assert_eq!(said(3), "line 4: text: not UTF-8 from byte 1 on", "the encoding is named once");
+    }
+
+    #[test]
+    fn what_is_no_text_is_one_error_and_the_end() {
+        let lines = read(b"PK\x03\x04 and more\nlines\nand lines\n");
+        let [Err(error)] = &lines[..] else { panic!("{lines:?}") };
+        assert!(!error.fatal && error.to_string().starts_with("line 1: file: this is a zip archive"), "{error}");
     }
 
     #[test]

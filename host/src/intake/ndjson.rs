@@ -3,29 +3,66 @@
 //! It must not know what a member means: [`csv`] does. Invariant: a number is taken as it is written, never by
 //! way of a binary fraction that rounds it.
 
-use std::{collections::BTreeMap, io::BufRead};
+use std::{fmt, io::BufRead};
 
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Value, value::RawValue};
 
-use super::{LineError, csv, lines::Lines, record::Record, said, shown};
-use crate::domain::Alert;
+use super::{
+    LineError, csv,
+    form::Form,
+    headings::{Headings, Meaning},
+    lines::Lines,
+    record::{Record, is_blank},
+    said, shown,
+};
+use crate::domain::{Alert, Eui64};
+
+/// Names whose values are hex digits: a number of them would be another one.
+const HEX: [&str; 5] = ["device", "code", "recipient", "sender", "message_digest"];
 
 /// The alerts of a file of JSON lines.
 pub struct Alerts<R> {
     lines: Lines<R>,
-    /// One for each known name.
-    texts: Vec<String>,
+    form: Form,
+    headings: Headings,
+    members: Members,
+    rounded: csv::Rounded,
+    /// Whether a line with anything on it was read.
+    begun: bool,
+    ended: bool,
 }
 
 impl<R: BufRead> Alerts<R> {
     /// Takes the input; nothing is read yet.
+    ///
+    /// # Panics
+    /// Never: no name is given that could be wrong.
     pub fn new(reader: R) -> Self {
-        Self { lines: Lines::new(reader), texts: vec![String::new(); csv::COLUMNS.len()] }
+        Self::of(reader, &Form::default()).expect("the names of the format itself are known")
+    }
+
+    /// The same of a file that is written as a caller says. An error where the caller names a column that is none.
+    pub fn of(reader: R, form: &Form) -> Result<Self, LineError> {
+        Ok(Self {
+            lines: Lines::encoded(reader, form.encoding),
+            form: form.clone(),
+            headings: Headings::new(csv::LAYOUT, form)?,
+            members: Members { texts: vec![String::new(); csv::COLUMNS.len()], seen: vec![false; csv::COLUMNS.len()] },
+            rounded: csv::Rounded::default(),
+            begun: false,
+            ended: false,
+        })
     }
 
     /// Number of the line read last.
     pub fn line(&self) -> u64 {
         self.lines.number()
+    }
+
+    /// What is to be said of what was read, though nothing is lost by it.
+    pub fn remark(&mut self) -> Option<LineError> {
+        self.rounded.0.take()
     }
 }
 
@@ -34,44 +71,142 @@ impl<R: BufRead> Iterator for Alerts<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
+            if self.ended {
+                return None;
+            }
             let taken = match self.lines.next()? {
                 Err(error) => return Some(Err(error)),
-                Ok(text) if text.trim_ascii().is_empty() => continue,
-                Ok(text) => take(text, &mut self.texts),
+                Ok(text) if is_blank(text) => continue,
+                Ok(text) => match over_lines(text).filter(|_| !self.begun) {
+                    Some(what) => {
+                        self.ended = true;
+                        Err(("object".to_owned(), what.to_owned()))
+                    }
+                    None => self.members.take(text, &self.headings),
+                },
             };
+            self.begun = true;
             let line = self.lines.number();
-            let record = Record::listed(line, csv::COLUMNS, &self.texts);
-            return Some(match taken {
-                Ok(()) => csv::alert(&record),
+            let record = Record::listed(line, csv::COLUMNS, &self.members.texts);
+            let alert = match taken {
+                Ok(()) => csv::alert(&record, &self.form),
                 Err((field, message)) => Err(LineError::new(line, &field, message)),
-            });
+            };
+            self.rounded.look(&record, alert.as_ref().ok());
+            return Some(alert);
         }
     }
 }
 
-/// Puts the members of an object where their names belong. An error has the field and what is wrong.
-fn take(line: &str, texts: &mut [String]) -> Result<(), (String, String)> {
-    texts.iter_mut().for_each(String::clear);
-    // Of members with the same name the last one counts, as nearly everywhere.
-    let members: BTreeMap<String, &RawValue> = serde_json::from_str(line)
-        .map_err(|error| ("object".to_owned(), format!("expected a JSON object: {}", said(&error))))?;
-    for (name, value) in members {
-        let Some(column) = csv::COLUMNS.iter().position(|known| *known == name) else {
-            let known = csv::COLUMNS.join(", ");
-            return Err(("object".to_owned(), format!("unknown name {}; known names are: {known}", shown(&name))));
+/// What to say of a file that begins with something which goes over lines: each of them would be an error of its own.
+pub(super) fn over_lines(text: &str) -> Option<&'static str> {
+    match text.trim_ascii() {
+        "{" => Some("an object that goes over lines; one object a line is needed: `jq -c . FILE` writes it so"),
+        "[" => Some("an array that goes over lines; one object a line is needed: `jq -c '.[]' FILE` writes it so"),
+        text if text.starts_with("[{") => {
+            Some("an array of objects; one object a line is needed: `jq -c '.[]' FILE` writes it so")
+        }
+        _ => None,
+    }
+}
+
+/// The values of one object, at the places of their names.
+struct Members {
+    /// One for each known name.
+    texts: Vec<String>,
+    seen: Vec<bool>,
+}
+
+impl Members {
+    /// Puts the members of an object where their names belong. An error has the field and what is wrong.
+    fn take(&mut self, line: &str, headings: &Headings) -> Result<(), (String, String)> {
+        self.texts.iter_mut().for_each(String::clear);
+        self.seen.fill(false);
+        let mut wrong = None;
+        let members = serde_json::Deserializer::from_str(line);
+        let object = Object(|name: &str, value: &RawValue| {
+            if wrong.is_none() {
+                wrong = self.member(name, value.get(), headings).err();
+            }
+        });
+        read_whole(members, object)
+            .map_err(|error| ("object".to_owned(), format!("expected a JSON object: {}", said(&error))))?;
+        wrong.map_or(Ok(()), Err)
+    }
+
+    fn member(&mut self, name: &str, raw: &str, headings: &Headings) -> Result<(), (String, String)> {
+        let exact = csv::COLUMNS.iter().position(|known| *known == name).filter(|_| !headings.passes_over());
+        let column = match exact.map_or_else(|| headings.meaning(name), Meaning::Column) {
+            Meaning::Column(column) => column,
+            Meaning::Other => return Ok(()),
+            Meaning::Unknown if headings.passes_over() => return Ok(()),
+            Meaning::Unknown => {
+                let known = csv::COLUMNS.join(", ");
+                return Err(("object".to_owned(), format!("unknown name {}; known names are: {known}", shown(name))));
+            }
         };
-        let raw = value.get();
+        let field = csv::COLUMNS[column];
+        let wrong = |message: String| Err((field.to_owned(), message));
+        if std::mem::replace(&mut self.seen[column], true) {
+            return wrong("the name occurs twice".to_owned());
+        }
         match raw.as_bytes().first() {
             Some(b'"') => match serde_json::from_str(raw) {
-                Ok(Value::String(text)) => texts[column] = text,
-                _ => return Err((name, format!("expected a text, found {}", shown(raw)))),
+                Ok(Value::String(text)) => self.texts[column] = text,
+                _ => return wrong(format!("expected a text, found {}", shown(raw))),
             },
-            Some(b'-' | b'0'..=b'9') => texts[column].push_str(raw),
+            Some(b'-' | b'0'..=b'9') if HEX.contains(&field) => return wrong(no_number(field, raw)),
+            Some(b'-' | b'0'..=b'9') => self.texts[column].push_str(raw),
             Some(b'n') => {}
-            _ => return Err((name, format!("expected a text, a number or null, found {}", shown(raw)))),
+            _ => return wrong(format!("expected a text, a number or null, found {}", shown(raw))),
         }
+        Ok(())
     }
-    Ok(())
+}
+
+/// What to say of a number that stands where hex digits are expected.
+fn no_number(field: &str, raw: &str) -> String {
+    let what = match field {
+        "code" => "a code is text, 4 hex digits like \"8F40\"",
+        "message_digest" => "a digest is text, 16 hex digits",
+        _ => "an EUI-64 is text, 16 hex digits like \"00-DB-12-34-56-78-90-A0\"",
+    };
+    let in_hex = match (field, raw.parse::<u64>()) {
+        ("device" | "recipient" | "sender", Ok(number)) if number > 0 => {
+            format!("; the number in hex is {}", Eui64(number))
+        }
+        ("code", Ok(number)) if number <= u64::from(u16::MAX) => format!("; the number in hex is {number:04X}"),
+        _ => String::new(),
+    };
+    format!("{} is a number, and {what}{in_hex}", shown(raw))
+}
+
+/// Hands over each member of an object, one of the same name as another too.
+struct Object<F>(F);
+
+impl<'de, F: FnMut(&str, &RawValue)> Visitor<'de> for Object<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+        while let Some(name) = members.next_key::<std::borrow::Cow<'de, str>>()? {
+            let value: &RawValue = members.next_value()?;
+            (self.0)(&name, value);
+        }
+        Ok(())
+    }
+}
+
+/// Reads an object, and nothing after it.
+fn read_whole<'de, F: FnMut(&str, &RawValue)>(
+    mut members: serde_json::Deserializer<serde_json::de::StrRead<'de>>,
+    object: Object<F>,
+) -> Result<(), serde_json::Error> {
+    members.deserialize_map(object)?;
+    members.end()
 }
 
 #[cfg(test)]
@@ -102,6 +237,46 @@ mod tests {
             ("[]", "line 1: object: expected a JSON object: "),
             ("{\"device\":", "line 1: object: expected a JSON object: "),
             ("{\"volts\":1}", "line 1: object: unknown name \"volts\"; known names are: device, code, "),
+            (
+                "{\"device\":9007199254740993,\"code\":\"8014\"}",
+                "line 1: device: \"9007199254740993\" is a number, and an EUI",
+            ),
+            (
+                "{\"device\":1234123412341234,\"code\":\"8014\"}",
+                "line 1: device: \"1234123412341234\" is a number, and an EUI",
+            ),
+            ("{\"device\":1.2E18,\"code\":\"8014\"}", "line 1: device: \"1.2E18\" is a number, and an EUI-64 is text"),
+            (
+                "{\"device\":\"00DB1234567890A0\",\"code\":8014}",
+                "line 1: code: \"8014\" is a number, and a code is text",
+            ),
+            (
+                "{\"device\":\"00DB1234567890A0\",\"code\":\"8014\",\"recipient\":1}",
+                "line 1: recipient: \"1\" is a number",
+            ),
+            ("{\"device\":\"00DB1234567890A0\",\"code\":\"8014\",\"sender\":1}", "line 1: sender: \"1\" is a number"),
+            (
+                "{\"device\":\"00DB1234567890A0\",\"code\":\"8014\",\"message_digest\":1234567890123456}",
+                "line 1: message_digest: \"1234567890123456\" is a number, and a digest is text",
+            ),
+            (
+                "{\"device\":\"00DB1234567890A0\",\"device\":\"00DB1234567890A1\",\"code\":\"8014\"}",
+                "line 1: device: the name occurs twice",
+            ),
+            (
+                "{\"device\":null,\"Device\":\"00DB1234567890A1\",\"code\":\"8014\"}",
+                "line 1: device: the name occurs twice",
+            ),
+            (
+                "{\"device\":\"00DB1234567890A0\",\"EUI\":\"00DB1234567890A1\",\"code\":\"8014\"}",
+                "line 1: device: the name occurs twice",
+            ),
+            ("{\"\\u0064evice\":\"1\",\"device\":\"2\"}", "line 1: device: the name occurs twice"),
+            ("{\"device\":\"00DB1234567890A0\",\"code\":\"8014\"} {}", "line 1: object: expected a JSON object: "),
+            (
+                "{\"device\":\"00DB1234567890A0\",\"code\":\"8014\",\"occurred_at\":1795426200}",
+                "line 1: occurred_at: \"1795426200\" is a number: 2026-11-23T09:30:00Z if it counts in s",
+            ),
             ("{\"device\":true}", "line 1: device: expected a text, a number or null, found \"true\""),
             ("{\"device\":[\"x\"]}", "line 1: device: expected a text, a number or null, found "),
             ("{\"code\":\"8F40\"}", "line 1: device: must not be empty"),
@@ -115,5 +290,28 @@ mod tests {
             assert!(error.starts_with(message), "{line}: {error}");
             assert!(found[1].is_ok(), "{line}");
         }
+    }
+    #[test]
+    fn what_goes_over_lines_is_one_error_and_not_one_a_line() {
+        for (text, words) in [
+            ("{\n \"device\": \"00DB1234567890A0\",\n \"code\": \"8F40\"\n}\n", "jq -c . FILE"),
+            ("[\n{\"device\":\"00DB1234567890A0\",\"code\":\"8F40\"}\n]\n", "jq -c '.[]' FILE"),
+            ("[{\"device\":\"00DB1234567890A0\",\"code\":\"8F40\"}]\n", "jq -c '.[]' FILE"),
+        ] {
+            let [Err(error)] = &read(text)[..] else { panic!("{text}") };
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_are_read_as_headings_are() {
+        let columns = vec![("device".to_owned(), "MeterID".to_owned()), ("occurred_at".to_owned(), "ts".to_owned())];
+        let form = Form { columns, epoch: Some(crate::intake::form::Epoch::Seconds), ..Form::default() };
+        let line =
+            "{\"meter_id\":\"00DB1234567890A0\",\"Alert Code\":\"8F40\",\"ts\":1795426200,\"note\":[1],\"device\":7}\n";
+        let alert = Alerts::of(line.as_bytes(), &form).unwrap().next().unwrap().unwrap();
+        assert_eq!((alert.device, alert.occurred_ms), (Eui64(0x00DB_1234_5678_90A0), Some(1_795_426_200_000)));
+        let wrong = Form { columns: vec![("devise".to_owned(), "x".to_owned())], ..Form::default() };
+        assert!(Alerts::of("".as_bytes(), &wrong).err().unwrap().to_string().contains("\"devise\" is no column"));
     }
 }

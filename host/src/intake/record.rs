@@ -1,114 +1,375 @@
-//! CSV by line: a header of known columns, then records.
+//! CSV by line: a heading of known columns, then records.
 //!
-//! It must not know what a column means. Invariants: one line is one record, so that memory stays bounded and a bad
-//! line spoils nothing after it; a record has exactly the fields its header names.
+//! It must not know what a column means. Invariants: memory stays bounded, and a bad line spoils nothing after it; a record
+//! has exactly the fields its heading names; what is read of a line is what the heading that stands before it says.
+//!
+//! A quoted value of a column that is passed over may go over lines: as many as [`JOINED_LINES_MAX`], and together no more than
+//! a line may have. Where its end is not among them, the quote was a stray one, and only its line is bad.
 
-use std::io::BufRead;
+use std::{collections::VecDeque, io::BufRead};
 
-use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
+use super::{
+    LINE_BYTES_MAX, LineError,
+    form::Form,
+    headings::{Headings, Layout, Meaning, without_meaning},
+    identifiers::trimmed,
+    lines::Lines,
+    shown,
+};
 
-use super::{LineError, lines::Lines, shown};
+mod splitter;
+
+use splitter::{Splitter, Unclosed};
+
+/// Lines that one record may go over.
+const JOINED_LINES_MAX: usize = 64;
+/// Columns that one heading may have.
+const WIDTH_MAX: usize = 1_024;
 
 /// Reads records.
 pub(super) struct Records<R> {
     lines: Lines<R>,
     splitter: Splitter,
+    delimiter: u8,
+    headings: Headings,
     /// For each known column, its place in the file.
     places: Vec<Option<usize>>,
-    names: &'static [&'static str],
+    /// Fields of a record; those from `named` on have no heading.
     width: usize,
+    named: usize,
+    one_line: bool,
+    /// Whether it was said that a record goes over lines.
+    has_joined: bool,
+    /// Lines that were read to find the end of a quoted value that has none.
+    again: VecDeque<(u64, Result<String, LineError>)>,
+    /// Number of the line that the last record began on.
+    line: u64,
+    ended: bool,
+    /// Records of empty cells: how many, and the first.
+    empty: (u64, u64),
+    remarks: VecDeque<LineError>,
+}
+
+/// What became of a line.
+enum Step {
+    Record,
+    PassedOver,
 }
 
 impl<R: BufRead> Records<R> {
-    /// Reads the header. `names` are all columns that may occur; the first `required` of them must.
+    /// Reads the heading. `names` are all columns that may occur; the first `required` of them must.
     pub(super) fn new(reader: R, names: &'static [&'static str], required: usize) -> Result<Self, LineError> {
-        Self::beside(reader, names, required, &[])
+        Self::of(reader, Layout::plain(names, required), &Form::default())
     }
 
-    /// Reads a header that may have columns of other names too, which are passed over.
-    pub(super) fn beside(
-        reader: R,
-        names: &'static [&'static str],
-        required: usize,
-        others: &[&str],
-    ) -> Result<Self, LineError> {
-        let mut lines = Lines::new(reader);
-        let mut splitter = Splitter::new();
-        let known = || format!("known columns are: {}", names.join(", "));
-        let error = |field: &str, message| Err(LineError::new(1, field, message));
-        let Some(line) = lines.next() else {
-            return error("header", format!("the input is empty; {}", known()));
+    /// Reads the heading of a file that is written as a caller says.
+    pub(super) fn of(reader: R, layout: Layout, form: &Form) -> Result<Self, LineError> {
+        let headings = Headings::new(layout, form)?;
+        let mut lines = Lines::encoded(reader, form.encoding);
+        let (mut delimiter, known) = (form.delimiter.unwrap_or(b','), layout.known());
+        let empty = || LineError::new(1, "header", format!("the input is empty; {known}"));
+        let mut first = lines.next().ok_or_else(empty)??.to_owned();
+        if let Some(stated) = first.strip_prefix("sep=").and_then(|sep| <[u8; 1]>::try_from(sep.as_bytes()).ok()) {
+            delimiter = form.delimiter.unwrap_or(stated[0]);
+            first = lines.next().ok_or_else(empty)??.to_owned();
+        }
+        let mut records = Self {
+            line: lines.number(),
+            lines,
+            splitter: Splitter::new(delimiter),
+            delimiter,
+            places: vec![None; layout.names.len()],
+            headings,
+            width: 0,
+            named: 0,
+            one_line: form.one_line,
+            has_joined: false,
+            again: VecDeque::new(),
+            ended: false,
+            empty: (0, 0),
+            remarks: VecDeque::new(),
         };
-        // A header wider than all known columns must name one twice or an unknown one.
-        let known_max = names.len() + others.len();
-        let width = splitter.split(line?, known_max + 1).map_err(|m| LineError::new(1, "header", m))?;
-        let mut places = vec![None; names.len()];
-        for place in 0..width.min(known_max + 1) {
-            let name = splitter.field(place).trim_ascii();
-            if others.iter().any(|other| is_named(name, other)) {
-                continue;
-            }
-            let Some(column) = names.iter().position(|known| is_named(name, known)) else {
-                return error("header", format!("unknown column {}; {}", shown(name), known()));
-            };
-            if places[column].replace(place).is_some() {
-                return error(name, "the column occurs twice".to_owned());
-            }
-        }
-        if let Some(missing) = (0..required).find(|column| places[*column].is_none()) {
-            return error(names[missing], format!("the column is missing; {}", known()));
-        }
-        Ok(Self { lines, splitter, places, names, width })
+        records.take_heading(&first)?;
+        Ok(records)
     }
 
-    /// An error where the header has none of these columns.
+    /// Takes a heading: what follows is read by it.
+    fn take_heading(&mut self, text: &str) -> Result<(), LineError> {
+        let line = self.line;
+        let error = |field: &str, message: String| Err(LineError::new(line, field, message));
+        if text.contains('\r') {
+            let message =
+                "lines end in a carriage return alone; save the file with ends that this system or Windows has";
+            return error("header", message.to_owned());
+        }
+        let Ok(fields) = self.splitter.split(text, WIDTH_MAX) else {
+            return error("header", "a quoted heading does not end on its line".to_owned());
+        };
+        if fields > WIDTH_MAX {
+            return error("header", format!("more than {WIDTH_MAX} columns"));
+        }
+        let cells: Vec<&str> = (0..fields).map(|place| trimmed(self.splitter.field(place))).collect();
+        let named = cells.iter().rposition(|cell| !cell.is_empty()).map_or(0, |last| last + 1);
+        let (mut places, mut passed_over) = (vec![None; self.places.len()], Vec::new());
+        for (place, name) in cells[..named].iter().enumerate() {
+            match self.headings.meaning(name) {
+                Meaning::Column(column) if places[column].replace(place).is_some() => {
+                    return error(name, "the column occurs twice".to_owned());
+                }
+                Meaning::Column(_) | Meaning::Other => {}
+                // As a data frame is written, with the numbers of its rows in front.
+                Meaning::Unknown if name.is_empty() && place == 0 => passed_over.push("(no heading)"),
+                Meaning::Unknown if name.is_empty() => {
+                    return error("header", format!("column {} has no heading, and columns after it have", place + 1));
+                }
+                Meaning::Unknown if self.headings.passes_over() => passed_over.push(name),
+                Meaning::Unknown => {
+                    let divided = otherwise_divided(text, self.delimiter, self.headings.layout.is_foreign);
+                    return error("header", divided.unwrap_or_else(|| self.headings.unknown(name)));
+                }
+            }
+        }
+        let missing = self.headings.check(|column| places[column].is_some(), &cells[..named]);
+        missing.map_err(|error| LineError { line, ..error })?;
+        if !passed_over.is_empty() {
+            self.remarks.push_back(LineError::new(line, "columns", without_meaning(&passed_over)));
+        }
+        (self.places, self.width, self.named) = (places, fields, named);
+        Ok(())
+    }
+
+    /// An error where the heading has none of these columns.
     pub(super) fn require_one(&self, columns: &[usize]) -> Result<(), LineError> {
         if columns.iter().any(|column| self.places[*column].is_some()) {
             return Ok(());
         }
-        let names: Vec<&str> = columns.iter().map(|column| self.names[*column]).collect();
+        let names: Vec<&str> = columns.iter().map(|column| self.headings.layout.names[*column]).collect();
         let (last, others) = names.split_last().unwrap_or((&"", &[]));
         let message = format!("the column is missing; it may be named {} or {last}", others.join(", "));
-        Err(LineError::new(1, names[0], message))
+        Err(LineError::new(self.line, names[0], message))
     }
 
-    /// Number of the line read last.
+    /// Number of the line that the last record began on.
     pub(super) fn line(&self) -> u64 {
-        self.lines.number()
+        self.line
     }
 
-    /// The next record; lines of nothing but blanks are passed over.
+    /// What is to be said of what was read, though nothing is lost by it. Ask after each record, and at the end.
+    pub(super) fn remark(&mut self) -> Option<LineError> {
+        self.remarks.pop_front()
+    }
+
+    /// The next record; lines of nothing but blanks or empty cells are passed over.
     pub(super) fn next(&mut self) -> Option<Result<Record<'_>, LineError>> {
         loop {
-            match self.lines.next()? {
-                Err(error) => return Some(Err(error)),
-                Ok(text) if text.trim_ascii().is_empty() => {}
-                Ok(text) => {
-                    let split = self.splitter.split(text, self.width);
-                    let line = self.lines.number();
-                    return Some(match split {
-                        Ok(found) if found == self.width => Ok(self.record(line)),
-                        Ok(found) => {
-                            let found = if found > self.width { "more".to_owned() } else { found.to_string() };
-                            let message = format!("{found} fields where the header names {}", self.width);
-                            Err(LineError::new(line, "fields", message))
-                        }
-                        Err(message) => Err(LineError::new(line, "quotes", message)),
-                    });
+            match self.advance() {
+                None => {
+                    self.remark_empty();
+                    return None;
                 }
+                Some(Ok(Step::PassedOver)) => {}
+                Some(Ok(Step::Record)) => return Some(Ok(self.record())),
+                Some(Err(error)) => return Some(Err(error)),
             }
         }
     }
 
-    fn record(&self, line: u64) -> Record<'_> {
-        Record { line, texts: Texts::Split(&self.splitter, &self.places), names: self.names }
+    /// Splits the next line.
+    fn advance(&mut self) -> Option<Result<Step, LineError>> {
+        if self.ended {
+            return None;
+        }
+        let split = if let Some((number, line)) = self.again.pop_front() {
+            self.line = number;
+            match line {
+                Ok(line) if is_blank(&line) => return Some(Ok(Step::PassedOver)),
+                Ok(line) => self.splitter.split(&line, self.width),
+                Err(error) => return Some(Err(error)),
+            }
+        } else {
+            let split = match self.lines.next()? {
+                Ok(line) if is_blank(line) => None,
+                Ok(line) => Some(Ok(self.splitter.split(line, self.width))),
+                Err(error) => Some(Err(error)),
+            };
+            self.line = self.lines.number();
+            match split {
+                None => return Some(Ok(Step::PassedOver)),
+                Some(Ok(split)) => split,
+                Some(Err(error)) => return Some(Err(error)),
+            }
+        };
+        let split = match split {
+            Err(Unclosed) if !self.one_line => self.join(),
+            split => split,
+        };
+        Some(match split {
+            Ok(found) => self.look(found),
+            Err(Unclosed) => Err(self.error("quotes", "a quoted field does not end on its line".to_owned())),
+        })
+    }
+
+    /// Looks at a record that was split into so many fields.
+    fn look(&mut self, found: usize) -> Result<Step, LineError> {
+        if is_empty(self.splitter.record(), self.delimiter) {
+            if self.empty.0 == 0 {
+                self.empty.1 = self.line;
+            }
+            self.empty.0 += 1;
+            return Ok(Step::PassedOver);
+        }
+        if self.is_heading() {
+            let text = self.splitter.record().to_owned();
+            let taken = self.take_heading(&text);
+            self.ended = taken.is_err();
+            let cannot_be_read = |error: LineError| {
+                let message =
+                    format!("a second heading, which cannot be read, and so nothing after it: {}", error.message);
+                LineError { message, ..error }
+            };
+            taken.map_err(cannot_be_read)?;
+            let message = "a second heading, as where files were joined; the lines after it are read by it";
+            self.remarks.push_back(LineError::new(self.line, "header", message));
+            return Ok(Step::PassedOver);
+        }
+        if found != self.width {
+            return Err(self.error("fields", self.wrong_width(found)));
+        }
+        if let Some(value) =
+            (self.named..self.width).map(|place| trimmed(self.splitter.field(place))).find(|v| !v.is_empty())
+        {
+            let message =
+                format!("{} stands under no heading: is one of the values before it in two fields?", shown(value));
+            return Err(self.error("fields", message));
+        }
+        Ok(Step::Record)
+    }
+
+    fn wrong_width(&self, found: usize) -> String {
+        let width = self.width;
+        if found < width {
+            return format!("{found} fields where the header names {width}");
+        }
+        let record = self.splitter.record();
+        let hint = if record.trim_end().ends_with(char::from(self.delimiter)) {
+            "; where each line ends with a separator, the header must end with one too"
+        } else if self.delimiter == b',' {
+            "; a decimal comma needs quotes, or another separator of columns"
+        } else {
+            ""
+        };
+        format!("more fields where the header names {width}{hint}")
+    }
+
+    /// Whether the record that was split last is a heading, and not data: its first field and the one that must be there are
+    /// names of columns.
+    fn is_heading(&self) -> bool {
+        let is_name = |place: usize| {
+            place < self.splitter.fields() && {
+                let cell = trimmed(self.splitter.field(place));
+                // No identifier, number or time has a letter like these; each name has one.
+                cell.bytes().any(|byte| matches!(byte, b'g'..=b'z' | b'G'..=b'Z'))
+                    && self.headings.meaning(cell) != Meaning::Unknown
+            }
+        };
+        let needed = self.places.iter().flatten().next();
+        is_name(0) && needed.is_some_and(|place| is_name(*place))
+    }
+
+    /// Reads on to the end of a quoted value. Where it is not found, or what it makes is no record, only the first line is
+    /// bad, and the others are looked at again.
+    fn join(&mut self) -> Result<usize, Unclosed> {
+        let first = self.splitter.record().to_owned();
+        let mut joined = first.clone();
+        let mut read: Vec<(u64, Result<String, LineError>)> = Vec::new();
+        let mut found = None;
+        while found.is_none() && read.len() + 1 < JOINED_LINES_MAX {
+            let next = self.again.pop_front().or_else(|| {
+                let line = self.lines.next()?.map(str::to_owned);
+                Some((self.lines.number(), line))
+            });
+            let Some((number, line)) = next else { break };
+            let Ok(text) = &line else {
+                read.push((number, line));
+                break;
+            };
+            joined.push('\n');
+            joined.push_str(text);
+            let may_end = text.contains('"');
+            read.push((number, line));
+            if joined.len() > LINE_BYTES_MAX {
+                break;
+            }
+            if may_end {
+                found = self.splitter.split(&joined, self.width).ok();
+            }
+        }
+        // No column that means something has values of several lines: there the quote is a stray one, and so is the next.
+        let several = |place: &usize| self.splitter.field(*place).contains('\n');
+        if let Some(found) = found.filter(|found| *found == self.width && !self.places.iter().flatten().any(several)) {
+            let lines = read.len() + 1;
+            if !std::mem::replace(&mut self.has_joined, true) {
+                let message =
+                    format!("a value in quotes goes over {lines} lines, which are read as one; it is the first");
+                self.remarks.push_back(LineError::new(self.line, "quotes", message));
+            }
+            return Ok(found);
+        }
+        read.into_iter().rev().for_each(|line| self.again.push_front(line));
+        // For what is said of it.
+        let _ = self.splitter.split(&first, self.width);
+        Err(Unclosed)
+    }
+
+    /// Says once how many lines there were of empty cells.
+    fn remark_empty(&mut self) {
+        let (count, first) = std::mem::take(&mut self.empty);
+        if count > 0 {
+            let lines = if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
+            let message = format!("{lines} of empty cells alone, this the first; passed over");
+            self.remarks.push_back(LineError::new(first, "cells", message));
+        }
+    }
+
+    fn error(&self, field: &str, message: String) -> LineError {
+        LineError::new(self.line, field, message)
+    }
+
+    fn record(&self) -> Record<'_> {
+        let names = self.headings.layout.names;
+        Record { line: self.line, texts: Texts::Split(&self.splitter, &self.places), names }
     }
 }
 
-/// Whether a heading is a column's name, however it is written: `Alert Code` is `alert_code`.
-pub(super) fn is_named(heading: &str, name: &str) -> bool {
-    let same = |(a, b): (u8, u8)| a.eq_ignore_ascii_case(&b) || (b == b'_' && matches!(a, b' ' | b'-'));
-    heading.len() == name.len() && heading.bytes().zip(name.bytes()).all(same)
+/// Whether there is nothing in a line.
+pub(super) fn is_blank(line: &str) -> bool {
+    trimmed(line).is_empty()
+}
+
+/// Whether all cells of a record are empty.
+pub(super) fn is_empty(record: &str, delimiter: u8) -> bool {
+    let begins =
+        record.as_bytes().first().is_some_and(|byte| *byte == delimiter || matches!(byte, b'"' | b' ' | b'\t'));
+    begins && record.split(char::from(delimiter)).all(|cell| matches!(trimmed(cell), "" | "\"\""))
+}
+
+/// What to say of a heading whose columns are divided by another character, and with which options it can be read.
+fn otherwise_divided(heading: &str, delimiter: u8, has_options: bool) -> Option<String> {
+    let count = |mark: char| heading.matches(mark).count();
+    let marks = [
+        (';', "semicolons", "';'", ", with --decimal comma if numbers are like 258,1"),
+        ('\t', "tabs", "tab", ""),
+        ('|', "vertical bars", "'|'", ""),
+        (',', "commas", "','", ""),
+    ];
+    let others = marks.into_iter().filter(|(mark, ..)| *mark != char::from(delimiter));
+    let (mark, name, option, comma) = others.max_by_key(|(mark, ..)| count(*mark))?;
+    if count(mark) == 0 || count(mark) < count(char::from(delimiter)) {
+        return None;
+    }
+    let expected = if delimiter == b',' { "commas are needed" } else { "--delimiter says otherwise" };
+    let way_out = if has_options { format!(": --delimiter {option} reads them{comma}") } else { String::new() };
+    Some(format!("{name} between columns, where {expected}{way_out}"))
 }
 
 /// One record. Columns are named by their index in the list of known columns.
@@ -135,8 +396,8 @@ impl<'a> Record<'a> {
     /// The value of a column without blanks around it; empty where the file has no such column.
     pub(super) fn text(&self, column: usize) -> &str {
         match self.texts {
-            Texts::Split(splitter, places) => places[column].map_or("", |place| splitter.field(place).trim_ascii()),
-            Texts::Listed(texts) => texts[column].trim_ascii(),
+            Texts::Split(splitter, places) => places[column].map_or("", |place| trimmed(splitter.field(place))),
+            Texts::Listed(texts) => trimmed(&texts[column]),
         }
     }
 
@@ -178,104 +439,5 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Splits one line into fields, reusing its buffers.
-struct Splitter {
-    reader: Box<Reader>,
-    line: Vec<u8>,
-    text: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Splitter {
-    fn new() -> Self {
-        // A carriage return inside a line is data, and then no column's value.
-        let reader = ReaderBuilder::new().terminator(Terminator::Any(b'\n')).build();
-        Self { reader: Box::new(reader), line: Vec::new(), text: Vec::new(), ends: Vec::new() }
-    }
-
-    /// Splits into at most `width` fields and says how many there are; `width` + 1 stands for more than that.
-    fn split(&mut self, line: &str, width: usize) -> Result<usize, String> {
-        self.line.clear();
-        self.line.extend_from_slice(line.as_bytes());
-        self.line.push(b'\n');
-        self.text.resize(self.line.len(), 0);
-        self.ends.resize(width + 1, 0);
-        self.reader.reset();
-        let (result, _, _, fields) = self.reader.read_record(&self.line, &mut self.text, &mut self.ends);
-        match result {
-            ReadRecordResult::Record => Ok(fields),
-            ReadRecordResult::OutputEndsFull => Ok(width + 1),
-            // The line feed was taken for a part of a quoted field.
-            _ => Err("a quoted field does not end on its line".to_owned()),
-        }
-    }
-
-    fn field(&self, place: usize) -> &str {
-        let start = if place == 0 { 0 } else { self.ends[place - 1] };
-        // Fields are cut at ASCII characters out of valid text, so this never falls back.
-        std::str::from_utf8(&self.text[start..self.ends[place]]).unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NAMES: &[&str] = &["a", "b", "c"];
-
-    fn header(text: &str) -> Result<(), String> {
-        Records::new(text.as_bytes(), NAMES, 1).map(|_| ()).map_err(|error| error.to_string())
-    }
-
-    fn rows(text: &str) -> Vec<Result<[String; 3], String>> {
-        let mut records = Records::new(text.as_bytes(), NAMES, 1).unwrap();
-        let mut rows = Vec::new();
-        while let Some(record) = records.next() {
-            rows.push(record.map(|r| [0, 1, 2].map(|i| r.text(i).to_owned())).map_err(|error| error.to_string()));
-        }
-        rows
-    }
-
-    #[test]
-    fn a_header_names_known_columns_once_each() {
-        assert_eq!(header("c, a"), Ok(()));
-        assert_eq!(header("C, A"), Ok(()));
-        assert_eq!(header("a,d"), Err("line 1: header: unknown column \"d\"; known columns are: a, b, c".into()));
-        assert_eq!(header("a,b,a"), Err("line 1: a: the column occurs twice".into()));
-        assert_eq!(header("a,b,c,a,a,a,a"), Err("line 1: a: the column occurs twice".into()));
-        assert_eq!(header("b"), Err("line 1: a: the column is missing; known columns are: a, b, c".into()));
-        assert_eq!(header(""), Err("line 1: header: the input is empty; known columns are: a, b, c".into()));
-    }
-
-    #[test]
-    fn columns_of_other_names_are_passed_over_where_they_are_said() {
-        let read = |text: &str| {
-            let mut records =
-                Records::beside(text.as_bytes(), NAMES, 1, &["x", "y"]).map_err(|error| error.to_string())?;
-            let record = records.next().unwrap().map_err(|error| error.to_string())?;
-            Ok::<_, String>([0, 1, 2].map(|column| record.text(column).to_owned()))
-        };
-        assert_eq!(read("x,a,Y,c\n1,2,3,4\n"), Ok(["2".into(), String::new(), "4".into()]));
-        assert_eq!(
-            read("x,a,y,c,b,z\n").unwrap_err(),
-            "line 1: header: unknown column \"z\"; known columns are: a, b, c"
-        );
-        assert_eq!(read("x,y\n").unwrap_err(), "line 1: a: the column is missing; known columns are: a, b, c");
-    }
-
-    #[test]
-    fn columns_come_in_any_order_and_blank_lines_are_passed_over() {
-        let rows = rows("c,a\n\n 3 ,1\n  \n\"x,\"\"y\",z\r\n");
-        let expected = [["1", "", "3"], ["z", "", "x,\"y"]];
-        assert_eq!(rows.into_iter().map(Result::unwrap).collect::<Vec<_>>(), expected);
-    }
-
-    #[test]
-    fn a_bad_line_is_named_and_the_rest_goes_on() {
-        let rows = rows("a,b\n1\n1,2,3,4\n\"1,2\n5,6");
-        assert_eq!(rows[0], Err("line 2: fields: 1 fields where the header names 2".into()));
-        assert_eq!(rows[1], Err("line 3: fields: more fields where the header names 2".into()));
-        assert_eq!(rows[2], Err("line 4: quotes: a quoted field does not end on its line".into()));
-        assert_eq!(rows[3], Ok(["5".into(), "6".into(), String::new()]));
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! What a file of alerts holds, without sending any.
 //!
-//! It must not know a server. Invariant: lines are read as they would be to be sent, and each is counted once.
+//! It must not know a server. Invariants: lines are read as they would be to be sent, and each is counted once; an alert is
+//! checked by the host's own check, as far as that needs neither the host's settings nor its devices.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +12,18 @@ use super::{
     unreadable::{AtFault, Unreadable},
 };
 use crate::{
+    admit::{self, Bounds},
     cli::{
+        Failure,
         arguments::Names,
         doubt::Doubts,
         input::Notices,
         table::{Table, Value},
         view::time,
     },
-    domain::{AlertCode, Millis},
-    intake::LineError,
+    config::{IntakeLimits, StoreLimits},
+    domain::{Alert, AlertCode, Millis, RejectReason},
+    intake::{plausible::Ranges, times},
 };
 
 /// What was found.
@@ -34,6 +38,8 @@ pub(super) struct Found {
     /// The same, by the part at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) unreadable: Vec<AtFault>,
+    /// Alerts that a host would reject, whatever its settings.
+    pub(super) rejected_count: u64,
     /// What else there was to say.
     remark_count: u64,
     /// Measurements that are not plausible for their codes.
@@ -41,6 +47,9 @@ pub(super) struct Found {
     by_code: Vec<ByCode>,
     #[serde(skip)]
     counts: BTreeMap<AlertCode, ByCode>,
+    /// Why not all was read.
+    #[serde(skip)]
+    pub(super) failure: Option<Failure>,
 }
 
 /// The alerts of one code.
@@ -65,60 +74,113 @@ struct ByCode {
 /// What there is to say of lines, as they are met.
 struct Said {
     unreadable: Unreadable,
+    rejected: Notices,
     remarks: Notices,
     doubts: Doubts,
 }
 
+/// The bounds of a host's check of an alert: those that no setting changes, and those of a host without settings of its own.
+struct Checks {
+    any: Bounds<'static>,
+    by_default: Bounds<'static>,
+    retention_days: u32,
+}
+
+impl Checks {
+    fn new(now_ms: Millis) -> Self {
+        // Which measurements are plausible is looked at elsewhere.
+        static RANGES: std::sync::OnceLock<Ranges> = std::sync::OnceLock::new();
+        let ranges = RANGES.get_or_init(Ranges::open);
+        let retention_days = StoreLimits::default().retention_days_max;
+        let by_default = Bounds::new(now_ms, &IntakeLimits::default(), retention_days, ranges);
+        let any =
+            Bounds { received_ms_min: Millis::MIN, received_ms_max: Millis::MAX, weight_max: u32::MAX, ..by_default };
+        Self { any, by_default, retention_days }
+    }
+}
+
 /// Reads files to their end.
-pub(super) fn run(mut files: Files, doubts: Doubts) -> Result<Found, LineError> {
+pub(super) fn run(mut files: Files, doubts: Doubts, now_ms: Millis) -> Found {
     let progress = files.progress();
     let mut said = Said {
         unreadable: Unreadable::new(progress.clone()),
+        rejected: Notices::new("alerts that a host would reject", progress.clone()),
         remarks: Notices::remarks("remarks", progress.clone()),
         doubts,
     };
-    let mut found = Found::default();
-    while let Some(file) = files.next() {
+    let (mut found, checks) = (Found::default(), Checks::new(now_ms));
+    while let Some(file) = files.next().filter(|_| found.failure.is_none()) {
         let name = file.name.map_or_else(String::new, |name| format!("{name}: "));
         match file.alerts {
-            Ok(alerts) => found.read(alerts, &name, &mut said)?,
+            Ok(alerts) => found.read(alerts, &name, &mut said, &checks),
             Err(error) => said.unreadable.give(&name, &error),
         }
     }
     (found.unreadable_count, found.unreadable) = said.unreadable.finish();
+    found.rejected_count = said.rejected.finish();
     found.remark_count = said.remarks.finish();
     found.implausible_count = said.doubts.finish();
     found.by_code = std::mem::take(&mut found.counts).into_iter().map(|(code, row)| row.named(code)).collect();
-    Ok(found)
+    found
+}
+
+impl Said {
+    /// Whether a host would take an alert, as far as can be told here; says what it would say.
+    fn check(&mut self, place: &str, alert: &Alert, checks: &Checks) -> bool {
+        let in_another_unit = alert.occurred_ms.and_then(times::meant_in_another_unit);
+        let hint = in_another_unit
+            .map_or_else(String::new, |(unit, time)| format!("; in {unit} it is {time}, which --epoch {unit} says"));
+        if let Err(reject) = admit::check(alert, &checks.any) {
+            self.rejected.give(&format!("{place}{}{hint}", reject.message));
+            return false;
+        }
+        if let Some(ms) = alert.occurred_ms.filter(|_| !hint.is_empty()) {
+            self.remarks.give(&format!("{place}occurred_at_ms: {ms} is {}{hint}", time(ms)));
+        }
+        match admit::check(alert, &checks.by_default) {
+            Err(reject) if reject.reason == RejectReason::ReceivedAt => {
+                let days = checks.retention_days;
+                let message = format!(
+                    "{place}{}: a host rejects it that keeps no more than {days} days, as without settings",
+                    reject.message
+                );
+                self.remarks.give(&message);
+            }
+            Err(reject) => self.remarks.give(&format!("{place}{}: a host without settings rejects it", reject.message)),
+            Ok(()) => {}
+        }
+        true
+    }
 }
 
 impl Found {
     /// Reads one file.
-    fn read(
-        &mut self,
-        mut alerts: AlertFile,
-        name: &str,
-        Said { unreadable, remarks, doubts }: &mut Said,
-    ) -> Result<(), LineError> {
+    fn read(&mut self, mut alerts: AlertFile, name: &str, said: &mut Said, checks: &Checks) {
+        let items = alerts.items();
+        said.unreadable.begin(items);
         loop {
             let item = alerts.next();
-            std::iter::from_fn(|| alerts.remark()).for_each(|remark| remarks.give(&format!("{name}{remark}")));
+            std::iter::from_fn(|| alerts.remark())
+                .for_each(|remark| said.remarks.give(&format!("{name}{}", remark.told(items))));
             match item {
-                None => return Ok(()),
+                None => return,
                 Some(Ok(alert)) => {
-                    doubts.look(name, alerts.line(), &alert);
-                    self.count(&alert);
+                    let word = if items == "rows" { "row" } else { "line" };
+                    if said.check(&format!("{name}{word} {}: ", alerts.line()), &alert, checks) {
+                        said.doubts.look(name, alerts.line(), &alert);
+                        self.count(&alert);
+                    }
                 }
                 Some(Err(error)) if error.fatal => {
-                    let message = format!("{name}{}", error.message);
-                    return Err(LineError { message, ..error });
+                    self.failure = Some(Failure::usage(format!("{name}{}", error.told(items))));
+                    return;
                 }
-                Some(Err(error)) => unreadable.give(name, &error),
+                Some(Err(error)) => said.unreadable.give(name, &error),
             }
         }
     }
 
-    fn count(&mut self, alert: &crate::domain::Alert) {
+    fn count(&mut self, alert: &Alert) {
         self.alert_count += 1;
         self.represented_count += u64::from(alert.weight);
         let row = self.counts.entry(alert.code).or_default();

@@ -21,10 +21,13 @@ use super::{
     rotated,
 };
 use crate::{
-    cli::{Failure, compressed::Packing, input, view::clean},
+    cli::{Failure, input, view::clean},
     intake::{
-        Alerts, LineError, columnar, csv,
+        Alerts, LineError, columnar,
+        compressed::Packing,
+        csv,
         duis_xml::{self, ThrottledCount},
+        form::Form,
         gbcs_hex, ndjson,
     },
 };
@@ -34,6 +37,8 @@ const FILES_MAX: usize = 100_000;
 /// Files that are passed over by name; of the rest there is a count.
 const PASSED_OVER_MAX: usize = 20;
 const NAME_CHARS_MAX: usize = 200;
+/// Folders within folders that a table is divided into.
+const PARTITION_DEPTH_MAX: usize = 8;
 
 /// The alerts of a file as it is read.
 pub(in crate::cli) type AlertFile = Alerts<Box<dyn BufRead + Send>>;
@@ -53,13 +58,75 @@ pub(in crate::cli) enum Format {
     Parquet,
 }
 
+impl Format {
+    /// What a file consists of, in the plural.
+    fn items(self) -> &'static str {
+        match self {
+            Self::Csv | Self::Ndjson | Self::GbcsHex => "lines",
+            Self::DuisXml => "documents",
+            Self::Parquet => "rows",
+        }
+    }
+}
+
+/// What was found in a folder.
+#[derive(Default)]
+struct Folder {
+    listed: Vec<(PathBuf, Format)>,
+    bytes: u64,
+    passed_over: Vec<PathBuf>,
+}
+
+impl Folder {
+    /// Looks through a folder, and through those in it that divide a table by a column's values, as an export does.
+    fn read(folder: &Path, format: Option<Format>) -> Result<Self, Failure> {
+        let mut found = Self::default();
+        let mut folders = vec![(folder.to_owned(), 0)];
+        while let Some((path, depth)) = folders.pop() {
+            let failed = |error| Failure::usage(format!("{}: {error}", path.display()));
+            for entry in fs::read_dir(&path).map_err(failed)? {
+                let path = entry.map_err(failed)?.path();
+                let metadata =
+                    fs::metadata(&path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+                let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                match settle(&path, format) {
+                    _ if metadata.is_dir() && is_partition(&name) && depth < PARTITION_DEPTH_MAX => {
+                        folders.push((path, depth + 1));
+                    }
+                    Ok(format) if metadata.is_file() && !name.starts_with('.') => {
+                        found.bytes += metadata.len();
+                        found.listed.push((path, format));
+                    }
+                    _ => found.passed_over.push(path),
+                }
+                if found.listed.len() > FILES_MAX || folders.len() > FILES_MAX {
+                    let message = format!("{}: more than {FILES_MAX} files", folder.display());
+                    return Err(Failure::usage(message).with_hint("divide it among several folders"));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether a folder's name is a column and its value, as in `day=2026-11-23`.
+fn is_partition(name: &str) -> bool {
+    let column = |column: &str| {
+        column.starts_with(|first: char| first.is_ascii_alphabetic())
+            && column.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    name.split_once('=').is_some_and(|(name, value)| column(name) && !value.is_empty())
+}
+
 /// How files are to be read.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Reading {
     /// What was said of their format.
     pub(super) format: Option<Format>,
     /// What a count of throttled alerts counts.
     pub(super) throttled: ThrottledCount,
+    /// What was said of how they are written.
+    pub(super) form: Form,
 }
 
 /// A file that was opened.
@@ -82,7 +149,8 @@ pub(super) struct Files {
 enum Source {
     /// One that is open already.
     One(Option<Opened>),
-    Listed(VecDeque<(PathBuf, Format)>),
+    /// Those of a folder, by their paths.
+    Listed(PathBuf, VecDeque<(PathBuf, Format)>),
     Followed(Follow, Format),
 }
 
@@ -92,30 +160,12 @@ impl Files {
         if path.is_dir() {
             return Self::of_folder(path, reading);
         }
-        let (alerts, progress, watch) = open_as(path, reading)?;
+        let (alerts, progress, watch) = open_as(path, &reading)?;
         Ok(Self { source: Source::One(Some(Opened { name: None, alerts: Ok(alerts), watch })), reading, progress })
     }
 
     fn of_folder(folder: &Path, reading: Reading) -> Result<Self, Failure> {
-        let failed = |error| Failure::usage(format!("{}: {error}", folder.display()));
-        let (mut listed, mut bytes, mut passed_over) = (Vec::new(), 0, Vec::new());
-        for entry in fs::read_dir(folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let metadata =
-                fs::metadata(&path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-            let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-            match settle(&path, reading.format) {
-                Ok(format) if metadata.is_file() && !hidden => {
-                    bytes += metadata.len();
-                    listed.push((path, format));
-                }
-                _ => passed_over.push(path),
-            }
-            if listed.len() > FILES_MAX {
-                let message = format!("{}: more than {FILES_MAX} files", folder.display());
-                return Err(Failure::usage(message).with_hint("divide it among several folders"));
-            }
-        }
+        let Folder { mut listed, bytes, mut passed_over } = Folder::read(folder, reading.format)?;
         listed.sort_by(|(a, _), (b, _)| a.cmp(b));
         passed_over.sort();
         for path in passed_over.iter().take(PASSED_OVER_MAX) {
@@ -130,7 +180,21 @@ impl Files {
                 "names end in .csv, .ndjson, .jsonl, .hex, .xml or .parquet, packed ones in .gz or .zst after that",
             ));
         }
-        Ok(Self { source: Source::Listed(listed.into()), reading, progress: input::measuring(bytes) })
+        let source = Source::Listed(folder.to_owned(), listed.into());
+        Ok(Self { source, reading, progress: input::measuring(bytes) })
+    }
+
+    /// What a file consists of, in the plural.
+    pub(super) fn items(&self) -> &'static str {
+        let items = |alerts: &AlertFile| alerts.items();
+        match &self.source {
+            Source::One(opened) => opened.as_ref().and_then(|file| file.alerts.as_ref().ok()).map_or("lines", items),
+            Source::Listed(_, listed) => match listed.front() {
+                Some((_, first)) if listed.iter().all(|(_, format)| format == first) => first.items(),
+                _ => "lines, rows or documents",
+            },
+            Source::Followed(_, format) => format.items(),
+        }
     }
 
     /// One file that grows.
@@ -152,9 +216,8 @@ impl Files {
     /// Goes on where an earlier sending stood: one that grows may have been renamed since, and is read to its end then.
     pub(super) fn go_on_from(&mut self, past: &Bookmark) {
         if let Source::Followed(follow, format) = &mut self.source {
-            let (format, throttled) = (*format, self.reading.throttled);
-            let open =
-                |path: &Path| begin(Box::new(BufReader::new(fs::File::open(path).ok()?)), format, throttled).ok();
+            let (format, reading) = (*format, &self.reading);
+            let open = |path: &Path| begin(Box::new(BufReader::new(fs::File::open(path).ok()?)), format, reading).ok();
             follow.begin_with(rotated::since(follow.path(), past, open));
         }
     }
@@ -174,23 +237,24 @@ impl Files {
 
     /// The next file; of one that grows, what took its place.
     pub(super) fn next(&mut self) -> Option<Opened> {
-        let throttled = self.reading.throttled;
+        let reading = &self.reading;
         match &mut self.source {
             Source::One(opened) => opened.take(),
-            Source::Listed(listed) => {
+            Source::Listed(folder, listed) => {
                 let (path, format) = listed.pop_front()?;
                 let alerts = if format == Format::Parquet {
                     // It is not read from its beginning to its end, so a bar cannot follow it.
-                    input::open_file(&path).map(|(file, bytes)| (rows(&path, file), self.progress.inc(bytes)).0)
+                    input::open_file(&path)
+                        .map(|(file, bytes)| (rows(&path, file, reading), self.progress.inc(bytes)).0)
                 } else {
-                    input::open_within(&path, &self.progress).map(|bytes| begin(bytes, format, throttled))
+                    input::open_within(&path, &self.progress).map(|bytes| begin(bytes, format, reading))
                 };
                 let alerts = alerts.map_err(|failure| unopened(&failure.message)).flatten();
-                let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+                let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
                 Some(Opened { name: Some(clean(&name, NAME_CHARS_MAX).into()), alerts, watch: None })
             }
             Source::Followed(follow, format) => {
-                let alerts = followed(follow, *format, throttled)?;
+                let alerts = followed(follow, *format, reading)?;
                 // What cannot be begun would be begun again and again.
                 let alerts = alerts.map_err(|error| LineError { fatal: true, ..error });
                 Some(Opened { name: None, alerts, watch: Some(follow.watch()) })
@@ -200,57 +264,66 @@ impl Files {
 }
 
 /// The next file that has anything in it.
-fn followed(follow: &mut Follow, format: Format, throttled: ThrottledCount) -> Option<Result<AlertFile, LineError>> {
+fn followed(follow: &mut Follow, format: Format, reading: &Reading) -> Option<Result<AlertFile, LineError>> {
     loop {
-        let opened = follow.next()?.and_then(|mut tail| Ok((!tail.fill_buf()?.is_empty()).then_some(tail)));
+        let opened = follow.next()?.and_then(|mut tail| {
+            let begins = tail.fill_buf()?;
+            let is_utf_16 = matches!(begins, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]);
+            Ok((!begins.is_empty()).then_some((tail, is_utf_16)))
+        });
         match opened {
             Ok(None) => {}
-            Ok(Some(tail)) => return Some(begin(Box::new(tail), format, throttled)),
+            Ok(Some((_, true))) => return Some(Err(unopened("it is UTF-16; a file that grows must be UTF-8"))),
+            Ok(Some((tail, false))) => return Some(begin(Box::new(tail), format, reading)),
             Err(error) => return Some(Err(unopened(&error.to_string()))),
         }
     }
 }
 
 fn unopened(message: &str) -> LineError {
-    LineError { line: 1, field: "file".to_owned(), message: clean(message, NAME_CHARS_MAX), fatal: false }
+    LineError { line: 0, field: "file".to_owned(), message: clean(message, NAME_CHARS_MAX), fatal: false }
 }
 
 /// A file of alerts, and how far it has been read.
 pub(in crate::cli) fn open(file: &Path) -> Result<(AlertFile, ProgressBar), Failure> {
-    open_as(file, Reading::default()).map(|(alerts, progress, _)| (alerts, progress))
+    open_as(file, &Reading::default()).map(|(alerts, progress, _)| (alerts, progress))
 }
 
-fn open_as(file: &Path, reading: Reading) -> Result<(AlertFile, ProgressBar, Option<Arc<Watch>>), Failure> {
+fn open_as(file: &Path, reading: &Reading) -> Result<(AlertFile, ProgressBar, Option<Arc<Watch>>), Failure> {
     let format = settle(file, reading.format)?;
     let (alerts, progress, watch) = if file == Path::new("-") {
         let (input::Input { reader, progress }, watch) = (input::open(file)?, Arc::<Watch>::default());
         let piped = Piped::new(io::stdin(), reader, Arc::clone(&watch));
-        (begin(Box::new(piped), format, reading.throttled), progress, Some(watch))
+        (begin(Box::new(piped), format, reading), progress, Some(watch))
     } else if format == Format::Parquet {
-        (rows(file, input::open_file(file)?.0), ProgressBar::hidden(), None)
+        (rows(file, input::open_file(file)?.0, reading), ProgressBar::hidden(), None)
     } else {
         let input::Input { reader, progress } = input::open(file)?;
-        (begin(reader, format, reading.throttled), progress, None)
+        (begin(reader, format, reading), progress, None)
     };
-    let alerts = alerts.map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+    let alerts =
+        alerts.map_err(|error| Failure::usage(format!("{}: {}", file.display(), error.told(format.items()))))?;
     Ok((alerts, progress, watch))
 }
 
 /// A Parquet file, whose end is read first.
-fn rows(path: &Path, file: fs::File) -> Result<AlertFile, LineError> {
+fn rows(path: &Path, file: fs::File, reading: &Reading) -> Result<AlertFile, LineError> {
     let (packing, _) = Packing::of(path);
     if packing != Packing::None {
         return Err(unopened("a Parquet file is packed within, not without: unpack it first"));
     }
-    columnar::Alerts::new(file).map(|alerts| Alerts::Parquet(Box::new(alerts)))
+    // What is wrong with a file is at no row.
+    let alerts = columnar::Alerts::of(file, &reading.form).map_err(|error| LineError { line: 0, ..error })?;
+    Ok(Alerts::Parquet(Box::new(alerts)))
 }
 
-fn begin(bytes: Box<dyn BufRead + Send>, format: Format, throttled: ThrottledCount) -> Result<AlertFile, LineError> {
+fn begin(bytes: Box<dyn BufRead + Send>, format: Format, reading: &Reading) -> Result<AlertFile, LineError> {
+    let form = &reading.form;
     Ok(match format {
-        Format::Csv => Alerts::Csv(csv::Alerts::new(bytes)?),
-        Format::Ndjson => Alerts::Ndjson(ndjson::Alerts::new(bytes)),
+        Format::Csv => Alerts::Csv(csv::Alerts::of(bytes, form)?),
+        Format::Ndjson => Alerts::Ndjson(ndjson::Alerts::of(bytes, form)?),
         Format::GbcsHex => Alerts::GbcsHex(gbcs_hex::Alerts::new(bytes)),
-        Format::DuisXml => Alerts::DuisXml(duis_xml::Alerts::new(bytes, throttled)),
+        Format::DuisXml => Alerts::DuisXml(duis_xml::Alerts::new(bytes, reading.throttled)),
         Format::Parquet => return Err(unopened("a Parquet file must be a file: its end is read first")),
     })
 }
@@ -261,11 +334,19 @@ fn settle(file: &Path, format: Option<Format>) -> Result<Format, Failure> {
     let extension = unpacked.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
     match (format, extension.as_deref()) {
         (Some(format), _) => Ok(format),
-        (None, Some("csv")) => Ok(Format::Csv),
+        (None, Some("csv" | "tsv")) => Ok(Format::Csv),
         (None, Some("ndjson" | "jsonl")) => Ok(Format::Ndjson),
         (None, Some("hex")) => Ok(Format::GbcsHex),
         (None, Some("xml")) => Ok(Format::DuisXml),
         (None, Some("parquet")) => Ok(Format::Parquet),
+        (None, Some(packed @ ("zip" | "bz2" | "xz" | "lz4" | "7z" | "tar" | "tgz"))) => {
+            let message = format!("{}: files packed as .{packed} are not read", file.display());
+            Err(Failure::usage(message).with_hint("unpack it first; .gz and .zst are unpacked as they are read"))
+        }
+        (None, Some("xlsx" | "xls" | "ods")) => {
+            Err(Failure::usage(format!("{}: workbooks are not read", file.display()))
+                .with_hint("save the sheet as CSV UTF-8"))
+        }
         (None, _) => Err(Failure::usage("--format: not given, and the file's name does not tell")
             .with_hint("give --format csv, ndjson, gbcs-hex, duis-xml or parquet")),
     }

@@ -157,7 +157,12 @@ impl Reading {
         if end.is_ok() && self.plan.past.is_some() {
             end = Err(End::Failed(self.another("it has fewer of them")));
         }
-        let end = end.and_then(|()| self.flush());
+        // What was read before a file failed is sent: only where the sending does not go on from what was sent before is it not.
+        let end = match end {
+            Ok(()) => self.flush(),
+            Err(End::Failed(failure)) if self.plan.past.is_none() => self.flush().and(Err(End::Failed(failure))),
+            end => end,
+        };
         self.remarks.finish();
         self.found.implausible_count = self.doubts.finish();
         (self.found.unreadable_count, self.found.unreadable) = self.unreadable.finish();
@@ -178,11 +183,14 @@ impl Reading {
             Ok(alerts) => alerts,
             Err(error) => return self.item(Err(&error), &file),
         };
+        let items = alerts.items();
+        self.unreadable.begin(items);
         // Of a file that grows, what was taken before must all be there already.
         watch.iter().for_each(|watch| watch.past.store(self.plan.past.is_some(), Relaxed));
         loop {
             let item = alerts.next();
-            std::iter::from_fn(|| alerts.remark()).for_each(|remark| self.remarks.give(&format!("{file}{remark}")));
+            std::iter::from_fn(|| alerts.remark())
+                .for_each(|remark| self.remarks.give(&format!("{file}{}", remark.told(items))));
             let Some(item) = item else { break };
             match &item {
                 Ok(alert) => self.item(Ok((alert, alerts.line())), &file)?,
@@ -214,7 +222,7 @@ impl Reading {
         if let Err(error) = item
             && error.fatal
         {
-            return Err(End::Failed(Failure::usage(format!("{file}{error}"))));
+            return Err(End::Failed(Failure::usage(format!("{file}{}", error.told(self.unreadable.items())))));
         }
         let alert = item.as_ref().ok().map(|(alert, _)| wire(alert));
         if let Some(moving) = &mut self.moving {
@@ -327,6 +335,17 @@ mod tests {
         (batches, reading.join().unwrap())
     }
 
+    /// Packed by the program: the crate for it has another owner.
+    fn gzip(text: &str) -> Vec<u8> {
+        let mut child = std::process::Command::new("gzip")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes()).unwrap();
+        child.wait_with_output().unwrap().stdout
+    }
+
     const TEXT: &str = "device,code,voltage_v\n1,8F40,\n00DB1234567890A0,8F40,258.0\n00DB1234567890A0,8014,\n\n\
                         00DB1234567890A0,zz,\n00DB1234567890A0,8015,\n";
 
@@ -345,6 +364,21 @@ mod tests {
         assert_eq!((first.weight, first.payload_kind()), (1, v1::PayloadKind::Csv));
         let (sent, found) = self::batches("device,code,voltage_v\n00DB1234567890A0,8F40,25.8\n", of(2));
         assert_eq!((found.implausible_count, sent[0].alerts[0].measurement), (1, Some(258)), "it is sent as it is");
+    }
+
+    #[test]
+    fn what_was_read_before_a_file_failed_is_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alerts.csv.gz");
+        let mut packed = gzip("device,code\n00DB1234567890A0,8014\n00DB1234567890A0,8015\n");
+        packed.extend_from_slice(b"rubbish");
+        fs::write(&path, packed).unwrap();
+        let doubts = Doubts::new(CodeTable::builtin(), ProgressBar::hidden());
+        let (mut receiver, reading) = start(Files::open(&path, How::default()).unwrap(), of(10), doubts);
+        assert_eq!(receiver.blocking_recv().unwrap().lines, [2, 3]);
+        assert!(receiver.blocking_recv().is_none());
+        let failure = reading.join().unwrap().failure.unwrap();
+        assert!(failure.message.contains("after the part packed by gzip comes something else"), "{failure}");
     }
 
     #[test]

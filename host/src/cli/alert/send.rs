@@ -26,12 +26,13 @@ use crate::{
         Failure, Session,
         arguments::NameFiles,
         doubt::Doubts,
+        form::FormArgs,
         input::Notices,
         signals::StopSignals,
         table::{Table, Value, thousands},
         view::alert::{Balance, RemarkCounts},
     },
-    intake::duis_xml::ThrottledCount,
+    intake::{duis_xml::ThrottledCount, form::Form},
 };
 
 mod stream;
@@ -41,6 +42,8 @@ pub(super) const HELP: &str = "Examples:
   weir alert send messages.hex --producer head-end-1
   weir alert send responses.xml.gz --dry-run
   weir alert send responses/ --resume november
+  weir alert send alerts.csv --delimiter ';' --decimal comma --time-zone Europe/London --date-order dmy
+  weir alert send vendor.csv --columns @vendor.columns --epoch s
   weir alert send alerts.csv --follow --producer head-end-1
   weir alert send alerts.csv --follow --resume alerts
   ssh head-end journal | weir alert send - --format ndjson
@@ -55,8 +58,12 @@ skipped. duis-xml: response documents of the DCC, one after the other; those tha
 columns with the same names, or as `weir export` writes them; times are timestamps adjusted to UTC or text. Codes are four hex
 digits, or the DCC's own, like N24 and AD1. A name that ends in .gz or .zst is unpacked.
 
-Of a folder each file is sent, in order of their names; those whose names tell no format, hidden ones and folders in it are
-passed over and named.
+Of a folder each file is sent, in order of their names, and those of folders in it that divide a table, like the day=2026-11-23
+of `weir export`; files whose names tell no format, hidden ones and other folders are passed over and named.
+
+A time needs its zone, a number in a column of times its unit, a date like 11/03/2026 its order, and columns that something else
+than commas divides their separator. Nothing of this is guessed: what is missing is said, with the option that states it. Headings
+are read in any case, with blanks, hyphens or underscores; --columns says what others mean.
 
 With --resume NAME a sending that was interrupted, here or at the server, is gone on with by the same command: nothing is
 sent twice, with or without counters. The server keeps, with each batch, how many alerts were taken and their digest; what
@@ -103,6 +110,8 @@ pub(in crate::cli) struct Args {
     /// also when there is none at first.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=3_600))]
     reconnect_s: u64,
+    #[command(flatten)]
+    form: FormArgs,
     #[command(flatten)]
     names: NameFiles,
 }
@@ -159,20 +168,26 @@ struct Sender {
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let names = args.names.read()?;
-    let reading = Reading { format: args.format, throttled: args.throttled_count.into() };
+    let form = Form { one_line: args.follow, ..args.form.read(session)? };
+    let reading = Reading { format: args.format, throttled: args.throttled_count.into(), form };
     let mut files = if args.follow { Files::follow(&args.file, reading)? } else { Files::open(&args.file, reading)? };
     let progress = files.progress();
     let doubts = Doubts::new(names.codes.clone(), progress.clone());
     if args.dry_run {
-        let found = dry_run::run(files, doubts);
+        let items = files.items();
+        let found = dry_run::run(files, doubts, jiff::Timestamp::now().as_millisecond());
         progress.finish_and_clear();
-        let found = found.map_err(|error| Failure::usage(format!("{}: {error}", args.file.display())))?;
-        if !session.json && !found.unreadable.is_empty() {
+        if !session.json && !unreadable::all_were_named(found.unreadable_count) {
             session.print(&unreadable::table(&found.unreadable).fitted().to_string())?;
         }
         session.show(&found, |found| found.table(&names))?;
-        return verdict(&args.file, found.unreadable_count, found.unreadable_count);
+        if let Some(failure) = found.failure {
+            return Err(Failure { message: format!("{}: {}", args.file.display(), failure.message), ..failure });
+        }
+        let verdict = verdict(&args.file, items, found.unreadable_count, found.rejected_count, "would be");
+        return verdict.map_err(|failure| failure.with_hint("nothing was sent: this was a dry run"));
     }
+    let items = files.items();
     if let Some(watch) = files.watch() {
         tokio::spawn(stop_when_told(StopSignals::new()?, watch));
     }
@@ -206,7 +221,10 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     if let Some(failure) = failure {
         return Err(Failure { message: format!("{}: {}", args.file.display(), failure.message), ..failure });
     }
-    verdict(&args.file, unreadable_count, balance.rejected)
+    let rejected = balance.rejected.saturating_sub(unreadable_count);
+    let verdict = verdict(&args.file, items, unreadable_count, rejected, "were");
+    verdict
+        .map_err(|failure| failure.with_hint("the others were taken; `weir count --by rejection` has these by reason"))
 }
 
 fn report(session: &Session, sent: &Sent) -> Result<(), Failure> {
@@ -218,7 +236,7 @@ fn report(session: &Session, sent: &Sent) -> Result<(), Failure> {
         }
         session.print(&files.fitted().to_string())?;
     }
-    if !session.json && !sent.unreadable.is_empty() {
+    if !session.json && !unreadable::all_were_named(sent.unreadable_count) {
         session.print(&unreadable::table(&sent.unreadable).fitted().to_string())?;
     }
     if !session.json && sent.sent_before_count > 0 {
@@ -246,17 +264,19 @@ async fn stop_when_told(mut signals: StopSignals, watch: Arc<Watch>) {
 }
 
 /// All that could be sent was; whether all could is another question.
-fn verdict(path: &Path, unreadable: u64, rejected: u64) -> Result<(), Failure> {
-    if unreadable == 0 && rejected == 0 {
-        return Ok(());
-    }
-    Err(Failure::usage(format!(
-        "{}: {} lines could not be read, {} alerts were rejected by the server",
-        path.display(),
-        thousands(unreadable),
-        thousands(rejected.saturating_sub(unreadable)),
-    ))
-    .with_hint("everything else was taken; `weir count --by rejection` has them by reason"))
+fn verdict(path: &Path, items: &str, unreadable: u64, rejected: u64, were: &str) -> Result<(), Failure> {
+    let item = if unreadable == 1 { items.trim_end_matches('s') } else { items };
+    let could_not = format!("{} {item} could not be read", thousands(unreadable));
+    let alert = if rejected == 1 { "alert" } else { "alerts" };
+    let were = if rejected == 1 && were == "were" { "was" } else { were };
+    let refused = format!("{} {alert} {were} rejected by the server", thousands(rejected));
+    let told = match (unreadable, rejected) {
+        (0, 0) => return Ok(()),
+        (_, 0) => could_not,
+        (0, _) => refused,
+        _ => format!("{could_not}, {refused}"),
+    };
+    Err(Failure::usage(format!("{}: {told}", path.display())))
 }
 
 /// Who sends, and where they stand. What is to be gone on with is worth waiting for.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     cli::{
-        input::Notices,
+        input::{NOTICES_MAX, Notices},
         table::{Table, Value},
     },
     intake::LineError,
@@ -18,6 +18,8 @@ use crate::{
 /// Parts that are counted by themselves: formats have fewer.
 const PARTS_MAX: usize = 64;
 const OTHER: &str = "other";
+/// Characters of the first that a table shows: a terminal has room for so many beside the rest.
+const FIRST_CHARS_MAX: usize = 90;
 
 /// Lines at whose part there was a fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,27 +31,45 @@ pub(super) struct AtFault {
     first: String,
 }
 
-/// Lines that could not be read, as they are met.
+/// Lines, rows or documents that could not be read, as they are met.
 pub(super) struct Unreadable {
     notices: Notices,
     parts: BTreeMap<String, (u64, String)>,
+    /// What the file that is read consists of.
+    items: &'static str,
 }
 
 impl Unreadable {
     pub(super) fn new(progress: ProgressBar) -> Self {
-        Self { notices: Notices::new("lines that cannot be read", progress), parts: BTreeMap::new() }
+        let notices = Notices::new("lines that cannot be read", progress);
+        Self { notices, parts: BTreeMap::new(), items: "lines" }
     }
 
-    /// Counts a line; `file` is put before it.
+    /// Begins a file that consists of such items.
+    pub(super) fn begin(&mut self, items: &'static str) {
+        self.items = items;
+        self.notices.call(match items {
+            "rows" => "rows that cannot be read",
+            "documents" => "documents that cannot be read",
+            _ => "lines that cannot be read",
+        });
+    }
+
+    /// What the file that is read consists of.
+    pub(super) fn items(&self) -> &'static str {
+        self.items
+    }
+
+    /// Counts an item; `file` is put before it.
     pub(super) fn give(&mut self, file: &str, error: &LineError) {
         let known = self.parts.contains_key(&error.field) || self.parts.len() < PARTS_MAX;
         let field = if known { error.field.as_str() } else { OTHER };
         match self.parts.get_mut(field) {
             Some((count, _)) => *count += 1,
-            None => drop(self.parts.insert(field.to_owned(), (1, format!("{file}{error}")))),
+            None => drop(self.parts.insert(field.to_owned(), (1, format!("{file}{}", error.told(self.items))))),
         }
         if self.notices.speaks() {
-            self.notices.give(&format!("{file}{error}"));
+            self.notices.give(&format!("{file}{}", error.told(self.items)));
         } else {
             self.notices.add(1);
         }
@@ -62,10 +82,17 @@ impl Unreadable {
     }
 }
 
+/// Whether each of so many was named, so that a table of them would say it again.
+pub(super) fn all_were_named(count: u64) -> bool {
+    count <= NOTICES_MAX
+}
+
 /// For people.
 pub(super) fn table(parts: &[AtFault]) -> Table {
-    let mut table = Table::new(&["not readable", "lines", "the first"]);
+    let mut table = Table::new(&["not readable", "count", "the first"]);
     for AtFault { field, count, first } in parts {
+        let cut: String = first.chars().take(FIRST_CHARS_MAX).collect();
+        let first = if cut.len() < first.len() { format!("{cut}...") } else { cut };
         table.row([Value::text(field), Value::Number(*count), Value::text(first)]);
     }
     table

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::{
     cli::{
-        arguments::Names,
         sheet::Sheet,
         table::{Table, Value, thousands},
     },
@@ -175,6 +174,12 @@ impl Report {
         }
     }
 
+    /// What the causes that were found mean, a line for each.
+    pub(crate) fn legend(&self) -> Vec<String> {
+        let is_found = |cause: &Cause| self.differences.iter().any(|row| row.causes.contains(&cause.name()));
+        Cause::ALL.into_iter().filter(is_found).map(|cause| format!("{}: {}", cause.name(), cause.meaning())).collect()
+    }
+
     /// Their way to count, in words.
     pub(crate) fn fit_in_words(&self) -> String {
         let FitRow { causes, rows, of_rows } = &self.fit;
@@ -229,13 +234,18 @@ pub(crate) fn sums(report: &Report) -> Table {
     table
 }
 
-/// Some rows.
-pub(crate) fn rows(rows: &[&Row], names: &Names) -> Table {
-    let mut table = Table::new(&Row::HEADINGS);
-    for row in rows {
-        let mut values = row.values();
-        values[1] = Value::Text(names.code(&row.code));
-        table.row(values);
+/// Some rows, as narrow as a terminal. What ours consist of is in the other forms.
+pub(crate) fn rows(rows: &[&Row]) -> Table {
+    let mut table = Table::new(&["device", "code", "day", "theirs", "ours", "likely cause"]);
+    for Row { subject, code, day, theirs, ours, causes, .. } in rows {
+        table.row([
+            Value::text(subject),
+            Value::text(code),
+            Value::text(day),
+            theirs.map_or_else(|| Value::text("no row"), Value::Number),
+            Value::Number(*ours),
+            Value::Text(causes.join(" + ")),
+        ]);
     }
     table
 }

@@ -7,12 +7,15 @@
 use std::io::{self, Read};
 
 use parquet::{
-    basic::Encoding,
+    basic::{Compression, Encoding, Type as Physical},
     column::page::{Page, PageMetadata, PageReader},
     errors::{ParquetError, Result},
     file::reader::{ChunkReader, Length},
+    schema::types::ColumnDescriptor,
 };
 use prost::bytes::Bytes;
+
+use super::super::compressed::{Block, unpack};
 
 /// Bytes of a page before and after it is unpacked, and of the file's description. Writers begin a new page at 1 MiB, and
 /// DuckDB at the latest after 122,880 rows.
@@ -24,13 +27,64 @@ const HEADER_BYTES_MAX: u64 = 1 << 20;
 const DEPTH_MAX: u32 = 8;
 /// Values of a page in an encoding whose lengths are all unpacked at once.
 const LENGTHS_MAX: u64 = 4 << 20;
-/// The shortest value of a dictionary: a text's length, or a number of 32 bits.
-const VALUE_BYTES_MIN: usize = 4;
 /// Bytes at the end of a file, which say how long its description is.
 const FOOTER_BYTES: u64 = 8;
 
+/// Bytes that a file begins and ends with, and what it ends with where its description is encrypted.
+const MAGIC: &[u8; 4] = b"PAR1";
+const ENCRYPTED: &[u8; 4] = b"PARE";
+
+/// What is wrong with a file in words of this module: all other words are the library's.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(String);
+
 fn refused(why: String) -> ParquetError {
-    ParquetError::General(why)
+    ParquetError::External(Box::new(Refused(why)))
+}
+
+/// An error in words that say something to whoever has the file.
+pub(super) fn in_words(error: &ParquetError) -> String {
+    match error {
+        ParquetError::External(inner) => match inner.downcast_ref::<Refused>() {
+            Some(refused) => refused.to_string(),
+            None => match inner.downcast_ref::<io::Error>() {
+                Some(error) => error.to_string(),
+                None => super::DAMAGED.to_owned(),
+            },
+        },
+        _ => super::DAMAGED.to_owned(),
+    }
+}
+
+/// Looks at what every Parquet file begins and ends with.
+pub(super) fn check_ends(file: &impl ChunkReader) -> std::result::Result<(), String> {
+    let length = file.len();
+    let four = |start: u64| file.get_bytes(start, MAGIC.len()).map_err(|error| in_words(&error));
+    if length < MAGIC.len() as u64 + FOOTER_BYTES || four(0)? != MAGIC.as_slice() && four(0)? != ENCRYPTED.as_slice() {
+        return Err("this is no Parquet file: it does not begin with PAR1".to_owned());
+    }
+    match four(length - MAGIC.len() as u64)? {
+        end if end == MAGIC.as_slice() => Ok(()),
+        end if end == ENCRYPTED.as_slice() => Err("its description is encrypted, which is not read".to_owned()),
+        _ => Err("it does not end with PAR1: it is cut off, or was never finished".to_owned()),
+    }
+}
+
+/// How the pages of a column are packed; an error where that is not read.
+pub(super) fn packing(compression: Compression) -> std::result::Result<Option<Block>, String> {
+    let unread =
+        |name: &str| Err(format!("packed by {name}, which is not read: write it with zstd, snappy, gzip or lz4"));
+    match compression {
+        Compression::UNCOMPRESSED => Ok(None),
+        Compression::SNAPPY => Ok(Some(Block::Snappy)),
+        Compression::GZIP(_) => Ok(Some(Block::Gzip)),
+        Compression::ZSTD(_) => Ok(Some(Block::Zstd)),
+        Compression::LZ4_RAW => Ok(Some(Block::Lz4)),
+        Compression::LZ4 => Ok(Some(Block::Lz4Hadoop)),
+        Compression::BROTLI(_) => unread("Brotli"),
+        Compression::LZO => unread("LZO"),
+    }
 }
 
 fn check_size(what: &str, bytes: u64) -> Result<()> {
@@ -147,18 +201,34 @@ fn skip(from: &mut impl Read, kind: u8, depth: u32) -> io::Result<()> {
     }
 }
 
-/// Pages of one column, whose counts are compared with their bytes.
-pub(super) struct Counted {
+/// Pages of one column, unpacked, whose counts are compared with their bytes.
+pub(super) struct Unpacked {
+    /// The pages as they are packed.
     pub(super) pages: Box<dyn PageReader>,
+    pub(super) block: Option<Block>,
     /// Whether cells may be empty, so that a page begins with which are.
     pub(super) has_levels: bool,
+    /// Bytes of the shortest value that a dictionary may have.
+    pub(super) value_bytes_min: usize,
 }
 
-impl PageReader for Counted {
+/// Bytes of the shortest value of a column: a text has its length before it.
+pub(super) fn value_bytes_min(column: &ColumnDescriptor) -> usize {
+    match column.physical_type() {
+        Physical::FIXED_LEN_BYTE_ARRAY => usize::try_from(column.type_length()).unwrap_or(0).max(1),
+        Physical::INT64 | Physical::DOUBLE => 8,
+        Physical::INT96 => 12,
+        Physical::BOOLEAN => 1,
+        Physical::INT32 | Physical::FLOAT | Physical::BYTE_ARRAY => 4,
+    }
+}
+
+impl PageReader for Unpacked {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
-        let page = self.pages.get_next_page()?;
-        page.as_ref().map_or(Ok(()), |page| self.check(page))?;
-        Ok(page)
+        let Some(mut page) = self.pages.get_next_page()? else { return Ok(None) };
+        self.unpack(&mut page)?;
+        self.check(&page)?;
+        Ok(Some(page))
     }
 
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
@@ -170,7 +240,7 @@ impl PageReader for Counted {
     }
 }
 
-impl Iterator for Counted {
+impl Iterator for Unpacked {
     type Item = Result<Page>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -178,13 +248,33 @@ impl Iterator for Counted {
     }
 }
 
-impl Counted {
+impl Unpacked {
+    /// Unpacks a page. In one of the second version what stands before the cells is not packed.
+    fn unpack(&self, page: &mut Page) -> Result<()> {
+        let Some(block) = self.block else { return Ok(()) };
+        let (bytes, before) = match page {
+            Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. } => (buf, 0),
+            Page::DataPageV2 { is_compressed: false, .. } => return Ok(()),
+            Page::DataPageV2 { buf, def_levels_byte_len, rep_levels_byte_len, .. } => {
+                (buf, *def_levels_byte_len as usize + *rep_levels_byte_len as usize)
+            }
+        };
+        let (levels, cells) =
+            bytes.split_at_checked(before).ok_or_else(|| refused("a page is shorter than it states".to_owned()))?;
+        // Nothing is packed to nothing where all cells are empty.
+        if !cells.is_empty() {
+            let cells = unpack(block, cells, BYTES_MAX - before).map_err(|why| refused(format!("a page: {why}")))?;
+            *bytes = if before == 0 { Bytes::from(cells) } else { Bytes::from([levels, &cells].concat()) };
+        }
+        Ok(())
+    }
+
     fn check(&self, page: &Page) -> Result<()> {
         let values = u64::from(page.num_values());
         let bytes = page.buffer();
         let too_many = || refused(format!("a page of {} bytes cannot hold the {values} values it states", bytes.len()));
         if page.is_dictionary_page() {
-            let fit = bytes.len() / VALUE_BYTES_MIN;
+            let fit = bytes.len() / self.value_bytes_min;
             return if values > fit as u64 { Err(too_many()) } else { Ok(()) };
         }
         let sequences = match page.encoding() {

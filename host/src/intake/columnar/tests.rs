@@ -4,7 +4,9 @@ use std::{io::Write, sync::Arc};
 
 use parquet::{
     basic::{Compression, Encoding},
-    data_type::{ByteArray, ByteArrayType, DoubleType, FloatType, Int32Type, Int64Type},
+    data_type::{
+        ByteArray, ByteArrayType, DoubleType, FixedLenByteArrayType, FloatType, Int32Type, Int64Type, Int96, Int96Type,
+    },
     file::{
         properties::{EnabledStatistics, WriterProperties, WriterVersion},
         writer::SerializedFileWriter,
@@ -24,6 +26,10 @@ enum Cells {
     SomeLong(Vec<Option<i64>>),
     Double(Vec<f64>),
     Float(Vec<f32>),
+    /// One cell of bytes.
+    Fixed(Vec<u8>),
+    /// One cell of three words.
+    Int96([u32; 3]),
 }
 
 /// A file of such columns, in groups of `group` rows.
@@ -48,6 +54,14 @@ fn file(schema: &str, columns: &[Cells]) -> Vec<u8> {
             }
             Cells::Double(values) => out.typed::<DoubleType>().write_batch(values, None, None),
             Cells::Float(values) => out.typed::<FloatType>().write_batch(values, None, None),
+            Cells::Fixed(bytes) => {
+                out.typed::<FixedLenByteArrayType>().write_batch(&[ByteArray::from(bytes.clone()).into()], None, None)
+            }
+            Cells::Int96([low, high, day]) => {
+                let mut value = Int96::new();
+                value.set_data(*low, *high, *day);
+                out.typed::<Int96Type>().write_batch(&[value], None, None)
+            }
         }
         .unwrap();
         out.close().unwrap();
@@ -79,6 +93,16 @@ fn every_type_that_fits_lands_where_it_belongs() {
         ("required double voltage_v", Cells::Double(vec![258.1]), 2581),
         ("required float voltage_v", Cells::Float(vec![258.1]), 2581),
         ("required int32 voltage_v (DECIMAL(6,2))", Cells::Int(vec![25_810]), 2581),
+        (
+            "required fixed_len_byte_array(9) voltage_v (DECIMAL(20,2))",
+            Cells::Fixed(25_810_i128.to_be_bytes()[7..].to_vec()),
+            2581,
+        ),
+        (
+            "required fixed_len_byte_array(2) measurement (DECIMAL(4,0))",
+            Cells::Fixed((-7_i16).to_be_bytes().to_vec()),
+            -7,
+        ),
         ("required int64 power_factor (DECIMAL(6,3))", Cells::Long(vec![-950]), -950),
         ("required int32 Measurement_DV", Cells::Int(vec![2581]), 2581),
         ("required double measurement", Cells::Double(vec![7.0]), 7),
@@ -103,7 +127,7 @@ fn every_type_that_fits_lands_where_it_belongs() {
         let alert = read(&file(&format!("{text} required int64 {column};"), &columns)).remove(0).unwrap();
         assert_eq!(alert.occurred_ms, Some(ms), "{column}");
     }
-    let schema = "required int64 device (INTEGER(64,false)); required int32 code; optional int64 counter \
+    let schema = "required int64 device (INTEGER(64,false)); required int32 code (INTEGER(16,false)); optional int64 counter \
                   (INTEGER(64,false)); required int32 weight (INTEGER(32,false));";
     let columns = [
         Cells::Long(vec![0x00DB_1234_5678_90A0, -1]),
@@ -124,14 +148,18 @@ fn a_column_of_another_type_is_refused_by_name_and_type_and_a_bad_row_by_number(
     for (column, words) in [
         (
             "required int64 occurred_at (TIMESTAMP(MILLIS,false))",
-            "occurred_at: the column is of type INT64 as Timestamp",
+            "occurred_at: the column is a timestamp without a time zone; --time-zone says whose clock showed it",
         ),
         (
             "required int64 occurred_at",
-            "occurred_at: the column is of type INT64; expected a timestamp adjusted to UTC",
+            "occurred_at: the column is an integer of 64 bits; expected a timestamp adjusted to UTC, or text; --epoch says",
         ),
-        ("required int64 counter (TIMESTAMP(MILLIS,true))", "counter: the column is of type INT64 as Timestamp"),
-        ("required int64 weight (TIME(MICROS,true))", "weight: the column is of type INT64 as Time"),
+        (
+            "required int64 occurred_ms (TIMESTAMP(MILLIS,true))",
+            "occurred_ms: the column is a timestamp; expected milliseconds as a number; a time belongs under occurred_at",
+        ),
+        ("required int64 counter (TIMESTAMP(MILLIS,true))", "counter: the column is a timestamp; expected a number"),
+        ("required int64 weight (TIME(MICROS,true))", "weight: the column is a time of day without a date; expected"),
         ("required int64 device_id", "device: the column occurs twice"),
     ] {
         let mut columns = two_columns();
@@ -141,7 +169,20 @@ fn a_column_of_another_type_is_refused_by_name_and_type_and_a_bad_row_by_number(
     }
     let real =
         refused("required double device; required binary code;", &[Cells::Double(vec![1.0]), Cells::Text(vec!["1"])]);
-    assert_eq!(real, "line 1: device: the column is of type DOUBLE; expected text, or an integer");
+    assert_eq!(real, "line 1: device: the column is a number with a binary fraction; expected text, or an integer");
+    for (of, column) in [("code", "required int32 code"), ("occurred_at", "required int32 occurred_at (DATE)")] {
+        let error = refused(
+            &format!("required binary device; {column};"),
+            &[Cells::Text(vec![DEVICE]), Cells::Int(vec![8014])],
+        );
+        let words = match of {
+            "code" => {
+                "line 1: code: the column is an integer of 32 bits; expected text like 8F40, or an unsigned integer"
+            }
+            _ => "line 1: occurred_at: the column is a date without a time; expected a timestamp adjusted to UTC",
+        };
+        assert!(error.starts_with(words), "{error}");
+    }
     let missing = refused("required binary device;", &[Cells::Text(vec![DEVICE])]);
     assert!(missing.starts_with("line 1: code: the column is missing; known columns are: device, code, "), "{missing}");
 
@@ -230,7 +271,7 @@ impl ChunkReader for Stuck {
 #[test]
 fn a_file_that_is_never_read_to_an_end_is_given_up() {
     let file = Stuck(fuzzing::example(0).into());
-    let alerts = Alerts::within(Duration::from_millis(500), file).unwrap();
+    let alerts = Alerts::within(Duration::from_millis(500), file, &Form::default()).unwrap();
     let last = alerts.last().unwrap().unwrap_err();
     assert!(last.fatal, "{last}");
     assert!(last.message.ends_with("any further: a part of it takes longer than 500ms to read"), "{last}");
@@ -348,6 +389,68 @@ fn what_a_page_states_is_compared_with_what_it_has() {
             many.splice(head + 3..head + 4, [0xFF, 0xFF, 0xFF, 0xFF, 0x07]);
             let error = last(many);
             assert!(error.message.contains("cannot hold the 1 values it states"), "{encoding:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn times_without_a_zone_are_read_by_the_zone_that_is_stated() {
+    let text = "required binary device; required binary code; ";
+    let london = Form { zone: Some(jiff::tz::get!("Europe/London")), ..Form::default() };
+    let of = |column: &str, cells: Cells, form: &Form| {
+        let mut columns = two_columns();
+        columns.push(cells);
+        let bytes = file(&format!("{text}{column};"), &columns);
+        let mut alerts = Alerts::of(prost::bytes::Bytes::from(bytes), form).map_err(|error| error.to_string())?;
+        alerts.next().unwrap().map(|alert| alert.occurred_ms.unwrap()).map_err(|error| error.to_string())
+    };
+    // 2026-07-01T01:00:00, which is midnight of UTC, and 2026-10-25T01:30:00, which was twice.
+    let (summer, twice) = (1_782_867_600_000, 1_792_891_800_000);
+    let column = "required int64 occurred_at (TIMESTAMP(MILLIS,false))";
+    assert_eq!(of(column, Cells::Long(vec![summer]), &london), Ok(summer - 3_600_000));
+    assert!(of(column, Cells::Long(vec![twice]), &london).unwrap_err().contains("was shown twice in Europe/London"));
+    let nanos = 3_600_000_000_000_u64;
+    let julian = Cells::Int96([nanos as u32, (nanos >> 32) as u32, 2_440_588 + 20_635]);
+    assert_eq!(of("required int96 occurred_at", julian, &london), Ok(summer - 3_600_000));
+    let julian = Cells::Int96([0, 0, 2_440_588]);
+    let refused = of("required int96 occurred_at", julian, &Form::default()).unwrap_err();
+    assert!(refused.contains("a timestamp of 96 bits, which has no time zone; --time-zone says"), "{refused}");
+    let seconds = Form { epoch: Some(crate::intake::form::Epoch::Seconds), ..Form::default() };
+    assert_eq!(of("required int64 occurred_at", Cells::Long(vec![1_795_426_200]), &seconds), Ok(1_795_426_200_000));
+}
+
+#[test]
+fn a_file_that_is_no_parquet_file_is_told_in_the_words_of_the_trade() {
+    let whole = file("required binary device; required binary code;", &two_columns());
+    let encrypted = [&whole[..whole.len() - 4], b"PARE"].concat();
+    let mut spoilt = whole.clone();
+    let length = spoilt.len();
+    spoilt[length - 30..length - 8].fill(0xFF);
+    for (bytes, words) in [
+        (&b"device,code\n"[..], "line 1: file: this is no Parquet file: it does not begin with PAR1"),
+        (&whole[..whole.len() / 2], "line 1: file: it does not end with PAR1: it is cut off, or was never finished"),
+        (&encrypted, "line 1: file: its description is encrypted"),
+        (&spoilt, "line 1: file: it is damaged"),
+    ] {
+        assert_eq!(opened(bytes).err().map(|error| error.to_string().starts_with(words)), Some(true), "{words}");
+    }
+    let mapped = Form { columns: vec![("device".to_owned(), "Meter ID".to_owned())], ..Form::default() };
+    let bytes = file(
+        "required binary meter_id; required binary code; required binary device;",
+        &[Cells::Text(vec![DEVICE]), Cells::Text(vec!["8F40"]), Cells::Text(vec!["nobody"])],
+    );
+    let alert = Alerts::of(prost::bytes::Bytes::from(bytes), &mapped).unwrap().next().unwrap();
+    assert_eq!(alert.unwrap().device, DEVICE.parse().unwrap());
+}
+
+/// As polars writes by default, and as others do: each the same three alerts.
+#[test]
+fn pages_are_unpacked_however_they_are_packed() {
+    for bytes in [&include_bytes!("zstd.parquet")[..], include_bytes!("gzip.parquet")] {
+        let alerts = read(bytes);
+        assert_eq!(alerts.len(), 3);
+        for alert in alerts {
+            assert_eq!(alert.unwrap().device, Eui64(0x0200_5E10_0000_A02E));
         }
     }
 }

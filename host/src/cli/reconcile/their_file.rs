@@ -1,0 +1,195 @@
+//! The file of the other party: its rows, and the days that its dates are.
+//!
+//! Invariants: a file is read whole or not at all, for a line that cannot be read would be missing from a sum; dates that can
+//! be read in two ways are read in one only where the file or the caller says which.
+
+use std::{collections::HashMap, path::Path};
+
+use jiff::civil::Date;
+
+use crate::{
+    cli::{
+        Failure,
+        input::{self, Notices},
+        table::thousands,
+    },
+    domain::AlertCode,
+    intake::{
+        claims::{Claim, Claims, DateOrder, Subject, Written},
+        form::Form,
+    },
+};
+
+/// Rows of a file: more are compared in parts.
+const CLAIMS_MAX: usize = 2_000_000;
+
+/// Their rows, each with its line and the date as it is written.
+pub(super) struct TheirFile {
+    claims: Vec<(u64, Claim)>,
+    /// The order of dates that the caller states.
+    stated: Option<DateOrder>,
+}
+
+/// In which order their dates are.
+pub(super) enum Order {
+    Settled(DateOrder),
+    /// All can be read in both, and some are other days then.
+    Open,
+}
+
+/// A row with its day.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted {
+    pub(super) subject: Subject,
+    pub(super) code: AlertCode,
+    pub(super) day: Date,
+    pub(super) count: u32,
+}
+
+impl TheirFile {
+    /// The whole of their file. A line that cannot be read would be missing from a sum.
+    pub(super) fn read(path: &Path, form: &Form) -> Result<Self, Failure> {
+        let input = input::open(path)?;
+        let bad_file = |error| Failure::usage(format!("{}: {error}", path.display()));
+        let mut notices = Notices::new("lines that cannot be read", input.progress.clone());
+        let mut remarks = Notices::remarks("remarks", input.progress.clone());
+        let mut twice = Notices::remarks("rows that are there before", input.progress.clone());
+        let mut seen: HashMap<(Subject, AlertCode, Written), (u64, u32)> = HashMap::new();
+        let mut claims = Vec::new();
+        let mut rows = Claims::of(input.reader, form).map_err(bad_file)?;
+        loop {
+            let row = rows.next();
+            std::iter::from_fn(|| rows.remark()).for_each(|remark| remarks.give(&remark.to_string()));
+            match row {
+                None => break,
+                Some(Ok(_)) if claims.len() == CLAIMS_MAX => {
+                    let message = format!("{}: has more than {} rows", path.display(), thousands(CLAIMS_MAX as u64));
+                    return Err(Failure::usage(message).with_hint("compare fewer days at a time"));
+                }
+                Some(Ok(claim)) => {
+                    let line = rows.line();
+                    let (first, count) =
+                        *seen.entry((claim.subject, claim.code, claim.day)).or_insert((line, claim.count));
+                    if first != line {
+                        twice.give(&format!(
+                            "line {line}: device, date and code are those of line {first}; the counts are added: {count} + {}",
+                            claim.count
+                        ));
+                    }
+                    claims.push((line, claim));
+                }
+                Some(Err(error)) if error.fatal => return Err(bad_file(error)),
+                Some(Err(error)) => notices.give(&error.to_string()),
+            }
+        }
+        input.progress.finish_and_clear();
+        remarks.finish();
+        twice.finish();
+        let unreadable = notices.finish();
+        if unreadable > 0 {
+            let lines = if unreadable == 1 { "1 line".to_owned() } else { format!("{} lines", thousands(unreadable)) };
+            let message = format!("{}: {lines} cannot be read", path.display());
+            return Err(Failure::usage(message).with_hint("mend those lines: without them no sum would be true"));
+        }
+        if claims.is_empty() {
+            return Err(Failure::usage(format!("{}: has no rows, so there is nothing to compare", path.display())));
+        }
+        Ok(Self { claims, stated: form.date_order })
+    }
+
+    /// How many rows there are.
+    pub(super) fn rows(&self) -> usize {
+        self.claims.len()
+    }
+
+    /// The line of a date that can be read in two ways, and both.
+    pub(super) fn example(&self) -> Option<(u64, String)> {
+        let (line, claim) = self.claims.iter().find(|(_, claim)| claim.day.is_ambiguous())?;
+        let [one, other] = [DateOrder::DayMonth, DateOrder::MonthDay].map(|order| claim.day.in_order(order));
+        Some((*line, format!("{} or {}", one?, other?)))
+    }
+
+    /// The one order in which each date is a day. A date that can only be month/day says that this is no file as people of
+    /// this country write it, and so all others are in doubt: that is for the caller to settle.
+    pub(super) fn order(&self, path: &Path) -> Result<Order, Failure> {
+        if let Some(order) = self.stated {
+            return Ok(Order::Settled(order));
+        }
+        let first = |order| self.claims.iter().find(|(_, claim)| claim.day.only_order() == Some(order));
+        let (days_first, months_first) = (first(DateOrder::DayMonth), first(DateOrder::MonthDay));
+        let path = path.display();
+        match (days_first, months_first) {
+            (Some((one, _)), Some((other, _))) => Err(Failure::usage(format!(
+                "{path}: the date of line {one} can only be day/month/year, and that of line {other} only month/day/year"
+            ))
+            .with_hint("write all dates like 2026-11-23, or compare the parts of the file one by one, with --date-order")),
+            (None, Some((line, claim))) => {
+                let in_doubt = self.claims.iter().filter(|(_, claim)| claim.day.is_ambiguous()).count() as u64;
+                let day = claim.day.in_order(DateOrder::MonthDay).map_or_else(String::new, |day| format!(", {day}"));
+                Err(Failure::usage(format!(
+                    "{path}: the date of line {line} can only be month/day/year{day}; {} can be read both ways: which day \
+                     is meant is in doubt",
+                    if in_doubt == 1 { "1 other date".to_owned() } else { format!("{} other dates", thousands(in_doubt)) }
+                ))
+                .with_hint("--date-order mdy reads all of them as month/day/year"))
+            }
+            (Some((line, _)), None) => {
+                if self.claims.iter().any(|(_, claim)| claim.day.is_ambiguous()) {
+                    eprintln!("note: dates are read as day/month/year: that of line {line} can be nothing else");
+                }
+                Ok(Order::Settled(DateOrder::DayMonth))
+            }
+            (None, None) if self.claims.iter().any(|(_, claim)| claim.day.is_ambiguous()) => Ok(Order::Open),
+            (None, None) => Ok(Order::Settled(DateOrder::DayMonth)),
+        }
+    }
+
+    /// The rows with their dates in an order.
+    pub(super) fn in_order(&self, order: DateOrder) -> Result<Vec<Counted>, Failure> {
+        let counted = |(line, claim): &(u64, Claim)| {
+            let Claim { subject, day, code, count } = *claim;
+            let day = day.in_order(order);
+            let day =
+                day.ok_or_else(|| Failure::usage(format!("line {line}: the date is no day as {}", order.words())))?;
+            Ok(Counted { subject, code, day, count })
+        };
+        self.claims.iter().map(counted).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(dates: &[&str]) -> TheirFile {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("counts.csv");
+        let rows: String = dates.iter().map(|date| format!("1300000000489,{date},8014,1\n")).collect();
+        std::fs::write(&path, format!("mpan,date,code,count\n{rows}")).unwrap();
+        TheirFile::read(&path, &Form::default()).unwrap()
+    }
+
+    fn order(dates: &[&str]) -> Result<Option<DateOrder>, String> {
+        match read(dates).order(Path::new("counts.csv")) {
+            Ok(Order::Settled(order)) => Ok(Some(order)),
+            Ok(Order::Open) => Ok(None),
+            Err(failure) => Err(failure.to_string()),
+        }
+    }
+
+    #[test]
+    fn the_order_of_dates_is_that_of_the_file_or_open() {
+        assert_eq!(order(&["2026-11-03", "2026-11-04"]), Ok(Some(DateOrder::DayMonth)), "nothing to settle");
+        assert_eq!(order(&["11/11/2026", "12/12/2026"]), Ok(Some(DateOrder::DayMonth)), "the same in both");
+        assert_eq!(order(&["11/03/2026", "23/03/2026"]), Ok(Some(DateOrder::DayMonth)));
+        assert_eq!(order(&["11/03/2026", "11/04/2026"]), Ok(None));
+        let months = order(&["11/03/2026", "11/13/2026"]).unwrap_err();
+        for words in ["the date of line 3 can only be month/day/year, 2026-11-13; 1 other date can", "--date-order mdy"]
+        {
+            assert!(months.contains(words), "{months}");
+        }
+        let mixed = order(&["11/23/2026", "23/11/2026"]).unwrap_err();
+        assert!(mixed.contains("line 3 can only be day/month/year, and that of line 2 only month/day/year"), "{mixed}");
+        assert_eq!(read(&["2026-11-03", "11/03/2026"]).example(), Some((3, "2026-03-11 or 2026-11-03".to_owned())));
+    }
+}
