@@ -12,6 +12,7 @@ use super::{
 };
 use crate::domain::Eui64;
 
+mod list;
 mod load;
 
 #[derive(Debug, clap::Subcommand)]
@@ -19,10 +20,14 @@ pub(super) enum Command {
     /// Load an inventory: devices are added or changed, none is removed.
     ///
     /// A CSV file with the columns eui, mpxn, generation (smets1, smets2 or unknown) and model, and perhaps operator
-    /// (a distributor id; without it, it is taken from the MPAN). Bad lines are named and skipped, and so are operators
-    /// named that the MPAN does not begin with, but taken. Alerts that were taken before stay as they are.
+    /// (a distributor id; without it, it is taken from the MPAN). Bad lines are named and skipped, and so is a device that
+    /// stands in rows that differ; operators that the MPAN does not begin with are named, and taken. Alerts that were taken
+    /// before stay as they are.
     #[command(after_help = load::HELP)]
     Load(load::Args),
+    /// List devices of the inventory, in the order in which the host met them.
+    #[command(after_help = list::HELP)]
+    List(list::Args),
     /// Show one device: inventory, counts, and what rules keep for it.
     #[command(after_help = "Example:\n  weir device show 00-DB-12-34-56-78-90-A0")]
     Show {
@@ -35,6 +40,7 @@ pub(super) enum Command {
 pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
     match command {
         Command::Load(args) => load::run(session, args).await,
+        Command::List(args) => list::run(session, args).await,
         Command::Show { eui } => show(session, eui).await,
     }
 }

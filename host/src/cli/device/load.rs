@@ -1,8 +1,9 @@
 //! `weir device load`: an inventory in, and what differs.
 //!
-//! It must not know how devices are kept. Invariant: what a file does not name stays as it is.
+//! It must not know how devices are kept. Invariants: what a file does not name stays as it is; of a device that a file names
+//! in two ways nothing is taken, so that a load does what its dry run said, whichever row comes last.
 
-use std::{collections::HashMap, io::BufRead, path::PathBuf, thread};
+use std::{collections::HashMap, path::PathBuf, thread};
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -12,18 +13,23 @@ use crate::{
     cli::{
         Failure, Session,
         arguments::{NameFiles, Names},
-        input::{self, Notices},
+        form::FormArgs,
+        input,
         table::thousands,
         view::device::{self, Change, Missing, MissingDevice},
         view::eui,
     },
-    domain::{Mpxn, OperatorId},
+    domain::Mpxn,
     intake::{LineError, inventory},
 };
 
+mod rows;
+
+use rows::{Noticed, Read};
+
 /// Rows of one message.
 const CHUNK_ROWS: usize = 8_192;
-/// Messages that are read ahead of the server.
+/// Messages that are made ahead of the server.
 const CHUNKS_AHEAD_MAX: usize = 2;
 /// Changes, and missing devices, that are printed; JSON has more.
 const PRINTED_MAX: usize = 20;
@@ -51,46 +57,53 @@ pub(in crate::cli) struct Args {
     #[arg(long)]
     missing: bool,
     #[command(flatten)]
+    form: FormArgs,
+    #[command(flatten)]
     names: NameFiles,
 }
 
-/// What was noticed of the lines of a file.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Noticed {
-    unreadable_count: u64,
-    wrong_operator_count: u64,
-    /// Devices of the file with their metering points, where they were asked for.
-    named: HashMap<u64, Mpxn>,
-}
-
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let Args { file: path, dry_run, missing, names } = args;
-    let names = names.read()?;
+    let Args { file: path, dry_run, missing, form, names } = args;
+    let (names, form) = (names.read()?, form.read(session)?);
     let input = input::open(&path)?;
     let bad_file = |error: LineError| Failure::usage(format!("{}: {error}", path.display()));
-    let rows = inventory::Rows::new(input.reader).map_err(bad_file)?;
+    let rows = inventory::Rows::of(input.reader, &form).map_err(bad_file)?;
     let mut client = super::client(session).await?;
-    let reading = Reading {
-        names: names.clone(),
-        dry_run,
-        keep: missing,
-        notices: Notices::new("lines that cannot be read", input.progress.clone()),
-        remarks: Notices::remarks("operators that are not those of the MPAN", input.progress.clone()),
-    };
-    let (chunks, requests) = mpsc::channel(CHUNKS_AHEAD_MAX);
     // A thread of its own, which the end of the process does not wait for: it may be held up by a silent stdin.
-    let reading = thread::spawn(move || reading.send_chunks(rows, &chunks));
-    let answer = client.put_devices(ReceiverStream::new(requests)).await;
+    let (progress, operators) = (input.progress.clone(), names.clone());
+    let reading = tokio::task::spawn_blocking(move || Read::of(rows, &operators, &progress));
+    let read = reading.await.map_err(|_| Failure::internal("the inventory's reader stopped"))?.map_err(bad_file)?;
     input.progress.finish_and_clear();
+    let Read { noticed, named, devices } = read;
+    let (chunks, requests) = mpsc::channel(CHUNKS_AHEAD_MAX);
+    thread::spawn(move || {
+        let mut devices = devices.peekable();
+        while devices.peek().is_some() {
+            let devices = devices.by_ref().take(CHUNK_ROWS).collect();
+            if chunks.blocking_send(v1::PutDevicesRequest { devices, dry_run }).is_err() {
+                // The server has ended the call, and its status says why.
+                break;
+            }
+        }
+    });
+    let answer = client.put_devices(ReceiverStream::new(requests)).await;
     let put = answer.map_err(|status| session.failed(&status))?.into_inner();
-    let noticed = reading.join().map_err(|_| Failure::internal("the inventory's reader stopped"))?.map_err(bad_file)?;
-    let missing = if missing { Some(compare(session, &noticed.named).await?) } else { None };
+    let missing = if missing { Some(compare(session, &named).await?) } else { None };
     show(session, load(put, &noticed, dry_run, missing), &names)?;
-    if noticed.unreadable_count > 0 {
-        let message = format!("{}: {} lines were skipped", path.display(), thousands(noticed.unreadable_count));
-        return Err(Failure::usage(message).with_hint("mend those lines and load them again"));
+    let Noticed { unreadable_count, in_doubt_count, .. } = noticed;
+    let told: Vec<String> = [
+        (unreadable_count, "line that cannot be read was skipped", "lines that cannot be read were skipped"),
+        (in_doubt_count, "line of a device in two ways was skipped", "lines of devices in two ways were skipped"),
+    ]
+    .into_iter()
+    .filter(|(count, ..)| *count > 0)
+    .map(|(count, one, several)| format!("{} {}", thousands(count), if count == 1 { one } else { several }))
+    .collect();
+    if told.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let message = format!("{}: {}", path.display(), told.join(", "));
+    Err(Failure::usage(message).with_hint("mend those lines and load them again"))
 }
 
 fn load(put: v1::PutDevicesResponse, noticed: &Noticed, dry_run: bool, missing: Option<Missing>) -> device::Load {
@@ -107,6 +120,8 @@ fn load(put: v1::PutDevicesResponse, noticed: &Noticed, dry_run: bool, missing: 
         model_changed,
         unchanged,
         unreadable_count: noticed.unreadable_count,
+        in_doubt_count: noticed.in_doubt_count,
+        repeated_count: noticed.repeated_count,
         wrong_operator_count: noticed.wrong_operator_count,
         missing,
         changes: changes.into_iter().map(Change::from).collect(),
@@ -158,113 +173,5 @@ async fn compare(session: &Session, named: &HashMap<u64, Mpxn>) -> Result<Missin
             return Ok(missing);
         }
         request.page_token = next_page_token;
-    }
-}
-
-/// How a file is read.
-struct Reading {
-    names: Names,
-    dry_run: bool,
-    /// Whether to keep what the file names.
-    keep: bool,
-    notices: Notices,
-    remarks: Notices,
-}
-
-impl Reading {
-    /// Reads rows and sends them in chunks. Fails when the input itself does.
-    fn send_chunks<R: BufRead>(
-        mut self,
-        mut rows: inventory::Rows<R>,
-        chunks: &mpsc::Sender<v1::PutDevicesRequest>,
-    ) -> Result<Noticed, LineError> {
-        let mut noticed = Noticed::default();
-        let mut devices = Vec::new();
-        let dry_run = self.dry_run;
-        let send = |devices| chunks.blocking_send(v1::PutDevicesRequest { devices, dry_run });
-        while let Some(row) = rows.next() {
-            match row {
-                Ok(row) => {
-                    self.look(rows.line(), &row);
-                    if self.keep {
-                        noticed.named.insert(row.eui.0, row.mpxn);
-                    }
-                    devices.push(wire(row));
-                }
-                Err(error) if error.fatal => return Err(error),
-                Err(error) => self.notices.give(&error.to_string()),
-            }
-            if devices.len() == CHUNK_ROWS && send(std::mem::take(&mut devices)).is_err() {
-                // The server has ended the call, and its status says why.
-                break;
-            }
-        }
-        if !devices.is_empty() {
-            // As above.
-            let _ = send(devices);
-        }
-        noticed.unreadable_count = self.notices.finish();
-        noticed.wrong_operator_count = self.remarks.finish();
-        Ok(noticed)
-    }
-
-    /// Says so where a row's operator is not its MPAN's.
-    fn look(&mut self, line: u64, row: &inventory::Row) {
-        if let Some(by_mpan) = row.other_operator(&self.names.operators) {
-            let named = |id: OperatorId| self.names.operator(id.get().into());
-            let (stated, by_mpan) = (named(row.operator), named(by_mpan));
-            let message = format!(
-                "line {line}: operator: {stated} is stated, but MPAN {} is of {by_mpan}; taken as stated",
-                row.mpxn
-            );
-            self.remarks.give(&message);
-        }
-    }
-}
-
-fn wire(row: inventory::Row) -> v1::Device {
-    let inventory::Row { eui, mpxn, generation, model, operator } = row;
-    v1::Device {
-        device_id: eui.0,
-        mpxn: mpxn.to_string(),
-        generation: generation as i32,
-        model,
-        operator: operator.get().into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use indicatif::ProgressBar;
-
-    use super::*;
-
-    #[test]
-    fn rows_are_sent_in_chunks_and_bad_lines_skipped() {
-        use std::fmt::Write;
-        let mut text = "eui,mpxn,generation,model,operator\n".to_owned();
-        for number in 1..=CHUNK_ROWS + 1 {
-            writeln!(text, "{number:016X},1312345678907,smets2,M,").unwrap();
-        }
-        text.push_str("nonsense,,,,\n0000000000000001,1312345678907,smets1,,10\n");
-        let (chunks, mut requests) = mpsc::channel(8);
-        let rows = inventory::Rows::new(text.as_bytes()).unwrap();
-        let notices = |what| Notices::new(what, ProgressBar::hidden());
-        let reading = Reading {
-            names: Names::builtin(),
-            dry_run: true,
-            keep: true,
-            notices: notices("bad lines"),
-            remarks: notices("operators"),
-        };
-        let noticed = reading.send_chunks(rows, &chunks).unwrap();
-        assert_eq!((noticed.unreadable_count, noticed.wrong_operator_count), (1, 1));
-        assert_eq!(noticed.named.len(), CHUNK_ROWS + 1);
-        let first = requests.try_recv().unwrap();
-        assert_eq!((first.devices.len(), first.dry_run), (CHUNK_ROWS, true));
-        let last = requests.try_recv().unwrap().devices;
-        assert_eq!(last.len(), 2);
-        assert_eq!((last[0].mpxn.as_str(), last[0].generation()), ("1312345678907", v1::Generation::Smets2));
-        assert_eq!((last[1].device_id, last[1].operator), (1, 10));
     }
 }

@@ -85,6 +85,10 @@ pub(crate) struct Load {
     pub unchanged: u64,
     /// Lines that could not be read and were skipped.
     pub unreadable_count: u64,
+    /// Lines of devices that stand in rows that differ. None of them was taken.
+    pub in_doubt_count: u64,
+    /// Lines that say what a line before them says.
+    pub repeated_count: u64,
     /// Lines whose operator is not the one that their MPAN begins with. They were taken as stated.
     pub wrong_operator_count: u64,
     /// What the file does not name though the inventory lists it, where that was asked for.
@@ -140,6 +144,8 @@ pub(crate) fn load_table(load: &Load) -> Table {
         ("  model", load.model_changed, false),
         ("unchanged", load.unchanged, true),
         ("unreadable", load.unreadable_count, true),
+        ("rows of one device that differ", load.in_doubt_count, false),
+        ("rows that are there before", load.repeated_count, false),
         ("operator against MPAN", load.wrong_operator_count, false),
         ("not in the file", load.missing.as_ref().map_or(0, |missing| missing.device_count), load.missing.is_some()),
         ("  replaced", load.missing.as_ref().map_or(0, |missing| missing.replaced_count), false),
@@ -164,6 +170,21 @@ pub(crate) fn changes(changes: &[Change], names: &Names) -> Table {
         for (part, was, is) in parts.into_iter().filter(|(_, was, is)| was != is) {
             table.row([device(), Value::text(part), Value::text(was), Value::text(is)]);
         }
+    }
+    table
+}
+
+/// Devices of the inventory, a row each.
+pub(crate) fn list(devices: &[Device], names: &Names) -> Table {
+    let mut table = Table::new(&["device", "mpxn", "generation", "model", "operator"]);
+    for Device { device_id, mpxn, generation, model, operator } in devices {
+        table.row([
+            Value::text(device_id.as_deref().unwrap_or("unknown")),
+            Value::text(mpxn),
+            Value::text(*generation),
+            Value::text(model),
+            Value::Text(names.operator(*operator)),
+        ]);
     }
     table
 }

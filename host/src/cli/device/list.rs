@@ -1,0 +1,101 @@
+//! `weir device list`: the inventory, page by page.
+//!
+//! It must not know how devices are kept. Invariant: no more than one page is held beside what is printed at once.
+
+use weir_proto::v1;
+
+use crate::{
+    cli::{
+        Failure, Session,
+        arguments::{self, Generation, NameFiles},
+        table::thousands,
+        view::device::{self, Device},
+    },
+    domain::{Mpxn, OperatorId},
+};
+
+/// Devices that one call asks for.
+const PAGE_DEVICES: u32 = 1_000;
+
+pub(super) const HELP: &str = "Examples:
+  weir device list --operator LOND --generation smets1 --limit 50
+  weir device list --mpxn 1312345678907
+  weir device list --json --limit 0 > devices.ndjson";
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// Only devices of these operators: distributor ids, four letters like LOND, or unknown.
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = arguments::operator)]
+    operator: Vec<OperatorId>,
+    /// Only these generations.
+    #[arg(long, value_delimiter = ',')]
+    generation: Vec<Generation>,
+    /// Only this model; unknown for those without.
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Only devices at this metering point: an MPAN or MPRN.
+    #[arg(long, value_name = "MPXN", value_parser = metering_point)]
+    mpxn: Option<Mpxn>,
+    /// Only devices that no inventory has named: they are known from alerts.
+    #[arg(long, conflicts_with_all = ["mpxn", "model"])]
+    unlisted: bool,
+    /// List so many and no more; 0 for all.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: usize,
+    #[command(flatten)]
+    names: NameFiles,
+}
+
+fn metering_point(text: &str) -> Result<Mpxn, String> {
+    crate::intake::inventory::metering_point(text)
+}
+
+impl Args {
+    fn admits(&self, device: &v1::Device) -> bool {
+        let v1::Device { mpxn, generation, model, operator, .. } = device;
+        let is_listed = !mpxn.is_empty() || *generation != 0 || !model.is_empty() || *operator != 0;
+        let wanted_model = self.model.as_deref().map(|wanted| if wanted == "unknown" { "" } else { wanted });
+        (!self.unlisted || !is_listed)
+            && (self.generation.is_empty() || self.generation.iter().any(|wanted| wanted.wire() == *generation))
+            && wanted_model.is_none_or(|wanted| wanted == model)
+            && self.mpxn.is_none_or(|wanted| mpxn.parse() == Ok(wanted))
+    }
+}
+
+pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    let names = args.names.read()?;
+    let mut client = super::client(session).await?;
+    let mut request = v1::ListDevicesRequest {
+        page_size: PAGE_DEVICES,
+        page_token: String::new(),
+        operators: arguments::operators(&args.operator),
+    };
+    let (mut listed, mut count, mut more) = (Vec::new(), 0_usize, false);
+    'pages: loop {
+        let answer = client.list_devices(request.clone()).await.map_err(|status| session.failed(&status))?;
+        let v1::ListDevicesResponse { devices, next_page_token } = answer.into_inner();
+        for found in devices.into_iter().filter(|device| args.admits(device)) {
+            if args.limit > 0 && count == args.limit {
+                more = true;
+                break 'pages;
+            }
+            count += 1;
+            listed.push(Device::from(found));
+        }
+        // Each page of JSON goes out by itself; a table needs all its rows to be as wide as they are.
+        if session.json {
+            session.list(&std::mem::take(&mut listed), |devices| device::list(devices, &names))?;
+        }
+        if next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = next_page_token;
+    }
+    if !listed.is_empty() || !session.json {
+        session.list(&listed, |devices| device::list(devices, &names))?;
+    }
+    if more {
+        eprintln!("there are more than {}: --limit shows them", thousands(count as u64));
+    }
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! The rows of an inventory: read whole, each device once.
+//!
+//! Invariants: a device that stands in rows that differ is in none of what is loaded; rows that say the same are one. At most
+//! [`ROWS_MAX`] rows are held, some 60 bytes each.
+
+use std::{collections::HashMap, collections::hash_map::Entry, io::BufRead, sync::Arc};
+
+use indicatif::ProgressBar;
+use weir_proto::v1;
+
+use crate::{
+    cli::{arguments::Names, input::Notices},
+    domain::{Eui64, Generation, Mpxn, OperatorId},
+    intake::{LineError, inventory},
+};
+
+/// Rows of one file: several times the meters of Great Britain's largest network.
+const ROWS_MAX: usize = 20_000_000;
+
+/// What was noticed of the lines of a file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Noticed {
+    pub(super) unreadable_count: u64,
+    /// Lines of devices that stand in several rows that differ.
+    pub(super) in_doubt_count: u64,
+    /// Lines that say what a line before them says.
+    pub(super) repeated_count: u64,
+    pub(super) wrong_operator_count: u64,
+}
+
+/// A file that was read.
+pub(super) struct Read {
+    pub(super) noticed: Noticed,
+    /// Devices of the file with their metering points, those in doubt too.
+    pub(super) named: HashMap<u64, Mpxn>,
+    /// What is to be loaded, in order of its lines.
+    pub(super) devices: std::vec::IntoIter<v1::Device>,
+}
+
+/// A row, and where it stands.
+struct Kept {
+    eui: u64,
+    mpxn: Mpxn,
+    line: u64,
+    model: Arc<str>,
+    generation: Generation,
+    operator: OperatorId,
+    in_doubt: bool,
+}
+
+impl Kept {
+    fn says_the_same(&self, other: &Self) -> bool {
+        (self.mpxn, &self.model, self.generation, self.operator)
+            == (other.mpxn, &other.model, other.generation, other.operator)
+    }
+}
+
+/// Notices of each kind while a file is read.
+struct Said {
+    unreadable: Notices,
+    in_doubt: Notices,
+    repeated: Notices,
+    remarks: Notices,
+    operators: Notices,
+}
+
+impl Read {
+    /// Reads a file to its end. Fails when the input itself does, or has more rows than can be held.
+    pub(super) fn of<R: BufRead>(
+        mut rows: inventory::Rows<R>,
+        names: &Names,
+        progress: &ProgressBar,
+    ) -> Result<Self, LineError> {
+        let mut said = Said {
+            unreadable: Notices::new("lines that cannot be read", progress.clone()),
+            in_doubt: Notices::new("devices that stand in rows that differ", progress.clone()),
+            repeated: Notices::remarks("lines that say what one before them says", progress.clone()),
+            remarks: Notices::remarks("remarks", progress.clone()),
+            operators: Notices::remarks("operators that are not those of the MPAN", progress.clone()),
+        };
+        let (mut kept, mut places) = (Vec::<Kept>::new(), HashMap::<u64, u32>::new());
+        let (mut models, mut noticed) = (HashMap::<String, Arc<str>>::new(), Noticed::default());
+        loop {
+            let row = rows.next();
+            std::iter::from_fn(|| rows.remark()).for_each(|remark| said.remarks.give(&remark.to_string()));
+            let row = match row {
+                None => break,
+                Some(Ok(row)) => row,
+                Some(Err(error)) if error.fatal => return Err(error),
+                Some(Err(error)) => {
+                    said.unreadable.give(&error.to_string());
+                    continue;
+                }
+            };
+            let line = rows.line();
+            said.look(line, &row, names);
+            let model = models.entry(row.model).or_insert_with_key(|name| Arc::from(name.as_str()));
+            let (eui, mpxn, generation, operator) = (row.eui.0, row.mpxn, row.generation, row.operator);
+            let row = Kept { eui, mpxn, line, model: Arc::clone(model), generation, operator, in_doubt: false };
+            match places.entry(eui) {
+                Entry::Occupied(place) => {
+                    let first = &mut kept[*place.get() as usize];
+                    if first.says_the_same(&row) && !first.in_doubt {
+                        let message =
+                            format!("line {line}: eui: it says of {} what line {} says", Eui64(eui), first.line);
+                        said.repeated.give(&message);
+                        noticed.repeated_count += 1;
+                        continue;
+                    }
+                    said.differ(first, &row);
+                    noticed.in_doubt_count += 1 + u64::from(!first.in_doubt);
+                    first.in_doubt = true;
+                }
+                Entry::Vacant(place) => {
+                    let Some(next) = u32::try_from(kept.len()).ok().filter(|_| kept.len() < ROWS_MAX) else {
+                        let message = format!("more than {ROWS_MAX} devices; divide the file");
+                        return Err(LineError { line, field: "file".to_owned(), message, fatal: true });
+                    };
+                    place.insert(next);
+                    kept.push(row);
+                }
+            }
+        }
+        noticed.unreadable_count = said.unreadable.finish();
+        noticed.wrong_operator_count = said.operators.finish();
+        for notices in [said.in_doubt, said.repeated, said.remarks] {
+            notices.finish();
+        }
+        drop(places);
+        let named = kept.iter().map(|row| (row.eui, row.mpxn)).collect();
+        let devices: Vec<v1::Device> = kept.into_iter().filter(|row| !row.in_doubt).map(wire).collect();
+        Ok(Self { noticed, named, devices: devices.into_iter() })
+    }
+}
+
+impl Said {
+    /// Says so where a row's operator is not its MPAN's.
+    fn look(&mut self, line: u64, row: &inventory::Row, names: &Names) {
+        if let Some(by_mpan) = row.other_operator(&names.operators) {
+            let named = |id: OperatorId| names.operator(id.get().into());
+            let (stated, by_mpan) = (named(row.operator), named(by_mpan));
+            let message = format!(
+                "line {line}: operator: {stated} is stated, but MPAN {} is of {by_mpan}; taken as stated",
+                row.mpxn
+            );
+            self.operators.give(&message);
+        }
+    }
+
+    /// Says in what two rows of a device differ.
+    fn differ(&mut self, first: &Kept, other: &Kept) {
+        let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
+        let parts = [
+            ("mpxn", or_none(first.mpxn.to_string()), or_none(other.mpxn.to_string())),
+            ("generation", first.generation.to_string(), other.generation.to_string()),
+            ("model", or_none(first.model.to_string()), or_none(other.model.to_string())),
+            ("operator", first.operator.to_string(), other.operator.to_string()),
+        ];
+        let differ = parts.into_iter().filter(|(_, was, is)| was != is);
+        let differ: Vec<String> = differ.map(|(part, was, is)| format!("{part} {was} and {is}")).collect();
+        let same = if differ.is_empty() { "a row of it is in doubt already".to_owned() } else { differ.join(", ") };
+        self.in_doubt.give(&format!(
+            "lines {} and {}: eui: two rows of {}: {same}; none of them is taken",
+            first.line,
+            other.line,
+            Eui64(other.eui)
+        ));
+    }
+}
+
+fn wire(row: Kept) -> v1::Device {
+    let Kept { eui, mpxn, generation, model, operator, .. } = row;
+    v1::Device {
+        device_id: eui,
+        mpxn: mpxn.to_string(),
+        generation: generation as i32,
+        model: model.as_ref().to_owned(),
+        operator: operator.get().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Read {
+        let rows = inventory::Rows::new(text.as_bytes()).unwrap();
+        Read::of(rows, &Names::builtin(), &ProgressBar::hidden()).unwrap()
+    }
+
+    #[test]
+    fn rows_are_read_whole_and_bad_lines_skipped() {
+        let read = read(
+            "eui,mpxn,generation,model,operator\n0000000000000002,1312345678907,smets2,M,\nnonsense,,,,\n\
+             0000000000000001,1312345678907,smets1,,10\n",
+        );
+        assert_eq!(read.noticed, Noticed { unreadable_count: 1, wrong_operator_count: 1, ..Noticed::default() });
+        assert_eq!(read.named.len(), 2);
+        let devices: Vec<v1::Device> = read.devices.collect();
+        assert_eq!((devices[0].device_id, devices[0].mpxn.as_str()), (2, "1312345678907"));
+        assert_eq!((devices[0].generation(), devices[0].model.as_str()), (v1::Generation::Smets2, "M"));
+        assert_eq!((devices[1].device_id, devices[1].operator), (1, 10));
+    }
+
+    #[test]
+    fn of_a_device_in_two_ways_nothing_is_taken_and_the_same_twice_is_once() {
+        let text = "eui,mpxn,generation,model\n\
+                    02-00-5E-10-00-00-A0-2C,1300000000442,smets2,Alder 3\n\
+                    02-00-5E-10-00-00-A0-2D,1300000000451,smets2,Alder 3\n\
+                    02-00-5E-10-00-00-A0-2C,1200000000466,smets1,Birch 7\n\
+                    02-00-5E-10-00-00-A0-2D,1300000000451,SMETS2, Alder 3 \n\
+                    02-00-5E-10-00-00-A0-2C,1300000000442,smets2,Alder 3\n";
+        let read = read(text);
+        assert_eq!(read.noticed, Noticed { in_doubt_count: 3, repeated_count: 1, ..Noticed::default() });
+        let devices: Vec<u64> = read.devices.map(|device| device.device_id).collect();
+        assert_eq!(devices, [0x0200_5E10_0000_A02D]);
+        assert_eq!(read.named.len(), 2, "the one in doubt is in the file");
+    }
+}
