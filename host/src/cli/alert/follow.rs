@@ -4,14 +4,15 @@
 //! ends where the file was renamed, removed or truncated, and the one that took its place is another file; nobody waits for
 //! more than `POLL` once they are told to stop.
 //!
-//! A file that was truncated and has grown beyond what was read of it, all between two looks, is taken for one that only
-//! grew. Renaming has no such gap.
+//! A file that was copied and truncated goes on where its copy does: what was written between the last look and the copy is
+//! read from there. That a file was truncated is seen by what stands before the place where reading goes on, so it may
+//! have grown beyond that in the meantime.
 
 use std::{
     collections::VecDeque,
     fs::{self, File},
-    io::{self, BufRead, Read},
-    os::unix::fs::MetadataExt,
+    io::{self, BufRead, Read, Seek, SeekFrom},
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -21,12 +22,15 @@ use std::{
     time::Duration,
 };
 
+use super::rotated::renamed;
 use crate::intake::LINE_BYTES_MAX;
 
 /// How often a file that has nothing new is looked at.
 const POLL: Duration = Duration::from_millis(200);
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 256 << 10;
+/// Bytes before the place where reading goes on by which a file is recognised.
+const TRAIL_BYTES: usize = 1 << 10;
 
 /// What whoever reads a file and the file tell each other.
 #[derive(Debug, Default)]
@@ -95,8 +99,9 @@ pub(super) struct Tail {
     buffer: Vec<u8>,
     given: usize,
     whole: usize,
-    /// Bytes of the file that were read.
+    /// Bytes of the file that were read, and the last of them.
     read: u64,
+    trail: Vec<u8>,
     /// Another file has its place: what is written to it yet is read once more.
     replaced: bool,
     ended: bool,
@@ -115,6 +120,7 @@ impl Tail {
             given: 0,
             whole: 0,
             read: 0,
+            trail: Vec::new(),
             replaced: false,
             ended: false,
         })
@@ -130,8 +136,15 @@ impl Tail {
         self.buffer.truncate(before + *read.as_ref().unwrap_or(&0));
         match read {
             Ok(0) => self.nothing_new(),
+            Ok(_) if !ends_so(&self.file, self.read, &self.trail) => {
+                self.buffer.truncate(before);
+                self.truncated()
+            }
             Ok(read) => {
                 self.read += read as u64;
+                let kept = read.min(TRAIL_BYTES);
+                self.trail.extend_from_slice(&self.buffer[before + read - kept..]);
+                self.trail.drain(..self.trail.len().saturating_sub(TRAIL_BYTES));
                 let line_feed = self.buffer[before..].iter().rposition(|byte| *byte == b'\n');
                 self.whole = match line_feed {
                     Some(at) => before + at + 1,
@@ -159,16 +172,30 @@ impl Tail {
         }
         match fs::metadata(&self.path) {
             Ok(there) if place(&there) != self.place => self.replaced = true,
-            Ok(_) if self.file.metadata()?.len() < self.read => {
-                self.watch.cut.store(!self.buffer.is_empty(), Relaxed);
-                self.ended = true;
-                return Ok(());
-            }
+            Ok(_) if self.file.metadata()?.len() < self.read => return self.truncated(),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.replaced = self.file.metadata()?.nlink() == 0,
             Err(error) => return Err(error),
         }
         thread::sleep(POLL);
+        Ok(())
+    }
+}
+
+impl Tail {
+    /// Goes on in the copy that was made of the file before it was truncated; where there is none, it is at its end.
+    fn truncated(&mut self) -> io::Result<()> {
+        // The newest first: an older one that ends so is another file.
+        for path in renamed(&self.path).into_iter().rev() {
+            let Ok(mut copy) = File::open(path) else { continue };
+            let is_it = self.read > 0 && !self.replaced && ends_so(&copy, self.read, &self.trail);
+            if is_it && copy.seek(SeekFrom::Start(self.read)).is_ok() {
+                (self.file, self.replaced) = (copy, true);
+                return Ok(());
+            }
+        }
+        self.watch.cut.store(!self.buffer.is_empty(), Relaxed);
+        self.ended = true;
         Ok(())
     }
 }
@@ -193,6 +220,12 @@ impl BufRead for Tail {
         self.given += count;
         self.watch.drained.store(self.given == self.whole, Relaxed);
     }
+}
+
+/// Whether the first `bytes` of a file end with this.
+fn ends_so(file: &File, bytes: u64, trail: &[u8]) -> bool {
+    let mut there = vec![0; trail.len()];
+    file.read_exact_at(&mut there, bytes.saturating_sub(trail.len() as u64)).is_ok() && there == trail
 }
 
 /// What a file is, whatever it is called.
@@ -259,6 +292,28 @@ mod tests {
         watch.stop.store(true, Relaxed);
         assert_eq!(next(&lines), "---");
         assert!(lines.recv().is_err() && told.elapsed() < POLL * 10);
+    }
+
+    #[test]
+    fn a_file_that_is_copied_and_truncated_goes_on_in_its_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copy) = (folder.path().join("a.csv"), folder.path().join("a.csv.1"));
+        append(&folder.path().join("a.csv.2"), "another\nfile\n");
+        let (watch, lines) = follow(&path);
+        append(&path, "one\ntw");
+        assert_eq!(next(&lines), "one");
+        // What nobody has read when it is truncated is in the copy.
+        append(&path, "o\nthree\n");
+        fs::copy(&path, &copy).unwrap();
+        OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
+        append(&path, "four\n");
+        assert_eq!([next(&lines), next(&lines), next(&lines), next(&lines)], ["two", "three", "---", "four"]);
+
+        // Truncated without a copy, and longer than it was before anybody looks again.
+        fs::write(&path, "five, which is longer than all that was there before it\nsix\n").unwrap();
+        assert_eq!(next(&lines), "---");
+        assert_eq!([next(&lines), next(&lines)], ["five, which is longer than all that was there before it", "six"]);
+        watch.stop.store(true, Relaxed);
     }
 
     #[test]

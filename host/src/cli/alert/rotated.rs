@@ -33,7 +33,7 @@ pub(super) fn since(path: &Path, past: &Bookmark, open: impl Fn(&Path) -> Option
 }
 
 /// Files beside it that have had its name, the oldest first.
-fn renamed(path: &Path) -> Vec<PathBuf> {
+pub(super) fn renamed(path: &Path) -> Vec<PathBuf> {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Vec::new() };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
