@@ -2,6 +2,8 @@
 //!
 //! It must not know which devices there are. Invariant: a message with a bad row yields no row at all.
 
+use std::collections::{HashMap, hash_map::Entry};
+
 use weir_proto::v1;
 
 use super::{balance, device_id, each, generation, model, operator, page_at, wire_generation};
@@ -20,8 +22,32 @@ pub fn devices(request: v1::PutDevicesRequest, put_devices_max: usize) -> Result
         );
         return Err(Refusal::invalid("devices", why));
     }
-    let devices: Result<_, _> = devices.into_iter().enumerate().map(|(row, sent)| device(row, sent)).collect();
-    Ok((devices?, dry_run))
+    let devices: Result<Vec<DeviceRequest>, _> =
+        devices.into_iter().enumerate().map(|(row, sent)| device(row, sent)).collect();
+    let devices = once(devices?)?;
+    Ok((devices, dry_run))
+}
+
+/// Each device once. Rows that say the same are one; those that do not are refused: whichever came last would count.
+fn once(devices: Vec<DeviceRequest>) -> Result<Vec<DeviceRequest>, Refusal> {
+    let mut rows: HashMap<u64, usize> = HashMap::with_capacity(devices.len());
+    let mut kept = Vec::with_capacity(devices.len());
+    for (row, device) in devices.into_iter().enumerate() {
+        match rows.entry(device.eui.0) {
+            Entry::Vacant(place) => {
+                place.insert(kept.len());
+                kept.push((row, device));
+            }
+            Entry::Occupied(place) => {
+                let (first, same) = &kept[*place.get()];
+                if *same != device {
+                    let why = format!("{} is in devices[{first}] too, which says something else of it", device.eui);
+                    return Err(Refusal::invalid(format!("devices[{row}].device_id"), why));
+                }
+            }
+        }
+    }
+    Ok(kept.into_iter().map(|(_, device)| device).collect())
 }
 
 fn device(row: usize, sent: v1::Device) -> Result<DeviceRequest, Refusal> {

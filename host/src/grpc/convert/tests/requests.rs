@@ -257,7 +257,8 @@ fn a_row_of_an_inventory_is_read_and_a_bad_one_is_named() {
     let good = || v1::Device { device_id: 5, mpxn: mpan.clone(), generation: 1, model: "ACME-1".into(), operator: 0 };
     let put = |devices| device::devices(v1::PutDevicesRequest { devices, dry_run: false }, 2);
 
-    let read = put(vec![good(), v1::Device { operator: 23, mpxn: String::new(), generation: 0, ..good() }]).unwrap();
+    let other = v1::Device { device_id: 6, operator: 23, mpxn: String::new(), generation: 0, ..good() };
+    let read = put(vec![good(), other]).unwrap();
     let (read, dry_run) = read;
     assert!(!dry_run);
     assert_eq!((read[0].eui, read[0].operator.get(), read[0].generation), (Eui64(5), 12, Generation::Smets1));
@@ -270,6 +271,10 @@ fn a_row_of_an_inventory_is_read_and_a_bad_one_is_named() {
         vec![
             (vec![good(), good(), good()], "devices: 3 devices in one message; at most put_devices_max (2)"),
             (vec![good(), v1::Device { device_id: 0, ..good() }], "devices[1].device_id: 0 is no device"),
+            (
+                vec![good(), v1::Device { operator: 23, ..good() }],
+                "devices[1].device_id: 00-00-00-00-00-00-00-05 is in devices[0] too, which says something else of it",
+            ),
             (vec![v1::Device { mpxn: "12".into(), ..good() }], "devices[0].mpxn: expected an MPAN"),
             (vec![v1::Device { generation: 3, ..good() }], "devices[0].generation: 3 is no generation"),
             (vec![v1::Device { model: "\u{e9}".repeat(33), ..good() }], "devices[0].model: \"\u{e9}"),
@@ -277,6 +282,7 @@ fn a_row_of_an_inventory_is_read_and_a_bad_one_is_named() {
             (vec![v1::Device { operator: 266, ..good() }], "devices[0].operator: 266 is no distributor id"),
         ],
     );
+    assert_eq!(put(vec![good(), good()]).unwrap().0.len(), 1, "rows that say the same are one");
     assert_eq!(device::wanted(v1::GetDeviceRequest { device_id: 5 }).unwrap(), Eui64(5));
     let nobody = device::wanted(v1::GetDeviceRequest { device_id: 0 });
     assert!(refusal(nobody).starts_with("device_id: 0 is no device"));
