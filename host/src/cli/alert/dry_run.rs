@@ -197,25 +197,37 @@ impl Found {
         }
     }
 
-    /// For people.
+    /// For people. What there is nothing to say of has no column.
     pub(super) fn table(&self, names: &Names) -> Table {
-        let mut table = Table::new(&["code", "alerts", "stand for", "measured", "least", "most", "first", "last"]);
+        let weighed = self.alert_count != self.represented_count;
+        let measured = self.by_code.iter().any(|row| row.measured_count > 0);
+        let timed = self.by_code.iter().any(|row| row.first_occurred_at.is_some());
         let number = |number: Option<i32>| Value::Text(number.map_or_else(String::new, |number| number.to_string()));
+        let text = |text: &Option<String>| Value::text(text.as_deref().unwrap_or_default());
+        let parts =
+            [(weighed, &["stand for"][..]), (measured, &["measured", "least", "most"]), (timed, &["first", "last"])];
+        let shown = parts.into_iter().filter(|(is_shown, _)| *is_shown).flat_map(|(_, headings)| headings);
+        let headings: Vec<&str> = ["code", "alerts"].iter().chain(shown).copied().collect();
+        let mut table = Table::new(&headings);
         for row in &self.by_code {
-            table.row([
-                Value::Text(names.code(&row.code)),
-                Value::Number(row.alert_count),
-                Value::Number(row.represented_count),
-                Value::Number(row.measured_count),
-                number(row.measurement_min),
-                number(row.measurement_max),
-                Value::text(row.first_occurred_at.as_deref().unwrap_or_default()),
-                Value::text(row.last_occurred_at.as_deref().unwrap_or_default()),
-            ]);
+            let mut values = vec![Value::Text(names.code(&row.code)), Value::Number(row.alert_count)];
+            if weighed {
+                values.push(Value::Number(row.represented_count));
+            }
+            if measured {
+                let measurements = [number(row.measurement_min), number(row.measurement_max)];
+                values.extend([Value::Number(row.measured_count)].into_iter().chain(measurements));
+            }
+            if timed {
+                values.extend([text(&row.first_occurred_at), text(&row.last_occurred_at)]);
+            }
+            table.row(values);
         }
-        let (alerts, represented) = (Value::Number(self.alert_count), Value::Number(self.represented_count));
-        let rest = [(); 5].map(|()| Value::text(""));
-        table.row([Value::text("all"), alerts, represented].into_iter().chain(rest));
+        let represented = weighed.then_some(Value::Number(self.represented_count));
+        let sums = [Value::text("all"), Value::Number(self.alert_count)].into_iter().chain(represented);
+        let mut sums: Vec<Value> = sums.collect();
+        sums.resize_with(headings.len(), || Value::text(""));
+        table.row(sums);
         table
     }
 }
