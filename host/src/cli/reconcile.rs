@@ -153,9 +153,13 @@ fn print(text: &str) -> Result<(), Failure> {
 async fn undecided(session: &Session, args: &Args, file: &TheirFile) -> Result<Failure, Failure> {
     let mut agreeing = Vec::new();
     for order in [DateOrder::DayMonth, DateOrder::MonthDay] {
-        // Days too far apart to be compared agree with nothing.
-        let report = compare(session, args, &file.in_order(order)?).await;
-        agreeing.push((report.map_or(0, |report| report.totals.agreeing_rows), order));
+        let rows = match compare(session, args, &file.in_order(order)?).await {
+            Ok(report) => report.totals.agreeing_rows,
+            // Days too far apart to be compared agree with nothing.
+            Err(failure) if failure.exit == Failure::USAGE => 0,
+            Err(failure) => return Err(failure),
+        };
+        agreeing.push((rows, order));
     }
     let rows = file.rows() as u64;
     let told: Vec<String> = agreeing
