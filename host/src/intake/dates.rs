@@ -77,7 +77,12 @@ impl Written {
     /// Reads 2026-11-23, 23/11/2026 and 23-Nov-2026, with `-`, `/` or `.` between the parts. An error says what is wrong
     /// with the text.
     pub fn read(text: &str) -> Result<Self, String> {
-        let wrong = || format!("expected a day like 2026-11-23, found {}", shown(text));
+        let wrong = || {
+            let days = text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+            let hint =
+                if days { "; a number, as a spreadsheet counts days: have the column written as dates" } else { "" };
+            format!("expected a day like 2026-11-23, found {}{hint}", shown(text))
+        };
         let mark = text.chars().find(|c| matches!(c, '-' | '/' | '.')).ok_or_else(wrong)?;
         let parts: Vec<&str> = text.split(mark).collect();
         let [first, second, third] = parts[..] else { return Err(wrong()) };
@@ -178,6 +183,7 @@ mod tests {
         for (text, words) in [
             ("", "expected a day like 2026-11-23, found \"\""),
             ("20261103", "expected a day like"),
+            ("46349", "expected a day like 2026-11-23, found \"46349\"; a number, as a spreadsheet counts days"),
             ("03-No-2026", "expected a day like"),
             ("03/11/26", "\"03/11/26\" has a year of two digits"),
             ("2026-02-29", "\"2026-02-29\" is no day"),

@@ -116,8 +116,11 @@ fn expected(format: Format, bytes: &[u8]) -> Option<usize> {
             _ => !is_blank(text),
         }
     };
+    // The heading is the first line with anything on it.
     let header = usize::from(format == Format::Csv);
-    let mut said = lines.enumerate().skip(header).filter(says).peekable();
+    let blank = |(_, line): &(usize, &[u8])| std::str::from_utf8(line).is_ok_and(is_blank);
+    let rows = lines.enumerate().skip_while(|line| header > 0 && blank(line)).skip(header);
+    let mut said = rows.filter(says).peekable();
     if format == Format::Ndjson
         && let Some(text) = said.peek().and_then(|(_, line)| std::str::from_utf8(line).ok())
         && over_lines(text.trim_start_matches('\u{FEFF}')).is_some()

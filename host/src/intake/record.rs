@@ -68,10 +68,10 @@ impl<R: BufRead> Records<R> {
         let mut lines = Lines::encoded(reader, form.encoding);
         let (mut delimiter, known) = (form.delimiter.unwrap_or(b','), layout.known());
         let empty = || LineError::new(1, "header", format!("the input is empty; {known}"));
-        let mut first = lines.next().ok_or_else(empty)??.to_owned();
+        let mut first = first_line(&mut lines).ok_or_else(empty)??;
         if let Some(stated) = first.strip_prefix("sep=").and_then(|sep| <[u8; 1]>::try_from(sep.as_bytes()).ok()) {
             delimiter = form.delimiter.unwrap_or(stated[0]);
-            first = lines.next().ok_or_else(empty)??.to_owned();
+            first = first_line(&mut lines).ok_or_else(empty)??;
         }
         let mut records = Self {
             line: lines.number(),
@@ -341,9 +341,19 @@ impl<R: BufRead> Records<R> {
     }
 }
 
-/// Whether there is nothing in a line.
+/// The next line with anything on it.
+fn first_line<R: BufRead>(lines: &mut Lines<R>) -> Option<Result<String, LineError>> {
+    loop {
+        match lines.next()? {
+            Ok(line) if is_blank(line) => {}
+            line => return Some(line.map(str::to_owned)),
+        }
+    }
+}
+
+/// Whether there is nothing in a line, or what some systems end a file with.
 pub(super) fn is_blank(line: &str) -> bool {
-    trimmed(line).is_empty()
+    matches!(trimmed(line), "" | "\u{1A}")
 }
 
 /// Whether all cells of a record are empty.

@@ -25,6 +25,7 @@ fn a_header_names_known_columns_once_each() {
     assert_eq!(header("a,b,a"), Err("line 1: a: the column occurs twice".into()));
     assert_eq!(header("a,b,c,a,a,a,a"), Err("line 1: a: the column occurs twice".into()));
     assert_eq!(header("b"), Err("line 1: a: the column is missing; known columns are: a, b, c".into()));
+    assert_eq!(header("\n \n\u{FEFF}\na,b\n"), Ok(()), "after blank lines");
     assert_eq!(header(""), Err("line 1: header: the input is empty; known columns are: a, b, c".into()));
 }
 
@@ -153,7 +154,7 @@ fn a_quoted_value_may_go_over_lines_where_it_matters_to_nobody() {
 
 #[test]
 fn columns_come_in_any_order_and_blank_lines_are_passed_over() {
-    let rows = rows("c,a\n\n 3 ,1\n  \n\"x,\"\"y\",z\r\n");
+    let rows = rows("c,a\n\n 3 ,1\n  \n\"x,\"\"y\",z\r\n\u{1A}");
     let expected = [["1", "", "3"], ["z", "", "x,\"y"]];
     assert_eq!(rows.into_iter().map(Result::unwrap).collect::<Vec<_>>(), expected);
 }
