@@ -510,3 +510,21 @@ fn errors_speak_of_what_a_file_consists_of() {
     assert!(!ran.said.contains("line"), "{}", ran.said);
     assert_eq!(ran.said.matches("PAR1").count(), 1, "once: {}", ran.said);
 }
+
+/// docs/files.md and the program have the same options.
+#[test]
+fn the_page_about_files_names_options_that_there_are() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/files.md");
+    let page = fs::read_to_string(page).unwrap();
+    let named = page.split("--").skip(1).map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '-').unwrap_or(rest.len());
+        format!("--{}", rest[..end].trim_end_matches('-'))
+    });
+    let named: std::collections::BTreeSet<String> = named.filter(|option| option.len() > 3).collect();
+    assert!(named.len() >= 9, "{named:?}");
+    let help = Command::new(BINARY).args(["alert", "send", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for option in named {
+        assert!(help.contains(&option), "{option} is on the page and not in the help");
+    }
+}
