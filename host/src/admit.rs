@@ -207,7 +207,7 @@ fn reject(alert: &Alert, reason: RejectReason, message: String) -> Reject {
     Reject { reason, code: Some(alert.code), message }
 }
 
-/// Checks of an alert what its own fields tell, by these bounds.
+/// Checks the fields of an alert that need no inventory.
 pub fn check(alert: &Alert, bounds: &Bounds<'_>) -> Result<(), Reject> {
     settle_times(alert, bounds).map(|_| ())
 }

@@ -142,7 +142,7 @@ impl Cli {
         let mut commands = Self::command().color(terminal::Color::of_usage(std::env::args_os()));
         let matches = commands.try_get_matches_from_mut(std::env::args_os())?;
         let mut asked = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut commands))?;
-        // What is set once for all commands says how times are shown; that a file is in the same zone is said each time.
+        // WEIR_TIME_ZONE configures the display. It must not decide how a file is read.
         if matches.value_source("time_zone") == Some(ValueSource::CommandLine) {
             asked.session.look.state_zone();
         }

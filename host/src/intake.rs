@@ -50,8 +50,7 @@ pub struct LineError {
 }
 
 impl LineError {
-    /// The error with its place in a file that consists of such items: a table has rows and no lines, and what is wrong with
-    /// all of it, at line 0, is at none of them.
+    /// Formats the error for a file of `items`: tables have rows instead of lines, and line 0 stands for the whole file.
     pub fn told(&self, items: &str) -> String {
         match (items, self.line) {
             (_, 0) => format!("{}: {}", self.field, self.message),
@@ -91,7 +90,7 @@ impl<R: BufRead> Alerts<R> {
         }
     }
 
-    /// What such a file consists of, in the plural.
+    /// Returns what such a file consists of, in the plural.
     pub fn items(&self) -> &'static str {
         match self {
             Self::Csv(_) | Self::Ndjson(_) | Self::GbcsHex(_) => "lines",

@@ -1,6 +1,6 @@
-//! Options that say how a file is written, for every command that reads one.
+//! Options that describe a file, shared by every command that reads one.
 //!
-//! Invariant: without an option nothing is guessed; a reader that needs one names it.
+//! Invariant: readers never guess; an error names the option it needs.
 
 use std::{fs, path::Path};
 
@@ -9,36 +9,36 @@ use clap::ValueEnum;
 use super::{Failure, Session};
 use crate::intake::form::{DateOrder, Encoding, Epoch, Form};
 
-/// Bytes of a file of headings.
+/// Size of a mapping file, in bytes.
 const HEADINGS_BYTES_MAX: u64 = 64 << 10;
 
-/// How a file is written, where it does not say so itself.
+/// Reading options.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "How a file is written")]
 pub(super) struct FormArgs {
-    /// What stands between the columns of CSV: a character, or tab. Without it: a comma.
+    /// Column separator of CSV: a character, or tab. Default: comma.
     #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
     delimiter: Option<u8>,
-    /// What stands before decimals, as in 258.1 or 258,1. Without it: a point.
+    /// Decimal mark, as in 258.1 or 258,1. Default: point.
     #[arg(long, value_name = "MARK", value_enum)]
     decimal: Option<Decimal>,
-    /// Encoding of text. Without it: UTF-8, or UTF-16 where a mark at the beginning says so.
+    /// Text encoding. Default: UTF-8, or UTF-16 if a byte order mark announces it.
     #[arg(long, value_name = "NAME", value_enum)]
     encoding: Option<TextEncoding>,
-    /// Order of dates like 11/03/2026. Without it those that can be read both ways are refused. Times without a zone are
-    /// read by --time-zone, where that is given with the command.
+    /// Order of dates like 11/03/2026. Without it, ambiguous ones are rejected. Times without a zone need --time-zone on the
+    /// command line.
     #[arg(long, value_name = "ORDER", value_enum)]
     date_order: Option<Order>,
-    /// What times that are numbers count since 1970-01-01T00:00:00Z; auto: what puts each between 2000 and 2100.
+    /// Unit of numeric times since 1970-01-01T00:00:00Z; auto picks the one that puts a number between 2000 and 2100.
     #[arg(long, value_name = "UNIT", value_enum)]
     epoch: Option<Unit>,
-    /// Headings of the file's own, as device=MeterID,code=Event; or @FILE with one such pair a line. Headings that are
-    /// neither named here nor known are passed over then.
+    /// Headings of your file, like device=MeterID,code=Event, or @FILE with one pair a line. Unknown headings are then
+    /// skipped.
     #[arg(long, value_name = "NAME=HEADING", value_delimiter = ',')]
     columns: Vec<String>,
 }
 
-/// What stands before decimals.
+/// Decimal mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Decimal {
     /// 258.1
@@ -47,19 +47,19 @@ enum Decimal {
     Comma,
 }
 
-/// How text is encoded.
+/// Text encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum TextEncoding {
     /// UTF-8.
     #[value(name = "utf-8")]
     Utf8,
-    /// UTF-16, low byte first.
+    /// UTF-16, little endian.
     #[value(name = "utf-16le")]
     Utf16Le,
-    /// UTF-16, high byte first.
+    /// UTF-16, big endian.
     #[value(name = "utf-16be")]
     Utf16Be,
-    /// Windows-1252, and so Latin-1.
+    /// Windows-1252, which covers Latin-1.
     #[value(name = "windows-1252", aliases = ["latin-1", "latin1", "iso-8859-1", "cp1252"])]
     Windows1252,
 }
@@ -73,7 +73,7 @@ enum Order {
     Mdy,
 }
 
-/// What a number of time counts.
+/// Unit of numeric times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Unit {
     /// Seconds.
@@ -84,12 +84,12 @@ enum Unit {
     Us,
     /// Nanoseconds.
     Ns,
-    /// By its size.
+    /// By magnitude.
     Auto,
 }
 
 impl FormArgs {
-    /// What the options say, and the zone that was given with the command.
+    /// Returns the options, with the zone from the command line.
     pub(super) fn read(&self, session: &Session) -> Result<Form, Failure> {
         let columns = self.columns.iter().map(|pair| match pair.strip_prefix('@') {
             Some(path) => pairs_of(Path::new(path)),
@@ -122,7 +122,7 @@ impl FormArgs {
     }
 }
 
-/// A character that can stand between columns.
+/// Parses a separator: a character that no value contains.
 fn delimiter(text: &str) -> Result<u8, String> {
     match text.as_bytes() {
         b"tab" | b"\\t" => Ok(b'\t'),
@@ -133,14 +133,14 @@ fn delimiter(text: &str) -> Result<u8, String> {
     }
 }
 
-/// A column's name and the heading that it has.
+/// Parses NAME=HEADING.
 fn pair_of(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').map(|(name, heading)| (name.trim().to_owned(), heading.trim().to_owned()));
     let whole = pair.filter(|(name, heading)| !name.is_empty() && !heading.is_empty());
     whole.ok_or_else(|| format!("expected NAME=HEADING, like device=MeterID, found {text:?}"))
 }
 
-/// The pairs of a file, one a line; blank lines and those that begin with # are passed over.
+/// Reads a mapping file: one pair a line; blank lines and lines that begin with # are skipped.
 fn pairs_of(path: &Path) -> Result<Vec<(String, String)>, Failure> {
     let wrong = |why: String| Failure::usage(format!("--columns: {}: {why}", path.display()));
     let bytes = fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();

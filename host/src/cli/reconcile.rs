@@ -149,13 +149,13 @@ fn print(text: &str) -> Result<(), Failure> {
     io::stdout().lock().write_all(text.as_bytes()).map_err(|error| Failure::of_output(&error))
 }
 
-/// What to say where all dates can be read in two ways: how many rows would agree in each.
+/// Compares an ambiguous file in both orders, and reports how many rows agree in each.
 async fn undecided(session: &Session, args: &Args, file: &TheirFile) -> Result<Failure, Failure> {
     let mut agreeing = Vec::new();
     for order in [DateOrder::DayMonth, DateOrder::MonthDay] {
         let rows = match compare(session, args, &file.in_order(order)?).await {
             Ok(report) => report.totals.agreeing_rows,
-            // Days too far apart to be compared agree with nothing.
+            // Days too far apart for a comparison agree with nothing.
             Err(failure) if failure.exit == Failure::USAGE => 0,
             Err(failure) => return Err(failure),
         };

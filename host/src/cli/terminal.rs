@@ -75,18 +75,18 @@ pub(super) struct Look {
         value_parser = parse_zone
     )]
     time_zone: TimeZone,
-    /// Whether the zone was given with the command, and does not come from the environment.
+    /// True if the zone comes from the command line, not the environment.
     #[arg(skip)]
     zone_is_stated: bool,
 }
 
 impl Look {
-    /// Notes that the zone was given with the command: then it is that of files too.
+    /// Marks the zone as stated on the command line, which makes it the zone of input files too.
     pub(super) fn state_zone(&mut self) {
         self.zone_is_stated = true;
     }
 
-    /// The zone, where it was given with the command.
+    /// Returns the zone if the command line states it.
     pub(super) fn stated_zone(&self) -> Option<&TimeZone> {
         self.zone_is_stated.then_some(&self.time_zone)
     }

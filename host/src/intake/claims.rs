@@ -80,7 +80,7 @@ impl FromStr for Subject {
 pub struct Claim {
     /// Whose alerts.
     pub subject: Subject,
-    /// When, as far as the row says it.
+    /// The day, as the row writes it.
     pub day: Written,
     /// What kind.
     pub code: AlertCode,
@@ -102,19 +102,19 @@ impl<R: BufRead> Claims<R> {
         Self::of(reader, &Form::default())
     }
 
-    /// The same of a file that is written as a caller says.
+    /// The same, with reading options.
     pub fn of(reader: R, form: &Form) -> Result<Self, LineError> {
         let records = Records::of(reader, LAYOUT, form)?;
         [&SUBJECT[..], &DAY, &CODE, &COUNT].into_iter().try_for_each(|names| records.require_one(names))?;
         Ok(Self { records, order: form.date_order })
     }
 
-    /// Number of the line that the last row began on.
+    /// Returns the first line of the last row.
     pub fn line(&self) -> u64 {
         self.records.line()
     }
 
-    /// What is to be said of what was read, though nothing is lost by it. Ask after each row, and at the end.
+    /// Returns the next remark: something noteworthy that loses no data. Call it after each row and at the end.
     pub fn remark(&mut self) -> Option<LineError> {
         self.records.remark()
     }
@@ -146,7 +146,7 @@ fn require_one<T, E: ToString>(
     record.require(record.one_of(columns)?.unwrap_or(columns[0]), read)
 }
 
-/// A day, perhaps with the midnight that spreadsheets put behind it.
+/// Parses a day. Spreadsheets may append midnight to it.
 fn day(text: &str, order: Option<DateOrder>) -> Result<Written, String> {
     let (day, rest) = text.split_at(text.find([' ', 'T']).unwrap_or(text.len()));
     let rest = rest.trim_start_matches(['T', ' ']);

@@ -53,7 +53,7 @@ const ROWS: usize = 1_024;
 const TEXTS: usize = 16;
 /// Bytes of a cell. No column has a value that is longer.
 const CELL_BYTES_MAX: usize = 1 << 10;
-/// Columns of an export that say what a host made of an alert: another host makes its own.
+/// Columns of an export that record a host's decisions; skipped without a remark.
 const OF_AN_EXPORT: [&str; 12] = [
     "mpxn",
     "outcome",
@@ -116,7 +116,7 @@ impl Alerts {
         Self::of(file, &Form::default())
     }
 
-    /// The same of a file that is written as a caller says.
+    /// The same, with reading options.
     pub fn of(file: impl ChunkReader + 'static, form: &Form) -> Result<Self, LineError> {
         Self::within(PATIENCE, file, form)
     }
@@ -205,7 +205,7 @@ fn read(file: impl ChunkReader + 'static, form: Form, said: &SyncSender<Said>) {
     }
 }
 
-/// The pages of a column in a group of rows.
+/// Opens the pages of a column chunk.
 type Pages = Box<dyn Fn(&ColumnChunkMetaData, usize) -> Result<Box<dyn PageReader>, ParquetError> + Send>;
 
 /// A file that is open.
@@ -258,7 +258,7 @@ impl Rows {
         }
         headings.check(|known| columns.iter().any(|column| column.known == known), &names)?;
         let remark = (!passed_over.is_empty()).then(|| LineError::new(1, "columns", without_meaning(&passed_over)));
-        // Pages come as they are packed, and are unpacked here, where what they unpack to is bounded.
+        // Read pages as stored and decompress them here: the library does not bound the output, and lacks zstd without C.
         let pages: Pages = Box::new(move |chunk, rows| {
             let plain =
                 chunk.clone().into_builder().set_compression(parquet::basic::Compression::UNCOMPRESSED).build()?;

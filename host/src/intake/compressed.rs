@@ -1,10 +1,9 @@
-//! Files that are compressed, read as if they were not.
+//! Decompresses files while they are read.
 //!
-//! It must not know what is in a file. Invariants: memory is bounded, whatever a file unpacks to, and so is what it unpacks to
-//! for its size; one that ends too early or is damaged is an error of reading, never an end, and all that stands before the
-//! damage is read.
+//! It must not know what is in a file. Invariants: memory is bounded, and so is the expansion of a file; truncation and damage
+//! are errors, never an end of the input, and all data before them is returned.
 //!
-//! It alone names flate2, ruzstd, snap and lz4_flex. Each is made for its one format, and none needs a C compiler.
+//! It is the only user of flate2, ruzstd, snap and lz4_flex; none of them needs a C compiler.
 
 use std::{
     ffi::OsStr,
@@ -117,24 +116,24 @@ impl Read for Unpacked {
     }
 }
 
-/// One of the packed parts that a file consists of.
+/// A member of a compressed file: files may be concatenations of several.
 trait Part<R>: Read + Sized {
-    /// Whether one may begin with this byte.
+    /// True if a member may begin with this byte.
     fn begins_with(byte: u8) -> bool;
 
-    /// Begins one. `Err`: it was there to be passed over.
+    /// Begins a member. The inner `Err` returns the reader after a member to be skipped.
     fn begin(reader: R) -> io::Result<Result<Self, R>>;
 
-    /// What follows it, once it was read to its end.
+    /// Verifies a finished member and returns the reader after it.
     fn end(self) -> io::Result<R>;
 }
 
-/// Packed parts in a row, as programs write them that pack in parallel or append. Zeros after the last are padding.
+/// Reads concatenated members. Zeros after a member are padding, as gzip has it.
 struct Parts<R, P> {
     state: Option<State<R, P>>,
-    /// What packs so, for errors.
+    /// Name of the format, for errors.
     name: &'static str,
-    /// Parts that were begun.
+    /// Members begun.
     begun: u64,
 }
 
@@ -148,7 +147,7 @@ impl<R: BufRead, P: Part<R>> Parts<R, P> {
         Self { state: Some(State::Between(reader)), name, begun: 0 }
     }
 
-    /// Begins the next part; `None` at the end.
+    /// Begins the next member; `None` at the end.
     fn next(&mut self, mut reader: R) -> io::Result<Option<State<R, P>>> {
         let has_begun = self.begun > 0;
         let first = loop {

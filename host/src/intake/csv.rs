@@ -71,7 +71,7 @@ const INSTRUCTION_NUMBER: usize = 17;
 const MESSAGE_DIGEST: usize = 18;
 const OCCURRED_AT_STATUS: usize = 19;
 
-/// Other names of columns, as exports and protocols have them.
+/// Aliases of columns, from exports and the protocol.
 const ALIASES: &[(&str, usize)] = &[
     ("device_id", DEVICE),
     ("eui", DEVICE),
@@ -99,13 +99,13 @@ impl<R: BufRead> Alerts<R> {
         Self::of(reader, &Form::default())
     }
 
-    /// The same of a file that is written as a caller says.
+    /// The same, with reading options.
     pub fn of(reader: R, form: &Form) -> Result<Self, LineError> {
         let records = Records::of(reader, LAYOUT, form)?;
         Ok(Self { records, form: form.clone(), rounded: Rounded::default() })
     }
 
-    /// What is to be said of what was read, though nothing is lost by it.
+    /// Returns the next remark: something noteworthy that loses no data.
     pub fn remark(&mut self) -> Option<LineError> {
         self.records.remark().or_else(|| self.rounded.0.take())
     }
@@ -130,12 +130,12 @@ impl<R: BufRead> Iterator for Alerts<R> {
     }
 }
 
-/// The first device of a file that a spreadsheet may have rounded, and whether there was one.
+/// Reports the first device of a file that a spreadsheet may have rounded.
 #[derive(Debug, Default)]
 pub(super) struct Rounded(pub(super) Option<LineError>, bool);
 
 impl Rounded {
-    /// Looks at the device of an alert. One of a file is named.
+    /// Checks the device of an alert, until one was reported.
     pub(super) fn look(&mut self, record: &Record<'_>, alert: Option<&Alert>) {
         let Some(alert) = alert.filter(|alert| !self.1 && identifiers::may_be_rounded(alert.device)) else { return };
         let message = format!(

@@ -1,6 +1,6 @@
-//! Dates as people write them.
+//! Parses dates as people write them.
 //!
-//! Invariant: a date that can be read in two ways is never one of them by itself; an order that the caller states decides.
+//! Invariant: an ambiguous date stays ambiguous until the caller states the order of day and month.
 
 use jiff::civil::Date;
 
@@ -21,7 +21,7 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 
-/// Which of day and month comes first.
+/// Order of day and month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DateOrder {
     /// 23/11/2026.
@@ -31,7 +31,7 @@ pub enum DateOrder {
 }
 
 impl DateOrder {
-    /// The other one.
+    /// Returns the other order.
     #[must_use]
     pub fn other(self) -> Self {
         match self {
@@ -40,7 +40,7 @@ impl DateOrder {
         }
     }
 
-    /// In words.
+    /// Returns the order in words, for messages.
     pub fn words(self) -> &'static str {
         match self {
             Self::DayMonth => "day/month/year",
@@ -48,7 +48,7 @@ impl DateOrder {
         }
     }
 
-    /// What `--date-order` calls it.
+    /// Returns the value that `--date-order` takes.
     pub fn option(self) -> &'static str {
         match self {
             Self::DayMonth => "dmy",
@@ -57,12 +57,12 @@ impl DateOrder {
     }
 }
 
-/// A date, read as far as it says itself.
+/// A date as written: certain, or ambiguous in the order of day and month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Written {
-    /// The year comes first, or the month has a name.
+    /// The year comes first, or the month is spelled out.
     Certain(Date),
-    /// Day and month as numbers before the year, in either order.
+    /// Day and month are numbers, in either order, followed by the year.
     Numbers {
         /// The first number.
         first: i8,
@@ -74,8 +74,7 @@ pub enum Written {
 }
 
 impl Written {
-    /// Reads 2026-11-23, 23/11/2026 and 23-Nov-2026, with `-`, `/` or `.` between the parts. An error says what is wrong
-    /// with the text.
+    /// Parses 2026-11-23, 23/11/2026 and 23-Nov-2026, with `-`, `/` or `.` between the parts.
     pub fn read(text: &str) -> Result<Self, String> {
         let wrong = || {
             let days = text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -107,7 +106,7 @@ impl Written {
         Ok(written)
     }
 
-    /// The day that it is in an order; `None` where there is none.
+    /// Returns the date in the given order, or `None` if it does not exist.
     pub fn in_order(self, order: DateOrder) -> Option<Date> {
         match (self, order) {
             (Self::Certain(date), _) => Some(date),
@@ -116,7 +115,7 @@ impl Written {
         }
     }
 
-    /// The one order in which it is a day, where it is none in the other.
+    /// Returns the only order in which the date exists; `None` if it exists in both, or needs no order.
     pub fn only_order(self) -> Option<DateOrder> {
         match (self, self.in_order(DateOrder::DayMonth), self.in_order(DateOrder::MonthDay)) {
             (Self::Numbers { .. }, Some(_), None) => Some(DateOrder::DayMonth),
@@ -125,7 +124,7 @@ impl Written {
         }
     }
 
-    /// Whether it is another day in the other order.
+    /// True if both orders give a date, and the two differ.
     pub fn is_ambiguous(self) -> bool {
         match (self.in_order(DateOrder::DayMonth), self.in_order(DateOrder::MonthDay)) {
             (Some(one), Some(other)) => one != other,
@@ -133,7 +132,7 @@ impl Written {
         }
     }
 
-    /// The day that it is, or that the caller's order makes it. `text` is quoted where there is none.
+    /// Returns the date, in the caller's order if there is one. Errors quote `text`.
     pub fn settle(self, order: Option<DateOrder>, text: &str) -> Result<Date, String> {
         if let Some(order) = order {
             return self.in_order(order).ok_or_else(|| {
@@ -152,7 +151,7 @@ impl Written {
     }
 }
 
-/// A whole number of at most four digits.
+/// Parses one to four digits.
 fn number(text: &str) -> Option<i16> {
     let digits = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     if digits { text.parse().ok() } else { None }

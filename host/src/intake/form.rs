@@ -1,30 +1,28 @@
-//! How a file of rows is written, as far as it does not say so itself.
+//! Options that describe how a file of rows is written.
 //!
-//! Invariant: what a file leaves open is never guessed. Where the reader would have to, it names the option of this module
-//! that settles it.
+//! Invariant: readers never guess. Where a value is ambiguous, the error names the option that resolves it.
 
 use jiff::tz::TimeZone;
 
 pub use super::{dates::DateOrder, text::Encoding, times::Epoch};
 
-/// What a caller says of a file.
+/// Reading options. The default states nothing, so ambiguous values are errors.
 #[derive(Debug, Clone, Default)]
 pub struct Form {
-    /// How its text is encoded. `None`: UTF-8, or UTF-16 by its mark.
+    /// Text encoding. `None`: UTF-8, or UTF-16 announced by a byte order mark.
     pub encoding: Option<Encoding>,
-    /// What stands between the columns of a CSV file. `None`: a comma, or what a line `sep=;` at its beginning says.
+    /// Column separator of CSV. `None`: a comma, or the one that a first line `sep=;` declares.
     pub delimiter: Option<u8>,
-    /// Whether numbers with decimals have a comma before them, and no point.
+    /// True if numbers have a decimal comma instead of a point.
     pub decimal_comma: bool,
-    /// Whose clock shows times that have no zone. `None`: they are refused.
+    /// Zone of times that state none. `None` rejects them.
     pub zone: Option<TimeZone>,
-    /// What times that are bare numbers count since 1970. `None`: they are refused, but for columns whose name says it.
+    /// Unit of times that are bare numbers. `None` rejects them, except in columns whose name states the unit.
     pub epoch: Option<Epoch>,
-    /// Which of day and month comes first. `None`: a date that can be read both ways is refused.
+    /// Order of day and month. `None` rejects dates that are valid in both orders.
     pub date_order: Option<DateOrder>,
-    /// Columns under headings of the file's own: the column's name, and the heading. Where there are any, headings that
-    /// mean nothing are passed over.
+    /// Pairs of a column's name and the file's own heading for it. If there are any, unknown headings are skipped.
     pub columns: Vec<(String, String)>,
-    /// Whether each line is a row, so that a quoted value never goes over several: for files that grow.
+    /// True if every line is a record: a followed file must not wait for a closing quote.
     pub one_line: bool,
 }

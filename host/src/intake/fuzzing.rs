@@ -323,7 +323,7 @@ pub fn decoded_in_form(format: Format, form: &Form, bytes: &[u8]) {
 pub fn decoded_tables(form: &Form, bytes: &[u8]) {
     match Rows::of(bytes, form) {
         Ok(mut rows) => {
-            while let Some(row) = rows.next() {
+            for row in rows.by_ref() {
                 row.as_ref().err().into_iter().for_each(plain);
             }
             std::iter::from_fn(|| rows.remark()).for_each(|remark| plain(&remark));
@@ -332,7 +332,7 @@ pub fn decoded_tables(form: &Form, bytes: &[u8]) {
     }
     match Claims::of(bytes, form) {
         Ok(mut rows) => {
-            while let Some(row) = rows.next() {
+            for row in rows.by_ref() {
                 row.as_ref().err().into_iter().for_each(plain);
             }
             std::iter::from_fn(|| rows.remark()).for_each(|remark| plain(&remark));

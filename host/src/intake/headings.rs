@@ -1,31 +1,30 @@
-//! Which column a heading means.
+//! Maps headings to columns.
 //!
-//! Invariant: a heading means one column or none; two headings of one file never mean the same column unless one of them is
-//! named by the caller, who decides.
+//! Invariant: a heading maps to at most one column, and the caller's own mapping wins over the built-in names.
 
 use super::{LineError, form::Form, identifiers::trimmed, shown};
 use crate::near::{did_you_mean, nearest};
 
-/// Headings that are passed over and named; of the rest there is a count.
+/// Skipped headings that a remark names; it counts the rest.
 const NAMED_MAX: usize = 8;
 
-/// The columns that a kind of file may have.
+/// Columns of one kind of file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
-    /// Their names.
+    /// Column names.
     pub(super) names: &'static [&'static str],
-    /// Other names of some, and the place of the name that they stand for.
+    /// Aliases, with the index of the name each stands for.
     pub(super) aliases: &'static [(&'static str, usize)],
-    /// How many of the names, from the first on, a file must have.
+    /// Number of leading names that a file must have.
     pub(super) required: usize,
-    /// Names of columns that are passed over without a word.
+    /// Columns that are skipped without a remark.
     pub(super) others: &'static [&'static str],
-    /// Whether such files come from others, so that commands have options that say how they are written.
+    /// True if the commands that read such files have the options of [`Form`]; errors then name them.
     pub(super) is_foreign: bool,
 }
 
 impl Layout {
-    /// Columns without other names.
+    /// Returns a layout without aliases and options.
     pub(super) const fn plain(names: &'static [&'static str], required: usize) -> Self {
         Self { names, aliases: &[], required, others: &[], is_foreign: false }
     }
@@ -35,33 +34,33 @@ impl Layout {
         named.or_else(|| self.aliases.iter().find(|(alias, _)| is_named(name, alias)).map(|(_, column)| *column))
     }
 
-    /// The names, for an error.
+    /// Lists the names for an error.
     pub(super) fn known(&self) -> String {
         format!("known columns are: {}", self.names.join(", "))
     }
 }
 
-/// What a heading means.
+/// The meaning of a heading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// The column of this place among the names.
+    /// The column with this index.
     Column(usize),
-    /// Something that is known and not wanted.
+    /// A known column that is skipped.
     Other,
-    /// Nothing that is known.
+    /// An unknown heading.
     Unknown,
 }
 
-/// Headings as a file of some layout has them, and as the caller says.
+/// A layout, and the caller's mapping on top of it.
 #[derive(Debug, Clone)]
 pub(super) struct Headings {
     pub(super) layout: Layout,
-    /// Headings that the caller gave a meaning.
+    /// The caller's headings, with the columns they map to.
     given: Vec<(String, usize)>,
 }
 
 impl Headings {
-    /// An error where the caller gives a heading to a column that is not there.
+    /// Rejects a mapping of an unknown column, of one column twice, or of one heading twice.
     pub(super) fn new(layout: Layout, form: &Form) -> Result<Self, LineError> {
         let mut given: Vec<(String, usize)> = Vec::new();
         for (name, heading) in &form.columns {
@@ -81,7 +80,7 @@ impl Headings {
         Ok(Self { layout, given })
     }
 
-    /// What a heading means. One that the caller gave a meaning means that; its column's own name then means nothing.
+    /// Returns the meaning of a heading. The built-in name of a column that the caller has mapped is skipped.
     pub(super) fn meaning(&self, heading: &str) -> Meaning {
         if let Some((_, column)) = self.given.iter().find(|(given, _)| is_named(heading, given)) {
             return Meaning::Column(*column);
@@ -94,12 +93,12 @@ impl Headings {
         }
     }
 
-    /// Whether what means nothing is passed over: the caller has said what matters.
+    /// True if unknown headings are skipped, because the caller has mapped some.
     pub(super) fn passes_over(&self) -> bool {
         !self.given.is_empty()
     }
 
-    /// What to say of a heading that means nothing.
+    /// Describes an unknown heading and the way out.
     pub(super) fn unknown(&self, heading: &str) -> String {
         let near = did_you_mean(nearest(heading, self.layout.names.iter().copied()));
         let known = self.layout.known();
@@ -110,7 +109,7 @@ impl Headings {
         format!("unknown column {}{near}; {known}{way_out}", shown(heading))
     }
 
-    /// An error where a column that must be there is not, or one under a heading of the caller's. `has` tells which are.
+    /// Rejects a file that lacks a required column or one of the caller's headings.
     pub(super) fn check(&self, has: impl Fn(usize) -> bool, headings: &[&str]) -> Result<(), LineError> {
         if let Some((heading, _)) = self.given.iter().find(|(_, column)| !has(*column)) {
             let near = did_you_mean(nearest(heading, headings.iter().copied()));
@@ -126,7 +125,7 @@ impl Headings {
     }
 }
 
-/// Whether a heading is a column's name, however it is written: `Alert Code` and `alertcode` are `alert_code`.
+/// Compares a heading with a name, ignoring case, blanks, hyphens and underscores.
 pub(super) fn is_named(heading: &str, name: &str) -> bool {
     let mut one = significant(heading);
     let mut other = significant(name);
@@ -139,12 +138,12 @@ pub(super) fn is_named(heading: &str, name: &str) -> bool {
     }
 }
 
-/// A heading without blanks, hyphens and underscores.
+/// Returns the characters that distinguish headings.
 fn significant(text: &str) -> impl Iterator<Item = char> {
     trimmed(text).chars().filter(|c| !matches!(c, ' ' | '-' | '_' | '\u{A0}' | '\u{2010}' | '\u{2011}' | '\u{2013}'))
 }
 
-/// That some headings mean nothing here.
+/// Describes skipped headings.
 pub(super) fn without_meaning<S: AsRef<str>>(headings: &[S]) -> String {
     let listed: Vec<String> = headings.iter().take(NAMED_MAX).map(|heading| shown(heading.as_ref())).collect();
     let more = headings.len() - listed.len();

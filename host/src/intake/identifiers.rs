@@ -1,7 +1,7 @@
-//! Identifiers as people paste them and spreadsheets spoil them.
+//! Parses identifiers as people paste them, and explains those that a spreadsheet has damaged.
 //!
-//! Invariant: what is read names the identifier that every digit of the text says, and no other. Marks that nobody sees or
-//! means are passed over; a digit that is missing, added or rounded away is an error that says so.
+//! Invariant: the result has exactly the digits of the text. Invisible characters and unusual hyphens are normalised; a
+//! missing, extra or rounded digit is an error that says so.
 
 use std::{borrow::Cow, str::FromStr};
 
@@ -14,25 +14,23 @@ use crate::domain::{AlertCode, Eui64, Mpxn};
 const EUI_DIGITS: usize = 16;
 const EUI: &str = "expected an EUI-64: 16 hex digits, not all zero, like 00-DB-12-34-56-78-90-A0";
 const MPXN: &str = "expected an MPAN (13 digits) or MPRN (6 to 10 digits)";
-/// What stands before the MPAN core on a bill: profile class, meter time-switch code, line loss factor class.
+/// Characters of an MPAN's top line: profile class, meter time-switch code, line loss factor class.
 const TOP_LINE: usize = 8;
 const MPAN_DIGITS: usize = 13;
-/// The most significant digits of a number that a spreadsheet keeps.
-const SHEET_DIGITS: usize = 15;
 
-/// Whether a character is one that text has in it and nobody sees.
+/// True for characters without a glyph, like zero-width spaces and byte order marks.
 pub(super) fn is_invisible(character: char) -> bool {
     matches!(character, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}')
 }
 
-/// A text without blanks of any kind and invisible characters around it.
+/// Trims white space and invisible characters.
 pub(super) fn trimmed(text: &str) -> &str {
     let ascii = text.trim_ascii();
     if ascii.is_ascii() { ascii } else { ascii.trim_matches(|c: char| c.is_whitespace() || is_invisible(c)) }
 }
 
-/// The text without invisible characters, its hyphens and blanks those of ASCII, and out of what spreadsheets put around a
-/// text so that it stays one: `="..."` or an apostrophe before it.
+/// Normalises hyphens and blanks to ASCII, drops invisible characters, and unwraps `="..."` and a leading apostrophe, by
+/// which spreadsheets keep a value text.
 fn plain(text: &str) -> Cow<'_, str> {
     let quoted = text.strip_prefix("=\"").and_then(|text| text.strip_suffix('"'));
     let text = quoted.or_else(|| text.strip_prefix('\'')).unwrap_or(text);
@@ -47,7 +45,7 @@ fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(seen.collect::<String>().trim().to_owned())
 }
 
-/// Reads an EUI-64: 16 hex digits, with hyphens, colons or blanks between the bytes, or 0x before them.
+/// Parses an EUI-64: 16 hex digits, with hyphens, colons or blanks between the bytes, or 0x before them.
 pub(super) fn device(text: &str) -> Result<Eui64, String> {
     if let Ok(eui) = Eui64::from_str(text) {
         return Ok(eui);
@@ -61,7 +59,7 @@ pub(super) fn device(text: &str) -> Result<Eui64, String> {
     })
 }
 
-/// What is wrong with a text that is no EUI-64, as far as it shows.
+/// Explains why a text is no EUI-64, if that shows.
 fn no_device(text: &str) -> String {
     let digits: String = text.chars().filter(|c| !matches!(c, '-' | ':' | ' ' | '.')).collect();
     let is_decimal = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -93,14 +91,13 @@ fn no_device(text: &str) -> String {
     }
 }
 
-/// What is to be said of a device whose number a spreadsheet may have rounded: 16 decimal digits of which the last, that a
-/// spreadsheet does not keep, is 0.
+/// True if a spreadsheet may have rounded the device's number: 16 decimal digits, the last of which is 0.
 pub(super) fn may_be_rounded(device: Eui64) -> bool {
-    let digits = format!("{:016X}", device.0);
-    digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0') && digits[SHEET_DIGITS..] == *"0"
+    let digit = |at: u32| device.0 >> (4 * at) & 0xF;
+    digit(0) == 0 && digit(15) != 0 && (1..16).all(|at| digit(at) <= 9)
 }
 
-/// Reads an MPAN core, an MPRN, or an MPAN of 21 characters with its top line; blanks between digits are passed over.
+/// Parses an MPAN core, an MPRN, or an MPAN of 21 characters with its top line. Blanks and hyphens between digits are ignored.
 pub(super) fn mpxn(text: &str) -> Result<Mpxn, String> {
     if let Ok(mpxn) = Mpxn::from_str(text) {
         return Ok(mpxn);
@@ -121,7 +118,7 @@ pub(super) fn mpxn(text: &str) -> Result<Mpxn, String> {
     })
 }
 
-/// The core of an MPAN that has its top line before it.
+/// Returns the core of an MPAN with its top line.
 fn core_of_full(text: &str) -> Option<&str> {
     if text.len() != TOP_LINE + MPAN_DIGITS || !text.is_ascii() {
         return None;
@@ -132,7 +129,7 @@ fn core_of_full(text: &str) -> Option<&str> {
     (digits(fixed) && loss_factor.bytes().all(|byte| byte.is_ascii_alphanumeric()) && digits(core)).then_some(core)
 }
 
-/// What is wrong with a text that is no MPxN, as far as it shows.
+/// Explains why a text is no MPxN, if that shows.
 fn no_mpxn(text: &str) -> String {
     if is_exponent(text) {
         return "an exponent: a spreadsheet has rounded it, and the digits are lost; take it from where it came as text".into();
@@ -153,7 +150,7 @@ fn no_mpxn(text: &str) -> String {
     }
 }
 
-/// Reads an alert code.
+/// Parses an alert code.
 pub(super) fn code(text: &str) -> Result<AlertCode, String> {
     AlertCode::from_str(text).or_else(|_| AlertCode::from_str(&plain(text))).map_err(|error| {
         let why = match text {

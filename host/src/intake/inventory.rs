@@ -89,17 +89,17 @@ impl<R: BufRead> Rows<R> {
         Self::of(reader, &Form::default())
     }
 
-    /// The same of a file that is written as a caller says.
+    /// The same, with reading options.
     pub fn of(reader: R, form: &Form) -> Result<Self, LineError> {
         Ok(Self { records: Records::of(reader, LAYOUT, form)? })
     }
 
-    /// Number of the line that the last row began on.
+    /// Returns the first line of the last row.
     pub fn line(&self) -> u64 {
         self.records.line()
     }
 
-    /// What is to be said of what was read, though nothing is lost by it. Ask after each row, and at the end.
+    /// Returns the next remark: something noteworthy that loses no data. Call it after each row and at the end.
     pub fn remark(&mut self) -> Option<LineError> {
         self.records.remark()
     }
@@ -113,7 +113,7 @@ impl<R: BufRead> Iterator for Rows<R> {
     }
 }
 
-/// Reads an MPAN or MPRN as people write them.
+/// Parses an MPAN or MPRN as people write them.
 pub fn metering_point(text: &str) -> Result<Mpxn, String> {
     identifiers::mpxn(text)
 }

@@ -19,17 +19,17 @@ pub(super) struct Lines<R> {
     number: u64,
     buffer: Vec<u8>,
     ended: bool,
-    /// Whether the encoding that a line looks like has been named.
+    /// True once an error has named the likely encoding.
     guessed: bool,
 }
 
 impl<R: BufRead> Lines<R> {
-    /// Of a file that says by a mark in which encoding it is, or is UTF-8.
+    /// Reads UTF-8, or UTF-16 announced by a byte order mark.
     pub(super) fn new(reader: R) -> Self {
         Self::encoded(reader, None)
     }
 
-    /// Of a file whose encoding is known.
+    /// Reads a stated encoding.
     pub(super) fn encoded(reader: R, encoding: Option<Encoding>) -> Self {
         let reader = Text::new(reader, encoding);
         Self { reader, number: 0, buffer: Vec::new(), ended: false, guessed: false }
@@ -71,7 +71,7 @@ impl<R: BufRead> Lines<R> {
             return Some(Err(LineError::new(self.number, "line", message)));
         }
         match std::str::from_utf8(&self.buffer) {
-            // A mark begins what spreadsheets write, and, where such files were joined, a line in the middle.
+            // Spreadsheets write a byte order mark; concatenated files have one in the middle.
             Ok(text) => Some(Ok(text.trim_start_matches('\u{FEFF}'))),
             Err(error) => {
                 let at = error.valid_up_to();
@@ -83,7 +83,7 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// The end of what can be read. What is no text was read whole, so it is no failure of the input.
+    /// Ends the input. A file that is no text was read fully, so it is no failure of the input.
     fn failed(&mut self, error: &io::Error) -> LineError {
         self.ended = true;
         if let Some(what) = error.get_ref().and_then(|inner| inner.downcast_ref::<NotText>()) {

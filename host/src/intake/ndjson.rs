@@ -18,7 +18,7 @@ use super::{
 };
 use crate::domain::{Alert, Eui64};
 
-/// Names whose values are hex digits: a number of them would be another one.
+/// Members with hexadecimal text. The digits of a JSON number would mean another value.
 const HEX: [&str; 5] = ["device", "code", "recipient", "sender", "message_digest"];
 
 /// The alerts of a file of JSON lines.
@@ -28,7 +28,7 @@ pub struct Alerts<R> {
     headings: Headings,
     members: Members,
     rounded: csv::Rounded,
-    /// Whether a line with anything on it was read.
+    /// True after the first line that is not blank.
     begun: bool,
     ended: bool,
 }
@@ -42,7 +42,7 @@ impl<R: BufRead> Alerts<R> {
         Self::of(reader, &Form::default()).expect("the names of the format itself are known")
     }
 
-    /// The same of a file that is written as a caller says. An error where the caller names a column that is none.
+    /// The same, with reading options. Rejects a mapping of an unknown column.
     pub fn of(reader: R, form: &Form) -> Result<Self, LineError> {
         Ok(Self {
             lines: Lines::encoded(reader, form.encoding),
@@ -60,7 +60,7 @@ impl<R: BufRead> Alerts<R> {
         self.lines.number()
     }
 
-    /// What is to be said of what was read, though nothing is lost by it.
+    /// Returns the next remark: something noteworthy that loses no data.
     pub fn remark(&mut self) -> Option<LineError> {
         self.rounded.0.take()
     }
@@ -98,7 +98,7 @@ impl<R: BufRead> Iterator for Alerts<R> {
     }
 }
 
-/// What to say of a file that begins with something which goes over lines: each of them would be an error of its own.
+/// Describes a file whose first value spans lines: one error instead of one a line.
 pub(super) fn over_lines(text: &str) -> Option<&'static str> {
     match text.trim_ascii() {
         "{" => Some("an object that goes over lines; one object a line is needed: `jq -c . FILE` writes it so"),
@@ -110,7 +110,7 @@ pub(super) fn over_lines(text: &str) -> Option<&'static str> {
     }
 }
 
-/// The values of one object, at the places of their names.
+/// The values of one object, by column.
 struct Members {
     /// One for each known name.
     texts: Vec<String>,
@@ -118,7 +118,7 @@ struct Members {
 }
 
 impl Members {
-    /// Puts the members of an object where their names belong. An error has the field and what is wrong.
+    /// Reads the members of an object. An error has the field and the message.
     fn take(&mut self, line: &str, headings: &Headings) -> Result<(), (String, String)> {
         self.texts.iter_mut().for_each(String::clear);
         self.seen.fill(false);
@@ -164,7 +164,7 @@ impl Members {
     }
 }
 
-/// What to say of a number that stands where hex digits are expected.
+/// Describes a number in place of hexadecimal text.
 fn no_number(field: &str, raw: &str) -> String {
     let what = match field {
         "code" => "a code is text, 4 hex digits like \"8F40\"",
@@ -181,7 +181,7 @@ fn no_number(field: &str, raw: &str) -> String {
     format!("{} is a number, and {what}{in_hex}", shown(raw))
 }
 
-/// Hands over each member of an object, one of the same name as another too.
+/// Visits every member of an object, repeated names included.
 struct Object<F>(F);
 
 impl<'de, F: FnMut(&str, &RawValue)> Visitor<'de> for Object<F> {
@@ -200,7 +200,7 @@ impl<'de, F: FnMut(&str, &RawValue)> Visitor<'de> for Object<F> {
     }
 }
 
-/// Reads an object, and nothing after it.
+/// Reads an object that ends the input.
 fn read_whole<'de, F: FnMut(&str, &RawValue)>(
     mut members: serde_json::Deserializer<serde_json::de::StrRead<'de>>,
     object: Object<F>,

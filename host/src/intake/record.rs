@@ -1,10 +1,10 @@
-//! CSV by line: a heading of known columns, then records.
+//! Reads CSV: a header of known columns, then records.
 //!
-//! It must not know what a column means. Invariants: memory stays bounded, and a bad line spoils nothing after it; a record
-//! has exactly the fields its heading names; what is read of a line is what the heading that stands before it says.
+//! It must not know what a column means. Invariants: memory is bounded, and a bad line affects no other line; a record has
+//! exactly the fields of the header that precedes it.
 //!
-//! A quoted value of a column that is passed over may go over lines: as many as [`JOINED_LINES_MAX`], and together no more than
-//! a line may have. Where its end is not among them, the quote was a stray one, and only its line is bad.
+//! A quoted value of a skipped column may span [`JOINED_LINES_MAX`] lines, within the size of one line. A quote that is not
+//! closed by then is a stray: its line is an error, and the following lines are parsed by themselves.
 
 use std::{collections::VecDeque, io::BufRead};
 
@@ -21,9 +21,9 @@ mod splitter;
 
 use splitter::{Splitter, Unclosed};
 
-/// Lines that one record may go over.
+/// Lines that a record may span.
 const JOINED_LINES_MAX: usize = 64;
-/// Columns that one heading may have.
+/// Columns of a header.
 const WIDTH_MAX: usize = 1_024;
 
 /// Reads records.
@@ -34,23 +34,23 @@ pub(super) struct Records<R> {
     headings: Headings,
     /// For each known column, its place in the file.
     places: Vec<Option<usize>>,
-    /// Fields of a record; those from `named` on have no heading.
+    /// Fields of a record; those from `named` on have no heading and must be empty.
     width: usize,
     named: usize,
     one_line: bool,
-    /// Whether it was said that a record goes over lines.
+    /// True once a remark has reported a record that spans lines.
     has_joined: bool,
-    /// Lines that were read to find the end of a quoted value that has none.
+    /// Lines read in search of a closing quote, to be parsed by themselves.
     again: VecDeque<(u64, Result<String, LineError>)>,
-    /// Number of the line that the last record began on.
+    /// First line of the last record.
     line: u64,
     ended: bool,
-    /// Records of empty cells: how many, and the first.
+    /// Number of records without values, and the line of the first.
     empty: (u64, u64),
     remarks: VecDeque<LineError>,
 }
 
-/// What became of a line.
+/// Result of one step.
 enum Step {
     Record,
     PassedOver,
@@ -62,7 +62,7 @@ impl<R: BufRead> Records<R> {
         Self::of(reader, Layout::plain(names, required), &Form::default())
     }
 
-    /// Reads the heading of a file that is written as a caller says.
+    /// Reads the header of a file described by `form`.
     pub(super) fn of(reader: R, layout: Layout, form: &Form) -> Result<Self, LineError> {
         let headings = Headings::new(layout, form)?;
         let mut lines = Lines::encoded(reader, form.encoding);
@@ -93,7 +93,7 @@ impl<R: BufRead> Records<R> {
         Ok(records)
     }
 
-    /// Takes a heading: what follows is read by it.
+    /// Adopts a header for the records that follow.
     fn take_heading(&mut self, text: &str) -> Result<(), LineError> {
         let line = self.line;
         let error = |field: &str, message: String| Err(LineError::new(line, field, message));
@@ -138,7 +138,7 @@ impl<R: BufRead> Records<R> {
         Ok(())
     }
 
-    /// An error where the heading has none of these columns.
+    /// Rejects a header without any of these columns.
     pub(super) fn require_one(&self, columns: &[usize]) -> Result<(), LineError> {
         if columns.iter().any(|column| self.places[*column].is_some()) {
             return Ok(());
@@ -149,17 +149,17 @@ impl<R: BufRead> Records<R> {
         Err(LineError::new(self.line, names[0], message))
     }
 
-    /// Number of the line that the last record began on.
+    /// Returns the first line of the last record.
     pub(super) fn line(&self) -> u64 {
         self.line
     }
 
-    /// What is to be said of what was read, though nothing is lost by it. Ask after each record, and at the end.
+    /// Returns the next remark: something noteworthy that loses no data. Call it after each record and at the end.
     pub(super) fn remark(&mut self) -> Option<LineError> {
         self.remarks.pop_front()
     }
 
-    /// The next record; lines of nothing but blanks or empty cells are passed over.
+    /// Returns the next record. Skips blank lines and records without values.
     pub(super) fn next(&mut self) -> Option<Result<Record<'_>, LineError>> {
         loop {
             match self.advance() {
@@ -174,7 +174,7 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// Splits the next line.
+    /// Splits the next line and checks it.
     fn advance(&mut self) -> Option<Result<Step, LineError>> {
         if self.ended {
             return None;
@@ -209,7 +209,7 @@ impl<R: BufRead> Records<R> {
         })
     }
 
-    /// Looks at a record that was split into so many fields.
+    /// Checks the record that was split into `found` fields.
     fn look(&mut self, found: usize) -> Result<Step, LineError> {
         if is_empty(self.splitter.record(), self.delimiter) {
             if self.empty.0 == 0 {
@@ -261,13 +261,12 @@ impl<R: BufRead> Records<R> {
         format!("more fields where the header names {width}{hint}")
     }
 
-    /// Whether the record that was split last is a heading, and not data: its first field and the one that must be there are
-    /// names of columns.
+    /// True if the last record is a header: its first field and its first required field are column names.
     fn is_heading(&self) -> bool {
         let is_name = |place: usize| {
             place < self.splitter.fields() && {
                 let cell = trimmed(self.splitter.field(place));
-                // No identifier, number or time has a letter like these; each name has one.
+                // Every column name has a letter beyond f, and no identifier, number or time has: a cheap filter.
                 cell.bytes().any(|byte| matches!(byte, b'g'..=b'z' | b'G'..=b'Z'))
                     && self.headings.meaning(cell) != Meaning::Unknown
             }
@@ -276,8 +275,7 @@ impl<R: BufRead> Records<R> {
         is_name(0) && needed.is_some_and(|place| is_name(*place))
     }
 
-    /// Reads on to the end of a quoted value. Where it is not found, or what it makes is no record, only the first line is
-    /// bad, and the others are looked at again.
+    /// Reads up to the closing quote and splits the joined lines. If that fails, queues the lines to be parsed by themselves.
     fn join(&mut self) -> Result<usize, Unclosed> {
         let first = self.splitter.record().to_owned();
         let mut joined = first.clone();
@@ -304,7 +302,7 @@ impl<R: BufRead> Records<R> {
                 found = self.splitter.split(&joined, self.width).ok();
             }
         }
-        // No column that means something has values of several lines: there the quote is a stray one, and so is the next.
+        // Known columns have no multi-line values: there, both quotes are strays.
         let several = |place: &usize| self.splitter.field(*place).contains('\n');
         if let Some(found) = found.filter(|found| *found == self.width && !self.places.iter().flatten().any(several)) {
             let lines = read.len() + 1;
@@ -316,12 +314,12 @@ impl<R: BufRead> Records<R> {
             return Ok(found);
         }
         read.into_iter().rev().for_each(|line| self.again.push_front(line));
-        // For what is said of it.
+        // Errors describe the first line.
         let _ = self.splitter.split(&first, self.width);
         Err(Unclosed)
     }
 
-    /// Says once how many lines there were of empty cells.
+    /// Queues the remark about records without values.
     fn remark_empty(&mut self) {
         let (count, first) = std::mem::take(&mut self.empty);
         if count > 0 {
@@ -341,7 +339,7 @@ impl<R: BufRead> Records<R> {
     }
 }
 
-/// The next line with anything on it.
+/// Returns the next line that is not blank.
 fn first_line<R: BufRead>(lines: &mut Lines<R>) -> Option<Result<String, LineError>> {
     loop {
         match lines.next()? {
@@ -351,19 +349,19 @@ fn first_line<R: BufRead>(lines: &mut Lines<R>) -> Option<Result<String, LineErr
     }
 }
 
-/// Whether there is nothing in a line, or what some systems end a file with.
+/// True for a blank line, and for the Ctrl-Z that ends files of DOS.
 pub(super) fn is_blank(line: &str) -> bool {
     matches!(trimmed(line), "" | "\u{1A}")
 }
 
-/// Whether all cells of a record are empty.
+/// True if a record has no values.
 pub(super) fn is_empty(record: &str, delimiter: u8) -> bool {
     let begins =
         record.as_bytes().first().is_some_and(|byte| *byte == delimiter || matches!(byte, b'"' | b' ' | b'\t'));
     begins && record.split(char::from(delimiter)).all(|cell| matches!(trimmed(cell), "" | "\"\""))
 }
 
-/// What to say of a heading whose columns are divided by another character, and with which options it can be read.
+/// Describes a header with another separator, and the options that read it.
 fn otherwise_divided(heading: &str, delimiter: u8, has_options: bool) -> Option<String> {
     let count = |mark: char| heading.matches(mark).count();
     let marks = [

@@ -1,32 +1,32 @@
-//! The text of a file as UTF-8, whichever of the usual encodings it is in.
+//! Decodes the text of a file into UTF-8.
 //!
-//! A mark at the beginning tells UTF-16; anything else is UTF-8 unless the caller names an encoding. Invariant: at most
-//! [`CHUNK_BYTES`] are decoded ahead, and nothing is replaced: what the encoding does not allow becomes the byte 0xFF, which
-//! no UTF-8 text has, so that its line is refused.
+//! A byte order mark announces UTF-16; anything else is UTF-8 unless the caller names an encoding. Invariant: the decoder
+//! holds at most [`CHUNK_BYTES`], and replaces nothing: a malformed sequence becomes the byte 0xFF, which never occurs in
+//! UTF-8, so the reader of lines rejects that line.
 
 use std::io::{self, BufRead, Read};
 
 use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-/// Bytes that are decoded at once.
+/// Bytes decoded per step.
 const CHUNK_BYTES: usize = 16 << 10;
-/// Bytes at the beginning that tell what a file is.
+/// Leading bytes that identify a file.
 const HEAD_BYTES: usize = 8;
-/// What stands for bytes that the encoding does not allow.
+/// Stands for a malformed sequence.
 const NO_TEXT: u8 = 0xFF;
-/// Characters of a word that are shown as they read in another encoding.
+/// Characters of the sample that an error shows.
 const WORD_CHARS_MAX: usize = 24;
 
-/// How the text of a file is encoded.
+/// A text encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// UTF-8, with a mark at the beginning or without.
+    /// UTF-8, with or without a byte order mark.
     Utf8,
-    /// UTF-16, low byte first: "Unicode text" of spreadsheets, and what PowerShell redirects.
+    /// UTF-16, little endian: the "Unicode text" of spreadsheets, and the output of PowerShell's `>`.
     Utf16Le,
-    /// UTF-16, high byte first.
+    /// UTF-16, big endian.
     Utf16Be,
-    /// Windows-1252, which holds all printable characters of Latin-1 (ISO-8859-1) at their places.
+    /// Windows-1252, a superset of the printable characters of Latin-1 (ISO-8859-1).
     Windows1252,
 }
 
@@ -51,29 +51,28 @@ impl Encoding {
     }
 }
 
-/// The input holds no text that can be read: what it seems to be, and what to do. Comes as the inner error of an
-/// [`io::Error`].
+/// The file is no text: what it seems to be, and the way out. Wrapped in an [`io::Error`].
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct NotText(String);
 
-/// A reader of UTF-8 over one of text in some encoding.
+/// Adapts a reader of encoded text into a reader of UTF-8.
 pub(super) struct Text<R> {
     reader: R,
     stated: Option<Encoding>,
     state: State,
-    /// First bytes, and how many of them were handed out.
+    /// The leading bytes, and how many of them the caller consumed.
     head: (Vec<u8>, usize),
 }
 
 enum State {
     New,
-    /// UTF-8 is handed on as it comes.
+    /// UTF-8 passes through.
     Plain,
     Coded(Box<Coded>),
 }
 
-/// Text that is decoded on its way.
+/// A decoder and its output buffer.
 struct Coded {
     decoder: Decoder,
     decoded: Vec<u8>,
@@ -82,12 +81,12 @@ struct Coded {
 }
 
 impl<R: BufRead> Text<R> {
-    /// `stated` is the encoding that the caller names.
+    /// `stated` overrides detection.
     pub(super) fn new(reader: R, stated: Option<Encoding>) -> Self {
         Self { reader, stated, state: State::New, head: (Vec::new(), 0) }
     }
 
-    /// Looks at the first bytes.
+    /// Reads the leading bytes and selects the decoder.
     fn begin(&mut self) -> io::Result<()> {
         let head = &mut self.head.0;
         while head.len() < HEAD_BYTES && head.last() != Some(&b'\n') {
@@ -105,7 +104,7 @@ impl<R: BufRead> Text<R> {
     }
 }
 
-/// The encoding of a file that begins with these bytes, or why it cannot be read.
+/// Returns the encoding of a file with these leading bytes, or the reason it cannot be read.
 fn settle(head: &[u8], stated: Option<Encoding>) -> Result<Encoding, String> {
     if let Some(what) = foreign(head) {
         return Err(what);
@@ -128,7 +127,7 @@ fn settle(head: &[u8], stated: Option<Encoding>) -> Result<Encoding, String> {
     }
 }
 
-/// Text of ASCII characters in UTF-16 has a zero in every other byte.
+/// Rejects UTF-16 without a mark: ASCII text in it has a zero in every other byte.
 fn unmarked(head: &[u8]) -> Result<Encoding, String> {
     let zeros = |from: usize| head.len() >= 4 && head.iter().skip(from).step_by(2).all(|byte| *byte == 0);
     let option = match (zeros(0), zeros(1)) {
@@ -139,7 +138,7 @@ fn unmarked(head: &[u8]) -> Result<Encoding, String> {
     Err(format!("this looks like UTF-16 without a mark; --encoding {option} reads it, or save it as UTF-8"))
 }
 
-/// What a file is that begins so and is no text.
+/// Identifies binary formats by their magic numbers.
 fn foreign(head: &[u8]) -> Option<String> {
     const KINDS: [(&[u8], &str); 8] = [
         (b"PAR1", "this is a Parquet file: its name must end in .parquet, or give --format parquet"),
@@ -198,7 +197,7 @@ impl<R: BufRead> BufRead for Text<R> {
 }
 
 impl Coded {
-    /// Decodes some of these bytes, the last ones where there are none, and says how many.
+    /// Decodes a chunk and returns the bytes consumed. An empty chunk ends the input.
     fn decode(&mut self, bytes: &[u8]) -> usize {
         self.decoded.resize(CHUNK_BYTES, 0);
         self.given = 0;
@@ -214,7 +213,7 @@ impl Coded {
     }
 }
 
-/// What to say of a line that is not UTF-8 from byte `at` on: what it looks like, and how that is said.
+/// Describes the likely encoding of a line that is not UTF-8 from byte `at` on, and how to read it.
 pub(super) fn guess(line: &[u8], at: usize) -> String {
     if line.contains(&0) {
         return "looks like UTF-16, perhaps a file joined to one of another encoding; save both as UTF-8".to_owned();

@@ -1,7 +1,7 @@
-//! Times as files have them.
+//! Parses times.
 //!
-//! Invariant: a time without a zone or a unit is refused unless the caller states it; a time that a zone's clocks showed
-//! twice, or never, is refused in any case. Times are cut to the millisecond.
+//! Invariant: a time without a zone or a unit is an error unless the caller states them; a local time that a zone skips or
+//! repeats is always an error. Times are truncated to milliseconds.
 
 use jiff::{
     Timestamp,
@@ -12,12 +12,12 @@ use jiff::{
 use super::{dates::Written, form::Form, shown};
 use crate::domain::Millis;
 
-/// The years that a number is likely to mean, by which its unit is told: from 2000-01-01 to 2100-01-01.
+/// Range of plausible times, 2000-01-01 to 2100-01-01. At most one unit puts a number inside it.
 const LIKELY_MS: std::ops::Range<i128> = 946_684_800_000..4_102_444_800_000;
-/// Days since 1900 by which spreadsheets count, from the year 1990 on.
+/// Serial day numbers of spreadsheets, from 1990 to 2099.
 const SHEET_DAYS: std::ops::Range<i64> = 32_874..73_050;
 
-/// What a bare number counts since 1970-01-01T00:00:00Z.
+/// Unit of a bare number of time since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Epoch {
     /// Seconds.
@@ -28,14 +28,14 @@ pub enum Epoch {
     Micros,
     /// Nanoseconds.
     Nanos,
-    /// What puts it between the years 2000 and 2100; no two units do.
+    /// The unit that puts the number between 2000 and 2100.
     ByMagnitude,
 }
 
 impl Epoch {
     const UNITS: [Self; 4] = [Self::Seconds, Self::Millis, Self::Micros, Self::Nanos];
 
-    /// What `--epoch` calls it.
+    /// Returns the value that `--epoch` takes.
     fn option(self) -> &'static str {
         match self {
             Self::Seconds => "s",
@@ -56,7 +56,7 @@ impl Epoch {
     }
 }
 
-/// Reads a time: RFC 3339; with what the form states also civil times without a zone and numbers.
+/// Parses RFC 3339, and civil times and numbers as far as `form` resolves them.
 pub(super) fn time(text: &str, form: &Form) -> Result<Millis, String> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time.as_millisecond());
@@ -76,7 +76,7 @@ pub(super) fn time(text: &str, form: &Form) -> Result<Millis, String> {
     }
 }
 
-/// Reads a number of a column that says milliseconds, or of what the form states.
+/// Parses the number of a column whose name says milliseconds; `form.epoch` overrides the unit.
 pub(super) fn millis(text: &str, form: &Form) -> Result<Millis, String> {
     match (form.epoch, Number::read(text)) {
         (Some(epoch), Some(number)) => number.since_1970(Some(epoch), text),
@@ -84,7 +84,7 @@ pub(super) fn millis(text: &str, form: &Form) -> Result<Millis, String> {
     }
 }
 
-/// What else a number of milliseconds may have been meant as, where it lies outside the likely years: the unit and the time.
+/// Returns the unit and time that an implausible number of milliseconds was probably meant as.
 pub fn meant_in_another_unit(ms: Millis) -> Option<(&'static str, Timestamp)> {
     if LIKELY_MS.contains(&ms.into()) || ms == 0 {
         return None;
@@ -96,7 +96,7 @@ pub fn meant_in_another_unit(ms: Millis) -> Option<(&'static str, Timestamp)> {
     Timestamp::from_nanosecond(nanos).ok().map(|time| (unit.option(), time))
 }
 
-/// The instant at which a zone's clocks showed a time.
+/// Converts a local time, and rejects gaps and folds.
 pub(super) fn in_zone(time: DateTime, zone: &TimeZone) -> Result<Millis, String> {
     let name = zone.iana_name().unwrap_or("this zone").to_owned();
     let ambiguous = zone.to_ambiguous_timestamp(time);
@@ -121,7 +121,7 @@ fn expected(text: &str) -> String {
     format!("expected a time like 2026-11-23T09:30:00Z, found {}", shown(text))
 }
 
-/// A number, exactly: its whole part and nine decimals.
+/// An exact decimal number, in billionths.
 struct Number {
     nanos: i128,
     has_decimals: bool,
@@ -141,7 +141,7 @@ impl Number {
         Some(Self { nanos: if negative { -nanos } else { nanos }, has_decimals: digits.contains('.') })
     }
 
-    /// Milliseconds since 1970 of so many units.
+    /// Converts to milliseconds.
     fn millis(&self, unit: Epoch) -> i128 {
         // The number is in billionths of a unit, which has so many nanoseconds.
         (self.nanos * unit.nanos()).div_euclid(1_000_000_000 * 1_000_000)
@@ -180,14 +180,14 @@ impl Number {
     }
 }
 
-/// A time as a clock shows it, perhaps with its offset.
+/// A civil time, with its offset if it has one.
 struct Civil {
     time: DateTime,
     offset: Option<Offset>,
 }
 
 impl Civil {
-    /// Reads what is not RFC 3339: without a zone, with the date in another order, with AM and PM.
+    /// Parses what RFC 3339 excludes: no zone, other orders of the date, AM and PM.
     fn read(text: &str, form: &Form) -> Result<Self, String> {
         let at = text.find([' ', 'T', 't', '\u{A0}', '\u{202F}']).unwrap_or(text.len());
         let (day, clock) = text.split_at(at);
@@ -207,7 +207,7 @@ impl Civil {
     }
 }
 
-/// The time that a text begins with, whether it is 24:00 and so the next day's first, and what follows.
+/// Parses a leading clock time. Returns it, whether it is 24:00 (midnight of the next day), and the rest of the text.
 fn clock_time(text: &str) -> Option<(Time, bool, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, ':' | '.' | ',')).unwrap_or(text.len());
     let (clock, rest) = text.split_at(end);
@@ -240,7 +240,7 @@ fn clock_time(text: &str) -> Option<(Time, bool, &str)> {
     Some((time, is_next_day, rest))
 }
 
-/// An offset from UTC; `None` where the text is empty.
+/// Parses an offset from UTC; `None` for empty text.
 fn offset(text: &str) -> Result<Option<Offset>, ()> {
     if text.is_empty() {
         return Ok(None);

@@ -1,17 +1,17 @@
-//! Values of columns: numbers, exactly, and what to say of those that a spreadsheet has spoilt.
+//! Parses numbers, and explains those that a spreadsheet has damaged.
 //!
-//! Invariant: a number is read exactly or not at all; nothing is rounded.
+//! Invariant: a number is exact or an error; nothing is rounded.
 
 use std::str::FromStr;
 
 use super::{form::Form, shown};
 
-/// A whole number. `bounds` follows "expected an integer".
+/// Parses an integer. `bounds` follows "expected an integer" in the error.
 pub(super) fn integer<T: FromStr>(text: &str, bounds: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("expected an integer {bounds}, found {}{}", shown(text), spoilt(text)))
 }
 
-/// A decimal number times ten to the power of `places`.
+/// Parses a decimal number and returns it multiplied by ten to the power of `places`.
 pub(super) fn decimal(text: &str, places: usize, form: &Form) -> Result<i32, String> {
     let mark = if form.decimal_comma { ',' } else { '.' };
     let wrong = || {
@@ -39,7 +39,7 @@ pub(super) fn decimal(text: &str, places: usize, form: &Form) -> Result<i32, Str
     scaled().ok_or_else(|| format!("expected a number that fits 32 bits once scaled, found {}", shown(text)))
 }
 
-/// What became of a number on its way, where it shows; begins with "; ".
+/// Explains what damaged a number, if that shows. Begins with "; " unless empty.
 pub(super) fn spoilt(text: &str) -> String {
     let said = if is_exponent(text) {
         "an exponent: a spreadsheet has rounded it, and the digits are lost; take it from where it came as text"
@@ -55,7 +55,7 @@ pub(super) fn spoilt(text: &str) -> String {
     format!("; {said}")
 }
 
-/// Whether it is written like 1.2E+12.
+/// True for scientific notation, like 1.2E+12.
 pub(super) fn is_exponent(text: &str) -> bool {
     let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return false };
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -64,7 +64,7 @@ pub(super) fn is_exponent(text: &str) -> bool {
     digits(whole) && digits(fraction) && digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))
 }
 
-/// Whether it is a whole number that was written with a decimal point, like 1300000000512.0.
+/// True for a whole number with a decimal point, like 1300000000512.0.
 pub(super) fn is_whole_decimal(text: &str) -> bool {
     text.split_once(['.', ',']).is_some_and(|(whole, zeros)| {
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -75,7 +75,7 @@ pub(super) fn is_whole_decimal(text: &str) -> bool {
     })
 }
 
-/// Whether its thousands are set apart, like 2,000.
+/// True for a number with thousands separators, like 2,000.
 fn is_grouped(text: &str) -> bool {
     let mut groups = text.split([',', '.', ' ', '\'', '\u{A0}', '\u{202F}']);
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,7 +1,7 @@
 //! What a file of alerts holds, without sending any.
 //!
-//! It must not know a server. Invariants: lines are read as they would be to be sent, and each is counted once; an alert is
-//! checked by the host's own check, as far as that needs neither the host's settings nor its devices.
+//! It must not know a server. Invariants: lines are read as for sending, and each is counted once; alerts pass the host's own
+//! checks, as far as these need neither its settings nor its devices.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub(super) struct Found {
     /// The same, by the part at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) unreadable: Vec<AtFault>,
-    /// Alerts that a host would reject, whatever its settings.
+    /// Alerts that any host rejects.
     pub(super) rejected_count: u64,
     /// What else there was to say.
     remark_count: u64,
@@ -47,7 +47,7 @@ pub(super) struct Found {
     by_code: Vec<ByCode>,
     #[serde(skip)]
     counts: BTreeMap<AlertCode, ByCode>,
-    /// Why not all was read.
+    /// The failure that ended the reading.
     #[serde(skip)]
     pub(super) failure: Option<Failure>,
 }
@@ -79,7 +79,7 @@ struct Said {
     doubts: Doubts,
 }
 
-/// The bounds of a host's check of an alert: those that no setting changes, and those of a host without settings of its own.
+/// Bounds of the host's checks: those that no setting changes, and the defaults.
 struct Checks {
     any: Bounds<'static>,
     by_default: Bounds<'static>,
@@ -125,28 +125,31 @@ pub(super) fn run(mut files: Files, doubts: Doubts, now_ms: Millis) -> Found {
 }
 
 impl Said {
-    /// Whether a host would take an alert, as far as can be told here; says what it would say.
-    fn check(&mut self, place: &str, alert: &Alert, checks: &Checks) -> bool {
+    /// Runs the host's checks, reports what they say, and returns false for an alert that any host rejects.
+    fn check(&mut self, place: impl Fn() -> String, alert: &Alert, checks: &Checks) -> bool {
         let in_another_unit = alert.occurred_ms.and_then(times::meant_in_another_unit);
         let hint = in_another_unit
             .map_or_else(String::new, |(unit, time)| format!("; in {unit} it is {time}, which --epoch {unit} says"));
         if let Err(reject) = admit::check(alert, &checks.any) {
-            self.rejected.give(&format!("{place}{}{hint}", reject.message));
+            self.rejected.give(&format!("{}{}{hint}", place(), reject.message));
             return false;
         }
         if let Some(ms) = alert.occurred_ms.filter(|_| !hint.is_empty()) {
-            self.remarks.give(&format!("{place}occurred_at_ms: {ms} is {}{hint}", time(ms)));
+            self.remarks.give(&format!("{}occurred_at_ms: {ms} is {}{hint}", place(), time(ms)));
         }
         match admit::check(alert, &checks.by_default) {
             Err(reject) if reject.reason == RejectReason::ReceivedAt => {
                 let days = checks.retention_days;
                 let message = format!(
-                    "{place}{}: a host rejects it that keeps no more than {days} days, as without settings",
+                    "{}{}: a host that keeps {days} days or less, the default, rejects it",
+                    place(),
                     reject.message
                 );
                 self.remarks.give(&message);
             }
-            Err(reject) => self.remarks.give(&format!("{place}{}: a host without settings rejects it", reject.message)),
+            Err(reject) => {
+                self.remarks.give(&format!("{}{}: a host with default settings rejects it", place(), reject.message))
+            }
             Ok(()) => {}
         }
         true
@@ -166,7 +169,8 @@ impl Found {
                 None => return,
                 Some(Ok(alert)) => {
                     let word = if items == "rows" { "row" } else { "line" };
-                    if said.check(&format!("{name}{word} {}: ", alerts.line()), &alert, checks) {
+                    let place = || format!("{name}{word} {}: ", alerts.line());
+                    if said.check(place, &alert, checks) {
                         said.doubts.look(name, alerts.line(), &alert);
                         self.count(&alert);
                     }
@@ -197,7 +201,7 @@ impl Found {
         }
     }
 
-    /// For people. What there is nothing to say of has no column.
+    /// Returns a table for people, without empty columns.
     pub(super) fn table(&self, names: &Names) -> Table {
         let weighed = self.alert_count != self.represented_count;
         let measured = self.by_code.iter().any(|row| row.measured_count > 0);

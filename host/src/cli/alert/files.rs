@@ -37,7 +37,7 @@ const FILES_MAX: usize = 100_000;
 /// Files that are passed over by name; of the rest there is a count.
 const PASSED_OVER_MAX: usize = 20;
 const NAME_CHARS_MAX: usize = 200;
-/// Folders within folders that a table is divided into.
+/// Nesting of partitions.
 const PARTITION_DEPTH_MAX: usize = 8;
 
 /// The alerts of a file as it is read.
@@ -69,7 +69,7 @@ impl Format {
     }
 }
 
-/// What was found in a folder.
+/// The contents of a folder.
 #[derive(Default)]
 struct Folder {
     listed: Vec<(PathBuf, Format)>,
@@ -78,7 +78,7 @@ struct Folder {
 }
 
 impl Folder {
-    /// Looks through a folder, and through those in it that divide a table by a column's values, as an export does.
+    /// Lists a folder and the partitions in it: folders named after a column's value, as `weir export` writes them.
     fn read(folder: &Path, format: Option<Format>) -> Result<Self, Failure> {
         let mut found = Self::default();
         let mut folders = vec![(folder.to_owned(), 0)];
@@ -109,7 +109,7 @@ impl Folder {
     }
 }
 
-/// Whether a folder's name is a column and its value, as in `day=2026-11-23`.
+/// True for the name of a partition, like `day=2026-11-23`.
 fn is_partition(name: &str) -> bool {
     let column = |column: &str| {
         column.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -148,7 +148,7 @@ pub(super) struct Files {
 
 enum Source {
     /// One that is open already.
-    One(Option<Opened>),
+    One(Box<Option<Opened>>),
     /// Those of a folder, by their paths.
     Listed(PathBuf, VecDeque<(PathBuf, Format)>),
     Followed(Follow, Format),
@@ -161,7 +161,11 @@ impl Files {
             return Self::of_folder(path, reading);
         }
         let (alerts, progress, watch) = open_as(path, &reading)?;
-        Ok(Self { source: Source::One(Some(Opened { name: None, alerts: Ok(alerts), watch })), reading, progress })
+        Ok(Self {
+            source: Source::One(Box::new(Some(Opened { name: None, alerts: Ok(alerts), watch }))),
+            reading,
+            progress,
+        })
     }
 
     fn of_folder(folder: &Path, reading: Reading) -> Result<Self, Failure> {
@@ -184,11 +188,13 @@ impl Files {
         Ok(Self { source, reading, progress: input::measuring(bytes) })
     }
 
-    /// What a file consists of, in the plural.
+    /// Returns what the files consist of, in the plural.
     pub(super) fn items(&self) -> &'static str {
         let items = |alerts: &AlertFile| alerts.items();
         match &self.source {
-            Source::One(opened) => opened.as_ref().and_then(|file| file.alerts.as_ref().ok()).map_or("lines", items),
+            Source::One(opened) => {
+                (**opened).as_ref().and_then(|file| file.alerts.as_ref().ok()).map_or("lines", items)
+            }
             Source::Listed(_, listed) => match listed.front() {
                 Some((_, first)) if listed.iter().all(|(_, format)| format == first) => first.items(),
                 _ => "lines, rows or documents",
@@ -312,7 +318,7 @@ fn rows(path: &Path, file: fs::File, reading: &Reading) -> Result<AlertFile, Lin
     if packing != Packing::None {
         return Err(unopened("a Parquet file is packed within, not without: unpack it first"));
     }
-    // What is wrong with a file is at no row.
+    // Errors of opening concern no row.
     let alerts = columnar::Alerts::of(file, &reading.form).map_err(|error| LineError { line: 0, ..error })?;
     Ok(Alerts::Parquet(Box::new(alerts)))
 }

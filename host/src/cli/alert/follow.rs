@@ -4,9 +4,8 @@
 //! ends where the file was renamed, removed or truncated, and the one that took its place is another file; nobody waits for
 //! more than `POLL` once they are told to stop.
 //!
-//! A file that was copied and truncated goes on where its copy does: what was written between the last look and the copy is
-//! read from there. That a file was truncated is seen by what stands before the place where reading goes on, so it may
-//! have grown beyond that in the meantime.
+//! After `copytruncate`, reading continues in the copy, which has the lines written since the last poll. Truncation shows in
+//! the bytes before the read position, so it is found even if the file has grown past that position again.
 
 use std::{
     collections::VecDeque,
@@ -29,7 +28,7 @@ use crate::intake::LINE_BYTES_MAX;
 const POLL: Duration = Duration::from_millis(200);
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 256 << 10;
-/// Bytes before the place where reading goes on by which a file is recognised.
+/// Bytes before the read position that identify a file.
 const TRAIL_BYTES: usize = 1 << 10;
 
 /// What whoever reads a file and the file tell each other.
@@ -99,7 +98,7 @@ pub(super) struct Tail {
     buffer: Vec<u8>,
     given: usize,
     whole: usize,
-    /// Bytes of the file that were read, and the last of them.
+    /// Bytes read so far, and the last of them.
     read: u64,
     trail: Vec<u8>,
     /// Another file has its place: what is written to it yet is read once more.
@@ -183,9 +182,9 @@ impl Tail {
 }
 
 impl Tail {
-    /// Goes on in the copy that was made of the file before it was truncated; where there is none, it is at its end.
+    /// Continues in the copy that was made before the truncation, or ends if there is none.
     fn truncated(&mut self) -> io::Result<()> {
-        // The newest first: an older one that ends so is another file.
+        // Newest first: an older file may match by chance.
         for path in renamed(&self.path).into_iter().rev() {
             let Ok(mut copy) = File::open(path) else { continue };
             let is_it = self.read > 0 && !self.replaced && ends_so(&copy, self.read, &self.trail);
@@ -222,7 +221,7 @@ impl BufRead for Tail {
     }
 }
 
-/// Whether the first `bytes` of a file end with this.
+/// True if `trail` ends the first `bytes` bytes of the file.
 fn ends_so(file: &File, bytes: u64, trail: &[u8]) -> bool {
     let mut there = vec![0; trail.len()];
     file.read_exact_at(&mut there, bytes.saturating_sub(trail.len() as u64)).is_ok() && there == trail

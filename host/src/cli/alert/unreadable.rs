@@ -18,7 +18,7 @@ use crate::{
 /// Parts that are counted by themselves: formats have fewer.
 const PARTS_MAX: usize = 64;
 const OTHER: &str = "other";
-/// Characters of the first that a table shows: a terminal has room for so many beside the rest.
+/// Characters of the first error in a table, so that a row fits 120 columns.
 const FIRST_CHARS_MAX: usize = 90;
 
 /// Lines at whose part there was a fault.
@@ -35,7 +35,7 @@ pub(super) struct AtFault {
 pub(super) struct Unreadable {
     notices: Notices,
     parts: BTreeMap<String, (u64, String)>,
-    /// What the file that is read consists of.
+    /// What the current file consists of.
     items: &'static str,
 }
 
@@ -45,7 +45,7 @@ impl Unreadable {
         Self { notices, parts: BTreeMap::new(), items: "lines" }
     }
 
-    /// Begins a file that consists of such items.
+    /// Begins a file.
     pub(super) fn begin(&mut self, items: &'static str) {
         self.items = items;
         self.notices.call(match items {
@@ -55,7 +55,7 @@ impl Unreadable {
         });
     }
 
-    /// What the file that is read consists of.
+    /// Returns what the current file consists of.
     pub(super) fn items(&self) -> &'static str {
         self.items
     }
@@ -82,7 +82,7 @@ impl Unreadable {
     }
 }
 
-/// Whether each of so many was named, so that a table of them would say it again.
+/// True if the notices named every one of `count` errors: a table would repeat them.
 pub(super) fn all_were_named(count: u64) -> bool {
     count <= NOTICES_MAX
 }

@@ -1,6 +1,6 @@
-//! `weir device list`: the inventory, page by page.
+//! `weir device list`: lists the inventory page by page.
 //!
-//! It must not know how devices are kept. Invariant: no more than one page is held beside what is printed at once.
+//! It must not know how devices are kept. Invariant: JSON is printed page by page, so memory holds one page.
 
 use weir_proto::v1;
 
@@ -14,7 +14,7 @@ use crate::{
     domain::{Mpxn, OperatorId},
 };
 
-/// Devices that one call asks for.
+/// Devices of a page.
 const PAGE_DEVICES: u32 = 1_000;
 
 pub(super) const HELP: &str = "Examples:
@@ -82,7 +82,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
             count += 1;
             listed.push(Device::from(found));
         }
-        // Each page of JSON goes out by itself; a table needs all its rows to be as wide as they are.
+        // A table needs all rows to align its columns; JSON does not.
         if session.json {
             session.list(&std::mem::take(&mut listed), |devices| device::list(devices, &names))?;
         }

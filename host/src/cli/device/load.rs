@@ -1,7 +1,7 @@
 //! `weir device load`: an inventory in, and what differs.
 //!
-//! It must not know how devices are kept. Invariants: what a file does not name stays as it is; of a device that a file names
-//! in two ways nothing is taken, so that a load does what its dry run said, whichever row comes last.
+//! It must not know how devices are kept. Invariants: devices that the file does not name stay unchanged; conflicting
+//! rows of a device load nothing, so a load does what its dry run said in any order of rows.
 
 use std::{collections::HashMap, path::PathBuf, thread};
 

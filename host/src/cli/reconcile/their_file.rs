@@ -1,7 +1,7 @@
-//! The file of the other party: its rows, and the days that its dates are.
+//! The other party's file: its rows and the order of its dates.
 //!
-//! Invariants: a file is read whole or not at all, for a line that cannot be read would be missing from a sum; dates that can
-//! be read in two ways are read in one only where the file or the caller says which.
+//! Invariants: a file is read completely or rejected, because an unreadable line would be missing from a sum; ambiguous dates
+//! are read in one order only if the file or the caller determines it.
 
 use std::{collections::HashMap, path::Path};
 
@@ -23,21 +23,21 @@ use crate::{
 /// Rows of a file: more are compared in parts.
 const CLAIMS_MAX: usize = 2_000_000;
 
-/// Their rows, each with its line and the date as it is written.
+/// Rows with their lines, dates as written.
 pub(super) struct TheirFile {
     claims: Vec<(u64, Claim)>,
-    /// The order of dates that the caller states.
+    /// Order of dates stated by the caller.
     stated: Option<DateOrder>,
 }
 
-/// In which order their dates are.
+/// Order of the dates in a file.
 pub(super) enum Order {
     Settled(DateOrder),
-    /// All can be read in both, and some are other days then.
+    /// Every date is valid in both orders, and some differ.
     Open,
 }
 
-/// A row with its day.
+/// A row with a settled day.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counted {
     pub(super) subject: Subject,
@@ -47,7 +47,7 @@ pub(super) struct Counted {
 }
 
 impl TheirFile {
-    /// The whole of their file. A line that cannot be read would be missing from a sum.
+    /// Reads a file completely.
     pub(super) fn read(path: &Path, form: &Form) -> Result<Self, Failure> {
         let input = input::open(path)?;
         let bad_file = |error| Failure::usage(format!("{}: {error}", path.display()));
@@ -97,20 +97,20 @@ impl TheirFile {
         Ok(Self { claims, stated: form.date_order })
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub(super) fn rows(&self) -> usize {
         self.claims.len()
     }
 
-    /// The line of a date that can be read in two ways, and both.
+    /// Returns the line of the first ambiguous date, and both readings.
     pub(super) fn example(&self) -> Option<(u64, String)> {
         let (line, claim) = self.claims.iter().find(|(_, claim)| claim.day.is_ambiguous())?;
         let [one, other] = [DateOrder::DayMonth, DateOrder::MonthDay].map(|order| claim.day.in_order(order));
         Some((*line, format!("{} or {}", one?, other?)))
     }
 
-    /// The one order in which each date is a day. A date that can only be month/day says that this is no file as people of
-    /// this country write it, and so all others are in doubt: that is for the caller to settle.
+    /// Returns the only order in which every date is valid. Rejects a file with a date that is valid only as month/day: this
+    /// country writes day/month, so the ambiguous dates beside it need the caller's decision.
     pub(super) fn order(&self, path: &Path) -> Result<Order, Failure> {
         if let Some(order) = self.stated {
             return Ok(Order::Settled(order));
@@ -144,7 +144,7 @@ impl TheirFile {
         }
     }
 
-    /// The rows with their dates in an order.
+    /// Returns the rows with their dates read in an order.
     pub(super) fn in_order(&self, order: DateOrder) -> Result<Vec<Counted>, Failure> {
         let counted = |(line, claim): &(u64, Claim)| {
             let Claim { subject, day, code, count } = *claim;

@@ -85,9 +85,9 @@ pub(crate) struct Load {
     pub unchanged: u64,
     /// Lines that could not be read and were skipped.
     pub unreadable_count: u64,
-    /// Lines of devices that stand in rows that differ. None of them was taken.
+    /// Lines of devices with conflicting rows; none was loaded.
     pub in_doubt_count: u64,
-    /// Lines that say what a line before them says.
+    /// Lines that repeat an earlier one.
     pub repeated_count: u64,
     /// Lines whose operator is not the one that their MPAN begins with. They were taken as stated.
     pub wrong_operator_count: u64,
@@ -174,7 +174,7 @@ pub(crate) fn changes(changes: &[Change], names: &Names) -> Table {
     table
 }
 
-/// Devices of the inventory, a row each.
+/// Returns devices of the inventory as a table.
 pub(crate) fn list(devices: &[Device], names: &Names) -> Table {
     let mut table = Table::new(&["device", "mpxn", "generation", "model", "operator"]);
     for Device { device_id, mpxn, generation, model, operator } in devices {

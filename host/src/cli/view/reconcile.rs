@@ -174,7 +174,7 @@ impl Report {
         }
     }
 
-    /// What the causes that were found mean, a line for each.
+    /// Explains the causes found, one a line.
     pub(crate) fn legend(&self) -> Vec<String> {
         let is_found = |cause: &Cause| self.differences.iter().any(|row| row.causes.contains(&cause.name()));
         Cause::ALL.into_iter().filter(is_found).map(|cause| format!("{}: {}", cause.name(), cause.meaning())).collect()
@@ -234,7 +234,7 @@ pub(crate) fn sums(report: &Report) -> Table {
     table
 }
 
-/// Some rows, as narrow as a terminal. What ours consist of is in the other forms.
+/// Returns some rows as a table that fits a terminal. CSV and JSON have the other columns.
 pub(crate) fn rows(rows: &[&Row]) -> Table {
     let mut table = Table::new(&["device", "code", "day", "theirs", "ours", "likely cause"]);
     for Row { subject, code, day, theirs, ours, causes, .. } in rows {

@@ -28,7 +28,7 @@ pub fn devices(request: v1::PutDevicesRequest, put_devices_max: usize) -> Result
     Ok((devices, dry_run))
 }
 
-/// Each device once. Rows that say the same are one; those that do not are refused: whichever came last would count.
+/// Drops repeated rows and rejects conflicting ones, of which the last would win silently.
 fn once(devices: Vec<DeviceRequest>) -> Result<Vec<DeviceRequest>, Refusal> {
     let mut rows: HashMap<u64, usize> = HashMap::with_capacity(devices.len());
     let mut kept = Vec::with_capacity(devices.len());

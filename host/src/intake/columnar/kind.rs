@@ -1,7 +1,7 @@
-//! What a column of a Parquet file is, and how its cells become the text that a CSV file would have.
+//! Types of Parquet columns, and the conversion of their cells to the text of a CSV file.
 //!
-//! Invariant: a number keeps its value and a time its instant; a type that leaves either open is refused, or read by what the
-//! caller states.
+//! Invariant: a number keeps its value and a time its instant. A type that leaves either open is an error unless the reading
+//! options resolve it.
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use parquet::{
@@ -11,36 +11,36 @@ use parquet::{
 
 use super::super::{csv, form::Form};
 
-/// Digits after the point that a decimal number may have.
+/// Largest scale of a decimal number.
 const SCALE_MAX: u32 = 18;
-/// The day of the Julian calendar that 1970-01-01 is.
+/// Julian day number of 1970-01-01.
 const JULIAN_1970: i64 = 2_440_588;
 
-/// How a cell becomes text.
+/// A conversion to text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// It is text.
+    /// Text.
     Text,
-    /// An integer of 32 or 64 bits, and whether it has a sign.
+    /// An integer of 32 or 64 bits; true if it is signed.
     Integer(bool),
-    /// An integer that is written in so many hex digits.
+    /// An integer, written in this many hex digits.
     Hex(usize),
-    /// An integer that was multiplied by ten so many times.
+    /// A decimal number in an integer, with its scale.
     Decimal(u32),
-    /// The same of as many bytes as it takes, the most significant first.
+    /// A decimal number in big-endian bytes, with its scale.
     WideDecimal(u32),
-    /// A binary fraction, in its shortest digits.
+    /// A floating-point number, in its shortest digits.
     Real,
-    /// A time in UTC.
+    /// A timestamp in UTC.
     Time(TimeUnit),
-    /// What a clock showed in a zone that the caller states.
+    /// A local timestamp, in the zone that the reading options state.
     ClockTime(TimeUnit),
-    /// The same as 96 bits: the day and the nanoseconds of it.
+    /// The same in 96 bits: nanoseconds of the day and Julian day.
     ClockTime96,
 }
 
 impl Kind {
-    /// What cells of a column can be; an error with its type where they cannot be what its name says.
+    /// Returns the conversion for a column, or an error with its type if that does not fit its name.
     pub(super) fn of(known: usize, column: &ColumnDescriptor, form: &Form) -> Result<Self, String> {
         let name = csv::COLUMNS[known];
         if column.max_rep_level() != 0 || column.path().parts().len() != 1 {
@@ -102,7 +102,7 @@ impl Kind {
         }
     }
 
-    /// By what files say that were written before there were logical types.
+    /// Reads the type annotations that predate logical types.
     fn by_converted_type(physical: Physical, column: &ColumnDescriptor) -> Option<Self> {
         let scale = u32::try_from(column.type_scale()).ok().filter(|scale| *scale <= SCALE_MAX);
         match (physical, column.converted_type()) {
@@ -128,7 +128,7 @@ impl Kind {
         }
     }
 
-    /// An integer of so many bits as text.
+    /// Converts an integer of `bits` bits.
     pub(super) fn integer(self, value: i64, bits: u32) -> String {
         let unsigned = value.cast_unsigned() & (u64::MAX >> (64 - bits));
         match self {
@@ -143,7 +143,7 @@ impl Kind {
         }
     }
 
-    /// A decimal number of any number of bytes as text.
+    /// Converts a decimal number in bytes.
     pub(super) fn wide(self, bytes: &[u8]) -> String {
         let Self::WideDecimal(scale) = self else { return String::new() };
         if bytes.is_empty() || bytes.len() > size_of::<i128>() {
@@ -154,7 +154,7 @@ impl Kind {
     }
 }
 
-/// A number that was multiplied by ten so many times.
+/// Formats a decimal number without trailing zeros.
 fn decimal(value: i128, scale: u32) -> String {
     if scale == 0 {
         return value.to_string();
@@ -180,7 +180,7 @@ fn clock(time: Timestamp) -> DateTime {
     TimeZone::UTC.to_datetime(time)
 }
 
-/// A time that no calendar has.
+/// Formats a time beyond the calendar, for an error.
 fn far(value: i64, unit: TimeUnit) -> String {
     let unit = match unit {
         TimeUnit::MILLIS => "ms",
@@ -190,7 +190,7 @@ fn far(value: i64, unit: TimeUnit) -> String {
     format!("{value} {unit} since 1970")
 }
 
-/// What a clock showed, of 96 bits: the nanoseconds of a day, then the day.
+/// Converts a timestamp of 96 bits: nanoseconds of the day, then the Julian day.
 pub(super) fn int96(words: &[u32]) -> String {
     let [low, high, day] = words else { return String::new() };
     let nanos = i128::from(u64::from(*high) << 32 | u64::from(*low));
@@ -199,7 +199,7 @@ pub(super) fn int96(words: &[u32]) -> String {
     time.map_or_else(|_| format!("day {day} of the Julian calendar"), |time| clock(time).to_string())
 }
 
-/// Bits of an integer, as far as its type says.
+/// Returns the width of an integer, if its type states it.
 fn bits(column: &ColumnDescriptor) -> Option<i8> {
     match (column.logical_type_ref(), column.converted_type()) {
         (Some(LogicalType::Integer(integer)), _) => Some(integer.bit_width),
@@ -208,7 +208,7 @@ fn bits(column: &ColumnDescriptor) -> Option<i8> {
     }
 }
 
-/// A type in words.
+/// Names a type for people.
 fn words(column: &ColumnDescriptor) -> String {
     let integer =
         |bits: i8, signed: bool| format!("{} integer of {bits} bits", if signed { "an" } else { "an unsigned" });

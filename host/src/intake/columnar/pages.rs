@@ -30,11 +30,11 @@ const LENGTHS_MAX: u64 = 4 << 20;
 /// Bytes at the end of a file, which say how long its description is.
 const FOOTER_BYTES: u64 = 8;
 
-/// Bytes that a file begins and ends with, and what it ends with where its description is encrypted.
+/// Magic numbers of plain files and of files with an encrypted footer.
 const MAGIC: &[u8; 4] = b"PAR1";
 const ENCRYPTED: &[u8; 4] = b"PARE";
 
-/// What is wrong with a file in words of this module: all other words are the library's.
+/// An error worded by this module, as opposed to the library's.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Refused(String);
@@ -43,7 +43,7 @@ fn refused(why: String) -> ParquetError {
     ParquetError::External(Box::new(Refused(why)))
 }
 
-/// An error in words that say something to whoever has the file.
+/// Words an error for the file's owner: the library's own texts speak of its internals.
 pub(super) fn in_words(error: &ParquetError) -> String {
     match error {
         ParquetError::External(inner) => match inner.downcast_ref::<Refused>() {
@@ -57,7 +57,7 @@ pub(super) fn in_words(error: &ParquetError) -> String {
     }
 }
 
-/// Looks at what every Parquet file begins and ends with.
+/// Checks the magic numbers at both ends of a file.
 pub(super) fn check_ends(file: &impl ChunkReader) -> std::result::Result<(), String> {
     let length = file.len();
     let four = |start: u64| file.get_bytes(start, MAGIC.len()).map_err(|error| in_words(&error));
@@ -71,7 +71,7 @@ pub(super) fn check_ends(file: &impl ChunkReader) -> std::result::Result<(), Str
     }
 }
 
-/// How the pages of a column are packed; an error where that is not read.
+/// Maps a codec to a block format, or names one that is not supported.
 pub(super) fn packing(compression: Compression) -> std::result::Result<Option<Block>, String> {
     let unread =
         |name: &str| Err(format!("packed by {name}, which is not read: write it with zstd, snappy, gzip or lz4"));
@@ -201,18 +201,18 @@ fn skip(from: &mut impl Read, kind: u8, depth: u32) -> io::Result<()> {
     }
 }
 
-/// Pages of one column, unpacked, whose counts are compared with their bytes.
+/// Decompresses the pages of a column and checks their counts against their bytes.
 pub(super) struct Unpacked {
-    /// The pages as they are packed.
+    /// Pages as stored.
     pub(super) pages: Box<dyn PageReader>,
     pub(super) block: Option<Block>,
     /// Whether cells may be empty, so that a page begins with which are.
     pub(super) has_levels: bool,
-    /// Bytes of the shortest value that a dictionary may have.
+    /// Size of the smallest dictionary value, in bytes.
     pub(super) value_bytes_min: usize,
 }
 
-/// Bytes of the shortest value of a column: a text has its length before it.
+/// Returns the size of the smallest value of a column, in bytes: a text has a length prefix.
 pub(super) fn value_bytes_min(column: &ColumnDescriptor) -> usize {
     match column.physical_type() {
         Physical::FIXED_LEN_BYTE_ARRAY => usize::try_from(column.type_length()).unwrap_or(0).max(1),
@@ -249,7 +249,7 @@ impl Iterator for Unpacked {
 }
 
 impl Unpacked {
-    /// Unpacks a page. In one of the second version what stands before the cells is not packed.
+    /// Decompresses a page. In data page V2, the levels before the cells are not compressed.
     fn unpack(&self, page: &mut Page) -> Result<()> {
         let Some(block) = self.block else { return Ok(()) };
         let (bytes, before) = match page {
@@ -261,7 +261,7 @@ impl Unpacked {
         };
         let (levels, cells) =
             bytes.split_at_checked(before).ok_or_else(|| refused("a page is shorter than it states".to_owned()))?;
-        // Nothing is packed to nothing where all cells are empty.
+        // A page of nulls alone has no compressed data.
         if !cells.is_empty() {
             let cells = unpack(block, cells, BYTES_MAX - before).map_err(|why| refused(format!("a page: {why}")))?;
             *bytes = if before == 0 { Bytes::from(cells) } else { Bytes::from([levels, &cells].concat()) };

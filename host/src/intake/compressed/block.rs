@@ -1,6 +1,6 @@
-//! Pieces of a file that are packed each by itself, as the pages of a Parquet file are.
+//! Decompresses blocks that are compressed individually, like the pages of a Parquet file.
 //!
-//! Invariant: a piece never unpacks to more than the bytes that are allowed, whatever it states.
+//! Invariant: the output never exceeds the caller's bound, whatever the block states.
 
 use std::io::Read;
 
@@ -8,10 +8,10 @@ use flate2::bufread::GzDecoder;
 
 use super::{Frame, Part, Parts};
 
-/// How a piece is packed.
+/// A block format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Block {
-    /// Snappy, without frames.
+    /// Snappy, unframed.
     Snappy,
     /// gzip.
     Gzip,
@@ -19,12 +19,11 @@ pub enum Block {
     Zstd,
     /// A block of LZ4.
     Lz4,
-    /// Blocks of LZ4, each with its sizes before it, as Hadoop writes them; a bare block too, as others wrote under the same
-    /// name.
+    /// Hadoop's sequence of LZ4 blocks, each after its sizes; also a bare block, which other writers labelled the same.
     Lz4Hadoop,
 }
 
-/// Unpacks a piece. An error says what is wrong with it.
+/// Decompresses a block into at most `bytes_max` bytes.
 pub fn unpack(block: Block, packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, String> {
     match block {
         Block::Snappy => {
@@ -58,7 +57,7 @@ fn read<'a, P: Part<&'a [u8]>>(packed: &'a [u8], bytes_max: usize, name: &'stati
     read.map(|_| unpacked).map_err(|_| damaged(name))
 }
 
-/// The memory is zeroed by the system where it is touched, so that a small piece takes little of it.
+/// Allocates zeroed pages, which the system provides on first use: a small block costs little.
 fn lz4(packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, String> {
     // The densest token stands for 255 bytes.
     let most = packed.len().saturating_mul(255).saturating_add(64);
@@ -74,7 +73,7 @@ fn lz4(packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, String> {
     Ok(unpacked)
 }
 
-/// Blocks with their sizes: unpacked and packed, in four bytes each. `None` where it does not consist of such blocks.
+/// Decompresses a sequence of blocks, each after its two sizes (4 bytes, big endian). `None` if it is no such sequence.
 fn hadoop(mut packed: &[u8], bytes_max: usize) -> Result<Option<Vec<u8>>, String> {
     let mut unpacked = Vec::new();
     while !packed.is_empty() {
@@ -89,7 +88,7 @@ fn hadoop(mut packed: &[u8], bytes_max: usize) -> Result<Option<Vec<u8>>, String
     Ok(Some(unpacked))
 }
 
-/// The next block, and the bytes that it states to unpack to.
+/// Returns the next block and its stated decompressed size.
 fn framed<'a>(packed: &mut &'a [u8]) -> Option<(usize, &'a [u8])> {
     let (sizes, rest) = packed.split_first_chunk::<8>()?;
     let size = |at: usize| sizes[at..at + 4].iter().fold(0, |size, byte| size << 8 | usize::from(*byte));
@@ -126,7 +125,7 @@ mod tests {
         }
     }
 
-    /// A block of LZ4: one run of bytes as they are, then, where they allow it, the first byte again and again.
+    /// Builds an LZ4 block of one literal run.
     fn lz4_block(text: &[u8]) -> Vec<u8> {
         let mut block = vec![if text.len() < 15 { (text.len() as u8) << 4 } else { 0xF0 }];
         if text.len() >= 15 {

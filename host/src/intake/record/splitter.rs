@@ -1,6 +1,6 @@
-//! One record of CSV text into fields.
+//! Splits a record of CSV into fields.
 //!
-//! Invariant: buffers are reused, and no larger than the longest record.
+//! Invariant: buffers are reused and never exceed the longest record.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
 
@@ -42,13 +42,13 @@ impl Splitter {
         }
     }
 
-    /// The record that was split last.
+    /// Returns the last record.
     pub(super) fn record(&self) -> &str {
         let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
         std::str::from_utf8(line).unwrap_or_default()
     }
 
-    /// Fields that can be looked at.
+    /// Returns the number of fields that `field` can return.
     pub(super) fn fields(&self) -> usize {
         self.fields
     }

@@ -1,7 +1,7 @@
-//! The rows of an inventory: read whole, each device once.
+//! Reads a whole inventory, each device once.
 //!
-//! Invariants: a device that stands in rows that differ is in none of what is loaded; rows that say the same are one. At most
-//! [`ROWS_MAX`] rows are held, some 60 bytes each.
+//! Invariants: conflicting rows of a device load nothing; identical rows load it once. Memory holds at most [`ROWS_MAX`] rows
+//! of about 60 bytes.
 
 use std::{collections::HashMap, collections::hash_map::Entry, io::BufRead, sync::Arc};
 
@@ -14,30 +14,30 @@ use crate::{
     intake::{LineError, inventory},
 };
 
-/// Rows of one file: several times the meters of Great Britain's largest network.
+/// Devices of one file: twice the meters of Great Britain's largest network.
 const ROWS_MAX: usize = 20_000_000;
 
-/// What was noticed of the lines of a file.
+/// Counts of noteworthy lines.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Noticed {
     pub(super) unreadable_count: u64,
-    /// Lines of devices that stand in several rows that differ.
+    /// Lines of devices with conflicting rows.
     pub(super) in_doubt_count: u64,
-    /// Lines that say what a line before them says.
+    /// Lines that repeat an earlier one.
     pub(super) repeated_count: u64,
     pub(super) wrong_operator_count: u64,
 }
 
-/// A file that was read.
+/// The contents of a file.
 pub(super) struct Read {
     pub(super) noticed: Noticed,
-    /// Devices of the file with their metering points, those in doubt too.
+    /// All devices with their metering points, conflicting ones included.
     pub(super) named: HashMap<u64, Mpxn>,
-    /// What is to be loaded, in order of its lines.
+    /// Devices to load, in file order.
     pub(super) devices: std::vec::IntoIter<v1::Device>,
 }
 
-/// A row, and where it stands.
+/// A row and its line.
 struct Kept {
     eui: u64,
     mpxn: Mpxn,
@@ -55,7 +55,7 @@ impl Kept {
     }
 }
 
-/// Notices of each kind while a file is read.
+/// Notices by kind.
 struct Said {
     unreadable: Notices,
     in_doubt: Notices,
@@ -65,7 +65,7 @@ struct Said {
 }
 
 impl Read {
-    /// Reads a file to its end. Fails when the input itself does, or has more rows than can be held.
+    /// Reads a file. Fails if the input fails or has more than [`ROWS_MAX`] devices.
     pub(super) fn of<R: BufRead>(
         mut rows: inventory::Rows<R>,
         names: &Names,
@@ -134,7 +134,7 @@ impl Read {
 }
 
 impl Said {
-    /// Says so where a row's operator is not its MPAN's.
+    /// Reports an operator that differs from the MPAN's.
     fn look(&mut self, line: u64, row: &inventory::Row, names: &Names) {
         if let Some(by_mpan) = row.other_operator(&names.operators) {
             let named = |id: OperatorId| names.operator(id.get().into());
@@ -147,7 +147,7 @@ impl Said {
         }
     }
 
-    /// Says in what two rows of a device differ.
+    /// Reports the differences of two rows.
     fn differ(&mut self, first: &Kept, other: &Kept) {
         let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
         let parts = [
