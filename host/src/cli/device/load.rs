@@ -74,7 +74,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let reading = tokio::task::spawn_blocking(move || Read::of(rows, &operators, &progress));
     let read = reading.await.map_err(|_| Failure::internal("the inventory's reader stopped"))?.map_err(bad_file)?;
     input.progress.finish_and_clear();
-    let Read { noticed, named, devices } = read;
+    let (named, noticed) = (if missing { read.named() } else { HashMap::new() }, read.noticed);
+    let devices = read.devices();
     let (chunks, requests) = mpsc::channel(CHUNKS_AHEAD_MAX);
     thread::spawn(move || {
         let mut devices = devices.peekable();

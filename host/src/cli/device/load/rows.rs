@@ -1,7 +1,7 @@
 //! Reads a whole inventory, each device once.
 //!
 //! Invariants: conflicting rows of a device load nothing; identical rows load it once. Memory holds at most [`ROWS_MAX`] rows
-//! of about 60 bytes.
+//! of about 80 bytes.
 
 use std::{collections::HashMap, collections::hash_map::Entry, io::BufRead, sync::Arc};
 
@@ -14,11 +14,11 @@ use crate::{
     intake::{LineError, inventory},
 };
 
-/// Devices of one file: twice the meters of Great Britain's largest network.
-const ROWS_MAX: usize = 20_000_000;
+/// Devices of one file: more than Great Britain's largest network has meters.
+const ROWS_MAX: usize = 10_000_000;
 
 /// Counts of noteworthy lines.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Noticed {
     pub(super) unreadable_count: u64,
     /// Lines of devices with conflicting rows.
@@ -31,10 +31,19 @@ pub(super) struct Noticed {
 /// The contents of a file.
 pub(super) struct Read {
     pub(super) noticed: Noticed,
-    /// All devices with their metering points, conflicting ones included.
-    pub(super) named: HashMap<u64, Mpxn>,
-    /// Devices to load, in file order.
-    pub(super) devices: std::vec::IntoIter<v1::Device>,
+    rows: Vec<Kept>,
+}
+
+impl Read {
+    /// Returns all devices with their metering points, conflicting ones included.
+    pub(super) fn named(&self) -> HashMap<u64, Mpxn> {
+        self.rows.iter().map(|row| (row.eui, row.mpxn)).collect()
+    }
+
+    /// Returns the devices to load, in file order.
+    pub(super) fn devices(self) -> impl Iterator<Item = v1::Device> + Send + 'static {
+        self.rows.into_iter().filter(|row| !row.in_doubt).map(wire)
+    }
 }
 
 /// A row and its line.
@@ -126,10 +135,7 @@ impl Read {
         for notices in [said.in_doubt, said.repeated, said.remarks] {
             notices.finish();
         }
-        drop(places);
-        let named = kept.iter().map(|row| (row.eui, row.mpxn)).collect();
-        let devices: Vec<v1::Device> = kept.into_iter().filter(|row| !row.in_doubt).map(wire).collect();
-        Ok(Self { noticed, named, devices: devices.into_iter() })
+        Ok(Self { noticed, rows: kept })
     }
 }
 
@@ -195,8 +201,8 @@ mod tests {
              0000000000000001,1312345678907,smets1,,10\n",
         );
         assert_eq!(read.noticed, Noticed { unreadable_count: 1, wrong_operator_count: 1, ..Noticed::default() });
-        assert_eq!(read.named.len(), 2);
-        let devices: Vec<v1::Device> = read.devices.collect();
+        assert_eq!(read.named().len(), 2);
+        let devices: Vec<v1::Device> = read.devices().collect();
         assert_eq!((devices[0].device_id, devices[0].mpxn.as_str()), (2, "1312345678907"));
         assert_eq!((devices[0].generation(), devices[0].model.as_str()), (v1::Generation::Smets2, "M"));
         assert_eq!((devices[1].device_id, devices[1].operator), (1, 10));
@@ -212,8 +218,8 @@ mod tests {
                     02-00-5E-10-00-00-A0-2C,1300000000442,smets2,Alder 3\n";
         let read = read(text);
         assert_eq!(read.noticed, Noticed { in_doubt_count: 3, repeated_count: 1, ..Noticed::default() });
-        let devices: Vec<u64> = read.devices.map(|device| device.device_id).collect();
+        assert_eq!(read.named().len(), 2, "the one in doubt is in the file");
+        let devices: Vec<u64> = read.devices().map(|device| device.device_id).collect();
         assert_eq!(devices, [0x0200_5E10_0000_A02D]);
-        assert_eq!(read.named.len(), 2, "the one in doubt is in the file");
     }
 }
