@@ -153,6 +153,10 @@ fn a_dry_run_rejects_what_a_host_rejects_in_its_words() {
     let balance = &sent.out[0]["balance"];
     assert_eq!((&balance["forwarded"], &balance["rejected"]), (&5.into(), &3.into()));
     sent.says(&["3 alerts were rejected by the server", "the others were taken"]);
+    // No setting lets a time of receipt lie days ahead.
+    let (counts, ran) = folder.counts("ahead.ndjson", alert(1, "\"received_at\":\"2190-01-01T00:00:00Z\""), &[]);
+    assert_eq!((counts, ran.code), ([0, 0, 1], Some(64)));
+    ran.says(&["error: line 1: received_at_ms: 6942585600000 lies outside 0 "]);
     // What depends on the host's settings is a note, and rejects nothing here.
     let (counts, ran) = folder.counts("old.ndjson", alert(1, "\"received_at\":\"2001-01-01T00:00:00Z\""), &[]);
     assert_eq!((counts, ran.code), ([1, 0, 0], Some(0)));

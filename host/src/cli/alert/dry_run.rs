@@ -26,6 +26,10 @@ use crate::{
     intake::{plausible::Ranges, times},
 };
 
+/// Upper bounds of the settings `intake.future_s_max` and `store.retention_days_max`.
+const FUTURE_S_MAX: u64 = 86_400;
+const RETENTION_DAYS_MAX: u32 = 36_500;
+
 /// What was found.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Found {
@@ -93,8 +97,9 @@ impl Checks {
         let ranges = RANGES.get_or_init(Ranges::open);
         let retention_days = StoreLimits::default().retention_days_max;
         let by_default = Bounds::new(now_ms, &IntakeLimits::default(), retention_days, ranges);
-        let any =
-            Bounds { received_ms_min: Millis::MIN, received_ms_max: Millis::MAX, weight_max: u32::MAX, ..by_default };
+        // The widest settings that a host may have.
+        let limits = IntakeLimits { weight_max: u32::MAX, future_s_max: FUTURE_S_MAX, ..IntakeLimits::default() };
+        let any = Bounds::new(now_ms, &limits, RETENTION_DAYS_MAX, ranges);
         Self { any, by_default, retention_days }
     }
 }
