@@ -379,6 +379,7 @@ fn text_is_read_in_the_encoding_that_it_says_or_named() {
     let tabs = utf16(&csv.replace(',', "\t"), u16::to_le_bytes);
     folder.dry_run("a.csv", &tabs, &[]).says(&["tabs between columns, where commas are needed: --delimiter tab"]);
     assert_eq!(folder.counts("a.csv", &tabs, &["--delimiter", "tab"]).0, [2, 0, 0]);
+    assert_eq!(folder.counts("a.tsv", &tabs, &[]).0, [2, 0, 0], "the name says it");
 
     let host = Host::start(BINARY, &folder.path().join("data"));
     let latin = |more: &[&str]| {

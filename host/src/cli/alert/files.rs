@@ -4,6 +4,7 @@
 //! a file; one file is open at a time; what is passed over is named.
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     fs,
     io::{self, BufRead, BufReader},
@@ -129,6 +130,18 @@ pub(super) struct Reading {
     pub(super) form: Form,
 }
 
+impl Reading {
+    /// Returns the options for a file: the name of a .tsv file states its separator.
+    fn of(&self, path: &Path) -> Cow<'_, Self> {
+        let (_, plain) = Packing::of(path);
+        let is_tsv = plain.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tsv"));
+        if !is_tsv || self.form.delimiter.is_some() {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self { form: Form { delimiter: Some(b'\t'), ..self.form.clone() }, ..self.clone() })
+    }
+}
+
 /// A file that was opened.
 pub(super) struct Opened {
     /// Its name, where there are several.
@@ -181,7 +194,7 @@ impl Files {
         }
         if listed.is_empty() {
             return Err(Failure::usage(format!("{}: it holds no file of alerts", folder.display())).with_hint(
-                "names end in .csv, .ndjson, .jsonl, .hex, .xml or .parquet, packed ones in .gz or .zst after that",
+                "names end in .csv, .tsv, .ndjson, .jsonl, .hex, .xml or .parquet, packed ones in .gz or .zst after that",
             ));
         }
         let source = Source::Listed(folder.to_owned(), listed.into());
@@ -253,14 +266,15 @@ impl Files {
                     input::open_file(&path)
                         .map(|(file, bytes)| (rows(&path, file, reading), self.progress.inc(bytes)).0)
                 } else {
-                    input::open_within(&path, &self.progress).map(|bytes| begin(bytes, format, reading))
+                    input::open_within(&path, &self.progress).map(|bytes| begin(bytes, format, &reading.of(&path)))
                 };
                 let alerts = alerts.map_err(|failure| unopened(&failure.message)).flatten();
                 let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
                 Some(Opened { name: Some(clean(&name, NAME_CHARS_MAX).into()), alerts, watch: None })
             }
             Source::Followed(follow, format) => {
-                let alerts = followed(follow, *format, reading)?;
+                let reading = reading.of(follow.path()).into_owned();
+                let alerts = followed(follow, *format, &reading)?;
                 // What cannot be begun would be begun again and again.
                 let alerts = alerts.map_err(|error| LineError { fatal: true, ..error });
                 Some(Opened { name: None, alerts, watch: Some(follow.watch()) })
@@ -297,15 +311,16 @@ pub(in crate::cli) fn open(file: &Path) -> Result<(AlertFile, ProgressBar), Fail
 
 fn open_as(file: &Path, reading: &Reading) -> Result<(AlertFile, ProgressBar, Option<Arc<Watch>>), Failure> {
     let format = settle(file, reading.format)?;
+    let reading = reading.of(file);
     let (alerts, progress, watch) = if file == Path::new("-") {
         let (input::Input { reader, progress }, watch) = (input::open(file)?, Arc::<Watch>::default());
         let piped = Piped::new(io::stdin(), reader, Arc::clone(&watch));
-        (begin(Box::new(piped), format, reading), progress, Some(watch))
+        (begin(Box::new(piped), format, &reading), progress, Some(watch))
     } else if format == Format::Parquet {
-        (rows(file, input::open_file(file)?.0, reading), ProgressBar::hidden(), None)
+        (rows(file, input::open_file(file)?.0, &reading), ProgressBar::hidden(), None)
     } else {
         let input::Input { reader, progress } = input::open(file)?;
-        (begin(reader, format, reading), progress, None)
+        (begin(reader, format, &reading), progress, None)
     };
     let alerts =
         alerts.map_err(|error| Failure::usage(format!("{}: {}", file.display(), error.told(format.items()))))?;

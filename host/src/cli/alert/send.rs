@@ -78,7 +78,7 @@ What is plausible is in the table of codes; --code-table adds codes of your own,
 pub(in crate::cli) struct Args {
     /// The alerts: a file, a folder of files, or - for stdin.
     file: PathBuf,
-    /// Format of the file or files. Where not given, .csv, .ndjson or .jsonl, .hex, .xml and .parquet tell.
+    /// Format of the file or files. Where not given, .csv, .tsv, .ndjson or .jsonl, .hex, .xml and .parquet tell.
     #[arg(long)]
     format: Option<Format>,
     /// What the count of a throttled alert in duis-xml counts: the copies that were withheld, or all, with the one that was
