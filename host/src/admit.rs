@@ -12,14 +12,17 @@ pub use inventory::{Change, Inventory, InventoryError};
 use crate::{
     config::IntakeLimits,
     domain::{
-        Alert, DeviceNo, Eui64, HOUR_MS, Millis, OperatorId, OperatorSet, Position, Reject, RejectReason, Rejected,
-        Remark, Rows, TimeStatus,
+        Alert, DeviceNo, Eui64, Generation, HOUR_MS, Millis, OperatorId, OperatorSet, Position, Reject, RejectReason,
+        Rejected, Remark, Rows, TimeStatus,
     },
     intake::plausible::Ranges,
 };
 
 /// Earliest and latest time that fits a calendar: the years 1970 to 2200.
 const OCCURRED_MS: std::ops::Range<Millis> = 0..7_258_118_400_000;
+
+/// 2005-01-01T00:00:00Z. No meter of either generation was made before, so a clock that shows an earlier time was not set.
+const CLOCK_SET_MS: Millis = 1_104_537_600_000;
 
 /// What the checks go by, for one group.
 #[derive(Debug, Clone, Copy)]
@@ -127,14 +130,24 @@ impl Admitted {
             Some(number) => number,
             None => self.number(alert, bounds, inventory)?,
         };
-        self.rows.push(alert, times, device_no, inventory.join(device_no));
-        self.remark(alert, times, bounds);
+        let (operator, known, model) = inventory.join(device_no);
+        let generation = if known == Generation::Unknown { alert.generation } else { known };
+        self.rows.push(alert, times, device_no, (operator, generation, model));
+        self.remark(alert, times, generation, bounds);
         Ok(())
     }
 
     /// Says what is remarkable about the alert that was taken last.
-    fn remark(&mut self, alert: &Alert, (occurred, received): (Millis, Millis), bounds: &Bounds<'_>) {
+    fn remark(
+        &mut self,
+        alert: &Alert,
+        (occurred, received): (Millis, Millis),
+        generation: Generation,
+        bounds: &Bounds<'_>,
+    ) {
         let row = self.rows.len() - 1;
+        let time = self.rows.time_status(row);
+        let generation_differs = alert.generation != Generation::Unknown && alert.generation != generation;
         // Whichever of the other two clocks is behind: what happened did so before both.
         let known_by = alert.dcc_ms.map_or(received, |dcc| dcc.min(received));
         if occurred > known_by.saturating_add(bounds.future_ms_max) {
@@ -145,6 +158,16 @@ impl Admitted {
         }
         if alert.measurement.is_some_and(|measurement| !bounds.plausible.contain(alert.code, measurement)) {
             self.rows.remark(row, Remark::Implausible);
+        }
+        for (is_so, remark) in [
+            (time == TimeStatus::Unreliable, Remark::ClockUnreliable),
+            (time.is_stated() && occurred < CLOCK_SET_MS, Remark::ClockNotSet),
+            (time == TimeStatus::LeftOut, Remark::OccurredAtLeftOut),
+            (generation_differs, Remark::GenerationDiffers),
+        ] {
+            if is_so {
+                self.rows.remark(row, remark);
+            }
         }
     }
 
@@ -223,7 +246,7 @@ fn settle_times(alert: &Alert, bounds: &Bounds<'_>) -> Result<(Millis, Millis), 
         return Err(reject(alert, RejectReason::ReceivedAt, message));
     }
     // What stands in the place of a time that was not stated is not taken for one.
-    let stated = alert.occurred_ms.filter(|_| alert.message.time != TimeStatus::NotStated);
+    let stated = alert.occurred_ms.filter(|_| alert.message.time.is_stated());
     let occurred = stated.unwrap_or(received);
     if !OCCURRED_MS.contains(&occurred) {
         let message = format!("occurred_at_ms: {occurred} lies outside the years 1970 to 2200");

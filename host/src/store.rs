@@ -285,7 +285,7 @@ impl Store {
         };
         let shared = Shared::over(open(false).map_err(named)?);
         let mend = || match meta::look(&shared.begin_read()?)? {
-            meta::Found::Now => damage::mend(&shared),
+            meta::Found::Now | meta::Found::OlderValues => damage::mend(&shared),
             meta::Found::Nothing | meta::Found::Before => Err(Error::Damaged(damaged.to_string())),
         };
         let mended = mend().map_err(named)?;
@@ -298,6 +298,7 @@ impl Store {
         match meta::look(&shared.begin_read()?)? {
             meta::Found::Nothing => shared.make()?,
             meta::Found::Before => sealing::upgrade(&shared)?,
+            meta::Found::OlderValues => sealing::mark_format(&shared)?,
             meta::Found::Now => {}
         }
         sealing::add_tables(&shared)?;

@@ -6,7 +6,7 @@ use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng, SeedableRng},
 };
-use weir_host::domain::{Alert, AlertCode, Eui64, Message, PayloadKind, Reject, RejectReason};
+use weir_host::domain::{Alert, AlertCode, Eui64, Generation, Message, PayloadKind, Reject, RejectReason};
 
 /// Codes that occur: the one the first rule holds, two ordinary ones, a protected one, one that no table knows, and
 /// the one that makes the frail rule fail.
@@ -203,6 +203,7 @@ pub fn plain(device: u64, counter: u64, code: u16) -> Alert {
         measurement: None,
         weight: 1,
         payload: PayloadKind::Dlms,
+        generation: Generation::Unknown,
         message: Message::default(),
     }
 }

@@ -12,8 +12,25 @@ const DAY_MS: i64 = 86_400_000;
 const CODES: &str = "code,name,unit,min,max\nE001,join parameter,s,30,3600\n";
 
 /// What was remarked: its names, in order.
-const REMARKS: [&str; 6] =
-    ["occurred-in-future", "occurred-before-retention", "out-of-order", "implausible", "maybe-copy", "other-content"];
+const REMARKS: [&str; 12] = [
+    "occurred-in-future",
+    "occurred-before-retention",
+    "out-of-order",
+    "implausible",
+    "maybe-copy",
+    "other-content",
+    "clock-unreliable",
+    "clock-not-set",
+    "occurred-at-left-out",
+    "dcc-at-left-out",
+    "throttle-gap",
+    "generation-differs",
+];
+
+/// Counts of the first remarks, none of the others.
+fn first<const N: usize>(counts: [u64; N]) -> [u64; 12] {
+    std::array::from_fn(|at| counts.get(at).copied().unwrap_or(0))
+}
 
 /// Alerts, and of each its DCC's time and what there is to remark.
 fn alerts(now: i64) -> Vec<(String, Option<i64>, Vec<&'static str>)> {
@@ -40,7 +57,7 @@ fn alerts(now: i64) -> Vec<(String, Option<i64>, Vec<&'static str>)> {
     ]
 }
 
-fn remarks_of(row: &Value) -> [u64; 6] {
+fn remarks_of(row: &Value) -> [u64; 12] {
     REMARKS.map(|name| row["remarks"][name.replace('-', "_")].as_u64().unwrap())
 }
 
@@ -60,7 +77,7 @@ fn wrong_clocks_and_wrong_units_are_remarked_and_nothing_is_lost() {
     let sent = host.json(["alert", "send", &file, "--producer", "p", "--json"]).remove(0);
     assert_eq!(
         (remarks_of(&sent), &sent["implausible_count"]),
-        ([2, 1, 1, 2, 0, 0], &1.into()),
+        (first([2, 1, 1, 2]), &1.into()),
         "E001 is the host's to know"
     );
     let sent = host.json(["alert", "send", &file, "--code-table", &codes, "--dry-run", "--json"]).remove(0);
@@ -78,15 +95,15 @@ fn wrong_clocks_and_wrong_units_are_remarked_and_nothing_is_lost() {
 
     let counted = |host: &Host, arguments: &[&str]| host.json([&["count", "--json"], arguments].concat()).remove(0);
     let counts = counted(&host, &["--by", "code"]);
-    assert_eq!(remarks_of(&counts["total"]), [2, 1, 1, 2, 0, 0]);
+    assert_eq!(remarks_of(&counts["total"]), first([2, 1, 1, 2]));
     let rows = (remarks_of(&counts["rows"][0]), remarks_of(&counts["rows"][1]));
-    assert_eq!(rows, ([1, 1, 1, 1, 0, 0], [1, 0, 0, 1, 0, 0]));
+    assert_eq!(rows, (first([1, 1, 1, 1]), first([1, 0, 0, 1])));
     let table = String::from_utf8(host.weir(["count"]).stdout).unwrap();
     for heading in ["from future", "too old", "out of", "implausible"] {
         assert!(table.contains(heading), "{heading} is missing in\n{table}");
     }
     let (_, figures) = host.http("GET /metrics");
-    for (remark, count) in REMARKS.into_iter().zip([2, 1, 1, 2, 0, 0]) {
+    for (remark, count) in REMARKS.into_iter().zip(first([2, 1, 1, 2])) {
         let line = format!("weir_alerts_remarked_total{{remark=\"{remark}\"}} {count}\n");
         assert!(figures.contains(&line), "{line} is missing in\n{figures}");
     }
@@ -123,4 +140,38 @@ fn wrong_clocks_and_wrong_units_are_remarked_and_nothing_is_lost() {
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains("code_table: ") && said.contains("line 2: unit: voltages are counted in dv"), "{said}");
     assert!(!refused.status.success());
+}
+
+/// Meters that lost their clock say 1970, exactly 0 among it; programs that count seconds land there too. What they say is kept,
+/// and never replaced by the time of receipt in silence.
+#[test]
+fn a_time_of_1970_is_kept_as_stated() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = host::file(folder.path(), "alerts.ndjson", include_str!("../cases/times-of-1970.ndjson"));
+    let host = Host::start_with(BINARY, &folder.path().join("data"), &[("WEIR_STORE__RETENTION_DAYS_MAX", "36500")]);
+    let sent = host.weir(["alert", "send", &file, "--json"]);
+    assert_eq!(sent.status.code(), Some(64), "two lines are rejected");
+    let listed = host.json(["alert", "list", "--json"]);
+    let found: Vec<(u64, i64, &str, Value)> = listed
+        .iter()
+        .map(|row| {
+            let alert = &row["alert"];
+            let status = alert["occurred_at_status"].as_str().unwrap();
+            let occurred_ms = alert["occurred_at_ms"].as_i64().unwrap();
+            (alert["originator_counter"].as_u64().unwrap(), occurred_ms, status, row["remarks"].clone())
+        })
+        .collect();
+    let unset = || json!(["clock-not-set"]);
+    let expected = [
+        (600, 1_795_426_200_000, "stated", json!([])),
+        (601, 0, "stated", unset()),
+        (602, 0, "stated", unset()),
+        (603, 1_000, "stated", unset()),
+        (604, 1_795_426_200, "stated", unset()),
+    ];
+    assert_eq!(found, expected);
+    let rejected = host.json(["count", "--by", "rejection", "--json"]).remove(0);
+    let of = |reason: &str| rejected["rows"].as_array().unwrap().iter().find(|row| row["rejection"] == reason).cloned();
+    assert_eq!(of("occurred-at").unwrap()["balance"]["rejected"], 2);
+    assert_eq!(host.stop(), Some(0));
 }

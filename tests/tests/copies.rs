@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use weir_host::{
     config::Config,
     domain::{
-        Ack, Alert, Device, DeviceNo, Effects, Eui64, Generation, Group, Mark, ModelId, OperatorId, Position, Rows,
-        SettingsNo,
+        Ack, Alert, Device, DeviceNo, Effects, Eui64, Generation, Group, Mark, ModelId, OperatorId, Position, Remark,
+        Rows, SettingsNo,
     },
     pipeline::{Batch, Handle, Runner, acks_kept},
     store::Store,
@@ -154,7 +154,8 @@ async fn send(handle: &Handle, alerts: &[Alert]) -> Ack {
 
 /// Forwarded, duplicate, out of order, maybe copies.
 fn told(ack: &Ack) -> [u64; 4] {
-    [ack.balance.forwarded, ack.balance.duplicate, ack.remarks.out_of_order, ack.remarks.maybe_copy]
+    let remarks = |remark| ack.remarks.get(remark);
+    [ack.balance.forwarded, ack.balance.duplicate, remarks(Remark::OutOfOrder), remarks(Remark::MaybeCopy)]
 }
 
 /// Alerts of a meter that happened at a time, a second apart.

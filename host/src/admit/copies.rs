@@ -157,7 +157,7 @@ impl Copies {
         }
         let time = rows.time_status(row);
         // A document is told by its digest alone.
-        let is_timed = counted && time != TimeStatus::NotStated;
+        let is_timed = counted && time.is_stated();
         let occurred = if is_timed { rows.occurred_ms[row] } else { Millis::MIN };
         let (code, counter, dcc) = (rows.code[row], rows.counter[row], rows.dcc_ms[row]);
         let (told_by, content) = match (counted, code) {

@@ -1,6 +1,9 @@
 use super::*;
 use crate::{
-    domain::{AlertCode, Device, Generation, Message, ModelId, Mpxn, OperatorId, PayloadKind, Remarks, TimeStatus},
+    domain::{
+        AlertCode, DccTimeStatus, Device, Generation, Message, ModelId, Mpxn, OperatorId, PayloadKind, Remarks,
+        TimeStatus,
+    },
     intake::tables::CodeTable,
 };
 
@@ -18,6 +21,7 @@ fn alert(device: u64, counter: u64) -> Alert {
         measurement: Some(2550),
         weight: 1,
         payload: PayloadKind::Csv,
+        generation: Generation::Unknown,
         message: Message::default(),
     }
 }
@@ -67,6 +71,40 @@ fn an_alert_is_joined_with_the_inventory_as_it_is_now() {
     assert_eq!(door.admitted.rows.occurred_ms, [NOW, NOW]);
 }
 
+/// What a document says of its device's generation counts where the inventory has nothing, and never against it.
+#[test]
+fn a_stated_generation_fills_a_gap_and_never_replaces_the_inventorys() {
+    let mut door = Door::new();
+    let device = |eui, generation| Device {
+        eui: Eui64(eui),
+        mpxn: Mpxn::NONE,
+        operator: OperatorId::UNKNOWN,
+        generation,
+        model: ModelId::default(),
+        listed: true,
+    };
+    door.inventory.put(device(1, Generation::Smets2));
+    door.inventory.put(device(2, Generation::Unknown));
+    for (row, (eui, stated, counts, differs)) in [
+        (1, Generation::Smets1, Generation::Smets2, true),
+        (1, Generation::Smets2, Generation::Smets2, false),
+        (1, Generation::Unknown, Generation::Smets2, false),
+        (2, Generation::Smets1, Generation::Smets1, false),
+        (3, Generation::Smets1, Generation::Smets1, false),
+        (3, Generation::Unknown, Generation::Unknown, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        door.take(Alert { generation: stated, ..alert(eui, row as u64) }).unwrap();
+        let rows = &door.admitted.rows;
+        assert_eq!(crate::domain::Flags(rows.flags[row]).generation(), counts);
+        assert_eq!(Remarks(rows.remarks[row]).has(Remark::GenerationDiffers), differs);
+        assert_eq!(rows.alert(row).generation, stated, "what was stated is not lost");
+    }
+    assert_eq!(door.inventory.get(DeviceNo(1)).generation, Generation::Unknown, "one alert changes no inventory");
+}
+
 #[test]
 fn each_defect_is_named_and_counted() {
     let mut door = Door::new();
@@ -108,6 +146,12 @@ fn clocks_that_disagree_and_what_is_not_plausible_are_remarked_and_taken() {
         dcc_ms: dcc.map(|dcc| NOW + dcc),
         ..alert(1, 1)
     };
+    let stated = |occurred_ms, time| Alert {
+        occurred_ms: Some(occurred_ms),
+        message: Message { time, ..Message::default() },
+        ..alert(1, 1)
+    };
+    let left_out = |time, dcc_time| Alert { message: Message { time, dcc_time, ..Message::default() }, ..alert(1, 1) };
     let future = &[Remark::OccurredInFuture][..];
     let cases = [
         (at(0, None), &[][..]),
@@ -122,6 +166,16 @@ fn clocks_that_disagree_and_what_is_not_plausible_are_remarked_and_taken() {
         (Alert { measurement: Some(255), ..at(300_001, None) }, &[Remark::OccurredInFuture, Remark::Implausible]),
         (Alert { measurement: None, ..alert(1, 1) }, &[]),
         (Alert { code: AlertCode(0x1234), ..alert(1, 1) }, &[]),
+        (stated(CLOCK_SET_MS, TimeStatus::Stated), &[Remark::OccurredBeforeRetention]),
+        (stated(0, TimeStatus::Stated), &[Remark::OccurredBeforeRetention, Remark::ClockNotSet]),
+        (stated(NOW, TimeStatus::Unreliable), &[Remark::ClockUnreliable]),
+        (
+            stated(CLOCK_SET_MS - 1, TimeStatus::Unreliable),
+            &[Remark::OccurredBeforeRetention, Remark::ClockUnreliable, Remark::ClockNotSet],
+        ),
+        (left_out(TimeStatus::LeftOut, DccTimeStatus::AsStated), &[Remark::OccurredAtLeftOut]),
+        (left_out(TimeStatus::Stated, DccTimeStatus::LeftOut), &[Remark::DccAtLeftOut]),
+        (left_out(TimeStatus::LeftOut, DccTimeStatus::LeftOut), &[Remark::OccurredAtLeftOut, Remark::DccAtLeftOut]),
     ];
     let mut door = Door::new();
     for (row, (alert, expected)) in cases.into_iter().enumerate() {
@@ -129,7 +183,10 @@ fn clocks_that_disagree_and_what_is_not_plausible_are_remarked_and_taken() {
         let rows = &door.admitted.rows;
         assert_eq!(Remarks(rows.remarks[row]).iter().collect::<Vec<_>>(), expected, "{alert:?}");
         let received_ms = Some(NOW);
-        let time = if alert.occurred_ms.is_none() { TimeStatus::NotStated } else { TimeStatus::Stated };
+        let time = match alert.message.time {
+            TimeStatus::Stated if alert.occurred_ms.is_none() => TimeStatus::NotStated,
+            time => time,
+        };
         let (occurred_ms, message) = (alert.occurred_ms.or(received_ms), Message { time, ..alert.message });
         assert_eq!(rows.alert(row), Alert { occurred_ms, received_ms, message, ..alert });
     }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    AlertCode, Cell, End, Eui64, Group, HOUR_MS, Mark, ModelId, Position, RejectReason, Rejected, Revision, Rows,
+    AlertCode, Cell, End, Eui64, Group, HOUR_MS, Mark, ModelId, Position, RejectReason, Rejected, Remark, Revision, Rows,
     SettingsNo, Tally,
 };
 
@@ -149,8 +149,8 @@ fn every_answer_balances_and_its_rows_add_up() {
         assert_eq!((sum, table.total.balance.received()), (7, 7));
         assert_eq!(table.total.overruled, 1);
         assert_eq!(table.total.represented, 4 * 2 + 3);
-        assert_eq!((table.total.remarks.out_of_order, table.total.remarks.implausible), (4, 2));
-        assert_eq!(table.rows.iter().map(|(_, counts)| counts.remarks.implausible).sum::<u64>(), 2);
+        assert_eq!((table.total.remarks.get(Remark::OutOfOrder), table.total.remarks.get(Remark::Implausible)), (4, 2));
+        assert_eq!(table.rows.iter().map(|(_, counts)| counts.remarks.get(Remark::Implausible)).sum::<u64>(), 2);
     }
 }
 

@@ -24,6 +24,7 @@ fn group(first: u64, ends: &[End], said: Option<&[u16]>) -> Group {
             measurement: None,
             weight: 1,
             payload: crate::domain::PayloadKind::Csv,
+            generation: Default::default(),
             message: crate::domain::Message::default(),
         };
         let times = (0, row as i64 * DAY_MS);

@@ -51,11 +51,18 @@ pub enum TimeStatus {
     NotStated = 1,
     /// The device stated it, and says that its clock cannot be relied on.
     Unreliable = 2,
+    /// The source states one that cannot be read, has no zone or is incomplete; the time of receipt stands in its place.
+    LeftOut = 3,
 }
 
 impl TimeStatus {
     /// Each by its number on disk.
-    pub const ALL: [Self; 3] = [Self::Stated, Self::NotStated, Self::Unreliable];
+    pub const ALL: [Self; 4] = [Self::Stated, Self::NotStated, Self::Unreliable, Self::LeftOut];
+
+    /// Returns true if the time of occurrence is the device's own.
+    pub fn is_stated(self) -> bool {
+        matches!(self, Self::Stated | Self::Unreliable)
+    }
 
     /// From its number on disk.
     pub fn from_number(number: u8) -> Option<Self> {
@@ -68,8 +75,19 @@ impl TimeStatus {
             Self::Stated => "stated",
             Self::NotStated => "not-stated",
             Self::Unreliable => "unreliable",
+            Self::LeftOut => "left-out",
         }
     }
+}
+
+/// What is known of the DCC's time of an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum DccTimeStatus {
+    /// It was stated, or there is none.
+    #[default]
+    AsStated = 0,
+    /// The source states one that cannot be read or has no zone; it was left out.
+    LeftOut = 1,
 }
 
 /// What tells the message of an alert from others, beside its counter.
@@ -85,6 +103,8 @@ pub struct Message {
     pub digest: u64,
     /// What is known of the time of occurrence.
     pub time: TimeStatus,
+    /// What is known of the DCC's time.
+    pub dcc_time: DccTimeStatus,
 }
 
 /// One alert as a producer sent it, its fields in range.
@@ -110,6 +130,8 @@ pub struct Alert {
     pub weight: u32,
     /// How its payload was encoded.
     pub payload: PayloadKind,
+    /// The generation of its device that its source states. It counts where the inventory has none.
+    pub generation: Generation,
     /// What tells its message from others.
     pub message: Message,
 }
@@ -137,11 +159,13 @@ pub enum RejectReason {
     DccAt = 9,
     /// Whoever sent it may not send alerts of the device's operator.
     Operator = 10,
+    /// The stated generation is not one of the protocol's.
+    Generation = 11,
 }
 
 impl RejectReason {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Unreadable,
         Self::DeviceId,
         Self::Code,
@@ -152,6 +176,7 @@ impl RejectReason {
         Self::DeviceLimit,
         Self::DccAt,
         Self::Operator,
+        Self::Generation,
     ];
 
     /// From its number on disk.
@@ -172,6 +197,7 @@ impl RejectReason {
             Self::DeviceLimit => "device-limit",
             Self::DccAt => "dcc-at",
             Self::Operator => "operator",
+            Self::Generation => "generation",
         }
     }
 }
@@ -189,8 +215,9 @@ pub struct Reject {
 
 /// What the guest's `flags` column and the log keep beside the wide columns.
 ///
-/// Bit 0: has a measurement. Bits 1-2: generation. Bit 3: has a counter. Bits 4-6: payload kind. Part of the rule
-/// contract (bits 0-2) and of the disk format: never reuse a bit.
+/// Bit 0: has a measurement. Bits 1-2: generation. Bit 3: has a counter. Bits 4-6: payload kind. Bit 7: the source of the
+/// alert states a generation, the same unless [`Remark::GenerationDiffers`] is made. Part of the rule contract (bits 0-2)
+/// and of the disk format: never reuse a bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Flags(pub u8);
 
@@ -199,7 +226,8 @@ impl Flags {
     pub fn new(alert: &Alert, generation: Generation) -> Self {
         let measured = u8::from(alert.measurement.is_some());
         let counted = u8::from(alert.counter.is_some());
-        Self(measured | (generation as u8) << 1 | counted << 3 | (alert.payload as u8) << 4)
+        let stated = u8::from(alert.generation != Generation::Unknown);
+        Self(measured | (generation as u8) << 1 | counted << 3 | (alert.payload as u8) << 4 | stated << 7)
     }
 
     /// Whether the measurement column holds one.
@@ -215,6 +243,16 @@ impl Flags {
     /// Whether the counter column holds one.
     pub fn has_counter(self) -> bool {
         self.0 & 8 != 0
+    }
+
+    /// The generation that the source of the alert states, which may differ from the one that counts.
+    fn stated_generation(self, remarks: Remarks) -> Generation {
+        match (self.0 & 0x80 != 0, self.generation()) {
+            (false, _) => Generation::Unknown,
+            (true, Generation::Smets1) if remarks.has(Remark::GenerationDiffers) => Generation::Smets2,
+            (true, Generation::Smets2) if remarks.has(Remark::GenerationDiffers) => Generation::Smets1,
+            (true, same) => same,
+        }
     }
 
     /// The payload kind.
@@ -254,7 +292,7 @@ pub struct Rows {
     /// Model id, 0 when not known.
     pub model: Vec<u32>,
     /// See [`Remarks`].
-    pub remarks: Vec<u8>,
+    pub remarks: Vec<u32>,
     /// See [`Message::sender`].
     pub sender: Vec<u64>,
     /// See [`Message::instruction`].
@@ -317,19 +355,23 @@ impl Rows {
         self.code.push(alert.code.0);
         self.occurred_ms.push(occurred_ms);
         self.received_ms.push(received_ms);
-        self.dcc_ms.push(alert.dcc_ms.unwrap_or(0));
+        let left_out = alert.message.dcc_time == DccTimeStatus::LeftOut;
+        self.dcc_ms.push(alert.dcc_ms.filter(|_| !left_out).unwrap_or(0));
         self.measurement.push(alert.measurement.unwrap_or(0));
         self.weight.push(alert.weight);
         self.flags.push(Flags::new(alert, generation).0);
         self.operator.push(operator.get());
         self.model.push(model.0);
         self.remarks.push(0);
-        let Message { sender, instruction, digest, time } = alert.message;
+        let Message { sender, instruction, digest, time, .. } = alert.message;
         self.sender.push(sender.0);
         self.instruction.push(instruction);
         self.digest.push(digest);
-        let time = if alert.occurred_ms.is_none() { TimeStatus::NotStated } else { time };
+        let time = if alert.occurred_ms.is_none() && time.is_stated() { TimeStatus::NotStated } else { time };
         self.time_status.push(time as u8);
+        if left_out {
+            self.remark(self.len() - 1, Remark::DccAtLeftOut);
+        }
     }
 
     /// Makes a remark about one alert.
@@ -371,7 +413,8 @@ impl Rows {
 
     /// The alert of one row, as it was sent, with its times filled in.
     pub fn alert(&self, row: usize) -> Alert {
-        let flags = Flags(self.flags[row]);
+        let (flags, remarks) = (Flags(self.flags[row]), Remarks(self.remarks[row]));
+        let left_out = remarks.has(Remark::DccAtLeftOut);
         Alert {
             device: Eui64(self.device[row]),
             recipient: Eui64(self.recipient[row]),
@@ -383,11 +426,13 @@ impl Rows {
             measurement: flags.has_measurement().then_some(self.measurement[row]),
             weight: self.weight[row],
             payload: flags.payload(),
+            generation: flags.stated_generation(remarks),
             message: Message {
                 sender: Eui64(self.sender[row]),
                 instruction: self.instruction[row],
                 digest: self.digest[row],
                 time: self.time_status(row),
+                dcc_time: if left_out { DccTimeStatus::LeftOut } else { DccTimeStatus::AsStated },
             },
         }
     }

@@ -1,9 +1,8 @@
-//! What is remarkable about an alert that is taken all the same: clocks that are wrong, an order that is, a measurement that
-//! may be.
+//! Remarks about an alert that is accepted all the same: wrong clocks, wrong order, an implausible measurement.
 //!
-//! It must not know how that is found out. Invariant: a remark changes nothing of the alert it is made about.
+//! This module must not know how remarks are found. Invariant: a remark changes nothing of the alert it is made about.
 
-/// One thing that is remarkable. The numbers are bits on disk: never reuse one.
+/// One remark. The numbers are bits on disk: never reuse one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Remark {
     /// The device says that it happened after it was received, by more than clocks may differ.
@@ -18,17 +17,38 @@ pub enum Remark {
     MaybeCopy = 16,
     /// Another alert of the same sender, recipient, device, code, counter and time was here before it, with other bytes.
     OtherContent = 32,
+    /// The device itself says that its clock cannot be relied on.
+    ClockUnreliable = 64,
+    /// The device's time of occurrence lies before 2005: its clock has never been set, or was reset.
+    ClockNotSet = 128,
+    /// The source states a time of occurrence that cannot be read, has no zone or is incomplete: it was left out.
+    OccurredAtLeftOut = 256,
+    /// The source states a time of the DCC that cannot be read or has no zone: it was left out.
+    DccAtLeftOut = 512,
+    /// The number of the DCC's throttled sequence does not follow the one before: alerts in between never arrived.
+    ThrottleGap = 1024,
+    /// The source states another generation than the inventory, whose generation stands.
+    GenerationDiffers = 2048,
 }
 
 impl Remark {
-    /// Every remark.
-    pub const ALL: [Self; 6] = [
+    /// Number of remarks.
+    pub const COUNT: usize = 12;
+
+    /// Every remark, in the order of its bits.
+    pub const ALL: [Self; Self::COUNT] = [
         Self::OccurredInFuture,
         Self::OccurredBeforeRetention,
         Self::OutOfOrder,
         Self::Implausible,
         Self::MaybeCopy,
         Self::OtherContent,
+        Self::ClockUnreliable,
+        Self::ClockNotSet,
+        Self::OccurredAtLeftOut,
+        Self::DccAtLeftOut,
+        Self::ThrottleGap,
+        Self::GenerationDiffers,
     ];
 
     /// Its name in reports.
@@ -40,84 +60,84 @@ impl Remark {
             Self::Implausible => "implausible",
             Self::MaybeCopy => "maybe-copy",
             Self::OtherContent => "other-content",
+            Self::ClockUnreliable => "clock-unreliable",
+            Self::ClockNotSet => "clock-not-set",
+            Self::OccurredAtLeftOut => "occurred-at-left-out",
+            Self::DccAtLeftOut => "dcc-at-left-out",
+            Self::ThrottleGap => "throttle-gap",
+            Self::GenerationDiffers => "generation-differs",
         }
+    }
+
+    /// Its place in [`ALL`](Self::ALL).
+    fn index(self) -> usize {
+        (self as u32).trailing_zeros() as usize
     }
 }
 
 /// The remarks about one alert, a bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Remarks(pub u8);
+pub struct Remarks(pub u32);
 
 impl Remarks {
-    /// Adds one.
+    /// Adds a remark.
     pub fn add(&mut self, remark: Remark) {
-        self.0 |= remark as u8;
+        self.0 |= remark as u32;
     }
 
-    /// Those that were made.
+    /// Returns true if the remark was made.
+    pub fn has(self, remark: Remark) -> bool {
+        self.0 & remark as u32 != 0
+    }
+
+    /// The remarks that were made, in the order of [`Remark::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Remark> {
-        Remark::ALL.into_iter().filter(move |remark| self.0 & *remark as u8 != 0)
+        Remark::ALL.into_iter().filter(move |remark| self.has(*remark))
     }
 }
 
 /// How many alerts each remark was made about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RemarkCounts {
-    /// [`Remark::OccurredInFuture`].
-    pub occurred_in_future: u64,
-    /// [`Remark::OccurredBeforeRetention`].
-    pub occurred_before_retention: u64,
-    /// [`Remark::OutOfOrder`].
-    pub out_of_order: u64,
-    /// [`Remark::Implausible`].
-    pub implausible: u64,
-    /// [`Remark::MaybeCopy`].
-    pub maybe_copy: u64,
-    /// [`Remark::OtherContent`].
-    pub other_content: u64,
-}
+pub struct RemarkCounts([u64; Remark::COUNT]);
 
 impl RemarkCounts {
-    /// Of some alerts, by their bits.
-    pub fn of(remarks: &[u8]) -> Self {
+    /// Counts the remarks about some alerts, given as the bits of [`Remarks`].
+    pub fn of(remarks: &[u32]) -> Self {
         let mut counts = Self::default();
         remarks.iter().filter(|bits| **bits != 0).for_each(|bits| counts.note(Remarks(*bits)));
         counts
     }
 
     /// From the counts in the order of [`Remark::ALL`].
-    pub fn listed(counts: [u64; 6]) -> Self {
-        let [occurred_in_future, occurred_before_retention, out_of_order, implausible, maybe_copy, other_content] =
-            counts;
-        Self { occurred_in_future, occurred_before_retention, out_of_order, implausible, maybe_copy, other_content }
+    pub fn listed(counts: [u64; Remark::COUNT]) -> Self {
+        Self(counts)
+    }
+
+    /// The count of one remark.
+    pub fn get(self, remark: Remark) -> u64 {
+        self.0[remark.index()]
+    }
+
+    /// The same counts with another count of one remark.
+    #[must_use]
+    pub fn with(mut self, remark: Remark, count: u64) -> Self {
+        self.0[remark.index()] = count;
+        self
     }
 
     /// Counts the remarks about one alert.
     pub fn note(&mut self, remarks: Remarks) {
-        remarks.iter().for_each(|remark| *self.of_mut(remark) += 1);
+        remarks.iter().for_each(|remark| self.0[remark.index()] += 1);
     }
 
-    /// Adds others.
+    /// Adds other counts.
     pub fn add(&mut self, other: Self) {
-        for (remark, count) in other.each() {
-            *self.of_mut(remark) += count;
-        }
+        self.0.iter_mut().zip(other.0).for_each(|(count, other)| *count += other);
     }
 
     /// Each remark with its count.
-    pub fn each(self) -> [(Remark, u64); 6] {
-        Remark::ALL.map(|remark| (remark, *self.clone().of_mut(remark)))
-    }
-
-    fn of_mut(&mut self, remark: Remark) -> &mut u64 {
-        match remark {
-            Remark::OccurredInFuture => &mut self.occurred_in_future,
-            Remark::OccurredBeforeRetention => &mut self.occurred_before_retention,
-            Remark::OutOfOrder => &mut self.out_of_order,
-            Remark::Implausible => &mut self.implausible,
-            Remark::MaybeCopy => &mut self.maybe_copy,
-            Remark::OtherContent => &mut self.other_content,
-        }
+    pub fn each(self) -> [(Remark, u64); Remark::COUNT] {
+        Remark::ALL.map(|remark| (remark, self.get(remark)))
     }
 }
 
@@ -129,10 +149,19 @@ mod tests {
     fn remarks_are_counted_each_by_itself() {
         let mut both = Remarks::default();
         both.add(Remark::OutOfOrder);
-        both.add(Remark::Implausible);
-        let mut counts = RemarkCounts::of(&[0, both.0, Remark::OutOfOrder as u8, 0]);
-        assert_eq!(counts, RemarkCounts { out_of_order: 2, implausible: 1, ..RemarkCounts::default() });
+        both.add(Remark::GenerationDiffers);
+        let mut counts = RemarkCounts::of(&[0, both.0, Remark::OutOfOrder as u32, 0]);
+        let expected = RemarkCounts::default().with(Remark::OutOfOrder, 2).with(Remark::GenerationDiffers, 1);
+        assert_eq!(counts, expected);
         counts.add(counts);
-        assert_eq!(counts.each().map(|(_, count)| count), [0, 0, 4, 2, 0, 0]);
+        assert_eq!(counts.each().map(|(_, count)| count), [0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+    }
+
+    #[test]
+    fn every_remark_has_a_bit_and_a_name_of_its_own() {
+        for (index, remark) in Remark::ALL.into_iter().enumerate() {
+            assert_eq!((remark as u32, remark.index()), (1 << index, index));
+            assert_eq!(Remark::ALL.iter().filter(|other| other.name() == remark.name()).count(), 1);
+        }
     }
 }

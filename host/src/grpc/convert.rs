@@ -10,7 +10,7 @@ use std::str::FromStr;
 use weir_proto::v1;
 
 use crate::{
-    domain::{AlertCode, Balance, Eui64, Generation, Millis, OperatorId, RemarkCounts, check_line},
+    domain::{AlertCode, Balance, Eui64, Generation, Millis, OperatorId, Remark, RemarkCounts, check_line},
     pipeline::Refusal,
 };
 
@@ -131,15 +131,20 @@ fn time(ms: i64) -> Option<Millis> {
 }
 
 fn remark_counts(counts: RemarkCounts) -> v1::RemarkCounts {
-    let RemarkCounts { occurred_in_future, occurred_before_retention, out_of_order, .. } = counts;
-    let RemarkCounts { implausible, maybe_copy, other_content, .. } = counts;
+    let count = |remark| counts.get(remark);
     v1::RemarkCounts {
-        occurred_in_future,
-        occurred_before_retention,
-        out_of_order,
-        implausible,
-        maybe_copy,
-        other_content,
+        occurred_in_future: count(Remark::OccurredInFuture),
+        occurred_before_retention: count(Remark::OccurredBeforeRetention),
+        out_of_order: count(Remark::OutOfOrder),
+        implausible: count(Remark::Implausible),
+        maybe_copy: count(Remark::MaybeCopy),
+        other_content: count(Remark::OtherContent),
+        clock_unreliable: count(Remark::ClockUnreliable),
+        clock_not_set: count(Remark::ClockNotSet),
+        occurred_at_left_out: count(Remark::OccurredAtLeftOut),
+        dcc_at_left_out: count(Remark::DccAtLeftOut),
+        throttle_gap: count(Remark::ThrottleGap),
+        generation_differs: count(Remark::GenerationDiffers),
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
     shown, times,
     values::{decimal, integer},
 };
-use crate::domain::{Alert, Eui64, Message, Millis, PayloadKind, TimeStatus};
+use crate::domain::{Alert, AlertCode, Eui64, Generation, Message, Millis, PayloadKind, TimeStatus};
 
 pub(super) const COLUMNS: &[&str] = &[
     "device",
@@ -159,11 +159,13 @@ pub(super) fn alert(record: &Record<'_>, form: &Form) -> Result<Alert, LineError
         measurement: measurement(record, form)?,
         weight: record.read(WEIGHT, weight)?.unwrap_or(1),
         payload: record.read(PAYLOAD_KIND, payload_kind)?.unwrap_or(PayloadKind::Csv),
+        generation: Generation::Unknown,
         message: Message {
             sender: record.read(SENDER, identifiers::device)?.unwrap_or(Eui64::NONE),
             instruction: record.read(INSTRUCTION_NUMBER, |text| integer::<u32>(text, "of 32 bits"))?.unwrap_or(0),
             digest: record.read(MESSAGE_DIGEST, digest)?.unwrap_or(0),
             time: record.read(OCCURRED_AT_STATUS, time_status)?.unwrap_or_default(),
+            ..Message::default()
         },
     })
 }
@@ -246,11 +248,13 @@ mod tests {
             measurement: Some(2581),
             weight: 3,
             payload: PayloadKind::Dlms,
+            generation: Generation::Unknown,
             message: Message {
                 sender: Eui64(0x90B3_D51F_3000_0002),
                 instruction: 2,
                 digest: 0x0123_4567_89AB_CDEF,
                 time: TimeStatus::Unreliable,
+                ..Message::default()
             },
         };
         assert_eq!(read(text), [Ok(expected)]);
@@ -302,7 +306,11 @@ mod tests {
                 "+123456789abcdef",
                 "expected the first 16 hex digits of a SHA-256, found \"+123456789abcdef\"",
             ),
-            ("occurred_at_status", "wrong", "expected one of stated, not-stated, unreliable, found \"wrong\""),
+            (
+                "occurred_at_status",
+                "wrong",
+                "expected one of stated, not-stated, unreliable, left-out, found \"wrong\"",
+            ),
             ("instruction_number", "-1", "expected an integer of 32 bits, found \"-1\""),
         ] {
             let error = one(column, text).unwrap_err();

@@ -21,7 +21,7 @@ use std::{collections::VecDeque, io::BufRead, str::FromStr};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{LineError, digest, gbcs, shown};
-use crate::domain::{Alert, AlertCode, Eui64, Message, Millis, PayloadKind};
+use crate::domain::{Alert, AlertCode, Eui64, Generation, Message, Millis, PayloadKind};
 
 mod documents;
 mod envelope;
@@ -185,6 +185,7 @@ impl Header {
             measurement: None,
             weight,
             payload,
+            generation: Generation::Unknown,
             message,
         })
     }
@@ -263,6 +264,7 @@ impl Header {
             measurement: None,
             weight,
             payload: PayloadKind::Unspecified,
+            generation: Generation::Unknown,
             message: Message { sender: counted_by, instruction, digest, ..Message::default() },
         };
         Ok(named.into_iter().map(alert).collect())

@@ -139,7 +139,7 @@ pub(super) fn plain(error: &LineError) {
 /// An alert as a file of its own.
 fn row(alert: &Alert) -> String {
     let Alert { device, recipient, counter, code, occurred_ms, received_ms, dcc_ms, measurement, weight, .. } = alert;
-    let Alert { payload, message: Message { sender, instruction, digest, time }, .. } = alert;
+    let Alert { payload, message: Message { sender, instruction, digest, time, .. }, .. } = alert;
     let party = |party: &Eui64| if *party == Eui64::NONE { String::new() } else { party.to_string() };
     let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
     format!(

@@ -21,7 +21,7 @@ use cursor::Cursor;
 pub use cursor::{Defect, GbcsError};
 
 use super::digest;
-use crate::domain::{Alert, Eui64, Message, Millis};
+use crate::domain::{Alert, Eui64, Generation, Message, Millis};
 
 /// Message code of the alert on a supply outage, the one that carries two more times.
 const MESSAGE_CODE_OUTAGE: u16 = 0x0067;
@@ -80,6 +80,7 @@ pub fn decode(message: &[u8]) -> Result<Decoded, GbcsError> {
         measurement: None,
         weight: 1,
         payload: payload.kind,
+        generation: Generation::Unknown,
         message: Message { digest: digest(message), time: payload.time, ..Message::default() },
     };
     Ok(Decoded { alert, message_code, outage: payload.outage, authentication })

@@ -5,7 +5,7 @@
 
 use ring::digest::{Context, SHA256};
 
-use crate::domain::{Alert, BatchDigest, Message, Reject};
+use crate::domain::{Alert, BatchDigest, DccTimeStatus, Generation, Message, Reject};
 
 /// Bits of the optional fields that follow.
 const COUNTER: u16 = 1 << 0;
@@ -14,6 +14,9 @@ const DCC: u16 = 1 << 2;
 const RECEIVED: u16 = 1 << 3;
 const MEASUREMENT: u16 = 1 << 4;
 const MESSAGE: u16 = 1 << 5;
+const GENERATION: u16 = 1 << 6;
+/// No field follows.
+const DCC_LEFT_OUT: u16 = 1 << 7;
 /// Not an alert, but the reason why one could not be decoded.
 const REJECT: u16 = 1 << 15;
 
@@ -58,15 +61,19 @@ fn add(alert: &Alert, buffer: &mut Vec<u8>) {
         measurement,
         weight,
         payload,
+        generation,
         message,
     } = alert;
+    let Message { sender, instruction, digest, time, dcc_time } = message;
     let bit = |is_there: bool, bit: u16| if is_there { bit } else { 0 };
     let bits = bit(counter.is_some(), COUNTER)
         | bit(occurred_ms.is_some(), OCCURRED)
         | bit(dcc_ms.is_some(), DCC)
         | bit(received_ms.is_some(), RECEIVED)
         | bit(measurement.is_some(), MEASUREMENT)
-        | bit(*message != Message::default(), MESSAGE);
+        | bit(*message != Message::default(), MESSAGE)
+        | bit(*generation != Generation::Unknown, GENERATION)
+        | bit(*dcc_time == DccTimeStatus::LeftOut, DCC_LEFT_OUT);
     buffer.extend_from_slice(&bits.to_le_bytes());
     buffer.extend_from_slice(&device.0.to_le_bytes());
     buffer.extend_from_slice(&recipient.0.to_le_bytes());
@@ -79,11 +86,13 @@ fn add(alert: &Alert, buffer: &mut Vec<u8>) {
     }
     measurement.iter().for_each(|measurement| buffer.extend_from_slice(&measurement.to_le_bytes()));
     if bits & MESSAGE != 0 {
-        let Message { sender, instruction, digest, time } = message;
         buffer.extend_from_slice(&sender.0.to_le_bytes());
         buffer.extend_from_slice(&instruction.to_le_bytes());
         buffer.extend_from_slice(&digest.to_le_bytes());
         buffer.push(*time as u8);
+    }
+    if bits & GENERATION != 0 {
+        buffer.push(*generation as u8);
     }
 }
 
@@ -115,6 +124,7 @@ mod tests {
             measurement: Some(6),
             weight: 1,
             payload: PayloadKind::Unspecified,
+            generation: Generation::Unknown,
             message: Message::default(),
         }
     }
@@ -152,6 +162,9 @@ mod tests {
             Alert { message: Message { instruction: 9, ..Message::default() }, ..alert() },
             Alert { message: Message { digest: 9, ..Message::default() }, ..alert() },
             Alert { message: Message { time: TimeStatus::Unreliable, ..Message::default() }, ..alert() },
+            Alert { message: Message { dcc_time: DccTimeStatus::LeftOut, ..Message::default() }, ..alert() },
+            Alert { generation: Generation::Smets1, ..alert() },
+            Alert { generation: Generation::Smets2, ..alert() },
         ];
         batches.extend(others.map(|other| (vec![Ok(other)], 0)));
         let digests: Vec<BatchDigest> = batches.iter().map(|(alerts, unreadable)| of(alerts, *unreadable)).collect();

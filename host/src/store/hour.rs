@@ -22,14 +22,15 @@ use super::{
 use crate::domain::{Cell, End, HourPage, Position, Remark, RemarkCounts, Revision, Tally};
 
 pub(super) const TABLE: Table<u32> = Table::new("hour");
-/// Version 1 had no counts of remarks, version 2 those of the first four.
-const VERSION: u8 = 3;
+/// Version 1 had no counts of remarks, version 2 those of the first four, version 3 those of the first six.
+const VERSION: u8 = 4;
+const VERSION_OF_SIX_REMARKS: u8 = 3;
 const VERSION_OF_FOUR_REMARKS: u8 = 2;
 const VERSION_WITHOUT_REMARKS: u8 = 1;
 /// What the code column holds where there is no code.
 const NO_CODE: u32 = 65_536;
 /// Remarks that are counted.
-const REMARKS: usize = Remark::ALL.len();
+const REMARKS: usize = Remark::COUNT;
 
 /// Writes hours over what they were.
 pub(super) fn write(txn: &Transaction, hours: &[HourPage], out: &mut Writer) -> Result<(), Error> {
@@ -91,8 +92,8 @@ pub(super) fn encode(page: &HourPage, out: &mut Writer) -> Result<(), Defect> {
 }
 
 pub(super) fn decode(hour: u32, bytes: &[u8]) -> Result<HourPage, Defect> {
-    let (version, mut input) =
-        Reader::of_versions(bytes, &[VERSION_WITHOUT_REMARKS, VERSION_OF_FOUR_REMARKS, VERSION])?;
+    let versions = [VERSION_WITHOUT_REMARKS, VERSION_OF_FOUR_REMARKS, VERSION_OF_SIX_REMARKS, VERSION];
+    let (version, mut input) = Reader::of_versions(bytes, &versions)?;
     if input.u32()? != hour {
         return Err(Defect("it is another hour's"));
     }
@@ -112,6 +113,7 @@ pub(super) fn decode(hour: u32, bytes: &[u8]) -> Result<HourPage, Defect> {
     let counted = match version {
         VERSION_WITHOUT_REMARKS => 0,
         VERSION_OF_FOUR_REMARKS => 4,
+        VERSION_OF_SIX_REMARKS => 6,
         _ => REMARKS,
     };
     for column in remarks.iter_mut().take(counted) {

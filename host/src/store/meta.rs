@@ -24,10 +24,12 @@ const VERSION: u8 = 1;
 
 /// The format this program writes. It goes up when a table or a value changes in a way that an older program would
 /// misread.
-const FORMAT: u64 = 4;
+const FORMAT: u64 = 5;
 /// The formats before, which this program reads as well: every value says its version. A file becomes one of this format
-/// when it is opened, before anything of it is written that an older program would misread.
+/// when it is opened, before anything of it is written that an older program would misread. Those before 4 lack checksums
+/// and tables; format 4 lacks nothing but versions of values.
 const FORMATS_BEFORE: [u64; 2] = [2, 3];
+const FORMAT_OF_OLDER_VALUES: u64 = 4;
 
 /// How far the store has come.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -70,8 +72,10 @@ pub(super) fn create(txn: &Transaction) -> Result<(), Error> {
 pub(super) enum Found {
     /// A new file, without tables.
     Nothing,
-    /// A store of a format before.
+    /// A store of a format before 4.
     Before,
+    /// A store of format 4: the tables of this one, with older versions of values.
+    OlderValues,
     /// A store of this format.
     Now,
 }
@@ -87,6 +91,7 @@ pub(super) fn look(txn: &ReadTransaction) -> Result<Found, Error> {
         };
         match number(&table, "format")? {
             FORMAT => Ok(Found::Now),
+            FORMAT_OF_OLDER_VALUES => Ok(Found::OlderValues),
             before if FORMATS_BEFORE.contains(&before) => Ok(Found::Before),
             found => Err(Error::Format { found, wanted: FORMAT }),
         }

@@ -168,7 +168,7 @@ fn answer(sequence: u64, input: &mut Reader<'_>) -> Result<Ack, Defect> {
 }
 
 fn remarks(counts: Vec<u64>) -> Result<RemarkCounts, Defect> {
-    let mut all = [0; Remark::ALL.len()];
+    let mut all = [0; Remark::COUNT];
     all.get_mut(..counts.len()).ok_or(Defect("a remark is not known"))?.copy_from_slice(&counts);
     Ok(RemarkCounts::listed(all))
 }

@@ -80,6 +80,15 @@ pub(super) fn add_tables(shared: &Shared) -> Result<(), Error> {
     txn.commit()
 }
 
+/// Makes a store of format 4 one of this format. Its values are read as they are.
+pub(super) fn mark_format(shared: &Shared) -> Result<(), Error> {
+    let progress = meta::read(&shared.begin_read()?)?;
+    let txn = shared.begin_write(&progress)?;
+    meta::create(&txn)?;
+    meta::write(&txn, &Progress { rows: txn.rows(), ..progress })?;
+    txn.commit()
+}
+
 /// Rewrites values until all have checksums, and says now and then how far it is.
 pub(super) fn seal_all(shared: &Shared) -> Result<(), Error> {
     let mut progress = meta::read(&shared.begin_read()?)?;

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     cli::{Failure, doubt::Doubts, input::Notices, table::thousands},
-    domain::{Alert, Message},
+    domain::{Alert, Message, TimeStatus},
     intake::LineError,
 };
 
@@ -299,7 +299,14 @@ impl Reading {
 /// An alert as it is sent.
 pub(super) fn wire(alert: &Alert) -> v1::Alert {
     let Alert { device, recipient, counter, code, occurred_ms, dcc_ms, received_ms, measurement, weight, .. } = *alert;
-    let Alert { payload, message: Message { sender, instruction, digest, time }, .. } = *alert;
+    let Alert { payload, generation, message: Message { sender, instruction, digest, time, dcc_time }, .. } = *alert;
+    let status = match time {
+        TimeStatus::Stated if occurred_ms == Some(0) => v1::OccurredAtStatus::Stated,
+        TimeStatus::Stated => v1::OccurredAtStatus::Unspecified,
+        TimeStatus::NotStated => v1::OccurredAtStatus::NotStated,
+        TimeStatus::Unreliable => v1::OccurredAtStatus::Unreliable,
+        TimeStatus::LeftOut => v1::OccurredAtStatus::LeftOut,
+    };
     v1::Alert {
         device_id: device.0,
         recipient_id: recipient.0,
@@ -314,7 +321,9 @@ pub(super) fn wire(alert: &Alert) -> v1::Alert {
         sender_id: sender.0,
         instruction_number: instruction,
         message_digest: digest,
-        occurred_at_status: time as i32,
+        occurred_at_status: status.into(),
+        dcc_at_status: dcc_time as i32,
+        stated_generation: generation as i32,
     }
 }
 

@@ -74,6 +74,10 @@ pub(crate) struct Alert {
     pub message_digest: Option<String>,
     /// What is known of the time of occurrence.
     pub occurred_at_status: &'static str,
+    /// `left-out` where the source states a time of the DCC that could not be read; else `None`.
+    pub dcc_at_status: Option<&'static str>,
+    /// The generation that the source states; `None` where it states none.
+    pub stated_generation: Option<&'static str>,
 }
 
 impl From<v1::Alert> for Alert {
@@ -93,6 +97,8 @@ impl From<v1::Alert> for Alert {
             instruction_number,
             message_digest,
             occurred_at_status: status,
+            dcc_at_status,
+            stated_generation,
         } = message;
         Self {
             device_id: eui(device_id),
@@ -109,6 +115,8 @@ impl From<v1::Alert> for Alert {
             instruction_number: (instruction_number != 0).then_some(instruction_number),
             message_digest: message_digest_text(message_digest),
             occurred_at_status: occurred_at_status(status),
+            dcc_at_status: (dcc_at_status == v1::DccAtStatus::LeftOut as i32).then_some("left-out"),
+            stated_generation: (stated_generation != 0).then(|| generation(stated_generation)),
         }
     }
 }
@@ -126,8 +134,13 @@ pub(in crate::cli) fn message_digest_text(digest: u64) -> Option<String> {
 
 /// What is known of a time of occurrence, in a word.
 pub(in crate::cli) fn occurred_at_status(number: i32) -> &'static str {
-    // The protocol has the domain's numbers.
-    u8::try_from(number).ok().and_then(TimeStatus::from_number).unwrap_or_default().name()
+    let status = match v1::OccurredAtStatus::try_from(number) {
+        Ok(v1::OccurredAtStatus::NotStated) => TimeStatus::NotStated,
+        Ok(v1::OccurredAtStatus::Unreliable) => TimeStatus::Unreliable,
+        Ok(v1::OccurredAtStatus::LeftOut) => TimeStatus::LeftOut,
+        Ok(v1::OccurredAtStatus::Unspecified | v1::OccurredAtStatus::Stated) | Err(_) => TimeStatus::Stated,
+    };
+    status.name()
 }
 
 /// What became of an alert, in a word.
@@ -197,6 +210,12 @@ pub(in crate::cli) fn remark(number: i32) -> &'static str {
         Ok(v1::Remark::Implausible) => Remark::Implausible.name(),
         Ok(v1::Remark::MaybeCopy) => Remark::MaybeCopy.name(),
         Ok(v1::Remark::OtherContent) => Remark::OtherContent.name(),
+        Ok(v1::Remark::ClockUnreliable) => Remark::ClockUnreliable.name(),
+        Ok(v1::Remark::ClockNotSet) => Remark::ClockNotSet.name(),
+        Ok(v1::Remark::OccurredAtLeftOut) => Remark::OccurredAtLeftOut.name(),
+        Ok(v1::Remark::DccAtLeftOut) => Remark::DccAtLeftOut.name(),
+        Ok(v1::Remark::ThrottleGap) => Remark::ThrottleGap.name(),
+        Ok(v1::Remark::GenerationDiffers) => Remark::GenerationDiffers.name(),
         Ok(v1::Remark::Unspecified) | Err(_) => "unspecified",
     }
 }
@@ -210,6 +229,12 @@ pub(crate) struct RemarkCounts {
     pub implausible: u64,
     pub maybe_copy: u64,
     pub other_content: u64,
+    pub clock_unreliable: u64,
+    pub clock_not_set: u64,
+    pub occurred_at_left_out: u64,
+    pub dcc_at_left_out: u64,
+    pub throttle_gap: u64,
+    pub generation_differs: u64,
 }
 
 impl From<Option<v1::RemarkCounts>> for RemarkCounts {
@@ -221,33 +246,89 @@ impl From<Option<v1::RemarkCounts>> for RemarkCounts {
             implausible,
             maybe_copy,
             other_content,
+            clock_unreliable,
+            clock_not_set,
+            occurred_at_left_out,
+            dcc_at_left_out,
+            throttle_gap,
+            generation_differs,
         } = message.unwrap_or_default();
-        Self { occurred_in_future, occurred_before_retention, out_of_order, implausible, maybe_copy, other_content }
+        Self {
+            occurred_in_future,
+            occurred_before_retention,
+            out_of_order,
+            implausible,
+            maybe_copy,
+            other_content,
+            clock_unreliable,
+            clock_not_set,
+            occurred_at_left_out,
+            dcc_at_left_out,
+            throttle_gap,
+            generation_differs,
+        }
     }
 }
 
 impl RemarkCounts {
     /// Headings of the columns of [`numbers`](Self::numbers).
-    pub(crate) const HEADINGS: [&'static str; 6] =
-        ["from future", "too old", "out of order", "implausible", "maybe copy", "other content"];
+    pub(crate) const HEADINGS: [&'static str; Remark::COUNT] = [
+        "from future",
+        "too old",
+        "out of order",
+        "implausible",
+        "maybe copy",
+        "other content",
+        "clock unreliable",
+        "clock not set",
+        "occurred left out",
+        "dcc left out",
+        "throttle gap",
+        "generation differs",
+    ];
 
     /// The numbers under them.
-    pub(crate) fn numbers(self) -> [u64; 6] {
-        let Self { occurred_in_future, occurred_before_retention, out_of_order, .. } = self;
-        let Self { implausible, maybe_copy, other_content, .. } = self;
-        [occurred_in_future, occurred_before_retention, out_of_order, implausible, maybe_copy, other_content]
+    pub(crate) fn numbers(mut self) -> [u64; Remark::COUNT] {
+        self.each_mut().map(|count| *count)
     }
 
     /// Adds others. A count that would run over stays where it is.
     pub(crate) fn add(&mut self, other: Self) {
-        let Self { occurred_in_future, occurred_before_retention, out_of_order, .. } = other;
-        let Self { implausible, maybe_copy, other_content, .. } = other;
-        self.occurred_in_future = self.occurred_in_future.saturating_add(occurred_in_future);
-        self.occurred_before_retention = self.occurred_before_retention.saturating_add(occurred_before_retention);
-        self.out_of_order = self.out_of_order.saturating_add(out_of_order);
-        self.implausible = self.implausible.saturating_add(implausible);
-        self.maybe_copy = self.maybe_copy.saturating_add(maybe_copy);
-        self.other_content = self.other_content.saturating_add(other_content);
+        for (count, other) in self.each_mut().into_iter().zip(other.numbers()) {
+            *count = count.saturating_add(other);
+        }
+    }
+
+    /// Each count, in the order of [`Remark::ALL`].
+    fn each_mut(&mut self) -> [&mut u64; Remark::COUNT] {
+        let Self {
+            occurred_in_future,
+            occurred_before_retention,
+            out_of_order,
+            implausible,
+            maybe_copy,
+            other_content,
+            clock_unreliable,
+            clock_not_set,
+            occurred_at_left_out,
+            dcc_at_left_out,
+            throttle_gap,
+            generation_differs,
+        } = self;
+        [
+            occurred_in_future,
+            occurred_before_retention,
+            out_of_order,
+            implausible,
+            maybe_copy,
+            other_content,
+            clock_unreliable,
+            clock_not_set,
+            occurred_at_left_out,
+            dcc_at_left_out,
+            throttle_gap,
+            generation_differs,
+        ]
     }
 }
 
@@ -395,6 +476,8 @@ mod tests {
                 instruction_number: 0,
                 message_digest: 0x0123_4567_89AB_CDEF,
                 occurred_at_status: v1::OccurredAtStatus::Unreliable.into(),
+                dcc_at_status: v1::DccAtStatus::LeftOut.into(),
+                stated_generation: v1::Generation::Smets1.into(),
             }),
             operator: 12,
             generation: v1::Generation::Smets1.into(),
@@ -426,6 +509,7 @@ mod tests {
                 "measurement": 2534, "weight": 1, "payload_kind": "csv", "dcc_at_ms": 1_795_426_215_900_i64,
                 "sender_id": "90-B3-D5-1F-30-00-00-02", "instruction_number": null,
                 "message_digest": "0123456789abcdef", "occurred_at_status": "unreliable",
+                "dcc_at_status": "left-out", "stated_generation": "smets1",
             },
             "operator": 12, "generation": "smets1", "model": "Maker A\u{1b}[0m", "outcome": "suppressed",
             "rule": {

@@ -9,9 +9,12 @@ use super::{
     alert::{Balance, RemarkCounts},
     code, eui, generation, or, time,
 };
-use crate::cli::{
-    arguments::Names,
-    table::{Table, Value, thousands},
+use crate::{
+    cli::{
+        arguments::Names,
+        table::{Table, Value, thousands},
+    },
+    domain::Remark,
 };
 
 /// What a row is of. A key that was not grouped by is left out.
@@ -160,31 +163,35 @@ pub(crate) fn table(counts: &Counts, keys: &[v1::Grouping], names: &Names) -> Ta
 }
 
 /// Which columns beside the four ends have something to say: in a table of many columns the others only cost room.
-struct Further([bool; 9]);
+struct Further([bool; FURTHER]);
+
+/// Three counts, then one for each remark.
+const FURTHER: usize = 3 + Remark::COUNT;
 
 impl Further {
     /// A total of nothing means nothing in every row.
     fn of(total: &Row) -> Self {
-        let [future, old, late, implausible, maybe, other] = total.remarks.numbers().map(|count| count > 0);
         let represented = total.represented != total.balance.received;
-        Self([represented, total.overruled > 0, total.withheld > 0, future, old, late, implausible, maybe, other])
+        let kept = [represented, total.overruled > 0, total.withheld > 0];
+        Self(joined(kept, total.remarks.numbers().map(|count| count > 0)))
     }
 
-    fn chosen<T>(&self, all: [T; 9]) -> impl Iterator<Item = T> {
+    fn chosen<T>(&self, all: [T; FURTHER]) -> impl Iterator<Item = T> {
         self.0.into_iter().zip(all).filter(|(wanted, _)| *wanted).map(|(_, item)| item)
     }
 
     fn headings(&self) -> impl Iterator<Item = &'static str> {
-        let [future, old, late, implausible, maybe, other] = RemarkCounts::HEADINGS;
-        self.chosen(["represented", "overruled", "withheld", future, old, late, implausible, maybe, other])
+        self.chosen(joined(["represented", "overruled", "withheld"], RemarkCounts::HEADINGS))
     }
 
     fn numbers(&self, row: &Row) -> impl Iterator<Item = Value> {
-        let [future, old, late, implausible, maybe, other] = row.remarks.numbers();
-        let kept = [row.represented, row.overruled, row.withheld];
-        let further = self.chosen([kept[0], kept[1], kept[2], future, old, late, implausible, maybe, other]);
+        let further = self.chosen(joined([row.represented, row.overruled, row.withheld], row.remarks.numbers()));
         row.balance.values().into_iter().chain(further.map(Value::Number))
     }
+}
+
+fn joined<T: Copy>(kept: [T; 3], remarks: [T; Remark::COUNT]) -> [T; FURTHER] {
+    std::array::from_fn(|at| if at < kept.len() { kept[at] } else { remarks[at - kept.len()] })
 }
 
 /// The heading of a key's column.

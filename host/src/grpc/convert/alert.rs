@@ -5,10 +5,10 @@
 
 use weir_proto::v1;
 
-use super::{balance, code, remark_counts, shown, time};
+use super::{balance, code, generation, remark_counts, shown, time, wire_generation};
 use crate::{
     config::IntakeLimits,
-    domain::{Ack, Alert, Eui64, Message, PayloadKind, Reject, RejectReason, TimeStatus},
+    domain::{Ack, Alert, DccTimeStatus, Eui64, Message, PayloadKind, Reject, RejectReason, TimeStatus},
     pipeline::{Batch, Refusal},
 };
 
@@ -73,6 +73,8 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
         instruction_number,
         message_digest,
         occurred_at_status,
+        dcc_at_status,
+        stated_generation,
     } = sent;
     let code = code(code_number).map_err(|why| Reject {
         reason: RejectReason::Code,
@@ -91,30 +93,48 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
         }
     };
     let status = match v1::OccurredAtStatus::try_from(occurred_at_status) {
-        Ok(v1::OccurredAtStatus::Unspecified) => TimeStatus::Stated,
+        Ok(v1::OccurredAtStatus::Unspecified | v1::OccurredAtStatus::Stated) => TimeStatus::Stated,
         Ok(v1::OccurredAtStatus::NotStated) => TimeStatus::NotStated,
         Ok(v1::OccurredAtStatus::Unreliable) => TimeStatus::Unreliable,
+        Ok(v1::OccurredAtStatus::LeftOut) => TimeStatus::LeftOut,
         Err(_) => {
             let message = format!("occurred_at_status: {occurred_at_status} is no status of this protocol");
             return Err(Reject { reason: RejectReason::OccurredAt, code: Some(code), message });
         }
     };
+    let dcc_time = match v1::DccAtStatus::try_from(dcc_at_status) {
+        Ok(v1::DccAtStatus::Unspecified) => DccTimeStatus::AsStated,
+        Ok(v1::DccAtStatus::LeftOut) => DccTimeStatus::LeftOut,
+        Err(_) => {
+            let message = format!("dcc_at_status: {dcc_at_status} is no status of this protocol");
+            return Err(Reject { reason: RejectReason::DccAt, code: Some(code), message });
+        }
+    };
+    let generation = generation(stated_generation).map_err(|why| Reject {
+        reason: RejectReason::Generation,
+        code: Some(code),
+        message: format!("stated_generation: {why}"),
+    })?;
+    // 0 stands for a time that is not stated, unless the status says that it is.
+    let is_stated = occurred_at_status == i32::from(v1::OccurredAtStatus::Stated);
     Ok(Alert {
         device: Eui64(device_id),
         recipient: Eui64(recipient_id),
         counter: originator_counter,
         code,
-        occurred_ms: time(occurred_at_ms),
+        occurred_ms: time(occurred_at_ms).or(is_stated.then_some(0)),
         dcc_ms: time(dcc_at_ms),
         received_ms: time(received_at_ms),
         measurement,
         weight: weight.max(1),
         payload,
+        generation,
         message: Message {
             sender: Eui64(sender_id),
             instruction: instruction_number,
             digest: message_digest,
             time: status,
+            dcc_time,
         },
     })
 }
@@ -122,7 +142,7 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
 /// An alert as it is listed.
 pub fn wire_alert(alert: Alert) -> v1::Alert {
     let Alert { device, recipient, counter, code, occurred_ms, dcc_ms, received_ms, measurement, weight, .. } = alert;
-    let Alert { payload, message: Message { sender, instruction, digest, time }, .. } = alert;
+    let Alert { payload, generation, message: Message { sender, instruction, digest, time, dcc_time }, .. } = alert;
     let payload_kind = match payload {
         PayloadKind::Unspecified => v1::PayloadKind::Unspecified,
         PayloadKind::Dlms => v1::PayloadKind::Dlms,
@@ -131,9 +151,15 @@ pub fn wire_alert(alert: Alert) -> v1::Alert {
         PayloadKind::Csv => v1::PayloadKind::Csv,
     };
     let status = match time {
+        TimeStatus::Stated if occurred_ms == Some(0) => v1::OccurredAtStatus::Stated,
         TimeStatus::Stated => v1::OccurredAtStatus::Unspecified,
         TimeStatus::NotStated => v1::OccurredAtStatus::NotStated,
         TimeStatus::Unreliable => v1::OccurredAtStatus::Unreliable,
+        TimeStatus::LeftOut => v1::OccurredAtStatus::LeftOut,
+    };
+    let dcc_status = match dcc_time {
+        DccTimeStatus::AsStated => v1::DccAtStatus::Unspecified,
+        DccTimeStatus::LeftOut => v1::DccAtStatus::LeftOut,
     };
     v1::Alert {
         device_id: device.0,
@@ -150,6 +176,8 @@ pub fn wire_alert(alert: Alert) -> v1::Alert {
         instruction_number: instruction,
         message_digest: digest,
         occurred_at_status: status.into(),
+        dcc_at_status: dcc_status.into(),
+        stated_generation: wire_generation(generation).into(),
     }
 }
 

@@ -176,6 +176,12 @@ fn wire_remark(remark: Remark) -> v1::Remark {
         Remark::Implausible => v1::Remark::Implausible,
         Remark::MaybeCopy => v1::Remark::MaybeCopy,
         Remark::OtherContent => v1::Remark::OtherContent,
+        Remark::ClockUnreliable => v1::Remark::ClockUnreliable,
+        Remark::ClockNotSet => v1::Remark::ClockNotSet,
+        Remark::OccurredAtLeftOut => v1::Remark::OccurredAtLeftOut,
+        Remark::DccAtLeftOut => v1::Remark::DccAtLeftOut,
+        Remark::ThrottleGap => v1::Remark::ThrottleGap,
+        Remark::GenerationDiffers => v1::Remark::GenerationDiffers,
     }
 }
 

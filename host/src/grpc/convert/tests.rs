@@ -10,9 +10,9 @@ use crate::{
     books::{CountKey, CountQuery, CountTable, Counts, Grouping},
     config::IntakeLimits,
     domain::{
-        self, Ack, Alert, AlertCode, Balance, Column, Device, Digest, End, Eui64, FaultKind, Generation, Mode, ModelId,
-        Mpxn, OperatorId, PayloadKind, PluginInfo, Position, RejectReason, Remark, Remarks, Revision, Scope, StateKey,
-        TimeStatus,
+        self, Ack, Alert, AlertCode, Balance, Column, DccTimeStatus, Device, Digest, End, Eui64, FaultKind, Generation,
+        Mode, ModelId, Mpxn, OperatorId, PayloadKind, PluginInfo, Position, RejectReason, Remark, Remarks, Revision,
+        Scope, StateKey, TimeStatus,
     },
     listing::{AlertPage, LoggedAlert, RuleMark},
     pipeline::{DeviceView, DevicesPut, Refusal},
@@ -54,6 +54,8 @@ fn sent_alert() -> v1::Alert {
         instruction_number: 2,
         message_digest: 9,
         occurred_at_status: v1::OccurredAtStatus::Unreliable.into(),
+        dcc_at_status: v1::DccAtStatus::Unspecified.into(),
+        stated_generation: v1::Generation::Smets2.into(),
     }
 }
 
@@ -71,7 +73,14 @@ fn logged(position: u64) -> LoggedAlert {
             measurement: Some(-2_530),
             weight: 3,
             payload: PayloadKind::Gbz,
-            message: domain::Message { sender: Eui64(8), instruction: 2, digest: 9, time: TimeStatus::Unreliable },
+            generation: Generation::Smets2,
+            message: domain::Message {
+                sender: Eui64(8),
+                instruction: 2,
+                digest: 9,
+                time: TimeStatus::Unreliable,
+                dcc_time: DccTimeStatus::AsStated,
+            },
         },
         operator: OperatorId::new(12).unwrap(),
         generation: Generation::Smets1,
@@ -88,6 +97,6 @@ fn logged(position: u64) -> LoggedAlert {
         overruled: false,
         withheld: 9,
         faults: vec![("storm".into(), Revision(2), FaultKind::OutOfFuel)],
-        remarks: Remarks(Remark::OutOfOrder as u8 | Remark::Implausible as u8),
+        remarks: Remarks(Remark::OutOfOrder as u32 | Remark::Implausible as u32),
     }
 }

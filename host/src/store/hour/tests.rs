@@ -28,13 +28,15 @@ proptest! {
     }
 }
 
-/// Versions 1 and 2 are on people's disks: this one without its last columns, each nine bytes where all values are the same.
+/// Versions 1 to 3 are on people's disks: this one without its last columns, each nine bytes where all values are the same.
 #[test]
 fn hours_of_the_versions_before_are_read() {
     let mut page = some_hour(490_000, 7);
     page.cells.iter_mut().for_each(|(_, tally)| tally.remarks = RemarkCounts::default());
     let bytes = encoded(&page);
-    for (version, columns) in [(VERSION_OF_FOUR_REMARKS, 2), (VERSION_WITHOUT_REMARKS, REMARKS)] {
+    for (version, columns) in
+        [(VERSION_OF_SIX_REMARKS, 6), (VERSION_OF_FOUR_REMARKS, 8), (VERSION_WITHOUT_REMARKS, REMARKS)]
+    {
         let before = [&[version], &bytes[1..bytes.len() - 9 * columns]].concat();
         assert_eq!(decode(page.hour, &before), Ok(page.clone()), "version {version}");
     }

@@ -27,8 +27,9 @@ use crate::domain::{
 };
 
 /// Version 1 had no shadows, and is no longer read. Version 2 had neither the DCC's times nor remarks, version 3 nothing of
-/// a message but its counter, and no number of the settings.
-const VERSION: u8 = 4;
+/// a message but its counter, and no number of the settings. In version 4 a row's remarks were a byte.
+const VERSION: u8 = 5;
+const VERSION_OF_NARROW_REMARKS: u8 = 4;
 const VERSION_WITHOUT_MESSAGES: u8 = 3;
 const VERSION_WITHOUT_REMARKS: u8 = 2;
 /// Rows of one group: no more than the pipeline ever puts together.
@@ -139,7 +140,7 @@ impl Part {
 
 /// Reads a part of a group.
 pub(super) fn decode_part(bytes: &[u8], euis: &[u64], part: Part) -> Result<Group, Defect> {
-    let versions = [VERSION_WITHOUT_REMARKS, VERSION_WITHOUT_MESSAGES, VERSION];
+    let versions = [VERSION_WITHOUT_REMARKS, VERSION_WITHOUT_MESSAGES, VERSION_OF_NARROW_REMARKS, VERSION];
     let (version, mut input) = Reader::of_versions(bytes, &versions)?;
     let first = Position(input.u64()?);
     let judged_ms = input.i64()?;
@@ -148,14 +149,14 @@ pub(super) fn decode_part(bytes: &[u8], euis: &[u64], part: Part) -> Result<Grou
         return Err(Defect("it has more rows than a group can"));
     }
     let lagged = input.flag()?;
-    let settings = if version == VERSION { SettingsNo(input.u32()?) } else { SettingsNo::UNKNOWN };
+    let settings = if version >= VERSION_OF_NARROW_REMARKS { SettingsNo(input.u32()?) } else { SettingsNo::UNKNOWN };
     let mut rows = read_rows(&mut input, count, part)?;
     if version >= VERSION_WITHOUT_MESSAGES {
         read_remarks(&mut input, &mut rows, part)?;
     } else if part.messages {
         (rows.dcc_ms, rows.remarks) = (vec![0; count], vec![0; count]);
     }
-    if version >= VERSION {
+    if version >= VERSION_OF_NARROW_REMARKS {
         read_messages(&mut input, &mut rows, part)?;
     }
     if lagged {
@@ -163,7 +164,7 @@ pub(super) fn decode_part(bytes: &[u8], euis: &[u64], part: Part) -> Result<Grou
             *at = received.wrapping_sub(*at);
         }
     }
-    if version < VERSION && part.messages {
+    if version < VERSION_OF_NARROW_REMARKS && part.messages {
         (rows.sender, rows.instruction, rows.digest) = (vec![0; count], vec![0; count], vec![0; count]);
         // A time that was not stated was made that of receipt.
         let status = |(at, received)| if at == received { TimeStatus::NotStated } else { TimeStatus::Stated } as u8;
@@ -186,7 +187,7 @@ pub(super) fn decode_part(bytes: &[u8], euis: &[u64], part: Part) -> Result<Grou
         shadows: read_shadows(&mut input, count)?,
         remembered_from: None,
     };
-    if version >= VERSION {
+    if version >= VERSION_OF_NARROW_REMARKS {
         let by_message = input.flag()?;
         group.remembered_from = Some(Position(input.u64()?)).filter(|_| by_message);
     }
@@ -226,7 +227,7 @@ fn read_remarks(input: &mut Reader<'_>, rows: &mut Rows, part: Part) -> Result<(
     let count = rows.len();
     if !part.messages {
         input.skip_column::<i64>(count)?;
-        return input.skip_column::<u8>(count);
+        return input.skip_column::<u32>(count);
     }
     rows.dcc_ms = input.column(count)?;
     rows.remarks = input.column(count)?;

@@ -66,7 +66,7 @@ fn rows(count: usize) -> impl Strategy<Value = Rows> {
             },
             received_ms,
             dcc_ms,
-            remarks: flags.iter().map(|value| (*value >> 8) as u8).collect(),
+            remarks: flags.iter().map(|value| (*value >> 8) as u32).collect(),
             measurement: measurement.iter().map(|value| *value as i32).collect(),
             weight: weight.iter().map(|value| *value as u32).collect(),
             flags: flags.iter().map(|value| *value as u8).collect(),
@@ -182,7 +182,20 @@ pub(in crate::store) fn hour() -> impl Strategy<Value = HourPage> {
     });
     let tally = (any::<u64>(), any::<u64>(), 0..2_u64);
     let tally = tally.prop_map(|(count, represented, withheld)| {
-        let remarks = RemarkCounts::listed([count % 3, withheld, 0, represented >> 1, count >> 3, 0]);
+        let remarks = RemarkCounts::listed([
+            count % 3,
+            withheld,
+            0,
+            represented >> 1,
+            count >> 3,
+            0,
+            0,
+            count,
+            1,
+            0,
+            withheld,
+            9,
+        ]);
         Tally { count, represented, withheld, remarks }
     });
     (any::<u32>(), any::<u64>(), proptest::collection::btree_map(cell, tally, 0..200))

@@ -125,15 +125,46 @@ fn hours_of_formats_2_and_3_are_read() {
         assert_eq!(hour::decode(page.hour, &before).as_ref(), Ok(page), "version {version}");
         before
     };
-    let of_format_3: Vec<Vec<u8>> = pages.iter().map(|page| before(page, 2, 2)).collect();
+    let of_format_3: Vec<Vec<u8>> = pages.iter().map(|page| before(page, 2, 8)).collect();
     assert_eq!(fingerprint(&of_format_3), (318, 0x1DFD_6C1E_20EB_E7F4));
     let without = |page: &HourPage| {
         let mut page = page.clone();
         page.cells.iter_mut().for_each(|(_, tally)| tally.remarks = RemarkCounts::default());
-        before(&page, 1, 6)
+        before(&page, 1, 12)
     };
     let of_format_2: Vec<Vec<u8>> = pages.iter().map(without).collect();
     assert_eq!(fingerprint(&of_format_2), (238, 0xA913_9762_3952_2C11));
+}
+
+/// Format 4 had a byte for a row's remarks, and counts of the first six remarks.
+#[test]
+fn values_of_format_4_are_read() {
+    let effects = one_of_everything();
+    let group = effects.group.unwrap();
+    let mut bytes = encoded(&group);
+    bytes[0] = 4;
+    assert_eq!(log::group::decode(&bytes, &arbitrary::euis()), Ok(group));
+    assert_eq!(fingerprint(&[bytes]), (375, 0xC9D9_4195_4FAD_56B4));
+
+    let hours = effects.hours.iter().map(|page| {
+        let mut out = Writer::default();
+        hour::encode(page, &mut out).unwrap();
+        let bytes = out.as_bytes();
+        let before = [&[3], &bytes[1..bytes.len() - 6 * COLUMN_BYTES]].concat();
+        assert_eq!(hour::decode(page.hour, &before).as_ref(), Ok(page));
+        before
+    });
+    assert_eq!(fingerprint(&hours.collect::<Vec<_>>()), (354, 0xCBB9_4F66_C80F_FE1A));
+
+    let answers = [some_mark("a", 9), some_mark("head-end", 1), some_mark("head-end", 2)].map(|mark| {
+        let bytes = producer::encode(&mark).as_bytes().to_vec();
+        let (rest, bookmark) = bytes.split_at(bytes.len() - 4 - 8);
+        let (rest, counts) = rest.split_at(rest.len() - 12 * 8);
+        let before = [&rest[..rest.len() - 4], &6_u32.to_le_bytes(), &counts[..6 * 8], bookmark].concat();
+        assert_eq!(producer::decode(mark.key.clone(), mark.ack.sequence, &before), Ok(mark));
+        before
+    });
+    assert_eq!(fingerprint(&answers), (522, 0xF5D2_289A_00A1_555B));
 }
 
 /// An answer as formats before had it: version 1 without, version 2 with counts of remarks and a bookmark.
@@ -149,9 +180,7 @@ fn answer_before(mark: &ProducerMark, version: u8) -> Vec<u8> {
         out.text(message);
     }
     if version > 1 {
-        let RemarkCounts { occurred_in_future, occurred_before_retention, out_of_order, implausible, .. } = ack.remarks;
-        let counts = [occurred_in_future, occurred_before_retention, out_of_order, implausible];
-        counts.into_iter().for_each(|count| out.u64(count));
+        ack.remarks.each().into_iter().take(4).for_each(|(_, count)| out.u64(count));
         out.count(bookmark.len());
         out.raw(bookmark);
     }
@@ -328,6 +357,42 @@ fn a_store_of_a_format_before_is_given_checksums() {
         store.close().unwrap();
         assert!(is_sealed(&disk));
         assert_eq!(open(&disk).load().unwrap(), snapshot);
+    }
+}
+
+/// Format 4 has this one's tables and checksums.
+#[test]
+fn a_store_of_format_4_becomes_one_of_this_format_wherever_its_opening_stops() {
+    fn format(disk: &Disk) -> u64 {
+        let database = Database::builder().create_with_backend(disk.after_kill()).unwrap();
+        let txn = database.begin_read().unwrap();
+        let table = txn.open_table(TableDefinition::<&str, u64>::new("meta")).unwrap();
+        table.get("format").unwrap().unwrap().value()
+    }
+    let before = Disk::default();
+    let mut store = open(&before);
+    store.commit(&one_of_everything()).unwrap();
+    let snapshot = store.load().unwrap();
+    store.close().unwrap();
+    let database = Database::builder().create_with_backend(before.clone()).unwrap();
+    let txn = database.begin_write().unwrap();
+    txn.open_table(TableDefinition::<&str, u64>::new("meta")).unwrap().insert("format", 4).unwrap();
+    txn.commit().unwrap();
+    database.close().unwrap();
+    assert_eq!(format(&before), 4);
+    for operations in 0.. {
+        let disk = before.after_kill();
+        disk.fail_after(operations, io::ErrorKind::Other);
+        let finished = Store::with_backend(disk.clone(), &limits(), ACKS_KEPT).is_ok();
+        let left = disk.after_kill();
+        let mut store = open(&left);
+        assert_eq!(store.load().unwrap(), snapshot, "{operations} operations");
+        store.commit(&append(3, 3)).unwrap();
+        store.close().unwrap();
+        assert_eq!(format(&left), 5, "{operations} operations");
+        if finished {
+            return;
+        }
     }
 }
 

@@ -29,11 +29,13 @@ pub(in crate::store) fn some_group(first: u64, count: usize) -> Group {
             measurement: (row % 2 == 0).then_some(2_530 + row as i32),
             weight: 1,
             payload: PayloadKind::Dlms,
+            generation: Generation::Unknown,
             message: Message {
                 sender: if row % 3 == 2 { Eui64(0x90B3_D51F_3000_0002) } else { Eui64::NONE },
                 instruction: row as u32 % 2,
                 digest: if row % 2 == 0 { 0x9E37_79B9_7F4A_7C15 + row as u64 } else { 0 },
                 time: if row % 4 == 2 { TimeStatus::Unreliable } else { TimeStatus::Stated },
+                ..Message::default()
             },
         };
         let times = (received_ms - 40, received_ms);
@@ -94,7 +96,7 @@ pub(in crate::store) fn some_hour(hour: u32, as_of: u64) -> HourPage {
         rule: Revision(1),
         reason: 1,
     };
-    let remarks = RemarkCounts { out_of_order: as_of, implausible: 1, ..RemarkCounts::default() };
+    let remarks = RemarkCounts::default().with(Remark::OutOfOrder, as_of).with(Remark::Implausible, 1);
     HourPage {
         hour,
         as_of: Position(as_of),
@@ -119,7 +121,7 @@ pub(in crate::store) fn some_device(no: u32) -> Device {
 pub(in crate::store) fn some_mark(producer: &str, sequence: u64) -> ProducerMark {
     let balance = Balance { forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
     let rejections = vec![(7, "code: 70000 does not fit".to_owned())];
-    let remarks = RemarkCounts { occurred_in_future: sequence, ..RemarkCounts::default() };
+    let remarks = RemarkCounts::default().with(Remark::OccurredInFuture, sequence);
     ProducerMark {
         key: some_producer(producer),
         ack: Ack { sequence, position: Position(sequence * 3), balance, rejections, remarks },

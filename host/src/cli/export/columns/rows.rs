@@ -86,6 +86,8 @@ impl Row {
             instruction_number,
             message_digest,
             occurred_at_status: status_number,
+            dcc_at_status: _,
+            stated_generation: _,
         } = alert.unwrap_or_default();
         let (revision, mark) = rule.map_or_else(Default::default, |rule| texts.mark(&rule));
         Self {

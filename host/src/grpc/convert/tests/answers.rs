@@ -11,14 +11,7 @@ use crate::{
 
 const ENDS: Balance = Balance { forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
 const WIRE_ENDS: v1::Balance = v1::Balance { received: 10, forwarded: 1, suppressed: 2, rejected: 3, duplicate: 4 };
-const REMARKS: RemarkCounts = RemarkCounts {
-    occurred_in_future: 5,
-    occurred_before_retention: 6,
-    out_of_order: 7,
-    implausible: 8,
-    maybe_copy: 9,
-    other_content: 10,
-};
+const REMARKS: [u64; Remark::COUNT] = [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
 const WIRE_REMARKS: v1::RemarkCounts = v1::RemarkCounts {
     occurred_in_future: 5,
     occurred_before_retention: 6,
@@ -26,6 +19,12 @@ const WIRE_REMARKS: v1::RemarkCounts = v1::RemarkCounts {
     implausible: 8,
     maybe_copy: 9,
     other_content: 10,
+    clock_unreliable: 11,
+    clock_not_set: 12,
+    occurred_at_left_out: 13,
+    dcc_at_left_out: 14,
+    throttle_gap: 15,
+    generation_differs: 16,
 };
 
 fn plugin_info() -> PluginInfo {
@@ -51,7 +50,8 @@ fn plugin_info() -> PluginInfo {
 #[test]
 fn an_ack_goes_out_whole() {
     let rejections = vec![(3, "code: 7".into())];
-    let ack = Ack { sequence: 5, position: Position(8), balance: ENDS, rejections, remarks: REMARKS };
+    let ack =
+        Ack { sequence: 5, position: Position(8), balance: ENDS, rejections, remarks: RemarkCounts::listed(REMARKS) };
     let rejections = vec![v1::Rejection { index: 3, reason: "code: 7".into() }];
     let (balance, remarks) = (Some(WIRE_ENDS), Some(WIRE_REMARKS));
     let expected = v1::BatchAck { sequence: 5, position: 8, balance, rejections, remarks };
@@ -118,7 +118,7 @@ fn a_table_of_counts_goes_out_whole_or_not_at_all() {
         occurred_ms: Some(Some(0)),
     };
     let none = CountKey { code: Some(None), ..CountKey::default() };
-    let counts = Counts { balance: ENDS, represented: 11, overruled: 12, withheld: 13, remarks: REMARKS };
+    let counts = Counts { balance: ENDS, represented: 11, overruled: 12, withheld: 13, remarks: RemarkCounts::listed(REMARKS) };
     let answer = CountTable {
         rows: vec![(key, counts), (none, counts)],
         total: counts,

@@ -33,7 +33,7 @@ fn a_batch_in_order_arrives_whole() {
 fn a_bad_alert_is_a_reject_in_its_place_and_the_others_stay() {
     let code = v1::Alert { code: 65_536, ..sent_alert() };
     let kind = v1::Alert { payload_kind: 5, ..sent_alert() };
-    let status = v1::Alert { occurred_at_status: 3, ..sent_alert() };
+    let status = v1::Alert { occurred_at_status: 5, ..sent_alert() };
     let read = alert::batch(batch(vec![code, sent_alert(), kind, status]), &IntakeLimits::default()).unwrap();
 
     let reject = read.alerts[0].as_ref().unwrap_err();
@@ -45,17 +45,34 @@ fn a_bad_alert_is_a_reject_in_its_place_and_the_others_stay() {
     assert_eq!(reject.message, "payload_kind: 5 is no payload kind of this protocol");
     let reject = read.alerts[3].as_ref().unwrap_err();
     assert_eq!((reject.reason, reject.code), (RejectReason::OccurredAt, Some(AlertCode(0x8F40))));
-    assert_eq!(reject.message, "occurred_at_status: 3 is no status of this protocol");
+    assert_eq!(reject.message, "occurred_at_status: 5 is no status of this protocol");
 }
 
 #[test]
 fn every_status_of_a_time_goes_there_and_back() {
-    for status in TimeStatus::ALL {
-        let sent = v1::Alert { occurred_at_status: status as i32, ..sent_alert() };
+    let statuses = [
+        (v1::OccurredAtStatus::Unspecified, TimeStatus::Stated),
+        (v1::OccurredAtStatus::NotStated, TimeStatus::NotStated),
+        (v1::OccurredAtStatus::Unreliable, TimeStatus::Unreliable),
+        (v1::OccurredAtStatus::LeftOut, TimeStatus::LeftOut),
+    ];
+    for (sent, status) in statuses {
+        let sent = v1::Alert { occurred_at_status: sent.into(), ..sent_alert() };
         let read = alert::batch(batch(vec![sent]), &IntakeLimits::default()).unwrap().alerts.remove(0).unwrap();
         assert_eq!(read.message.time, status);
         assert_eq!(alert::wire_alert(read), sent);
     }
+    // 0 is a time where the status says that it is stated, and only there.
+    for (status, expected) in [(v1::OccurredAtStatus::Stated, Some(0)), (v1::OccurredAtStatus::Unspecified, None)] {
+        let sent = v1::Alert { occurred_at_ms: 0, occurred_at_status: status.into(), ..sent_alert() };
+        let read = alert::batch(batch(vec![sent]), &IntakeLimits::default()).unwrap().alerts.remove(0).unwrap();
+        assert_eq!((read.occurred_ms, read.message.time), (expected, TimeStatus::Stated));
+        assert_eq!(alert::wire_alert(read), sent);
+    }
+    let sent = v1::Alert { dcc_at_ms: 0, dcc_at_status: v1::DccAtStatus::LeftOut.into(), ..sent_alert() };
+    let read = alert::batch(batch(vec![sent]), &IntakeLimits::default()).unwrap().alerts.remove(0).unwrap();
+    assert_eq!(read.message.dcc_time, DccTimeStatus::LeftOut);
+    assert_eq!(alert::wire_alert(read), sent);
 }
 
 /// What batches in flight are counted by is what they can take.
@@ -76,6 +93,8 @@ fn no_alert_is_longer_than_it_is_counted() {
         instruction_number: u32::MAX,
         message_digest: u64::MAX,
         occurred_at_status: v1::OccurredAtStatus::Unreliable.into(),
+        dcc_at_status: v1::DccAtStatus::LeftOut.into(),
+        stated_generation: v1::Generation::Smets2.into(),
     };
     let alone = batch(vec![]).encoded_len();
     let bytes = batch(vec![longest]).encoded_len() - alone;

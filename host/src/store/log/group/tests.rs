@@ -110,6 +110,18 @@ fn groups_of_the_versions_before_are_read() {
     assert_eq!(found.rows.time_status, [TimeStatus::NotStated as u8; 3]);
 }
 
+/// Version 4 is this one while no remark needs more than a byte.
+#[test]
+fn a_group_of_narrow_remarks_is_read() {
+    let mut group = some_group(40, 3);
+    group.rows.remarks = vec![0, 0xFF, 4];
+    let mut bytes = encoded(&group);
+    bytes[0] = VERSION_OF_NARROW_REMARKS;
+    assert_eq!(decode(&bytes, &arbitrary::euis()), Ok(group.clone()));
+    group.rows.remarks[2] = 1 << 31;
+    assert_eq!(decode(&encoded(&group), &arbitrary::euis()), Ok(group));
+}
+
 #[test]
 fn another_version_is_refused() {
     let mut bytes = encoded(&some_group(40, 3));
