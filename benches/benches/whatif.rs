@@ -151,6 +151,7 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
         measurement: sent.measurement,
         weight: sent.weight.max(1),
         payload: PayloadKind::Dlms,
+        details: Default::default(),
         generation: Generation::Unknown,
         message: Message::default(),
     })

@@ -131,6 +131,11 @@ impl Admitted {
             None => self.number(alert, bounds, inventory)?,
         };
         let (operator, known, model) = inventory.join(device_no);
+        // Whose point the document names: for a device that the inventory does not know, and no proof of anything.
+        let operator = match operator {
+            OperatorId::UNKNOWN => alert.details.mpxn.distributor().unwrap_or_default(),
+            operator => operator,
+        };
         let generation = if known == Generation::Unknown { alert.generation } else { known };
         self.rows.push(alert, times, device_no, (operator, generation, model));
         self.remark(alert, times, generation, bounds);

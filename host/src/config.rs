@@ -129,7 +129,7 @@ pub struct AccessLimits {
 }
 
 /// What an alert takes on the wire at most, in bytes.
-pub const ALERT_BYTES_MAX: u64 = 109;
+pub const ALERT_BYTES_MAX: u64 = 226;
 
 /// A key that plugins may be signed with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ mod alert;
 mod audit;
 mod counts;
 mod cursor;
+mod details;
 mod effects;
 mod ids;
 mod producer;
@@ -21,6 +22,7 @@ pub use alert::{Alert, DccTimeStatus, Flags, Message, PayloadKind, Reject, Rejec
 pub use audit::{AuditEntry, AuditEvent, AuditHash};
 pub use counts::{Cell, End, HourPage, Tally};
 pub use cursor::{Cursor, CursorKey};
+pub use details::{Details, Note};
 pub use effects::{
     Ack, Balance, ClockMark, CodeTableChange, Device, DevicePage, DeviceTally, Effects, Fault, FaultedAlert, Group,
     GuardCount, Handover, KeptFault, KeptQuestion, Mark, NamespacePage, Poison, Rejected, Rejection, Retention, Series,

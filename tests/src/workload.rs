@@ -203,6 +203,7 @@ pub fn plain(device: u64, counter: u64, code: u16) -> Alert {
         measurement: None,
         weight: 1,
         payload: PayloadKind::Dlms,
+        details: Default::default(),
         generation: Generation::Unknown,
         message: Message::default(),
     }

@@ -249,7 +249,7 @@ fn what_is_absent_and_what_is_nothing_are_told_apart() {
         let mut client = AlertServiceClient::new(channel.clone());
         client.submit_alerts(alerts(0..2)).await.unwrap();
         let listed = client.list_alerts(ListAlertsRequest::default()).await.unwrap().into_inner().alerts;
-        let alert = |at: usize| listed[at].alert.unwrap();
+        let alert = |at: usize| listed[at].alert.clone().unwrap();
         assert_eq!((alert(0).originator_counter, alert(0).measurement), (Some(0), Some(0)));
         assert_eq!((alert(1).originator_counter, alert(1).measurement), (Some(1), None));
         assert!(listed.iter().all(|logged| logged.rule.is_none()));

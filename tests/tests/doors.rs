@@ -443,7 +443,7 @@ fn answers_that_are_not_read() {
     let settings = [
         ("WEIR_INTAKE__UNREAD_ANSWERS_MS_MAX", "1500"),
         ("WEIR_INTAKE__BATCH_ALERTS_MAX", "200"),
-        ("WEIR_ACCESS__IDENTITY_BYTES_IN_FLIGHT_MAX", "20800"),
+        ("WEIR_ACCESS__IDENTITY_BYTES_IN_FLIGHT_MAX", "45200"),
     ];
     under_attack("unread answers", &settings, &["weir_clients_cut_total{why=\"unread\"}"], async |_, bad| {
         let (sender, mut answers) = bad.connect().await.stream().await.unwrap();
@@ -487,7 +487,7 @@ fn uploads_that_do_not_end() {
     let settings = [
         ("WEIR_INTAKE__BATCH_ALERTS_MAX", "200"),
         ("WEIR_PLUGINS__UPLOAD_BYTES_MAX", "15000"),
-        ("WEIR_ACCESS__IDENTITY_BYTES_IN_FLIGHT_MAX", "20800"),
+        ("WEIR_ACCESS__IDENTITY_BYTES_IN_FLIGHT_MAX", "45200"),
     ];
     under_attack("uploads", &settings, &[], async |_, bad| {
         let client = bad.connect().await;

@@ -36,7 +36,7 @@ fn alerts(random: &mut Random, first: u64, count: u64) -> Vec<Alert> {
     };
     let mut alerts: Vec<Alert> = (first..first + count).map(&mut alert).collect();
     for at in (1..alerts.len()).filter(|at| at % 10 == 0) {
-        alerts[at] = alerts[at - 1];
+        alerts[at] = alerts[at - 1].clone();
     }
     alerts
 }

@@ -82,7 +82,7 @@ fn pieces_of_uploads_that_wait_for_room_wait_with_them() {
     let settings = [
         ("WEIR_INTAKE__BATCH_ALERTS_MAX", "200"),
         ("WEIR_PLUGINS__UPLOAD_BYTES_MAX", "15000"),
-        ("WEIR_ACCESS__IDENTITY_BYTES_IN_FLIGHT_MAX", "20800"),
+        ("WEIR_ACCESS__IDENTITY_BYTES_IN_FLIGHT_MAX", "45200"),
     ];
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start_with(BINARY, folder.path(), &settings);

@@ -143,6 +143,12 @@ fn piece(group: &Group, from: usize, rows: usize) -> Group {
             instruction: r.instruction[from..to].to_vec(),
             digest: r.digest[from..to].to_vec(),
             time_status: r.time_status[from..to].to_vec(),
+            details: r
+                .details
+                .iter()
+                .filter(|(row, _)| (from..to).contains(&(*row as usize)))
+                .map(|(row, details)| (row - from as u32, *details))
+                .collect(),
         },
         marks: group.marks.clone(),
         mark: group.mark[from..to].to_vec(),

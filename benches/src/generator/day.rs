@@ -147,7 +147,8 @@ impl Day {
             1 | 2 => self.far.keep(self.made, &alert),
             _ => {}
         }
-        (alert, fate(&device, &alert))
+        let fate = fate(&device, &alert);
+        (alert, fate)
     }
 
     fn gust(&mut self, gust: &Gust, now_ms: i64) -> (Alert, Fate) {
@@ -267,7 +268,7 @@ impl Copies {
     }
 
     fn keep(&mut self, made: u64, alert: &Alert) {
-        self.waiting.push_back((made + self.delay, *alert));
+        self.waiting.push_back((made + self.delay, alert.clone()));
     }
 
     fn due(&mut self, made: u64) -> Option<Alert> {

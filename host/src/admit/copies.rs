@@ -13,10 +13,12 @@ use crate::domain::{AlertCode, DeviceNo, Flags, Millis, Position, Remark, Remark
 mod counters;
 mod horizon;
 mod recent;
+mod throttle;
 
 use counters::Counters;
 pub use horizon::{Horizon, KEPT_MS};
 use recent::Recent;
+use throttle::Throttled;
 
 /// Power outage event of a communications hub, of which the DCC may tell more than once.
 const OUTAGE: u16 = 0xDA01;
@@ -68,6 +70,7 @@ pub struct Sight {
 pub struct Copies {
     counters: Counters,
     recent: Recent,
+    throttled: Throttled,
     hasher: DefaultHashBuilder,
 }
 
@@ -82,6 +85,7 @@ impl Copies {
         note: impl Fn(usize) -> Note,
     ) -> Vec<Sight> {
         self.recent.forget_before(memory.from);
+        self.throttled.forget_before(memory.from);
         let sight = |row: usize| match note(row) {
             Note::Skip => Sight::default(),
             Note::Remember { copy } | Note::Obey { copy } => {
@@ -93,9 +97,19 @@ impl Copies {
                 if !copy && let Some((print, content)) = self.message(rows, row, party) {
                     self.recent.add(device, position, print, content);
                 }
+                if !copy {
+                    self.throttled.note(rows, row, position);
+                }
                 Sight { copy, ..Sight::default() }
             }
-            Note::Judge => self.judge(rows, row, first.after(row), memory, &is_protected),
+            Note::Judge => {
+                let position = first.after(row);
+                let mut sight = self.judge(rows, row, position, memory, &is_protected);
+                if !sight.copy && self.throttled.note(rows, row, position) {
+                    sight.remarks.add(Remark::ThrottleGap);
+                }
+                sight
+            }
         };
         (0..rows.len()).map(sight).collect()
     }
@@ -127,7 +141,8 @@ impl Copies {
             began = place.began;
             // An outage is the same under another counter.
             sought = !place.is_above || rows.code[row] == OUTAGE;
-            if place.is_late {
+            // Outages of one document have one counter.
+            if place.is_late && !(place.is_last && rows.code[row] == OUTAGE) {
                 remarks.add(Remark::OutOfOrder);
             }
         }

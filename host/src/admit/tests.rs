@@ -21,6 +21,7 @@ fn alert(device: u64, counter: u64) -> Alert {
         measurement: Some(2550),
         weight: 1,
         payload: PayloadKind::Csv,
+        details: Default::default(),
         generation: Generation::Unknown,
         message: Message::default(),
     }

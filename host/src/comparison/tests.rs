@@ -24,6 +24,7 @@ fn group(first: u64, ends: &[End], said: Option<&[u16]>) -> Group {
             measurement: None,
             weight: 1,
             payload: crate::domain::PayloadKind::Csv,
+            details: Default::default(),
             generation: Default::default(),
             message: crate::domain::Message::default(),
         };

@@ -92,9 +92,9 @@ fn figures_are_not_served_beyond_this_machine_unless_that_is_asked_for() {
 #[test]
 fn an_identity_may_have_a_whole_batch_in_flight() {
     let message = refusal("access.identity_bytes_in_flight_max = 2048", &[]);
-    let expected = "access.identity_bytes_in_flight_max: 2048 is less than a batch of intake.batch_alerts_max, 1703936";
+    let expected = "access.identity_bytes_in_flight_max: 2048 is less than a batch of intake.batch_alerts_max, 3702784";
     assert!(message.starts_with(expected), "{message}");
-    load("access.identity_bytes_in_flight_max = 2048\nintake.batch_alerts_max = 19", &[]).unwrap();
+    load("access.identity_bytes_in_flight_max = 2048\nintake.batch_alerts_max = 9", &[]).unwrap();
 }
 
 #[test]

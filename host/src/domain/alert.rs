@@ -2,7 +2,7 @@
 //!
 //! It must not know how alerts are encoded anywhere. Invariant: all columns of `Rows` have the same length.
 
-use super::{AlertCode, DeviceNo, Eui64, Generation, Millis, ModelId, OperatorId, Remark, Remarks};
+use super::{AlertCode, Details, DeviceNo, Eui64, Generation, Millis, ModelId, OperatorId, Remark, Remarks};
 
 /// How the payload of an alert was encoded where it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -134,6 +134,8 @@ pub struct Alert {
     pub generation: Generation,
     /// What tells its message from others.
     pub message: Message,
+    /// What its source states beside.
+    pub details: Details,
 }
 
 /// Why an alert could not be taken. The numbers are on disk: never reuse one.
@@ -161,11 +163,13 @@ pub enum RejectReason {
     Operator = 10,
     /// The stated generation is not one of the protocol's.
     Generation = 11,
+    /// A detail cannot be kept.
+    Details = 12,
 }
 
 impl RejectReason {
     /// Every reason.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Unreadable,
         Self::DeviceId,
         Self::Code,
@@ -177,6 +181,7 @@ impl RejectReason {
         Self::DccAt,
         Self::Operator,
         Self::Generation,
+        Self::Details,
     ];
 
     /// From its number on disk.
@@ -198,6 +203,7 @@ impl RejectReason {
             Self::DccAt => "dcc-at",
             Self::Operator => "operator",
             Self::Generation => "generation",
+            Self::Details => "details",
         }
     }
 }
@@ -301,6 +307,8 @@ pub struct Rows {
     pub digest: Vec<u64>,
     /// A [`TimeStatus`] by its number.
     pub time_status: Vec<u8>,
+    /// What sources state beside, by row, in order of rows; nothing for a row that is not there.
+    pub details: Vec<(u32, Details)>,
 }
 
 impl Rows {
@@ -369,6 +377,9 @@ impl Rows {
         self.digest.push(digest);
         let time = if alert.occurred_ms.is_none() && time.is_stated() { TimeStatus::NotStated } else { time };
         self.time_status.push(time as u8);
+        if !alert.details.is_empty() {
+            self.details.push((self.len() as u32 - 1, alert.details));
+        }
         if left_out {
             self.remark(self.len() - 1, Remark::DccAtLeftOut);
         }
@@ -389,7 +400,9 @@ impl Rows {
         let Self { device_no, device, recipient, counter, code, occurred_ms, .. } = self;
         let Self { received_ms, dcc_ms, measurement, weight, flags, operator, model, remarks, .. } = self;
         let Self { sender, instruction, digest, time_status, .. } = self;
+        let picked = |(to, row): (usize, &u32)| Some((to as u32, self.details(*row as usize)?));
         Self {
+            details: which.iter().enumerate().filter(|_| !self.details.is_empty()).filter_map(picked).collect(),
             device_no: column(device_no, which),
             device: column(device, which),
             recipient: column(recipient, which),
@@ -409,6 +422,12 @@ impl Rows {
             digest: column(digest, which),
             time_status: column(time_status, which),
         }
+    }
+
+    /// What the source of a row's alert states beside it, if anything.
+    pub fn details(&self, row: usize) -> Option<Details> {
+        let at = self.details.binary_search_by_key(&row, |(row, _)| *row as usize).ok()?;
+        Some(self.details[at].1)
     }
 
     /// The alert of one row, as it was sent, with its times filled in.
@@ -434,6 +453,7 @@ impl Rows {
                 time: self.time_status(row),
                 dcc_time: if left_out { DccTimeStatus::LeftOut } else { DccTimeStatus::AsStated },
             },
+            details: self.details(row).unwrap_or_default(),
         }
     }
 

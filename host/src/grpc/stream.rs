@@ -20,7 +20,11 @@ use super::{
     quota::{Account, Taken},
     status::{CALLER_TOO_SLOW, refused, status},
 };
-use crate::{config::ALERT_BYTES_MAX, domain::Ack, pipeline::Refusal};
+use crate::{
+    config::ALERT_BYTES_MAX,
+    domain::{Ack, Note},
+    pipeline::Refusal,
+};
 
 /// What a client receives.
 pub type Answers = ReceiverStream<Result<v1::StreamAlertsResponse, Status>>;
@@ -65,6 +69,12 @@ enum Written {
 /// What one batch takes up, in bytes.
 pub fn bytes_of(alerts: usize) -> u64 {
     alerts as u64 * ALERT_BYTES_MAX
+}
+
+/// What notes take up beyond what an alert is taken for: only those of alerts that are rejected for it do.
+fn excess_of_notes(alerts: &[v1::Alert]) -> u64 {
+    let notes = alerts.iter().filter_map(|alert| alert.details.as_ref()).map(|details| details.note.len());
+    notes.map(|bytes| bytes.saturating_sub(Note::BYTES_MAX) as u64).sum()
 }
 
 /// Reads `requests`, hands each to `submit`, which gives the future of its answer, and answers in the same order. It stops with the first batch that is
@@ -133,7 +143,8 @@ async fn read<S, F, A>(
         let next = async {
             let request = requests.next().await?;
             let alerts = request.as_ref().map_or(0, |request| request.alerts.len());
-            let bytes = if alerts > terms.batch_alerts_max { 0 } else { bytes_of(alerts) };
+            let notes = request.as_ref().map_or(0, |request| excess_of_notes(&request.alerts));
+            let bytes = if alerts > terms.batch_alerts_max { 0 } else { bytes_of(alerts) + notes };
             Some((request, terms.account.bytes(bytes).await))
         };
         let next = tokio::select! {

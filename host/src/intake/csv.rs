@@ -21,7 +21,7 @@ use super::{
     shown, times,
     values::{decimal, integer},
 };
-use crate::domain::{Alert, AlertCode, Eui64, Generation, Message, Millis, PayloadKind, TimeStatus};
+use crate::domain::{Alert, AlertCode, Details, Eui64, Generation, Message, Millis, PayloadKind, TimeStatus};
 
 pub(super) const COLUMNS: &[&str] = &[
     "device",
@@ -167,6 +167,7 @@ pub(super) fn alert(record: &Record<'_>, form: &Form) -> Result<Alert, LineError
             time: record.read(OCCURRED_AT_STATUS, time_status)?.unwrap_or_default(),
             ..Message::default()
         },
+        details: Details::default(),
     })
 }
 
@@ -256,6 +257,7 @@ mod tests {
                 time: TimeStatus::Unreliable,
                 ..Message::default()
             },
+            details: Details::default(),
         };
         assert_eq!(read(text), [Ok(expected)]);
     }

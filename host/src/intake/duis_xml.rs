@@ -1,8 +1,9 @@
-//! DUIS response documents with alerts in them: what the DCC sends to its users, one document or many in a row.
+//! DUIS response documents with alerts in them: what the DCC sends to its users, one document or many in a row, as they come
+//! or wrapped, and what adapters and the DCC's Parse and Correlate software make of them.
 //!
 //! It must not know how documents arrived, and it verifies no signature: whoever holds the keys did. Invariants: an alert
-//! whose envelope can be read is not lost for the sake of its payload; where the two disagree that is said, and the
-//! envelope's code is kept.
+//! whose envelope can be read is not lost for the sake of its payload; one alert that is told twice in a document, raw and
+//! parsed, is one; what was left out of an alert is in the alert, and said.
 //!
 //! ```text
 //! Response
@@ -10,24 +11,37 @@
 //!   Body     DeviceAlertMessage              AlertCode, ThrottledAlertCount?, GBCSPayload (base64)
 //!         or DCCAlertMessage                 DCCAlertCode, ThrottledAlertCount?, DCCAlert (a tree of its own)
 //!         or ... FutureDatedDeviceAlertMessage  FutureDatedAlertCode, GBCSPayload, InstructionNumber
+//!         or SMETS1ResponseMessage           ThrottledAlertCount?, ... SMETS1Response
+//!
+//! SMETS1Response or GBCSResponse
+//!   Header   BusinessOriginatorID, BusinessTargetID, OriginatorCounter, Timestamp? (ClockStatus)
+//!   Body     DeviceAlertMessage / DeviceAlertContent   GBCSHexAlertCode?, AlertDescription, Timestamp
 //! ```
 //!
-//! Names are told by what stands after their prefix. An alert of the DCC is of the devices that its tree names, and of its
-//! sender where it names none. A counter belongs to the sender of its ResponseID. That of a RequestID is the user's, who asked:
-//! an alert that has no other ID has no counter, and is told from others by its whole document.
+//! Names are told by what stands after their prefix. A counter belongs to the sender of its ResponseID. That of a RequestID is
+//! the user's, who asked: an alert that has no other ID has no counter, and is told from others by its whole document.
 
-use std::{collections::VecDeque, io::BufRead, str::FromStr};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::BufRead,
+    sync::Arc,
+};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use super::{LineError, digest};
+use crate::domain::{Alert, AlertCode};
 
-use super::{LineError, digest, gbcs, shown};
-use crate::domain::{Alert, AlertCode, Eui64, Generation, Message, Millis, PayloadKind};
-
+mod dcc;
+mod device;
 mod documents;
-mod envelope;
+mod encoding;
+mod header;
+mod time;
+mod tree;
 
-use documents::Documents;
-use envelope::{Envelope, Kind};
+use device::Found;
+use documents::{Document, Documents};
+use header::{Header, Throttle};
+use tree::{Element, Tree};
 
 /// How a throttled alert's count of copies is meant: the documents do not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,20 +53,71 @@ pub enum ThrottledCount {
     All,
 }
 
+/// Codes of alerts that state a description and no code, by that description, to the character.
+pub type Descriptions = Arc<BTreeMap<String, AlertCode>>;
+
+/// What is wrong with a document: the part of it, and what is.
+type Wrong = (&'static str, String);
+
+/// What kind of alert a document has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Of a device.
+    Device,
+    /// Of the DCC.
+    Dcc,
+    /// Of a device that did what it was told to do later.
+    FutureDated,
+}
+
+impl Kind {
+    fn of_element(name: &str) -> Option<Self> {
+        match name {
+            "DeviceAlertMessage" => Some(Self::Device),
+            "DCCAlertMessage" => Some(Self::Dcc),
+            "FutureDatedDeviceAlertMessage" => Some(Self::FutureDated),
+            _ => None,
+        }
+    }
+
+    /// The element that has its code.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Device => "AlertCode",
+            Self::Dcc => "DCCAlertCode",
+            Self::FutureDated => "FutureDatedAlertCode",
+        }
+    }
+}
+
 /// The alerts of documents.
 pub struct Alerts<R> {
     documents: Documents<R>,
     throttled: ThrottledCount,
+    descriptions: Descriptions,
     /// Alerts of the document read last that were not handed out.
     ready: VecDeque<Alert>,
     line: u64,
-    remarks: VecDeque<LineError>,
+    notices: VecDeque<LineError>,
 }
 
 impl<R: BufRead> Alerts<R> {
     /// Takes the input; nothing is read yet.
     pub fn new(reader: R, throttled: ThrottledCount) -> Self {
-        Self { documents: Documents::new(reader), throttled, ready: VecDeque::new(), line: 0, remarks: VecDeque::new() }
+        Self {
+            documents: Documents::new(reader),
+            throttled,
+            descriptions: Descriptions::default(),
+            ready: VecDeque::new(),
+            line: 0,
+            notices: VecDeque::new(),
+        }
+    }
+
+    /// Looks up codes of alerts that state a description alone.
+    #[must_use]
+    pub fn with_descriptions(self, descriptions: Descriptions) -> Self {
+        Self { descriptions, ..self }
     }
 
     /// Number of the line on which the document of the last item begins.
@@ -62,28 +127,76 @@ impl<R: BufRead> Alerts<R> {
 
     /// What is to be said of a document whose alert was taken, or of one that has none.
     pub fn remark(&mut self) -> Option<LineError> {
-        self.remarks.pop_front()
+        self.notices.pop_front().or_else(|| self.documents.passed_over())
     }
 
     /// Makes alerts of a document; none where it has none.
-    fn take(&mut self, line: u64, document: &[u8]) -> Result<(), LineError> {
-        let wrong = |(field, message): (&str, String)| LineError::new(line, field, message);
-        let envelope = envelope::read(document).map_err(wrong)?;
-        let (remarks, ready) = (&mut self.remarks, &mut self.ready);
-        let mut remark = |field: &str, message: String| remarks.push_back(LineError::new(line, field, message));
-        let Some(kind) = envelope.kind else {
-            remark("Body", "it holds no alert; passed over".to_owned());
+    fn take(&mut self, document: &Document) -> Result<(), LineError> {
+        let line = document.line;
+        let wrong = |(field, message): Wrong| LineError::new(line, field, message);
+        let text = encoding::text(&document.bytes, document.encoding).map_err(|why| wrong(("document", why)))?;
+        let tree = Tree::read(&text).map_err(wrong)?;
+        let (notices, ready) = (&mut self.notices, &mut self.ready);
+        let mut notice = |field: &str, message: String| notices.push_back(LineError::new(line, field, message));
+        let root = tree.root();
+        let Some(found) = find(root).map_err(wrong)? else {
+            let what = match root.find("DSPInventory") {
+                Some(_) => "it holds an inventory and no alert; weir device load takes it",
+                None => "it holds no alert",
+            };
+            notice("Body", format!("{what}; passed over"));
             return Ok(());
         };
-        let header = Header::read(&envelope, kind, self.throttled, &mut remark).map_err(wrong)?;
-        if kind == Kind::Dcc {
-            let whole = digest(documents::without_blanks(document));
-            ready.extend(header.of_devices(&envelope.devices, whole, &mut remark).map_err(wrong)?);
+        // The header of a parsed document is that of the message, and is read with it.
+        let header = root.child("Header").filter(|_| root.name() == "Response");
+        let header = Header::read(header, &mut notice).map_err(wrong)?;
+        let throttled = found.raw.or_else(|| found.content?.within(&["SMETS1ResponseMessage"]));
+        let count = self.throttled;
+        let throttle = match throttled {
+            Some(marked) => Throttle::read(marked, count, &mut notice).map_err(wrong)?,
+            None => Throttle::NONE,
+        };
+        if let (Kind::Dcc, Some(message)) = (found.kind, found.raw) {
+            let code = device::code(found.kind, message).map_err(wrong)?;
+            let digest = digest(text.as_bytes());
+            ready.extend(dcc::alerts(&header, (code, throttle), message, digest, &mut notice).map_err(wrong)?);
         } else {
-            ready.push_back(header.with_payload(&envelope, &mut remark).map_err(wrong)?);
+            let alert = device::alert(&header, &found, throttle, &self.descriptions, &mut notice);
+            ready.push_back(alert.map_err(wrong)?);
         }
         Ok(())
     }
+}
+
+/// Finds the alert of a document. One that is there twice, as it came and parsed, is one.
+fn find(root: Element<'_>) -> Result<Option<Found<'_>>, Wrong> {
+    let (mut raw, mut content) = (None, None);
+    for element in root.descendants() {
+        if element.name() == "DeviceAlertContent" {
+            if content.replace(element).is_some() {
+                return Err(("Body", "it holds more than one parsed alert".to_owned()));
+            }
+            continue;
+        }
+        let Some(kind) = Kind::of_element(element.name()) else { continue };
+        // A message that was parsed has its content where others have a code.
+        let has = |name: &str| element.child(name).is_some();
+        let is_parsed = (has("DeviceAlertContent") || has("GBCSData")) && !has(kind.code()) && !has("GBCSPayload");
+        if !is_parsed && raw.replace((kind, element)).is_some() {
+            return Err(("Body", "it holds more than one alert".to_owned()));
+        }
+        if is_parsed && element.child("DeviceAlertContent").is_none() && raw.is_none() {
+            return Err((
+                "DeviceAlertContent",
+                "it is missing: the alert was parsed in part, for a second pass".to_owned(),
+            ));
+        }
+    }
+    Ok(match (raw, content) {
+        (None, None) => None,
+        (None, Some(_)) => Some(Found { kind: Kind::Device, raw: None, content }),
+        (Some((kind, raw)), content) => Some(Found { kind, raw: Some(raw), content }),
+    })
 }
 
 impl<R: BufRead> Iterator for Alerts<R> {
@@ -94,200 +207,19 @@ impl<R: BufRead> Iterator for Alerts<R> {
             if let Some(alert) = self.ready.pop_front() {
                 return Some(Ok(alert));
             }
-            let (line, document) = match self.documents.next()? {
+            let document = match self.documents.next()? {
                 Ok(document) => document,
                 Err(error) => {
                     self.line = error.line;
                     return Some(Err(error));
                 }
             };
-            self.line = line;
-            if let Err(error) = self.take(line, &document) {
+            self.line = document.line;
+            if let Err(error) = self.take(&document) {
                 return Some(Err(error));
             }
         }
     }
-}
-
-/// What the envelope alone says of an alert.
-#[derive(Debug, Clone, Copy)]
-struct Header {
-    code: AlertCode,
-    /// Who sent it, whom to, and the sender's counter.
-    id: Option<(Eui64, Eui64, Option<u64>)>,
-    instruction: u32,
-    /// When the DCC answered. Where the document came from, nobody noted when it was received, so this stands for it too.
-    dcc_ms: Option<Millis>,
-    weight: u32,
-}
-
-impl Header {
-    fn read(
-        envelope: &Envelope,
-        kind: Kind,
-        throttled: ThrottledCount,
-        remark: &mut dyn FnMut(&str, String),
-    ) -> Result<Self, (&'static str, String)> {
-        let code_field = kind.code();
-        let text = envelope.code.as_deref().ok_or((code_field, "it is missing".to_owned()))?;
-        let code = AlertCode::from_str(text).map_err(|error| (code_field, error.to_string()))?;
-        if code.is_of_dcc() != (kind == Kind::Dcc) {
-            return Err((code_field, format!("{} is no code of such an alert", shown(text))));
-        }
-        let response =
-            envelope.response_id.as_deref().map(id).transpose().map_err(|message| ("ResponseID", message))?;
-        let request = || envelope.request_id.as_deref().map(id).transpose().map_err(|message| ("RequestID", message));
-        let id = match response {
-            Some((from, to, counter)) => Some((from, to, Some(counter))),
-            // The user asked the device, which answers without a counter of its own.
-            None => request()?.map(|(user, device, _)| (device, user, None)),
-        };
-        let number = |text: &str| {
-            let read = text.parse::<u32>();
-            if read.is_err() {
-                let message = format!("expected an integer of 32 bits, found {}; taken as not stated", shown(text));
-                remark("InstructionNumber", message);
-            }
-            read.unwrap_or(0)
-        };
-        let instruction = envelope.instruction_number.as_deref().map_or(0, number);
-        let time = |text: &str| -> Result<Millis, (&'static str, String)> {
-            let wrong =
-                |_| ("ResponseDateTime", format!("expected a time like 2026-11-23T09:30:00Z, found {}", shown(text)));
-            text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).map_err(wrong)
-        };
-        let dcc_ms = envelope.time.as_deref().map(time).transpose()?;
-        let copies = envelope.throttled_count.as_deref().map(|text| {
-            let wrong = |_| ("ThrottledAlertCount", format!("expected an integer of 32 bits, found {}", shown(text)));
-            text.parse::<u32>().map_err(wrong)
-        });
-        let weight = match (copies.transpose()?, throttled) {
-            (None, _) => 1,
-            (Some(withheld), ThrottledCount::Withheld) => withheld.saturating_add(1),
-            (Some(all), ThrottledCount::All) => all.max(1),
-        };
-        Ok(Self { code, id, instruction, dcc_ms, weight })
-    }
-
-    /// An alert as far as the envelope goes. `None` where that names nobody.
-    fn alert(&self) -> Option<Alert> {
-        let (device, recipient, counter) = self.id?;
-        let Self { code, dcc_ms, weight, instruction, .. } = *self;
-        let (message, payload) = (Message { instruction, ..Message::default() }, PayloadKind::Unspecified);
-        Some(Alert {
-            device,
-            recipient,
-            counter,
-            code,
-            occurred_ms: None,
-            dcc_ms,
-            received_ms: dcc_ms,
-            measurement: None,
-            weight,
-            payload,
-            generation: Generation::Unknown,
-            message,
-        })
-    }
-
-    /// The alert of a device, with what its payload says.
-    fn with_payload(
-        &self,
-        envelope: &Envelope,
-        remark: &mut dyn FnMut(&str, String),
-    ) -> Result<Alert, (&'static str, String)> {
-        let outside = self.alert();
-        let bytes = payload(envelope.payload.as_deref());
-        let decoded = bytes
-            .as_ref()
-            .map_err(String::clone)
-            .and_then(|bytes| gbcs::decode(bytes).map_err(|error| error.to_string()));
-        let inside = match (decoded, outside) {
-            (Ok(decoded), _) => decoded.alert,
-            (Err(why), None) => return Err(("GBCSPayload", format!("{why}, and the header names no device either"))),
-            (Err(why), Some(outside)) => {
-                remark("GBCSPayload", format!("{why}; the alert is taken as its envelope has it"));
-                let digest = bytes.map_or(0, |bytes| digest(&bytes));
-                return Ok(Alert { message: Message { digest, ..outside.message }, ..outside });
-            }
-        };
-        if inside.code != self.code {
-            remark(
-                "AlertCode",
-                format!("{} in the envelope and {} in the payload; the first is kept", self.code, inside.code),
-            );
-        }
-        if let Some(outside) = outside.filter(|outside| {
-            outside.device != inside.device || outside.counter.is_some_and(|c| Some(c) != inside.counter)
-        }) {
-            let named = |alert: &Alert| format!("{}, counter {}", alert.device, alert.counter.unwrap_or(0));
-            let (outside, inside) = (named(&outside), named(&inside));
-            remark("ResponseID", format!("{outside} in the envelope and {inside} in the payload; the second is kept"));
-        }
-        let Self { code, dcc_ms, weight, instruction, .. } = *self;
-        let message = Message { instruction, ..inside.message };
-        Ok(Alert { code, dcc_ms, received_ms: dcc_ms, weight, message, ..inside })
-    }
-
-    /// An alert of the DCC, once for each device that it names; else once for its sender.
-    fn of_devices(
-        &self,
-        devices: &[String],
-        document: u64,
-        remark: &mut dyn FnMut(&str, String),
-    ) -> Result<Vec<Alert>, (&'static str, String)> {
-        let mut named: Vec<Eui64> = Vec::new();
-        for text in devices {
-            match Eui64::from_str(text) {
-                Ok(eui) if !named.contains(&eui) => named.push(eui),
-                Ok(_) => {}
-                Err(error) => remark("DeviceID", error.to_string()),
-            }
-        }
-        let sender = self.id.map(|(from, ..)| from);
-        if named.is_empty() {
-            let nobody = "it is missing, and the document names no device either: nothing says whom the alert is of";
-            named.push(sender.ok_or(("ResponseID", nobody.to_owned()))?);
-        }
-        let Self { code, id, instruction, dcc_ms, weight } = *self;
-        let (recipient, counter) = id.map_or((Eui64::NONE, None), |(_, to, counter)| (to, counter));
-        let counted_by = counter.and(sender).unwrap_or(Eui64::NONE);
-        let digest = if counter.is_none() { document } else { 0 };
-        let alert = |device: Eui64| Alert {
-            device,
-            recipient,
-            counter,
-            code,
-            occurred_ms: None,
-            dcc_ms,
-            received_ms: dcc_ms,
-            measurement: None,
-            weight,
-            payload: PayloadKind::Unspecified,
-            generation: Generation::Unknown,
-            message: Message { sender: counted_by, instruction, digest, ..Message::default() },
-        };
-        Ok(named.into_iter().map(alert).collect())
-    }
-}
-
-/// `EUI-64:EUI-64:counter`.
-fn id(text: &str) -> Result<(Eui64, Eui64, u64), String> {
-    let wrong = || format!("expected EUI-64:EUI-64:counter, found {}", shown(text));
-    let (rest, counter) = text.rsplit_once(':').ok_or_else(wrong)?;
-    // An EUI-64 may be written with colons too.
-    let middle = rest.len() / 2;
-    let (from, to) = rest.split_at_checked(middle).ok_or_else(wrong)?;
-    let to = to.strip_prefix(':').ok_or_else(wrong)?;
-    let eui = |text: &str| Eui64::from_str(text).map_err(|_| wrong());
-    Ok((eui(from)?, eui(to)?, counter.parse().map_err(|_| wrong())?))
-}
-
-/// The bytes of the message inside, or why there are none.
-fn payload(base64: Option<&str>) -> Result<Vec<u8>, String> {
-    let base64 = base64.ok_or("it is missing")?;
-    let compact: String = base64.chars().filter(|character| !character.is_ascii_whitespace()).collect();
-    STANDARD.decode(compact).map_err(|error| format!("not base64: {error}"))
 }
 
 #[cfg(test)]

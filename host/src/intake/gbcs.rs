@@ -21,7 +21,7 @@ use cursor::Cursor;
 pub use cursor::{Defect, GbcsError};
 
 use super::digest;
-use crate::domain::{Alert, Eui64, Generation, Message, Millis};
+use crate::domain::{Alert, Details, Eui64, Generation, Message, Millis};
 
 /// Message code of the alert on a supply outage, the one that carries two more times.
 const MESSAGE_CODE_OUTAGE: u16 = 0x0067;
@@ -69,6 +69,8 @@ pub fn decode(message: &[u8]) -> Result<Decoded, GbcsError> {
         (false, true) => Authentication::Maced,
         (false, false) => Authentication::None,
     };
+    let (interrupted_ms, restored_ms) = payload.outage.unzip();
+    let details = Details { interrupted_ms, restored_ms, ..Details::default() };
     let alert = Alert {
         device: originator,
         recipient,
@@ -82,6 +84,7 @@ pub fn decode(message: &[u8]) -> Result<Decoded, GbcsError> {
         payload: payload.kind,
         generation: Generation::Unknown,
         message: Message { digest: digest(message), time: payload.time, ..Message::default() },
+        details,
     };
     Ok(Decoded { alert, message_code, outage: payload.outage, authentication })
 }

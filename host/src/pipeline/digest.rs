@@ -5,7 +5,7 @@
 
 use ring::digest::{Context, SHA256};
 
-use crate::domain::{Alert, BatchDigest, DccTimeStatus, Generation, Message, Reject};
+use crate::domain::{Alert, BatchDigest, DccTimeStatus, Details, Generation, Message, Reject};
 
 /// Bits of the optional fields that follow.
 const COUNTER: u16 = 1 << 0;
@@ -17,6 +17,7 @@ const MESSAGE: u16 = 1 << 5;
 const GENERATION: u16 = 1 << 6;
 /// No field follows.
 const DCC_LEFT_OUT: u16 = 1 << 7;
+const DETAILS: u16 = 1 << 8;
 /// Not an alert, but the reason why one could not be decoded.
 const REJECT: u16 = 1 << 15;
 
@@ -24,7 +25,7 @@ const REJECT: u16 = 1 << 15;
 const BUFFER_BYTES: usize = 4_096;
 
 /// Bytes of one alert at most.
-const ALERT_BYTES: usize = 96;
+const ALERT_BYTES: usize = 256;
 
 /// Returns the digest of a batch. It takes some 50 ns an alert, so callers compute it before they queue the batch.
 pub fn of(alerts: &[Result<Alert, Reject>], unreadable: u32) -> BatchDigest {
@@ -63,6 +64,7 @@ fn add(alert: &Alert, buffer: &mut Vec<u8>) {
         payload,
         generation,
         message,
+        details,
     } = alert;
     let Message { sender, instruction, digest, time, dcc_time } = message;
     let bit = |is_there: bool, bit: u16| if is_there { bit } else { 0 };
@@ -73,7 +75,8 @@ fn add(alert: &Alert, buffer: &mut Vec<u8>) {
         | bit(measurement.is_some(), MEASUREMENT)
         | bit(*message != Message::default(), MESSAGE)
         | bit(*generation != Generation::Unknown, GENERATION)
-        | bit(*dcc_time == DccTimeStatus::LeftOut, DCC_LEFT_OUT);
+        | bit(*dcc_time == DccTimeStatus::LeftOut, DCC_LEFT_OUT)
+        | bit(!details.is_empty(), DETAILS);
     buffer.extend_from_slice(&bits.to_le_bytes());
     buffer.extend_from_slice(&device.0.to_le_bytes());
     buffer.extend_from_slice(&recipient.0.to_le_bytes());
@@ -94,6 +97,23 @@ fn add(alert: &Alert, buffer: &mut Vec<u8>) {
     if bits & GENERATION != 0 {
         buffer.push(*generation as u8);
     }
+    if bits & DETAILS != 0 {
+        add_details(details, buffer);
+    }
+}
+
+fn add_details(details: &Details, buffer: &mut Vec<u8>) {
+    let Details { mpxn, throttle_sequence, instruction_count, interrupted_ms, restored_ms, inner_code, note } = details;
+    buffer.extend_from_slice(&mpxn.number().to_le_bytes());
+    buffer.extend_from_slice(&instruction_count.to_le_bytes());
+    let numbers =
+        [throttle_sequence.map(i64::from), *interrupted_ms, *restored_ms, inner_code.map(|code| i64::from(code.0))];
+    for number in numbers {
+        buffer.push(u8::from(number.is_some()));
+        number.iter().for_each(|number| buffer.extend_from_slice(&number.to_le_bytes()));
+    }
+    buffer.push(note.as_str().len() as u8);
+    buffer.extend_from_slice(note.as_str().as_bytes());
 }
 
 /// Only the message names the values at fault. If another version of this program words it otherwise, it rejects a resend of
@@ -110,7 +130,7 @@ fn add_reject(reject: &Reject, buffer: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AlertCode, Eui64, PayloadKind, RejectReason, TimeStatus};
+    use crate::domain::{AlertCode, Eui64, Mpxn, Note, PayloadKind, RejectReason, TimeStatus};
 
     fn alert() -> Alert {
         Alert {
@@ -126,6 +146,7 @@ mod tests {
             payload: PayloadKind::Unspecified,
             generation: Generation::Unknown,
             message: Message::default(),
+            details: Details::default(),
         }
     }
 
@@ -166,6 +187,16 @@ mod tests {
             Alert { generation: Generation::Smets1, ..alert() },
             Alert { generation: Generation::Smets2, ..alert() },
         ];
+        let details = [
+            Details { mpxn: Mpxn::from_number(9), ..Details::default() },
+            Details { throttle_sequence: Some(9), ..Details::default() },
+            Details { instruction_count: 9, ..Details::default() },
+            Details { interrupted_ms: Some(9), ..Details::default() },
+            Details { restored_ms: Some(9), ..Details::default() },
+            Details { inner_code: Some(AlertCode(9)), ..Details::default() },
+            Details { note: Note::new("9"), ..Details::default() },
+        ];
+        batches.extend(details.map(|details| (vec![Ok(Alert { details, ..alert() })], 0)));
         batches.extend(others.map(|other| (vec![Ok(other)], 0)));
         let digests: Vec<BatchDigest> = batches.iter().map(|(alerts, unreadable)| of(alerts, *unreadable)).collect();
         for (at, digest) in digests.iter().enumerate() {

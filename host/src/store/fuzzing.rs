@@ -14,8 +14,8 @@ use super::{
     page, plugin, producer, revision, settings, token,
 };
 use crate::domain::{
-    AlertCode, Cell, DevicePage, DeviceTally, Digest, End, Fault, FaultKind, Group, Guard, HourPage, Mark, Mode,
-    NamespacePage, OperatorId, Position, ProducerKey, RejectReason, Rejected, Revision, Rows, Rule, RuleRevision,
+    AlertCode, Cell, Details, DevicePage, DeviceTally, Digest, End, Fault, FaultKind, Group, Guard, HourPage, Mark,
+    Mode, NamespacePage, OperatorId, Position, ProducerKey, RejectReason, Rejected, Revision, Rows, Rule, RuleRevision,
     Scope, Series, SettingsNo, Shadow, Tally,
 };
 
@@ -160,6 +160,7 @@ fn a_group() -> Group {
         instruction: vec![0, 0, 2],
         digest: vec![1 << 63, 0, 7],
         time_status: vec![0, 1, 2],
+        details: vec![(1, Details { throttle_sequence: Some(7), ..Details::default() })],
     };
     let held = Mark { end: End::Suppressed, rule: Revision(4), reason: 1 };
     let (rule, kind) = (Revision(5), FaultKind::Trap);

@@ -27,6 +27,8 @@ pub(super) struct Place {
     pub(super) is_above: bool,
     /// It is not above one that was here before it and is not forgotten.
     pub(super) is_late: bool,
+    /// It is the one that was here last, and is not forgotten.
+    pub(super) is_last: bool,
     /// Block in which the series began; 0 where that is not known.
     pub(super) began: u32,
 }
@@ -56,7 +58,7 @@ impl Counters {
         if let Some(series) = at_hand.iter_mut().find(|series| is_unused(series) || series.party == party) {
             if is_unused(series) {
                 *series = begun;
-                return Place { is_above: true, is_late: false, began: block };
+                return Place { is_above: true, is_late: false, is_last: false, began: block };
             }
             return step(series, counter, block, forgotten);
         }
@@ -72,9 +74,9 @@ impl Counters {
         }
         more.push(begun);
         if is_full {
-            return Place { is_above: false, is_late: false, began: 0 };
+            return Place { is_above: false, is_late: false, is_last: false, began: 0 };
         }
-        Place { is_above: true, is_late: false, began: block }
+        Place { is_above: true, is_late: false, is_last: false, began: block }
     }
 
     /// The series of one device, in order of first sight.
@@ -102,8 +104,12 @@ impl Counters {
 /// Notes a counter in its series.
 fn step(series: &mut Series, counter: u64, block: u32, forgotten: u32) -> Place {
     let is_recent = series.recent_at >= forgotten;
-    let place =
-        Place { is_above: counter > series.top, is_late: is_recent && counter <= series.recent, began: series.began };
+    let place = Place {
+        is_above: counter > series.top,
+        is_late: is_recent && counter <= series.recent,
+        is_last: is_recent && counter == series.recent,
+        began: series.began,
+    };
     series.top = series.top.max(counter);
     if !place.is_late {
         (series.recent, series.recent_at) = (counter, block);

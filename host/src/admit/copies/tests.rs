@@ -25,6 +25,7 @@ fn alert(code: u16, counter: u64, second: i64) -> Alert {
         measurement: None,
         weight: 1,
         payload: PayloadKind::Dlms,
+        details: Default::default(),
         generation: Generation::Unknown,
         message: Message::default(),
     }

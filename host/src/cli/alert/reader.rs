@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     cli::{Failure, doubt::Doubts, input::Notices, table::thousands},
-    domain::{Alert, Message, TimeStatus},
+    domain::{Alert, Details, Message, TimeStatus},
     intake::LineError,
 };
 
@@ -299,7 +299,9 @@ impl Reading {
 /// An alert as it is sent.
 pub(super) fn wire(alert: &Alert) -> v1::Alert {
     let Alert { device, recipient, counter, code, occurred_ms, dcc_ms, received_ms, measurement, weight, .. } = *alert;
-    let Alert { payload, generation, message: Message { sender, instruction, digest, time, dcc_time }, .. } = *alert;
+    let Alert {
+        details, payload, generation, message: Message { sender, instruction, digest, time, dcc_time }, ..
+    } = *alert;
     let status = match time {
         TimeStatus::Stated if occurred_ms == Some(0) => v1::OccurredAtStatus::Stated,
         TimeStatus::Stated => v1::OccurredAtStatus::Unspecified,
@@ -324,7 +326,21 @@ pub(super) fn wire(alert: &Alert) -> v1::Alert {
         occurred_at_status: status.into(),
         dcc_at_status: dcc_time as i32,
         stated_generation: generation as i32,
+        details: wire_details(details),
     }
+}
+
+fn wire_details(details: Details) -> Option<v1::AlertDetails> {
+    let Details { mpxn, throttle_sequence, instruction_count, interrupted_ms, restored_ms, inner_code, note } = details;
+    (!details.is_empty()).then(|| v1::AlertDetails {
+        mpxn: mpxn.number(),
+        throttle_sequence,
+        instruction_count: instruction_count.into(),
+        interrupted_at_ms: interrupted_ms,
+        restored_at_ms: restored_ms,
+        inner_code: inner_code.map(|code| code.0.into()),
+        note: note.as_str().to_owned(),
+    })
 }
 
 #[cfg(test)]

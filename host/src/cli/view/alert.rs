@@ -78,6 +78,8 @@ pub(crate) struct Alert {
     pub dcc_at_status: Option<&'static str>,
     /// The generation that the source states; `None` where it states none.
     pub stated_generation: Option<&'static str>,
+    /// What the source states beside; `None` for nothing.
+    pub details: Option<Details>,
 }
 
 impl From<v1::Alert> for Alert {
@@ -99,6 +101,7 @@ impl From<v1::Alert> for Alert {
             occurred_at_status: status,
             dcc_at_status,
             stated_generation,
+            details,
         } = message;
         Self {
             device_id: eui(device_id),
@@ -117,7 +120,68 @@ impl From<v1::Alert> for Alert {
             occurred_at_status: occurred_at_status(status),
             dcc_at_status: (dcc_at_status == v1::DccAtStatus::LeftOut as i32).then_some("left-out"),
             stated_generation: (stated_generation != 0).then(|| generation(stated_generation)),
+            details: details.map(Details::from),
         }
+    }
+}
+
+/// What the source of an alert states beside it. What is not there is left out.
+#[derive(Debug, Serialize)]
+pub(crate) struct Details {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mpxn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throttle_sequence: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instruction_count: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interrupted_at_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restored_at_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inner_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl From<v1::AlertDetails> for Details {
+    fn from(message: v1::AlertDetails) -> Self {
+        let v1::AlertDetails {
+            mpxn,
+            throttle_sequence,
+            instruction_count,
+            interrupted_at_ms,
+            restored_at_ms,
+            inner_code,
+            note,
+        } = message;
+        Self {
+            mpxn: (mpxn != 0).then(|| mpxn.to_string()),
+            throttle_sequence,
+            instruction_count: (instruction_count != 0).then_some(instruction_count),
+            interrupted_at_ms,
+            restored_at_ms,
+            inner_code: inner_code.map(code),
+            note: Some(note).filter(|note| !note.is_empty()),
+        }
+    }
+}
+
+impl Details {
+    /// What there is, in words.
+    fn words(&self) -> Vec<String> {
+        let Self { mpxn, throttle_sequence, instruction_count, interrupted_at_ms, restored_at_ms, inner_code, note } =
+            self;
+        let words = [
+            mpxn.as_ref().map(|mpxn| format!("at {mpxn}")),
+            interrupted_at_ms.map(|ms| format!("interrupted {}", time(ms))),
+            restored_at_ms.map(|ms| format!("restored {}", time(ms))),
+            throttle_sequence.map(|number| format!("throttled, number {number}")),
+            instruction_count.map(|count| format!("of {count} instructions")),
+            inner_code.as_ref().map(|code| format!("passes on {code}")),
+            note.clone(),
+        ];
+        words.into_iter().flatten().collect()
     }
 }
 
@@ -447,6 +511,7 @@ pub(crate) fn why(row: &LoggedAlert) -> String {
     if row.withheld > 0 {
         parts.push(format!("stands for {} suppressed", row.withheld));
     }
+    parts.extend(row.alert.iter().filter_map(|alert| alert.details.as_ref()).flat_map(Details::words));
     if !row.remarks.is_empty() {
         parts.push(format!("remarked: {}", row.remarks.join(", ")));
     }
@@ -478,6 +543,11 @@ mod tests {
                 occurred_at_status: v1::OccurredAtStatus::Unreliable.into(),
                 dcc_at_status: v1::DccAtStatus::LeftOut.into(),
                 stated_generation: v1::Generation::Smets1.into(),
+                details: Some(v1::AlertDetails {
+                    throttle_sequence: Some(4),
+                    note: "S1VE".to_owned(),
+                    ..v1::AlertDetails::default()
+                }),
             }),
             operator: 12,
             generation: v1::Generation::Smets1.into(),
@@ -510,6 +580,7 @@ mod tests {
                 "sender_id": "90-B3-D5-1F-30-00-00-02", "instruction_number": null,
                 "message_digest": "0123456789abcdef", "occurred_at_status": "unreliable",
                 "dcc_at_status": "left-out", "stated_generation": "smets1",
+                "details": { "throttle_sequence": 4, "note": "S1VE" },
             },
             "operator": 12, "generation": "smets1", "model": "Maker A\u{1b}[0m", "outcome": "suppressed",
             "rule": {
@@ -532,7 +603,7 @@ mod tests {
             "2026-11-23T09:30:15.25Z (unreliable)",
             "2026-11-23T09:30:15.9Z",
             "12 LOND",
-            "high-volts r3: below-line; remarked: out-of-order; storm r2 failed: trap",
+            "high-volts r3: below-line; throttled, number 4; S1VE; remarked: out-of-order; storm r2 failed: trap",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }

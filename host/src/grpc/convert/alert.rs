@@ -3,12 +3,16 @@
 //! It must not know a clock or what the host keeps: admission checks times, weights and devices. Invariant: reading an
 //! alert that is in order allocates nothing.
 
+use std::str::FromStr;
+
 use weir_proto::v1;
 
 use super::{balance, code, generation, remark_counts, shown, time, wire_generation};
 use crate::{
     config::IntakeLimits,
-    domain::{Ack, Alert, DccTimeStatus, Eui64, Message, PayloadKind, Reject, RejectReason, TimeStatus},
+    domain::{
+        Ack, Alert, DccTimeStatus, Details, Eui64, Message, Mpxn, Note, PayloadKind, Reject, RejectReason, TimeStatus,
+    },
     pipeline::{Batch, Refusal},
 };
 
@@ -75,6 +79,7 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
         occurred_at_status,
         dcc_at_status,
         stated_generation,
+        details: sent_details,
     } = sent;
     let code = code(code_number).map_err(|why| Reject {
         reason: RejectReason::Code,
@@ -115,6 +120,11 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
         code: Some(code),
         message: format!("stated_generation: {why}"),
     })?;
+    let details = sent_details.map_or(Ok(Details::default()), details).map_err(|why| Reject {
+        reason: RejectReason::Details,
+        code: Some(code),
+        message: format!("details.{why}"),
+    })?;
     // 0 stands for a time that is not stated, unless the status says that it is.
     let is_stated = occurred_at_status == i32::from(v1::OccurredAtStatus::Stated);
     Ok(Alert {
@@ -136,13 +146,56 @@ fn alert(sent: v1::Alert) -> Result<Alert, Reject> {
             time: status,
             dcc_time,
         },
+        details,
+    })
+}
+
+/// The details of an alert, or which cannot be kept and why.
+fn details(sent: v1::AlertDetails) -> Result<Details, String> {
+    let v1::AlertDetails {
+        mpxn,
+        throttle_sequence,
+        instruction_count,
+        interrupted_at_ms,
+        restored_at_ms,
+        inner_code,
+        note,
+    } = sent;
+    let instructions = u16::try_from(instruction_count);
+    let point = if mpxn == 0 { Ok(Mpxn::NONE) } else { Mpxn::from_str(&mpxn.to_string()) };
+    Ok(Details {
+        mpxn: point.map_err(|error| format!("mpxn: {error}"))?,
+        throttle_sequence,
+        instruction_count: instructions
+            .map_err(|_| format!("instruction_count: {instruction_count} is above 65535"))?,
+        interrupted_ms: interrupted_at_ms,
+        restored_ms: restored_at_ms,
+        inner_code: inner_code.map(code).transpose().map_err(|why| format!("inner_code: {why}"))?,
+        note: Note::kept(&note).ok_or_else(|| {
+            format!("note: {} is not one plain line of at most {} bytes", shown(&note), Note::BYTES_MAX)
+        })?,
+    })
+}
+
+fn wire_details(details: Details) -> Option<v1::AlertDetails> {
+    let Details { mpxn, throttle_sequence, instruction_count, interrupted_ms, restored_ms, inner_code, note } = details;
+    (!details.is_empty()).then(|| v1::AlertDetails {
+        mpxn: mpxn.number(),
+        throttle_sequence,
+        instruction_count: instruction_count.into(),
+        interrupted_at_ms: interrupted_ms,
+        restored_at_ms: restored_ms,
+        inner_code: inner_code.map(|code| code.0.into()),
+        note: note.as_str().to_owned(),
     })
 }
 
 /// An alert as it is listed.
 pub fn wire_alert(alert: Alert) -> v1::Alert {
     let Alert { device, recipient, counter, code, occurred_ms, dcc_ms, received_ms, measurement, weight, .. } = alert;
-    let Alert { payload, generation, message: Message { sender, instruction, digest, time, dcc_time }, .. } = alert;
+    let Alert {
+        details, payload, generation, message: Message { sender, instruction, digest, time, dcc_time }, ..
+    } = alert;
     let payload_kind = match payload {
         PayloadKind::Unspecified => v1::PayloadKind::Unspecified,
         PayloadKind::Dlms => v1::PayloadKind::Dlms,
@@ -178,6 +231,7 @@ pub fn wire_alert(alert: Alert) -> v1::Alert {
         occurred_at_status: status.into(),
         dcc_at_status: dcc_status.into(),
         stated_generation: wire_generation(generation).into(),
+        details: wire_details(details),
     }
 }
 

@@ -10,9 +10,9 @@ use crate::{
     books::{CountKey, CountQuery, CountTable, Counts, Grouping},
     config::IntakeLimits,
     domain::{
-        self, Ack, Alert, AlertCode, Balance, Column, DccTimeStatus, Device, Digest, End, Eui64, FaultKind, Generation,
-        Mode, ModelId, Mpxn, OperatorId, PayloadKind, PluginInfo, Position, RejectReason, Remark, Remarks, Revision,
-        Scope, StateKey, TimeStatus,
+        self, Ack, Alert, AlertCode, Balance, Column, DccTimeStatus, Details, Device, Digest, End, Eui64, FaultKind,
+        Generation, Mode, ModelId, Mpxn, OperatorId, PayloadKind, PluginInfo, Position, RejectReason, Remark, Remarks,
+        Revision, Scope, StateKey, TimeStatus,
     },
     listing::{AlertPage, LoggedAlert, RuleMark},
     pipeline::{DeviceView, DevicesPut, Refusal},
@@ -56,6 +56,15 @@ fn sent_alert() -> v1::Alert {
         occurred_at_status: v1::OccurredAtStatus::Unreliable.into(),
         dcc_at_status: v1::DccAtStatus::Unspecified.into(),
         stated_generation: v1::Generation::Smets2.into(),
+        details: Some(v1::AlertDetails {
+            mpxn: 1_200_000_000_777,
+            throttle_sequence: Some(0),
+            instruction_count: 3,
+            interrupted_at_ms: Some(1),
+            restored_at_ms: Some(2),
+            inner_code: Some(0x8F72),
+            note: "S1VE".to_owned(),
+        }),
     }
 }
 
@@ -73,6 +82,15 @@ fn logged(position: u64) -> LoggedAlert {
             measurement: Some(-2_530),
             weight: 3,
             payload: PayloadKind::Gbz,
+            details: Details {
+                mpxn: Mpxn::from_number(1_200_000_000_777),
+                throttle_sequence: Some(0),
+                instruction_count: 3,
+                interrupted_ms: Some(1),
+                restored_ms: Some(2),
+                inner_code: Some(AlertCode(0x8F72)),
+                note: domain::Note::new("S1VE"),
+            },
             generation: Generation::Smets2,
             message: domain::Message {
                 sender: Eui64(8),

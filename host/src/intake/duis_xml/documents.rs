@@ -1,104 +1,380 @@
-//! Documents that follow each other, told apart by their closing tag, or by the XML declaration of the next one.
+//! The documents of an input, one after the other, whatever stands around them: nothing, a wrapper, a SOAP envelope, the
+//! lines of a log.
 //!
-//! It must not know what is in a document. Invariants: never more than `DOCUMENT_BYTES_MAX` bytes and one more tag are held,
-//! however long a document, a tag or white space is; a document that is broken spoils none after it.
+//! A document begins with the opening tag of a root element and ends with its closing tag. It must not know what is in a
+//! document. Invariants: never more than `DOCUMENT_BYTES_MAX` bytes and one more tag are held, however long a document, a
+//! tag or white space is; a document that is broken spoils none after it, whose opening tag or XML declaration ends it.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Cursor, Read};
 
-use super::super::LineError;
+use encoding_rs::Encoding;
+
+use super::{
+    super::{LineError, shown},
+    encoding::{self, Utf8},
+};
+
+mod markup;
+
+use markup::{CDATA, Construct, Tag, is_declaration};
 
 /// Bytes of one document.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 256 << 10;
+/// Bytes of one tag outside of documents. What is longer is text.
+const TAG_BYTES_MAX: usize = 64 << 10;
 
-/// Bytes of a tag that can end a document. Of a document that is too long so much is held, to find its end.
-const TAG_BYTES_MAX: usize = 1 << 10;
+/// Elements that a document can have as its root: a response of the DCC, one that was parsed, and a signed one by itself.
+const ROOTS: [&str; 4] = ["Response", "GBCSResponse", "SMETS1SignedResponse", "SMETS1Response"];
+/// Elements that a document with an alert has. One that is in no document is the rest of one that is broken.
+const ALERTS: [&str; 4] =
+    ["DeviceAlertMessage", "DCCAlertMessage", "FutureDatedDeviceAlertMessage", "SMETS1ResponseMessage"];
 
-/// The name of the root element, with whatever prefix.
-const ROOT: &[u8] = b"Response";
-const DECLARATION: &[u8] = b"<?xml";
+/// A document from its opening tag to its closing tag.
+pub(super) struct Document {
+    /// Line that it begins on.
+    pub(super) line: u64,
+    /// It in its encoding, never more than `DOCUMENT_BYTES_MAX`.
+    pub(super) bytes: Vec<u8>,
+    /// The encoding that the last XML declaration before it states, if any.
+    pub(super) encoding: Option<&'static Encoding>,
+}
 
 /// Splits an input.
 pub(super) struct Documents<R> {
-    reader: R,
-    /// Line that the next byte is on.
+    reader: Utf8<R>,
+    /// What was held and is read a second time, before the rest of the input.
+    again: Cursor<Vec<u8>>,
+    /// Set while it is.
+    is_again: bool,
+    /// Set from when something is read again, because a comment or the like had no end, until all of it was looked at. In it
+    /// nothing is a comment, and nothing is read a third time.
+    is_second_look: bool,
+    /// The document at hand, or else the tag; and the line that it begins on.
+    held: Vec<u8>,
     line: u64,
+    /// How much of what is held was looked at.
+    looked: usize,
+    /// What is open, and where it begins in what is held.
+    open: Option<(usize, Construct)>,
+    root: Option<Root>,
+    encoding: Option<&'static Encoding>,
+    /// Set where an error was told of a document whose rest may follow.
+    in_rest: bool,
+    /// Whether any document was found, a broken one included.
+    found: bool,
+    /// The first text or element outside of documents, and its line.
+    outside: Option<(u64, String)>,
+    /// The first text outside of documents, and its line.
+    text: Option<(u64, String)>,
     ended: bool,
-    /// The declaration that ended the document before, which the next one begins with, and the line it is on.
-    begun: Option<(u64, Vec<u8>)>,
 }
+
+/// The root of the document at hand.
+struct Root {
+    name: String,
+    /// Whether a part of a document was met in it. A root without is a wrapper around others of its name.
+    has_parts: bool,
+}
+
+type Item = Result<Document, LineError>;
 
 impl<R: BufRead> Documents<R> {
     pub(super) fn new(reader: R) -> Self {
-        Self { reader, line: 1, ended: false, begun: None }
+        Self {
+            reader: Utf8::new(reader),
+            again: Cursor::default(),
+            is_again: false,
+            is_second_look: false,
+            held: Vec::new(),
+            line: 1,
+            looked: 0,
+            open: None,
+            root: None,
+            encoding: None,
+            in_rest: false,
+            found: false,
+            outside: None,
+            text: None,
+            ended: false,
+        }
     }
 
-    /// The next document with the number of the line it begins on. What stands between two documents is of the second.
-    pub(super) fn next(&mut self) -> Option<Result<(u64, Vec<u8>), LineError>> {
-        let (mut begins, mut document) = self.begun.take().unwrap_or((self.line, Vec::new()));
-        let mut too_long = false;
+    /// Says which text stands outside of documents. Ask at the end.
+    pub(super) fn passed_over(&mut self) -> Option<LineError> {
+        let (line, what) = if self.ended { self.text.take()? } else { return None };
+        Some(LineError::new(line, "document", format!("{what} is in no document; passed over, as all such text is")))
+    }
+
+    /// The next document, or what is wrong with one.
+    pub(super) fn next(&mut self) -> Option<Item> {
         while !self.ended {
-            let from = document.len();
-            match self.read_to_tag_end(&mut document) {
-                Ok(read) => self.ended = read == 0,
+            let item = match self.read_piece() {
+                Ok(0) => self.end(),
+                Ok(_) => self.look(),
                 Err(error) => {
                     self.ended = true;
                     let message = format!("the input cannot be read any further: {error}");
-                    return Some(Err(LineError { fatal: true, ..LineError::new(self.line, "input", message) }));
+                    Some(Err(LineError { fatal: true, ..LineError::new(self.line_at(self.looked), "input", message) }))
                 }
-            }
-            let line = self.line;
-            self.line += newlines(&document[from..]);
-            if from == 0 {
-                // Blank lines, or a mark of byte order: the document has not begun.
-                let blank = document.iter().take_while(|byte| is_blank(byte)).count();
-                begins = line + newlines(&document[..blank]);
-                document.drain(..blank);
-            }
-            let tag = last_tag(&document);
-            let at = document.len() - tag.len();
-            if at > 0 && declares(tag) {
-                let tag = document.split_off(at);
-                self.begun = Some((self.line - newlines(&tag), tag));
-                break;
-            }
-            if closes_root(tag) {
-                too_long |= document.len() > DOCUMENT_BYTES_MAX;
-                break;
-            }
-            if document.len() > DOCUMENT_BYTES_MAX {
-                too_long = true;
-                document.drain(..document.len() - TAG_BYTES_MAX);
+            };
+            if let Some(item) = item {
+                self.found = true;
+                return Some(item);
             }
         }
-        if document.is_empty() {
+        None
+    }
+
+    /// Reads up to the next `>`, or as far as a document may go; returns how many bytes came.
+    fn read_piece(&mut self) -> io::Result<usize> {
+        let room = (DOCUMENT_BYTES_MAX + 1).saturating_sub(self.held.len()).max(1) as u64;
+        let read = self.again.by_ref().take(room).read_until(b'>', &mut self.held)?;
+        self.is_again = read > 0;
+        if read > 0 { Ok(read) } else { self.reader.by_ref().take(room).read_until(b'>', &mut self.held) }
+    }
+
+    /// Looks at what was read last.
+    fn look(&mut self) -> Option<Item> {
+        // What is read again ends where something begins that is not.
+        self.is_second_look &= self.is_again || self.open.is_some();
+        let Some((at, construct)) = self.construct() else {
+            return (self.held.len() > DOCUMENT_BYTES_MAX).then(|| self.give_up());
+        };
+        if !construct.is_whole(&self.held[at..]) {
+            self.open = Some((at, construct));
+            self.looked = self.held.len();
+            return self.bound(at, construct);
+        }
+        self.open = None;
+        self.looked = self.held.len();
+        let item = match construct {
+            Construct::Tag => self.tag(at),
+            Construct::Instruction if is_declaration(&self.held[at..]) => self.declaration(at),
+            _ => None,
+        };
+        if self.root.is_none() {
+            self.forget(self.held.len());
+        }
+        match item {
+            None if self.held.len() > DOCUMENT_BYTES_MAX => Some(self.give_up()),
+            item => item,
+        }
+    }
+
+    /// What the piece read last is a part of, and where that begins. `None`: it is text.
+    fn construct(&mut self) -> Option<(usize, Construct)> {
+        let (mut at, mut construct) = loop {
+            if let Some(open) = self.open {
+                break open;
+            }
+            let Some(text) = self.held[self.looked..].iter().position(|byte| *byte == b'<') else {
+                self.looked = self.held.len();
+                self.take_text(self.held.len());
+                return None;
+            };
+            let at = self.looked + text;
+            let construct = Construct::of(&self.held[at..], self.is_second_look);
+            if self.root.is_some() {
+                break (at, construct);
+            }
+            self.take_text(at);
+            if construct != Construct::Text {
+                break (0, construct);
+            }
+            // Documents may be wrapped as text.
+            self.forget(CDATA.len());
+            self.looked = 0;
+        };
+        // No tag has a `<` in it: what it begins with is none, or was not ended.
+        while construct == Construct::Tag
+            && let Some(next) = self.held[at + 1..].iter().rposition(|byte| *byte == b'<')
+        {
+            at += 1 + next;
+            construct = Construct::of(&self.held[at..], self.is_second_look);
+            if self.root.is_none() {
+                self.take_text(at);
+                at = 0;
+            }
+        }
+        Some((at, construct))
+    }
+
+    /// Outside of documents, forgets text up to a place.
+    fn take_text(&mut self, to: usize) {
+        if self.root.is_none() {
+            let blank = self.held[..to].iter().take_while(|byte| is_blank(byte)).count();
+            let text = String::from_utf8_lossy(&self.held[blank..to.min(blank + 200)]);
+            if !text.is_empty() && !text.starts_with("]]>") && !self.in_rest {
+                let note = (self.line_at(blank), shown(text.trim_end()));
+                self.outside.get_or_insert_with(|| note.clone());
+                self.text.get_or_insert(note);
+            }
+            self.forget(to);
+        }
+    }
+
+    /// Keeps what is held within bounds while something is open.
+    fn bound(&mut self, at: usize, construct: Construct) -> Option<Item> {
+        if self.root.is_some() {
+            return (self.held.len() > DOCUMENT_BYTES_MAX).then(|| self.give_up());
+        }
+        match construct {
+            Construct::Tag | Construct::Declaration if self.held.len() - at > TAG_BYTES_MAX => {
+                self.open = None;
+                self.take_text(self.held.len());
+            }
+            Construct::Comment | Construct::Instruction if self.held.len() > TAG_BYTES_MAX => {
+                // All of it is passed over: its beginning and what it may end with are enough.
+                let middle = 4..self.held.len() - 2;
+                self.line += newlines(&self.held[middle.clone()]);
+                self.held.drain(middle);
+                self.looked = self.held.len();
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// A tag that is whole.
+    fn tag(&mut self, at: usize) -> Option<Item> {
+        let tag = Tag::of(&self.held[at..])?;
+        let name = tag.name.to_owned();
+        let Some(root) = &mut self.root else { return self.tag_outside(&name, tag.is_closing, tag.is_empty) };
+        match (tag.is_closing, name == root.name) {
+            (true, true) => Some(self.take(self.held.len())),
+            (false, true) if !tag.is_empty => {
+                // One that was cut short, or a wrapper.
+                let item = root.has_parts.then(|| self.take(at));
+                self.forget(if item.is_some() { 0 } else { at });
+                self.begin(name);
+                item
+            }
+            _ => {
+                root.has_parts |= !tag.is_closing && matches!(name.as_str(), "Header" | "Body");
+                None
+            }
+        }
+    }
+
+    fn tag_outside(&mut self, name: &str, is_closing: bool, is_empty: bool) -> Option<Item> {
+        let is_root = ROOTS.contains(&name);
+        if is_closing {
+            self.in_rest &= !is_root;
             return None;
         }
-        if too_long {
-            let message = format!("longer than {DOCUMENT_BYTES_MAX} bytes");
-            return Some(Err(LineError::new(begins, "document", message)));
+        if is_root {
+            self.begin(name.to_owned());
+            return is_empty.then(|| self.take(self.held.len()));
         }
-        Some(Ok((begins, document)))
+        if ALERTS.contains(&name) && !self.in_rest {
+            self.in_rest = true;
+            let roots = "its opening tag is missing or broken (Response, GBCSResponse or SMETS1SignedResponse)";
+            return Some(Err(LineError::new(self.line, "document", format!("{} is in none: {roots}", shown(name)))));
+        }
+        let note = (self.line, format!("the element {}", shown(name)));
+        self.outside.get_or_insert(note);
+        None
     }
 
-    /// Reads up to the end of the next tag, or as far as a document may go; returns how many bytes came.
-    fn read_to_tag_end(&mut self, document: &mut Vec<u8>) -> io::Result<usize> {
-        let room = (DOCUMENT_BYTES_MAX + 1).saturating_sub(document.len()).max(1);
-        self.reader.by_ref().take(room as u64).read_until(b'>', document)
+    /// The document at hand begins.
+    fn begin(&mut self, name: String) {
+        self.root = Some(Root { name, has_parts: false });
+        (self.in_rest, self.looked) = (false, self.held.len());
+    }
+
+    /// An XML declaration: the document at hand has been cut short.
+    fn declaration(&mut self, at: usize) -> Option<Item> {
+        let encoding = encoding::declared(&self.held[at..]);
+        let item = self.root.is_some().then(|| self.take(at));
+        self.root = None;
+        (self.encoding, self.in_rest) = (encoding, false);
+        item
+    }
+
+    /// Takes the document at hand, which ends at a place.
+    fn take(&mut self, end: usize) -> Item {
+        let line = self.line;
+        let rest = self.held.split_off(end);
+        let bytes = std::mem::replace(&mut self.held, rest);
+        self.line += newlines(&bytes);
+        (self.root, self.looked) = (None, self.held.len());
+        if bytes.len() > DOCUMENT_BYTES_MAX {
+            return Err(too_long(line));
+        }
+        Ok(Document { line, bytes, encoding: self.encoding })
+    }
+
+    /// Gives up a document that is too long.
+    fn give_up(&mut self) -> Item {
+        let error = too_long(self.line);
+        self.read_again();
+        (self.root, self.in_rest) = (None, true);
+        Err(error)
+    }
+
+    /// Forgets what is held; from behind the beginning of what is open it is read again, where that has no end.
+    fn read_again(&mut self) {
+        let open = self.open.take().filter(|(_, construct)| *construct != Construct::Tag && !self.is_second_look);
+        let from = open.map_or(self.held.len(), |(at, _)| at + 1);
+        let again = self.held.split_off(from);
+        self.forget(self.held.len());
+        self.looked = 0;
+        if !again.is_empty() {
+            let rest = self.again.get_ref()[self.again.position() as usize..].to_vec();
+            self.again = Cursor::new([again, rest].concat());
+            self.is_second_look = true;
+        }
+    }
+
+    /// The input has ended.
+    fn end(&mut self) -> Option<Item> {
+        let begun = self.open.map(|(at, construct)| (self.line_at(at), construct));
+        if self.root.take().is_some() {
+            let line = self.line;
+            let item = match begun {
+                Some((begins, construct)) if construct != Construct::Tag => {
+                    let message = format!("it ends within {} that begins on line {begins}", construct.name());
+                    Err(LineError::new(line, "document", message))
+                }
+                _ => Ok(Document { line, bytes: self.held.clone(), encoding: self.encoding }),
+            };
+            self.in_rest = true;
+            self.read_again();
+            return Some(item);
+        }
+        match begun {
+            Some((begins, construct)) if construct != Construct::Tag && !self.is_second_look => {
+                let message = format!("the input ends within {} that begins on line {begins}", construct.name());
+                self.read_again();
+                return Some(Err(LineError::new(begins, "document", message)));
+            }
+            _ => {}
+        }
+        self.open = None;
+        self.take_text(self.held.len());
+        self.ended = true;
+        let (line, what) = self.outside.take().filter(|_| !self.found)?;
+        self.text = None;
+        let escaped = if what.contains("&lt;") { "; documents that are escaped as text are not read" } else { "" };
+        let message = format!(
+            "no document is in it (a Response, GBCSResponse or SMETS1SignedResponse): it begins with {what}{escaped}"
+        );
+        Some(Err(LineError::new(line, "document", message)))
+    }
+
+    fn forget(&mut self, to: usize) {
+        self.line += newlines(&self.held[..to]);
+        self.held.drain(..to);
+        self.looked = self.looked.saturating_sub(to);
+    }
+
+    fn line_at(&self, at: usize) -> u64 {
+        self.line + newlines(&self.held[..at.min(self.held.len())])
     }
 }
 
-/// The tag that a piece ends with; empty where it ends within one, or the tag is longer than any that matters.
-fn last_tag(piece: &[u8]) -> &[u8] {
-    let end = &piece[piece.len().saturating_sub(TAG_BYTES_MAX)..];
-    match end.iter().rposition(|byte| *byte == b'<') {
-        Some(at) if end.ends_with(b">") => &end[at..],
-        _ => &[],
-    }
-}
-
-/// True for the declaration that a document may begin with, and that stands nowhere else.
-fn declares(tag: &[u8]) -> bool {
-    tag.strip_prefix(DECLARATION).and_then(<[u8]>::first).is_some_and(u8::is_ascii_whitespace)
+fn too_long(line: u64) -> LineError {
+    LineError::new(line, "document", format!("longer than {DOCUMENT_BYTES_MAX} bytes"))
 }
 
 /// Whether a byte may stand before a document: white space, or one of a mark of byte order.
@@ -106,99 +382,9 @@ fn is_blank(byte: &u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, 0xEF | 0xBB | 0xBF)
 }
 
-/// A document as it is wherever it stands in a file.
-pub(super) fn without_blanks(document: &[u8]) -> &[u8] {
-    let blank = document.iter().take_while(|byte| is_blank(byte)).count();
-    document[blank..].trim_ascii_end()
-}
-
 fn newlines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// True for the tag that closes the root.
-fn closes_root(tag: &[u8]) -> bool {
-    let name = tag.strip_prefix(b"</").and_then(|tag| tag.strip_suffix(b">")).map(<[u8]>::trim_ascii_end);
-    let Some(prefix) = name.and_then(|name| name.strip_suffix(ROOT)) else { return false };
-    let named = prefix.iter().all(|byte| byte.is_ascii_alphanumeric() || b":_-.".contains(byte));
-    named && (prefix.is_empty() || prefix.ends_with(b":"))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> Vec<Result<(u64, String), String>> {
-        let mut documents = Documents::new(text.as_bytes());
-        let next = std::iter::from_fn(|| documents.next());
-        next.map(|item| {
-            item.map(|(line, bytes)| (line, String::from_utf8(bytes).unwrap())).map_err(|error| error.to_string())
-        })
-        .collect()
-    }
-
-    #[test]
-    fn documents_are_told_apart_by_their_closing_tag() {
-        let found =
-            read("\u{FEFF}\n<?xml version=\"1.0\"?>\n<sr:Response><a/></sr:Response>\n\n<Response>\n</Response >x");
-        let texts: Vec<_> = found.into_iter().map(Result::unwrap).collect();
-        assert_eq!(texts.len(), 3, "{texts:?}");
-        assert_eq!((texts[0].0, texts[1].0, texts[2].0), (2, 5, 6));
-        assert!(texts[0].1.ends_with("</sr:Response>") && texts[1].1.ends_with("</Response >") && texts[2].1 == "x");
-        assert!(read("").is_empty() && read(" \n\n").is_empty());
-        assert_eq!(read("<NoResponse></NoResponse>").len(), 1);
-    }
-
-    #[test]
-    fn one_that_is_too_long_is_named_and_the_rest_goes_on() {
-        let text = format!("\n<Response>{}\n</Response><Response/>\n<Response></Response>", "<a>".repeat(100_000));
-        let found = read(&text);
-        assert_eq!(found[0], Err(format!("line 2: document: longer than {DOCUMENT_BYTES_MAX} bytes")));
-        assert_eq!(found.len(), 2);
-        let long = format!("{}</Response><Response></Response>", "a".repeat(DOCUMENT_BYTES_MAX + 1));
-        assert!(read(&long)[0].is_err() && read(&long)[1].is_ok());
-    }
-
-    #[test]
-    fn one_that_is_cut_short_ends_where_the_next_one_is_declared() {
-        let text = "<?xml version='1.0'?>\n<Response><a>\n<?xml version='1.0'?>\n<Response/></Response>";
-        let found = read(text);
-        assert_eq!(found[0], Ok((1, "<?xml version='1.0'?>\n<Response><a>\n".to_owned())));
-        assert_eq!(found[1], Ok((3, "<?xml version='1.0'?>\n<Response/></Response>".to_owned())));
-        let long = format!("<Response>{}\n{text}", "x".repeat(3 * DOCUMENT_BYTES_MAX));
-        let found = read(&long);
-        assert_eq!((found[0].is_err(), found.len()), (true, 3));
-        assert_eq!(found[2].as_ref().unwrap().0, 4);
-    }
-
-    /// Gigabytes of one kind, or so it says: what it was asked for is counted, and where it was taken from is not kept.
-    struct Endless(&'static [u8], usize);
-
-    impl Read for Endless {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let count = buffer.len().min(self.1);
-            buffer[..count].iter_mut().zip(self.0.iter().cycle()).for_each(|(to, from)| *to = *from);
-            self.1 -= count;
-            Ok(count)
-        }
-    }
-
-    #[test]
-    fn whatever_goes_on_and_on_little_of_it_is_held() {
-        const BYTES: usize = 64 << 20;
-        for (kind, is_document) in [(&b"a"[..], true), (b" ", false), (b"\n", false), (b"<", true), (b"<a b='", true)] {
-            let after = b"</Response>\n<Response></Response>";
-            let mut documents = Documents::new(io::BufReader::new(Endless(kind, BYTES).chain(&after[..])));
-            let mut document = Vec::new();
-            let (mut most, mut found) = (0, Vec::new());
-            while let Some(next) = documents.next() {
-                document = next.as_ref().map_or_else(|_| Vec::new(), |(_, document)| document.clone());
-                most = most.max(next.as_ref().map_or(0, |(_, document)| document.capacity()));
-                found.push(next.is_ok());
-            }
-            assert!(document.ends_with(b"<Response></Response>"), "{kind:?}");
-            assert_eq!(found.first(), Some(&!is_document), "{kind:?}: {found:?}");
-            assert!(most <= 4 * DOCUMENT_BYTES_MAX, "{kind:?}: {most}");
-        }
-    }
-}
+mod tests;

@@ -109,6 +109,7 @@ fn a_critical_alert_is_signed() {
         measurement: None,
         weight: 1,
         payload: PayloadKind::Dlms,
+        details: Default::default(),
         generation: crate::domain::Generation::Unknown,
         // As `sha256sum` has it.
         message: crate::domain::Message { digest: 0x7CA8_5E48_57B2_98E9, ..crate::domain::Message::default() },

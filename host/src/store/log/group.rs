@@ -12,9 +12,12 @@
 //! faults:   count u32 | per fault: rule u32, kind u8, first_row u32, row_count u32, detail text
 //! shadows:  count u32 | per shadow rule: rule u32, then what it said as a column
 //! copies:   were looked for by message u8 | remembered_from u64
+//! details:  count u32 | per row with any: row u32, which are there u8, then they
 //! ```
 //! `lagged` says that the column of occurrence holds `received_ms - occurred_ms`. That of the DCC's time always holds such
 //! differences, turned so that 0 stands for none. The device's EUI-64 is not written: its number gives it.
+
+mod details;
 
 use super::super::{
     codec::{Reader, Writer},
@@ -27,7 +30,7 @@ use crate::domain::{
 };
 
 /// Version 1 had no shadows, and is no longer read. Version 2 had neither the DCC's times nor remarks, version 3 nothing of
-/// a message but its counter, and no number of the settings. In version 4 a row's remarks were a byte.
+/// a message but its counter, and no number of the settings. Version 4 had no details, and a byte for a row's remarks.
 const VERSION: u8 = 5;
 const VERSION_OF_NARROW_REMARKS: u8 = 4;
 const VERSION_WITHOUT_MESSAGES: u8 = 3;
@@ -118,6 +121,7 @@ fn write_tail(group: &Group, out: &mut Writer) {
     }
     out.u8(u8::from(group.remembered_from.is_some()));
     out.u64(group.remembered_from.map_or(0, |from| from.0));
+    details::write(&group.rows.details, out);
 }
 
 /// Reads a group. `euis` are the devices' EUI-64s by number, at least those known when it was written.
@@ -190,6 +194,11 @@ pub(super) fn decode_part(bytes: &[u8], euis: &[u64], part: Part) -> Result<Grou
     if version >= VERSION_OF_NARROW_REMARKS {
         let by_message = input.flag()?;
         group.remembered_from = Some(Position(input.u64()?)).filter(|_| by_message);
+    }
+    if version >= VERSION {
+        let details = details::read(&mut input)?;
+        // Details are of messages, and in no other part.
+        group.rows.details = if part.messages { details } else { Vec::new() };
     }
     input.finish()?;
     check(&group, part)?;
@@ -343,6 +352,7 @@ fn check(group: &Group, part: Part) -> Result<(), Defect> {
         () if rows.time_status.iter().any(|status| TimeStatus::from_number(*status).is_none()) => {
             Err(Defect("a status of a time is not known"))
         }
+        () if !details::are_in_order(&rows.details, count) => Err(Defect("details are of no row, or out of order")),
         () if shadows.len() > SHADOWS_MAX => Err(Defect("it has more shadow rules than a chain can")),
         () if shadows.iter().any(|shadow| shadow.said.len() != count) => {
             Err(Defect("what a shadow rule said differs in length"))

@@ -3,8 +3,9 @@
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::domain::{
-    AlertCode, Cell, DevicePage, DeviceTally, End, Fault, FaultKind, Group, HourPage, Mark, NamespacePage, Position,
-    RejectReason, Rejected, RemarkCounts, Revision, Rows, Series, SettingsNo, Shadow, Tally, TimeStatus,
+    AlertCode, Cell, Details, DevicePage, DeviceTally, End, Fault, FaultKind, Group, HourPage, Mark, Mpxn,
+    NamespacePage, Note, Position, RejectReason, Rejected, RemarkCounts, Revision, Rows, Series, SettingsNo, Shadow,
+    Tally, TimeStatus,
 };
 
 /// Devices that random groups name.
@@ -42,6 +43,7 @@ fn rows(count: usize) -> impl Strategy<Value = Rows> {
     (identity, times, rest, message).prop_map(|(identity, times, rest, message)| {
         let (sender, instruction, digest) = message;
         let statuses = TimeStatus::ALL.len() as u64;
+        let details = digest.iter().enumerate().filter_map(|(row, bits)| Some((row as u32, details(*bits)?))).collect();
         let (device_no, recipient, counter, code) = identity;
         let (received, other, near) = times;
         let (measurement, weight, flags, operator, model) = rest;
@@ -76,8 +78,25 @@ fn rows(count: usize) -> impl Strategy<Value = Rows> {
             sender,
             instruction: instruction.iter().map(|value| *value as u32).collect(),
             digest,
+            details,
         }
     })
+}
+
+/// Details of few rows, each field of them there or not.
+fn details(bits: u64) -> Option<Details> {
+    let is_there = |at: u32| bits >> at & 1 == 1;
+    let number = |at: u32| is_there(at).then_some(bits.rotate_left(at));
+    let details = Details {
+        mpxn: Mpxn::from_number(number(3).unwrap_or(0)),
+        throttle_sequence: number(4).map(|number| number as u32),
+        instruction_count: number(5).unwrap_or(0) as u16,
+        interrupted_ms: number(6).map(|number| number as i64),
+        restored_ms: number(7).map(|number| number as i64),
+        inner_code: number(8).map(|number| AlertCode(number as u16)),
+        note: number(9).map_or_else(Note::default, |number| Note::new(&format!("note {number}"))),
+    };
+    Some(details).filter(|details| bits % 8 == 1 && !details.is_empty())
 }
 
 fn end() -> impl Strategy<Value = End> {

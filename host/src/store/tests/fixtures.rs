@@ -29,6 +29,7 @@ pub(in crate::store) fn some_group(first: u64, count: usize) -> Group {
             measurement: (row % 2 == 0).then_some(2_530 + row as i32),
             weight: 1,
             payload: PayloadKind::Dlms,
+            details: Default::default(),
             generation: Generation::Unknown,
             message: Message {
                 sender: if row % 3 == 2 { Eui64(0x90B3_D51F_3000_0002) } else { Eui64::NONE },

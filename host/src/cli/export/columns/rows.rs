@@ -88,6 +88,7 @@ impl Row {
             occurred_at_status: status_number,
             dcc_at_status: _,
             stated_generation: _,
+            details: _,
         } = alert.unwrap_or_default();
         let (revision, mark) = rule.map_or_else(Default::default, |rule| texts.mark(&rule));
         Self {

@@ -58,21 +58,47 @@ fn every_status_of_a_time_goes_there_and_back() {
     ];
     for (sent, status) in statuses {
         let sent = v1::Alert { occurred_at_status: sent.into(), ..sent_alert() };
-        let read = alert::batch(batch(vec![sent]), &IntakeLimits::default()).unwrap().alerts.remove(0).unwrap();
+        let read = alert::batch(batch(vec![sent.clone()]), &IntakeLimits::default()).unwrap().alerts.remove(0).unwrap();
         assert_eq!(read.message.time, status);
         assert_eq!(alert::wire_alert(read), sent);
     }
     // 0 is a time where the status says that it is stated, and only there.
     for (status, expected) in [(v1::OccurredAtStatus::Stated, Some(0)), (v1::OccurredAtStatus::Unspecified, None)] {
         let sent = v1::Alert { occurred_at_ms: 0, occurred_at_status: status.into(), ..sent_alert() };
-        let read = alert::batch(batch(vec![sent]), &IntakeLimits::default()).unwrap().alerts.remove(0).unwrap();
+        let read = alert::batch(batch(vec![sent.clone()]), &IntakeLimits::default()).unwrap().alerts.remove(0).unwrap();
         assert_eq!((read.occurred_ms, read.message.time), (expected, TimeStatus::Stated));
         assert_eq!(alert::wire_alert(read), sent);
     }
     let sent = v1::Alert { dcc_at_ms: 0, dcc_at_status: v1::DccAtStatus::LeftOut.into(), ..sent_alert() };
-    let read = alert::batch(batch(vec![sent]), &IntakeLimits::default()).unwrap().alerts.remove(0).unwrap();
+    let read = alert::batch(batch(vec![sent.clone()]), &IntakeLimits::default()).unwrap().alerts.remove(0).unwrap();
     assert_eq!(read.message.dcc_time, DccTimeStatus::LeftOut);
     assert_eq!(alert::wire_alert(read), sent);
+}
+
+#[test]
+fn a_detail_that_cannot_be_kept_is_a_reject_that_names_it() {
+    let wrong = [
+        (
+            v1::AlertDetails { mpxn: 1_200_000_000_778, ..Default::default() },
+            "details.mpxn: expected an MPAN whose 13th digit",
+        ),
+        (
+            v1::AlertDetails { instruction_count: 65_536, ..Default::default() },
+            "details.instruction_count: 65536 is above",
+        ),
+        (
+            v1::AlertDetails { inner_code: Some(65_536), ..Default::default() },
+            "details.inner_code: 65536 is no alert code",
+        ),
+        (v1::AlertDetails { note: "n".repeat(65), ..Default::default() }, "details.note: "),
+        (v1::AlertDetails { note: "a\nb".to_owned(), ..Default::default() }, "details.note: "),
+    ];
+    for (details, words) in wrong {
+        let sent = v1::Alert { details: Some(details), ..sent_alert() };
+        let read = alert::batch(batch(vec![sent]), &IntakeLimits::default()).unwrap().alerts.remove(0).unwrap_err();
+        assert_eq!((read.reason, read.code), (RejectReason::Details, Some(AlertCode(0x8F40))));
+        assert!(read.message.starts_with(words), "{}", read.message);
+    }
 }
 
 /// What batches in flight are counted by is what they can take.
@@ -95,6 +121,15 @@ fn no_alert_is_longer_than_it_is_counted() {
         occurred_at_status: v1::OccurredAtStatus::Unreliable.into(),
         dcc_at_status: v1::DccAtStatus::LeftOut.into(),
         stated_generation: v1::Generation::Smets2.into(),
+        details: Some(v1::AlertDetails {
+            mpxn: u64::MAX,
+            throttle_sequence: Some(u32::MAX),
+            instruction_count: u32::MAX,
+            interrupted_at_ms: Some(-1),
+            restored_at_ms: Some(-1),
+            inner_code: Some(u32::MAX),
+            note: "n".repeat(domain::Note::BYTES_MAX),
+        }),
     };
     let alone = batch(vec![]).encoded_len();
     let bytes = batch(vec![longest]).encoded_len() - alone;
@@ -112,7 +147,7 @@ fn every_payload_kind_goes_there_and_back() {
     ];
     for (sent, kept) in kinds {
         let sent = v1::Alert { payload_kind: sent.into(), ..sent_alert() };
-        let read = alert::batch(batch(vec![sent]), &IntakeLimits::default()).unwrap().alerts.remove(0).unwrap();
+        let read = alert::batch(batch(vec![sent.clone()]), &IntakeLimits::default()).unwrap().alerts.remove(0).unwrap();
         assert_eq!(read.payload, kept);
         assert_eq!(alert::wire_alert(read), sent);
     }

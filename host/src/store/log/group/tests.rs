@@ -70,7 +70,7 @@ fn times_of_the_dcc_come_back_and_none_takes_no_room() {
 }
 
 /// Versions 2 and 3 are on people's disks: this one without the number of the settings, without the columns that were added,
-/// nine bytes each where all values are the same, and without its last nine bytes.
+/// nine bytes each where all values are the same, and without its last 13 bytes.
 #[test]
 fn groups_of_the_versions_before_are_read() {
     let mut group = Group { settings: SettingsNo::UNKNOWN, ..some_group(40, 3) };
@@ -84,7 +84,7 @@ fn groups_of_the_versions_before_are_read() {
     let dcc_ms = group.rows.received_ms.iter().map(|received| received - 5).collect();
     let other = Group { rows: Rows { dcc_ms, ..group.rows.clone() }, ..group.clone() };
     let place = bytes.iter().zip(encoded(&other)).position(|(byte, other)| *byte != other).unwrap() - 1;
-    bytes.truncate(bytes.len() - 9);
+    bytes.truncate(bytes.len() - 13);
     bytes.drain(SETTINGS);
     let place = place - SETTINGS.len();
     let before = Group { remembered_from: None, ..group };
@@ -102,7 +102,7 @@ fn groups_of_the_versions_before_are_read() {
     let mut group = before;
     group.rows.occurred_ms.clone_from(&group.rows.received_ms);
     let mut bytes = encoded(&group);
-    bytes.truncate(bytes.len() - 9);
+    bytes.truncate(bytes.len() - 13);
     bytes.drain(SETTINGS);
     assert!(bytes.drain(place..place + 54).all(|byte| byte == 0));
     bytes[0] = VERSION_WITHOUT_REMARKS;
@@ -110,13 +110,14 @@ fn groups_of_the_versions_before_are_read() {
     assert_eq!(found.rows.time_status, [TimeStatus::NotStated as u8; 3]);
 }
 
-/// Version 4 is this one while no remark needs more than a byte.
+/// Version 4 is this one without details, while no remark needs more than a byte.
 #[test]
 fn a_group_of_narrow_remarks_is_read() {
     let mut group = some_group(40, 3);
     group.rows.remarks = vec![0, 0xFF, 4];
     let mut bytes = encoded(&group);
     bytes[0] = VERSION_OF_NARROW_REMARKS;
+    bytes.truncate(bytes.len() - 4);
     assert_eq!(decode(&bytes, &arbitrary::euis()), Ok(group.clone()));
     group.rows.remarks[2] = 1 << 31;
     assert_eq!(decode(&encoded(&group), &arbitrary::euis()), Ok(group));
@@ -142,6 +143,10 @@ fn what_could_not_be_read_again_is_not_written() {
     assert_eq!(refusal(|group| group.rows.weight.truncate(2)), Defect("its columns differ in length"));
     assert_eq!(refusal(|group| group.first = Position(u64::MAX)), Defect("it ends past the last position"));
     assert_eq!(refusal(|group| group.faults[0].row_count = 4), Defect("a fault lies outside its rows"));
+    for rows in [vec![3], vec![1, 1], vec![2, 0]] {
+        let all: Vec<_> = rows.into_iter().map(|row| (row, crate::domain::Details::default())).collect();
+        assert_eq!(refusal(|group| group.rows.details = all), Defect("details are of no row, or out of order"));
+    }
     assert_eq!(
         refusal(|group| group.rows.device[2] += 1),
         Defect("a device's number and EUI-64 do not belong together")

@@ -1,0 +1,238 @@
+//! Alerts of the DCC itself: which devices they are of, and when it happened.
+//!
+//! An alert is of the device that its tree names, by these rules, the first that names any:
+//!
+//! 1. each PowerOutageEvent is an alert of the communications hub that it names;
+//! 2. NewGPFDeviceID within a GPFDeviceLog, else NewCHFDeviceID, in the place of the old one;
+//! 3. CommsHubDeviceID; 4. CHFDeviceID;
+//! 5. the DeviceID in whose parent all others lie;
+//! 6. the only other device, by whatever element whose name ends with DeviceID, or a list of devices;
+//! 7. the device that was asked, by the only request id in the tree, or else by that in the header;
+//! 8. the sender.
+//!
+//! OtherDeviceID, TargetDeviceID and the like never name the subject. Invariant: where the tree names devices and no rule tells
+//! which, the alert is of its sender and that is said; the sender never stands in the place of a device that is named.
+
+use std::str::FromStr;
+
+use super::{
+    Wrong,
+    header::{Header, Notices, Throttle, id},
+    time,
+    tree::Element,
+};
+use crate::domain::{Alert, AlertCode, Details, Eui64, Generation, Message, Millis, Mpxn, Note, TimeStatus};
+
+/// Elements of a time of occurrence.
+const TIMES: [&str; 4] = ["StartDateTime", "DateTime", "Timestamp", "TimeStamp"];
+/// Elements of devices that an alert is about beside its subject.
+const BESIDE: [&str; 5] = ["OtherDeviceID", "TargetDeviceID", "DeviceIDToSuspend", "OldCHFDeviceID", "OldGPFDeviceID"];
+
+/// Where and when something happened.
+struct Subject {
+    device: Eui64,
+    occurred_ms: Option<Millis>,
+    time: TimeStatus,
+    mpxn: Mpxn,
+}
+
+/// Returns the alerts of a document. `digest` is that of the document, which tells it from others where no counter does.
+pub(super) fn alerts(
+    header: &Header,
+    (code, throttle): (AlertCode, Throttle),
+    message: Element<'_>,
+    digest: u64,
+    notices: Notices<'_>,
+) -> Result<Vec<Alert>, Wrong> {
+    let subjects = match message.child("DCCAlert") {
+        Some(tree) => subjects(header, tree, notices)?,
+        None => vec![untimed(sender(header)?)],
+    };
+    let (from, recipient, counter) =
+        header.id().map_or((Eui64::NONE, Eui64::NONE, None), |id| (id.from, id.to, id.counter));
+    let sender = if counter.is_some() { from } else { Eui64::NONE };
+    let digest = if counter.is_none() { digest } else { 0 };
+    let smets1 = message.find("S1SPAlert").is_some();
+    let (inner_code, note) = passed_on(message);
+    let alert = |(at, subject): (usize, Subject)| {
+        let Subject { device, occurred_ms, time, mpxn } = subject;
+        // What was withheld is counted once, however many outages the document has.
+        let alert = header.alert(code, device, if at == 0 { throttle } else { Throttle { weight: 1, ..throttle } });
+        let message = Message { sender, digest, time, ..alert.message };
+        let generation = if smets1 { Generation::Smets1 } else { Generation::Unknown };
+        let details = Details { mpxn, inner_code, note, ..alert.details };
+        Alert { recipient, counter, occurred_ms, generation, message, details, ..alert }
+    };
+    Ok(subjects.into_iter().enumerate().map(alert).collect())
+}
+
+fn subjects(header: &Header, tree: Element<'_>, notices: Notices<'_>) -> Result<Vec<Subject>, Wrong> {
+    let outages: Vec<Element<'_>> = tree.descendants().filter(|element| element.name() == "PowerOutageEvent").collect();
+    if !outages.is_empty() {
+        return outages.into_iter().map(|outage| outage_of(header, outage, notices)).collect();
+    }
+    let (device, named_by) = device_of(header, tree, notices)?;
+    let (occurred_ms, time) = occurrence(tree, named_by, notices);
+    Ok(vec![Subject { device, occurred_ms, time, mpxn: point_of(tree, notices) }])
+}
+
+/// One outage: of its hub, from its start on.
+fn outage_of(header: &Header, outage: Element<'_>, notices: Notices<'_>) -> Result<Subject, Wrong> {
+    let (device, named_by) = device_of(header, outage, notices)?;
+    let (occurred_ms, time) = occurrence(outage, named_by, notices);
+    Ok(Subject { device, occurred_ms, time, mpxn: point_of(outage, notices) })
+}
+
+/// The device's own code that an alert passes on, and what else it says in words.
+fn passed_on(message: Element<'_>) -> (Option<AlertCode>, Note) {
+    let Some(tree) = message.child("DCCAlert") else { return (None, Note::default()) };
+    let is_code = |element: &Element<'_>| matches!(element.name(), "AlertCode" | "DeviceAlertCode");
+    let code = tree.descendants().find(is_code).and_then(|element| AlertCode::from_str(element.text()).ok());
+    let text = |name: &str| tree.find(name).map(Element::text).filter(|text| !text.is_empty());
+    let codes = ["S1SPAlertCode", "ECoSAlertCode", "ECoSErrorCode"].into_iter().filter_map(text);
+    let words: Vec<&str> = codes.chain(text("AdditionalInformation")).collect();
+    (code, Note::new(&words.join(": ")))
+}
+
+fn untimed(device: Eui64) -> Subject {
+    Subject { device, occurred_ms: None, time: TimeStatus::NotStated, mpxn: Mpxn::NONE }
+}
+
+/// The device that a tree is about, and the element that names it.
+fn device_of<'t>(
+    header: &Header,
+    tree: Element<'t>,
+    notices: Notices<'_>,
+) -> Result<(Eui64, Option<Element<'t>>), Wrong> {
+    let named =
+        |name: &'static str| tree.descendants().filter(move |element| element.name().eq_ignore_ascii_case(name));
+    let in_gpf_log = tree.find("GPFDeviceLog").is_some();
+    let new = if in_gpf_log { "NewGPFDeviceID" } else { "NewCHFDeviceID" };
+    for name in [new, "CommsHubDeviceID", "CHFDeviceID"] {
+        let elements: Vec<Element<'t>> = named(name).collect();
+        match distinct(&elements)?[..] {
+            [] => {}
+            [device] => return Ok((device, elements.first().copied())),
+            _ => return sender_of_several(header, name, notices),
+        }
+    }
+    let ids: Vec<Element<'t>> = named("DeviceID").collect();
+    let outer = ids.iter().find(|id| id.parent().is_some_and(|around| ids.iter().all(|other| other.is_within(around))));
+    let candidates = match outer {
+        // Those beside it are of the same rank, those deeper belong to it.
+        Some(outer) => ids.iter().copied().filter(|id| id.parent() == outer.parent()).collect(),
+        None => ids,
+    };
+    match distinct(&candidates)?[..] {
+        [] => {}
+        [device] => return Ok((device, candidates.first().copied())),
+        _ => return sender_of_several(header, "DeviceID", notices),
+    }
+    let others: Vec<Element<'t>> = tree.descendants().filter(|element| is_device(*element)).collect();
+    match distinct(&others)?[..] {
+        [] => {}
+        [device] => return Ok((device, others.first().copied())),
+        _ => return sender_of_several(header, "DCCAlert", notices),
+    }
+    let mut asked: Vec<Eui64> = tree
+        .descendants()
+        .filter(|element| element.name().ends_with("RequestID"))
+        .filter_map(|element| id(element.text()).ok())
+        .map(|id| id.to)
+        .collect();
+    asked.dedup();
+    match (asked[..].as_ref(), header.request) {
+        ([device], _) => Ok((*device, None)),
+        (_, Some(request)) => Ok((request.from, None)),
+        _ => Ok((sender(header)?, None)),
+    }
+}
+
+/// Whether an element names a device, or lists some, that can be the subject where nothing else is.
+fn is_device(element: Element<'_>) -> bool {
+    let name = element.name();
+    let is_list = matches!(name, "MeterIDs" | "DeviceList" | "DeviceIDList") && element.is_leaf();
+    is_list || (name.to_ascii_lowercase().ends_with("deviceid") && !BESIDE.contains(&name))
+}
+
+/// The devices that elements name, each once.
+fn distinct(elements: &[Element<'_>]) -> Result<Vec<Eui64>, Wrong> {
+    let mut devices = Vec::new();
+    for element in elements {
+        for text in element.text().split(',').map(str::trim).filter(|text| !text.is_empty()) {
+            let device = Eui64::from_str(text).map_err(|error| ("DeviceID", error.to_string()))?;
+            // More than two say no more than that there are several.
+            if devices.len() < 2 && !devices.contains(&device) {
+                devices.push(device);
+            }
+        }
+    }
+    Ok(devices)
+}
+
+fn sender_of_several<'t>(
+    header: &Header,
+    field: &str,
+    notices: Notices<'_>,
+) -> Result<(Eui64, Option<Element<'t>>), Wrong> {
+    let sender = sender(header)?;
+    notices(
+        field,
+        format!("it names several devices, and no rule tells which: the alert is taken as of its sender, {sender}"),
+    );
+    Ok((sender, None))
+}
+
+/// Whom the alert is from, where it names no device.
+fn sender(header: &Header) -> Result<Eui64, Wrong> {
+    let nobody = "it is missing, and the document names no device either: nothing says whom the alert is of";
+    header.id().map(|id| id.from).ok_or(("ResponseID", nobody.to_owned()))
+}
+
+/// When it happened: the time beside the element that names the device, or else the only one.
+fn occurrence(tree: Element<'_>, named_by: Option<Element<'_>>, notices: Notices<'_>) -> (Option<Millis>, TimeStatus) {
+    let times: Vec<Element<'_>> = tree.descendants().filter(|element| TIMES.contains(&element.name())).collect();
+    let beside = named_by.and_then(|named| times.iter().find(|time| time.parent() == named.parent()));
+    let told = match (beside, &times[..]) {
+        (Some(time), _) | (None, [time]) => time,
+        (None, []) => return (None, TimeStatus::NotStated),
+        (None, [first, ..]) => {
+            notices(first.name(), "the document states several times, and none beside the device: left out".to_owned());
+            return (None, TimeStatus::LeftOut);
+        }
+    };
+    read_time(*told, notices)
+}
+
+/// The time in an element, or that there is none which can be read.
+pub(super) fn read_time(element: Element<'_>, notices: Notices<'_>) -> (Option<Millis>, TimeStatus) {
+    match time::read(element.text()) {
+        Ok(ms) => (Some(ms), TimeStatus::Stated),
+        Err(why) => {
+            notices(element.name(), format!("{why}; the alert is taken without it"));
+            (None, TimeStatus::LeftOut)
+        }
+    }
+}
+
+/// The metering point that a tree names, the first of several of one distributor.
+fn point_of(tree: Element<'_>, notices: Notices<'_>) -> Mpxn {
+    const POINTS: [&str; 4] = ["MPxN", "ImportMPxN", "MPAN", "ImportMPAN"];
+    let mut first = Mpxn::NONE;
+    for element in tree.descendants().filter(|element| POINTS.contains(&element.name())) {
+        match Mpxn::from_str(element.text()) {
+            Ok(Mpxn::NONE) => {}
+            Ok(point) if first == Mpxn::NONE => first = point,
+            Ok(point) if point.distributor() == first.distributor() => {}
+            Ok(_) => {
+                notices(
+                    element.name(),
+                    "metering points of several distributors: the alert is taken without".to_owned(),
+                );
+                return Mpxn::NONE;
+            }
+            Err(error) => notices(element.name(), format!("{error}; the alert is taken without it")),
+        }
+    }
+    first
+}

@@ -1,0 +1,269 @@
+//! Alerts of devices: by their GBCS payload, or, where there is none, by what was made of it: SMETS1 alerts have never had
+//! one, and parsed documents have it no more.
+//!
+//! Invariants: an alert whose envelope can be read is not lost for the sake of its payload; where the two disagree that is
+//! said, and the envelope's code is kept. A code is never guessed from a description, only looked up.
+
+use std::{fmt::Write, str::FromStr};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::{
+    super::{digest, gbcs, shown},
+    Descriptions, Kind, Wrong,
+    dcc::read_time,
+    header::{Header, Id, Notices, Throttle, field},
+    tree::Element,
+};
+use crate::domain::{Alert, AlertCode, Details, Eui64, Generation, Message, Millis, Note, TimeStatus};
+
+/// Bytes of the text of a payload.
+const PAYLOAD_BYTES_MAX: usize = 16 << 10;
+
+/// An alert in a document: its kind, and the elements that tell of it.
+pub(super) struct Found<'t> {
+    pub(super) kind: Kind,
+    /// The message with a code and a payload, where there is one.
+    pub(super) raw: Option<Element<'t>>,
+    /// The content of a message that was parsed, or of a SMETS1 alert.
+    pub(super) content: Option<Element<'t>>,
+}
+
+/// Returns the code that the envelope states.
+pub(super) fn code(kind: Kind, raw: Element<'_>) -> Result<AlertCode, Wrong> {
+    let name = kind.code();
+    let text = field(raw, name)?.ok_or((name, "it is missing".to_owned()))?;
+    let code = AlertCode::from_str(text).map_err(|error| (name, error.to_string()))?;
+    if code.is_of_dcc() == (kind == Kind::Dcc) {
+        Ok(code)
+    } else {
+        Err((name, format!("{} is no code of such an alert", shown(text))))
+    }
+}
+
+/// Returns the alert that a document tells of.
+pub(super) fn alert(
+    header: &Header,
+    found: &Found<'_>,
+    throttle: Throttle,
+    descriptions: &Descriptions,
+    notices: Notices<'_>,
+) -> Result<Alert, Wrong> {
+    let Some(raw) = found.raw else {
+        let content = found.content.ok_or(("DeviceAlertContent", "it is missing".to_owned()))?;
+        return Content::read(content, descriptions, notices)?.alert(header, throttle, notices);
+    };
+    let code = code(found.kind, raw)?;
+    let instruction = number(raw, "InstructionNumber", notices);
+    let instruction_count = number(raw, "TotalCommandInstructions", notices).try_into().unwrap_or(u16::MAX);
+    let with = |alert: Alert| {
+        let base = header.alert(code, alert.device, throttle);
+        let message = Message { instruction, dcc_time: base.message.dcc_time, ..alert.message };
+        let details = Details { instruction_count, throttle_sequence: throttle.sequence, ..alert.details };
+        let (dcc_ms, received_ms) = (base.dcc_ms, base.received_ms);
+        Alert { code, dcc_ms, received_ms, weight: throttle.weight, message, details, ..alert }
+    };
+    let bytes = payload(raw.child("GBCSPayload"));
+    let why = match bytes.as_ref().map_err(String::clone).and_then(|bytes| decoded(bytes)) {
+        Ok(inside) => {
+            compare(code, inside.code, header.response, &inside, notices);
+            return Ok(with(inside));
+        }
+        Err(why) => why,
+    };
+    // The parsed message beside the payload says the same.
+    if let Some(content) = found.content
+        && let Ok(content) = Content::read(content, descriptions, notices)
+        && content.id.is_some()
+    {
+        notices("GBCSPayload", format!("{why}; the alert is taken as it was parsed"));
+        let inside = content.alert(header, throttle, notices)?;
+        compare(code, inside.code, header.response, &inside, notices);
+        return Ok(with(inside));
+    }
+    let Some(id) = header.id() else {
+        return Err(("GBCSPayload", format!("{why}, and the header names no device either")));
+    };
+    notices("GBCSPayload", format!("{why}; the alert is taken as its envelope has it"));
+    let outside = header.alert(code, id.from, throttle);
+    // What cannot be read can be told from others all the same.
+    let digest = bytes.map_or(0, |bytes| digest(&bytes));
+    let message = Message { instruction, digest, ..outside.message };
+    let details = Details { instruction_count, ..outside.details };
+    Ok(Alert { recipient: id.to, counter: id.counter, message, details, ..outside })
+}
+
+/// Says where an envelope and what is in it disagree.
+fn compare(code: AlertCode, inner: AlertCode, outside: Option<Id>, inside: &Alert, notices: Notices<'_>) {
+    if inner != code {
+        notices("AlertCode", format!("{code} in the envelope and {inner} in the payload; the first is kept"));
+    }
+    let differs =
+        |id: &Id| id.from != inside.device || id.counter.is_some_and(|counter| Some(counter) != inside.counter);
+    if let Some(id) = outside.filter(differs) {
+        let named = |device: Eui64, counter: Option<u64>| format!("{device}, counter {}", counter.unwrap_or(0));
+        let (outside, inside) = (named(id.from, id.counter), named(inside.device, inside.counter));
+        notices("ResponseID", format!("{outside} in the envelope and {inside} in the payload; the second is kept"));
+    }
+}
+
+/// A small number of an alert; one that cannot be read is not stated.
+fn number(raw: Element<'_>, name: &'static str, notices: Notices<'_>) -> u32 {
+    raw.child_text(name).map_or(0, |text| {
+        text.parse().unwrap_or_else(|_| {
+            notices(name, format!("expected an integer of 32 bits, found {}; taken as not stated", shown(text)));
+            0
+        })
+    })
+}
+
+fn decoded(bytes: &[u8]) -> Result<Alert, String> {
+    gbcs::decode(bytes).map(|decoded| decoded.alert).map_err(|error| error.to_string())
+}
+
+/// The bytes of the message inside, or why there are none. Adapters put them beside what they parsed, and may write hex.
+fn payload(element: Option<Element<'_>>) -> Result<Vec<u8>, String> {
+    let element = element.ok_or("it is missing")?;
+    let inner = || element.children().find(|child| child.is_leaf() && !child.text().is_empty());
+    let text = Some(element).filter(|element| !element.text().is_empty()).or_else(inner).map_or("", Element::text);
+    if text.len() > PAYLOAD_BYTES_MAX {
+        return Err(format!("longer than {PAYLOAD_BYTES_MAX} bytes"));
+    }
+    if text.is_empty() {
+        return Err("it is missing".to_owned());
+    }
+    let compact: String = text.chars().filter(|character| !character.is_ascii_whitespace()).collect();
+    let bytes = STANDARD.decode(&compact).map_err(|error| format!("not base64: {error}"));
+    // Hex digits are base64 as well, of other bytes.
+    let is_message = bytes.as_ref().is_ok_and(|bytes| gbcs::decode(bytes).is_ok());
+    match unhex(&compact).filter(|bytes| !is_message && gbcs::decode(bytes).is_ok()) {
+        Some(bytes) => Ok(bytes),
+        None => bytes,
+    }
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
+    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+/// A message that was parsed: of a SMETS1 device, or by the DCC's Parse and Correlate software.
+struct Content {
+    code: AlertCode,
+    id: Option<(Eui64, Eui64, u64)>,
+    occurred_ms: Option<Millis>,
+    time: TimeStatus,
+    generation: Generation,
+    digest: u64,
+    details: Details,
+}
+
+impl Content {
+    /// Reads the content of an alert, with the header of the message that it lies in.
+    fn read(content: Element<'_>, descriptions: &Descriptions, notices: Notices<'_>) -> Result<Self, Wrong> {
+        // Content lies in a message, that in a body, and the header beside the body.
+        let message = content.within(&["Body"]).and_then(Element::parent);
+        let header = message.and_then(|message| message.child("Header"));
+        let (mut occurred_ms, mut time) = (None, TimeStatus::NotStated);
+        let stated = content.child("Timestamp");
+        if let Some(element) = stated {
+            (occurred_ms, time) = read_time(element, notices);
+        }
+        let marks = [stated, header.and_then(|header| header.child("Timestamp"))];
+        let is_unreliable = |status: &str| ["unreliable", "invalid"].iter().any(|is| status.eq_ignore_ascii_case(is));
+        if time == TimeStatus::Stated
+            && marks.into_iter().flatten().filter_map(Element::clock_status).any(is_unreliable)
+        {
+            time = TimeStatus::Unreliable;
+        }
+        let is_smets1 = content.within(&["SMETS1Response", "SMETS1ResponseMessage"]).is_some();
+        let code = described(content, descriptions)?;
+        let note = if content.child_text("GBCSHexAlertCode").is_none() {
+            content.child_text("AlertDescription")
+        } else {
+            None
+        };
+        let outage = content.find("SupplyOutageRestoreAlert");
+        let mut time_of = |name: &str| outage.and_then(|outage| read_time(outage.child(name)?, notices).0);
+        let (interrupted_ms, restored_ms) = (time_of("interruptionValue"), time_of("restorationValue"));
+        let note = note.map_or_else(Note::default, Note::new);
+        Ok(Self {
+            code,
+            id: header.map(parties).transpose()?.flatten(),
+            occurred_ms,
+            time,
+            generation: if is_smets1 { Generation::Smets1 } else { Generation::Unknown },
+            // A GBCS message is told by its own bytes, which are not here.
+            digest: if is_smets1 { message.map_or(0, digest_of) } else { 0 },
+            details: Details { interrupted_ms, restored_ms, note, ..Details::default() },
+        })
+    }
+
+    /// The alert, addressed as its own header says, or else as that of the document does.
+    fn alert(&self, header: &Header, throttle: Throttle, notices: Notices<'_>) -> Result<Alert, Wrong> {
+        let outside = header.id();
+        let (device, recipient, counter) = match (self.id, outside) {
+            (Some((device, recipient, counter)), _) => (device, recipient, Some(counter)),
+            (None, Some(id)) => (id.from, id.to, id.counter),
+            (None, None) => {
+                return Err(("BusinessOriginatorID", "it is missing, and there is no ResponseID either".to_owned()));
+            }
+        };
+        let base = header.alert(self.code, device, throttle);
+        let details = Details { throttle_sequence: throttle.sequence, ..self.details };
+        let message = Message { time: self.time, digest: self.digest, ..base.message };
+        let alert = Alert {
+            recipient,
+            counter,
+            occurred_ms: self.occurred_ms,
+            generation: self.generation,
+            message,
+            details,
+            ..base
+        };
+        if self.id.is_some() {
+            compare(self.code, self.code, header.response, &alert, notices);
+        }
+        Ok(alert)
+    }
+}
+
+/// Device, recipient and counter; `None` where no device is named.
+fn parties(header: Element<'_>) -> Result<Option<(Eui64, Eui64, u64)>, Wrong> {
+    let Some(device) = field(header, "BusinessOriginatorID")? else { return Ok(None) };
+    let device = Eui64::from_str(device).map_err(|error| ("BusinessOriginatorID", error.to_string()))?;
+    let recipient = field(header, "BusinessTargetID")?.map(Eui64::from_str).transpose();
+    let recipient = recipient.map_err(|error| ("BusinessTargetID", error.to_string()))?.unwrap_or(Eui64::NONE);
+    let text = field(header, "OriginatorCounter")?.ok_or(("OriginatorCounter", "it is missing".to_owned()))?;
+    let wrong = |_| ("OriginatorCounter", format!("expected an integer of 64 bits, found {}", shown(text)));
+    Ok(Some((device, recipient, text.parse().map_err(wrong)?)))
+}
+
+/// The code of an alert, or else the one that its description stands for.
+fn described(content: Element<'_>, descriptions: &Descriptions) -> Result<AlertCode, Wrong> {
+    const FIELD: &str = "GBCSHexAlertCode";
+    if let Some(text) = field(content, FIELD)? {
+        let code = AlertCode::from_str(text).map_err(|error| (FIELD, error.to_string()))?;
+        let why = || format!("{} is no code of such an alert", shown(text));
+        return if code.is_of_dcc() { Err((FIELD, why())) } else { Ok(code) };
+    }
+    let Some(description) = content.child_text("AlertDescription") else {
+        return Err((FIELD, "it is missing, and there is no AlertDescription either".to_owned()));
+    };
+    descriptions.get(description).copied().ok_or_else(|| {
+        let found = format!("{:?}", description.chars().take(100).collect::<String>());
+        let way_out = "a row with this description in the code table (--code-table) gives it one";
+        (FIELD, format!("it is missing, and no code is known for the description {found}; {way_out}"))
+    })
+}
+
+/// What tells a SMETS1 message from others: all that its elements say, whatever their prefixes and the blanks between them.
+fn digest_of(message: Element<'_>) -> u64 {
+    let mut said = String::new();
+    for element in message.descendants().filter(|element| element.within(&["Signature"]).is_none()) {
+        let _ = writeln!(said, "{}={}", element.name(), element.text());
+    }
+    digest(said.as_bytes())
+}

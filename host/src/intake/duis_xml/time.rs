@@ -1,0 +1,83 @@
+//! Times as documents state them (`xs:dateTime`).
+//!
+//! Invariant: a time without a zone gives none. The DCC's local time is an hour off for half of the year, so a guess would
+//! silently move alerts.
+
+use jiff::{Timestamp, civil::DateTime};
+
+use super::super::shown;
+use crate::domain::Millis;
+
+/// Milliseconds of a day.
+const DAY_MS: Millis = 86_400_000;
+/// Times that fit a calendar: the years 1970 to 2200, as admission has it.
+const RANGE_MS: std::ops::Range<Millis> = 0..7_258_118_400_000;
+
+/// Reads a time. An error says in words why there is none: it has no zone, is no time, or lies in no year that can be.
+pub(super) fn read(text: &str) -> Result<Millis, String> {
+    let (text, next_day) = match midnight(text) {
+        Some(begins) => (begins, DAY_MS),
+        None => (text.to_owned(), 0),
+    };
+    let wrong = |why: &str| format!("{why}, found {}", shown(&text));
+    let time: Timestamp = text.parse().map_err(|_| match text.parse::<DateTime>() {
+        Ok(_) if !text.contains('[') => wrong("expected a time with a zone, like 2026-11-23T09:30:00Z"),
+        _ => wrong("expected a time like 2026-11-23T09:30:00Z"),
+    })?;
+    let ms = time.as_millisecond() + next_day;
+    if RANGE_MS.contains(&ms) { Ok(ms) } else { Err(wrong("expected a time of the years 1970 to 2200")) }
+}
+
+/// The text with 00:00:00 where it has 24:00:00: the end of a day is legal, and is the beginning of the next.
+fn midnight(text: &str) -> Option<String> {
+    let (date, time) = text.split_once(['T', 't'])?;
+    let rest = time.strip_prefix("24:00:00")?;
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) => fraction.trim_start_matches('0'),
+        None => rest,
+    };
+    Some(format!("{date}T00:00:00{zone}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_legal_form_is_read() {
+        for (text, ms) in [
+            ("2026-11-23T09:30:00Z", 1_795_426_200_000),
+            ("2026-11-23T09:30:00.25Z", 1_795_426_200_250),
+            ("2026-11-23T09:30:00.2509Z", 1_795_426_200_250),
+            ("2026-11-23T10:30:00+01:00", 1_795_426_200_000),
+            ("2026-11-22T20:00:00.000-13:30", 1_795_426_200_000),
+            ("2026-11-22T24:00:00Z", 1_795_392_000_000),
+            ("2026-11-22T24:00:00.000Z", 1_795_392_000_000),
+            ("2026-12-31T24:00:00+00:00", 1_798_761_600_000),
+            ("1970-01-01T00:00:00Z", 0),
+        ] {
+            assert_eq!(read(text), Ok(ms), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_says_why() {
+        for (text, why) in [
+            ("2026-11-23T09:30:00", "expected a time with a zone, like 2026-11-23T09:30:00Z, found "),
+            ("2026-11-22T24:00:00", "expected a time with a zone"),
+            ("2026-11-23 09:30:00.250", "expected a time with a zone"),
+            ("2026-11-23T24:00:01Z", "expected a time like "),
+            ("2026-11-23T24:00:00.1Z", "expected a time like "),
+            ("2026-11-23T25:00:00Z", "expected a time like "),
+            ("2026-02-30T00:00:00Z", "expected a time like "),
+            ("23/11/2026 09:30", "expected a time like "),
+            ("", "expected a time like "),
+            ("0001-01-01T00:00:00Z", "expected a time of the years 1970 to 2200, found "),
+            ("1969-12-31T23:59:59Z", "expected a time of the years 1970 to 2200"),
+            ("2200-01-01T00:00:00Z", "expected a time of the years 1970 to 2200"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.starts_with(why), "{text}: {error}");
+        }
+    }
+}
