@@ -486,7 +486,7 @@ fn uploads_that_do_not_end() {
     // Room for one upload of the largest size.
     let settings = [
         ("WEIR_INTAKE__BATCH_ALERTS_MAX", "200"),
-        ("WEIR_PLUGINS__UPLOAD_BYTES_MAX", "15000"),
+        ("WEIR_PLUGINS__UPLOAD_BYTES_MAX", "30000"),
         ("WEIR_ACCESS__IDENTITY_BYTES_IN_FLIGHT_MAX", "45200"),
     ];
     under_attack("uploads", &settings, &[], async |_, bad| {

@@ -135,6 +135,7 @@ impl<R: BufRead> Alerts<R> {
         let line = document.line;
         let wrong = |(field, message): Wrong| LineError::new(line, field, message);
         let text = encoding::text(&document.bytes, document.encoding).map_err(|why| wrong(("document", why)))?;
+        let text = encoding::without_doubled_quotes(text);
         let tree = Tree::read(&text).map_err(wrong)?;
         let (notices, ready) = (&mut self.notices, &mut self.ready);
         let mut notice = |field: &str, message: String| notices.push_back(LineError::new(line, field, message));

@@ -19,7 +19,7 @@ use super::{
     ndjson::{self, over_lines},
     record::{is_blank, is_empty},
 };
-use crate::domain::{Alert, Eui64, Message, is_unsafe};
+use crate::domain::{Alert, DccTimeStatus, Details, Eui64, Generation, Message, is_unsafe};
 
 /// Characters of an error.
 const ERROR_CHARS_MAX: usize = 600;
@@ -64,7 +64,11 @@ pub fn decoded(format: Format, bytes: &[u8]) -> usize {
         assert!(*line >= last && (1..=lines).contains(line), "line {line} after {last} of {lines}");
         last = *line;
         if let Ok(alert) = item {
-            assert_eq!(read(Format::Csv, row(alert).as_bytes()), Ok((vec![(2, Ok(*alert))], Vec::new())));
+            // A row has no columns for these.
+            let message = Message { dcc_time: DccTimeStatus::default(), ..alert.message };
+            let (generation, details) = (Generation::default(), Details::default());
+            let alert = Alert { generation, details, message, ..*alert };
+            assert_eq!(read(Format::Csv, row(&alert).as_bytes()), Ok((vec![(2, Ok(alert))], Vec::new())));
         }
     }
     // After another heading, lines say other things.
@@ -201,8 +205,63 @@ pub fn example(format: Format, seed: u32) -> Vec<u8> {
             let messages = (0..3).map(|at| format!("message {at}\t{}\n", hex(&message(of(at)))));
             [format!("name\tgbcs_hex\n# {seed}\n")].into_iter().chain(messages).collect::<String>().into()
         }
-        Format::DuisXml => (0..2).map(|at| document(of(at), &message(of(at)))).collect::<String>().into(),
+        Format::DuisXml => documents(of),
     }
+}
+
+/// Documents as they come: one after the other, wrapped, parsed, or in UTF-16.
+fn documents(of: impl Fn(u32) -> u32) -> Vec<u8> {
+    let whole: String = (0..2).map(|at| document(of(at), &message(of(at)))).collect();
+    let bare = whole.replace("<?xml version=\"1.0\"?>\n", "");
+    match of(7) % 6 {
+        0 => format!("<s:Envelope xmlns:s='urn:s'><s:Body>{bare}</s:Body></s:Envelope>").into(),
+        1 => format!("<All><!-- > --><a><![CDATA[{whole}]]></a></All>").into(),
+        2 => whole.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        3 => parsed(of(8)).into(),
+        4 => format!("{whole}{}", parsed(of(8))).into(),
+        _ => whole.into(),
+    }
+}
+
+/// A document that has no GBCS message in it: a SMETS1 alert, one that was parsed, or outages.
+fn parsed(seed: u32) -> String {
+    let party = |of: &str| format!("02-00-5E-10-00-00-{of}");
+    let (meter, user, hub) = (party("A0-14"), party("05-01"), party("C0-01"));
+    let code = if seed & 16 == 0 { "<r:GBCSHexAlertCode>8F36</r:GBCSHexAlertCode>" } else { "" };
+    let time = ["2026-11-23T09:28:20Z", "2026-11-23T24:00:00.000+01:00", "2026-11-23T09:28:20"][seed as usize % 3];
+    let message = format!(
+        "<r:Header><r:BusinessOriginatorID>{meter}</r:BusinessOriginatorID><r:BusinessTargetID>{user}</r:BusinessTargetID>\
+         <r:OriginatorCounter>{seed}</r:OriginatorCounter><r:Timestamp ClockStatus=\"unreliable\">{time}</r:Timestamp>\
+         </r:Header><r:Body><r:DeviceAlertMessage><r:DeviceAlertContent>{code}<r:AlertDescription>a b</r:AlertDescription>\
+         <r:Timestamp>{time}</r:Timestamp><r:Payload><r:SupplyOutageRestoreAlert><r:interruptionValue>{time}\
+         </r:interruptionValue><r:restorationValue>{time}</r:restorationValue></r:SupplyOutageRestoreAlert></r:Payload>\
+         </r:DeviceAlertContent></r:DeviceAlertMessage></r:Body>"
+    );
+    let outage = format!(
+        "<s:PowerOutageEvent><s:CommsHubDeviceID>{hub}</s:CommsHubDeviceID><s:StartDateTime>{time}</s:StartDateTime>\
+         <s:MPxN>1200000000777</s:MPxN></s:PowerOutageEvent>"
+    );
+    let body = match seed % 3 {
+        0 => {
+            return format!(
+                "<r:GBCSResponse schemaVersion='5.4'>{message}</r:GBCSResponse>\n<Response/>\n{}",
+                document(1, &[])
+            );
+        }
+        1 => format!(
+            "<s:SMETS1ResponseMessage><s:ThrottledAlertSequenceId>{seed}</s:ThrottledAlertSequenceId><s:SMETS1SignedResponse>\
+             <s:SMETS1Response>{message}</s:SMETS1Response></s:SMETS1SignedResponse></s:SMETS1ResponseMessage>"
+        ),
+        _ => format!(
+            "<s:DCCAlertMessage><s:DCCAlertCode>AD1</s:DCCAlertCode><s:DCCAlert>{outage}{outage}</s:DCCAlert>\
+             </s:DCCAlertMessage>"
+        ),
+    };
+    format!(
+        "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<s:Response xmlns:s=\"urn:s\"><s:Header><s:ResponseID>{hub}:{user}:{seed}\
+         </s:ResponseID><s:ResponseDateTime>{time}</s:ResponseDateTime></s:Header><s:Body>{body}</s:Body></s:Response>\n{}",
+        document(1, &[])
+    )
 }
 
 /// A message: signed or MAC'd, with a payload of one of the three kinds.

@@ -57,6 +57,8 @@ pub(super) struct Documents<R> {
     /// What is open, and where it begins in what is held.
     open: Option<(usize, Construct)>,
     root: Option<Root>,
+    /// Line of the XML declaration before the next document.
+    declared: Option<u64>,
     encoding: Option<&'static Encoding>,
     /// Set where an error was told of a document whose rest may follow.
     in_rest: bool,
@@ -72,6 +74,8 @@ pub(super) struct Documents<R> {
 /// The root of the document at hand.
 struct Root {
     name: String,
+    /// Line that the document begins on, its XML declaration included.
+    line: u64,
     /// Whether a part of a document was met in it. A root without is a wrapper around others of its name.
     has_parts: bool,
 }
@@ -90,6 +94,7 @@ impl<R: BufRead> Documents<R> {
             looked: 0,
             open: None,
             root: None,
+            declared: None,
             encoding: None,
             in_rest: false,
             found: false,
@@ -221,6 +226,10 @@ impl<R: BufRead> Documents<R> {
         match construct {
             Construct::Tag | Construct::Declaration if self.held.len() - at > TAG_BYTES_MAX => {
                 self.open = None;
+                if construct == Construct::Tag && ROOTS.contains(&markup::begun_name(&self.held[at..])) {
+                    self.begin(String::new());
+                    return Some(self.give_up());
+                }
                 self.take_text(self.held.len());
             }
             Construct::Comment | Construct::Instruction if self.held.len() > TAG_BYTES_MAX => {
@@ -271,6 +280,7 @@ impl<R: BufRead> Documents<R> {
             let roots = "its opening tag is missing or broken (Response, GBCSResponse or SMETS1SignedResponse)";
             return Some(Err(LineError::new(self.line, "document", format!("{} is in none: {roots}", shown(name)))));
         }
+        self.declared = None;
         let note = (self.line, format!("the element {}", shown(name)));
         self.outside.get_or_insert(note);
         None
@@ -278,7 +288,8 @@ impl<R: BufRead> Documents<R> {
 
     /// The document at hand begins.
     fn begin(&mut self, name: String) {
-        self.root = Some(Root { name, has_parts: false });
+        let line = self.declared.take().unwrap_or(self.line);
+        self.root = Some(Root { name, line, has_parts: false });
         (self.in_rest, self.looked) = (false, self.held.len());
     }
 
@@ -286,18 +297,17 @@ impl<R: BufRead> Documents<R> {
     fn declaration(&mut self, at: usize) -> Option<Item> {
         let encoding = encoding::declared(&self.held[at..]);
         let item = self.root.is_some().then(|| self.take(at));
-        self.root = None;
-        (self.encoding, self.in_rest) = (encoding, false);
+        (self.encoding, self.declared, self.in_rest) = (encoding, Some(self.line), false);
         item
     }
 
     /// Takes the document at hand, which ends at a place.
     fn take(&mut self, end: usize) -> Item {
-        let line = self.line;
+        let line = self.root.take().map_or(self.line, |root| root.line);
         let rest = self.held.split_off(end);
         let bytes = std::mem::replace(&mut self.held, rest);
         self.line += newlines(&bytes);
-        (self.root, self.looked) = (None, self.held.len());
+        self.looked = self.held.len();
         if bytes.len() > DOCUMENT_BYTES_MAX {
             return Err(too_long(line));
         }
@@ -306,9 +316,9 @@ impl<R: BufRead> Documents<R> {
 
     /// Gives up a document that is too long.
     fn give_up(&mut self) -> Item {
-        let error = too_long(self.line);
+        let error = too_long(self.root.take().map_or(self.line, |root| root.line));
         self.read_again();
-        (self.root, self.in_rest) = (None, true);
+        self.in_rest = true;
         Err(error)
     }
 
@@ -329,8 +339,7 @@ impl<R: BufRead> Documents<R> {
     /// The input has ended.
     fn end(&mut self) -> Option<Item> {
         let begun = self.open.map(|(at, construct)| (self.line_at(at), construct));
-        if self.root.take().is_some() {
-            let line = self.line;
+        if let Some(Root { line, .. }) = self.root.take() {
             let item = match begun {
                 Some((begins, construct)) if construct != Construct::Tag => {
                     let message = format!("it ends within {} that begins on line {begins}", construct.name());

@@ -144,6 +144,17 @@ pub(super) fn text<'a>(document: &'a [u8], declared: Option<&'static Encoding>) 
     })
 }
 
+/// A document that stands in a cell of a CSV file has its quotes twice. Its opening tag tells: two quotes and then a value are
+/// no XML.
+pub(super) fn without_doubled_quotes(text: Cow<'_, str>) -> Cow<'_, str> {
+    let tag = text.split('>').next().unwrap_or_default();
+    let is_doubled = |(at, _): (usize, &str)| {
+        let next = tag[at + 3..].chars().next();
+        next.is_some_and(|next| !next.is_whitespace() && !matches!(next, '>' | '/' | '?'))
+    };
+    if tag.match_indices("=\"\"").any(is_doubled) { Cow::Owned(text.replace("\"\"", "\"")) } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +182,15 @@ mod tests {
         }
         assert_eq!(read(&[0xFF, 0xFE, b'<', 0, b'a']), "<\u{FFFD}", "half a character is not dropped");
         assert_eq!((read(b""), read(b"<"), read(b"ab")), (String::new(), "<".into(), "ab".into()));
+    }
+
+    #[test]
+    fn quotes_are_halved_in_a_cell_and_nowhere_else() {
+        let undoubled = |text: &'static str| without_doubled_quotes(text.into()).into_owned();
+        assert_eq!(undoubled("<a b=\"\"c\"\" d=\"\"\"\">\"\"e\"\"</a>"), "<a b=\"c\" d=\"\">\"e\"</a>");
+        for own in ["<a b=\"\" c=\"\"/>", "<a b=\"\">\"\"</a>", "<a b=\"c\">x=\"\"y</a>"] {
+            assert_eq!(undoubled(own), own);
+        }
     }
 
     #[test]

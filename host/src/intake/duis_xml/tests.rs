@@ -11,6 +11,7 @@ use crate::{
 
 mod cases;
 mod dcc;
+mod generated;
 mod parsed;
 
 /// When the DCC answered; nobody noted another time of receipt.
@@ -76,8 +77,8 @@ fn what_disagrees_is_said_and_the_envelopes_code_is_kept() {
     let (items, remarks) = read(&document(other, &device_alert("8F31", "", &bytes)));
     assert_eq!(items[0].as_ref().unwrap().code, AlertCode(0x8F31));
     assert_eq!(items[0].as_ref().unwrap().device, inside.device);
-    assert_eq!(remarks[0], "line 2: AlertCode: 8F31 in the envelope and 8F30 in the payload; the first is kept");
-    assert!(remarks[1].starts_with("line 2: ResponseID: 00-DB-12-34-56-78-90-FF, counter 9 in the envelope and "));
+    assert_eq!(remarks[0], "line 1: AlertCode: 8F31 in the envelope and 8F30 in the payload; the first is kept");
+    assert!(remarks[1].starts_with("line 1: ResponseID: 00-DB-12-34-56-78-90-FF, counter 9 in the envelope and "));
 
     // A payload that cannot be read is no reason to lose an alert whose envelope can.
     let (items, remarks) = read(&document(other, &device_alert("8F31", "", &bytes[2..])));
@@ -129,7 +130,7 @@ fn an_alert_of_the_dcc_says_who_counted_it_or_is_its_whole_document() {
 
     let nobody = nameless.replace(tree, "");
     let error = read(&nobody).0.remove(0).unwrap_err();
-    assert!(error.starts_with("line 2: ResponseID: it is missing, and the document names no device either"), "{error}");
+    assert!(error.starts_with("line 1: ResponseID: it is missing, and the document names no device either"), "{error}");
 }
 
 #[test]
@@ -144,7 +145,7 @@ fn an_instruction_is_told_from_the_others_of_its_command() {
     assert_eq!((items[0].as_ref().unwrap().message.instruction, remarks.len()), (2, 0));
     let (items, remarks) = read(&dated("two"));
     assert_eq!(items[0].as_ref().unwrap().message, inside.message);
-    assert!(remarks[0].starts_with("line 2: InstructionNumber: expected an integer of 32 bits, found \"two\""));
+    assert!(remarks[0].starts_with("line 1: InstructionNumber: expected an integer of 32 bits, found \"two\""));
 }
 
 #[test]
@@ -161,7 +162,7 @@ fn a_future_dated_one_lies_deeper_and_answers_without_an_alert_are_passed_over()
     assert_eq!(items[0].as_ref().unwrap().device, inside.device);
     assert_eq!(
         (items.len(), remarks.as_slice()),
-        (1, &["line 2: Body: it holds no alert; passed over".to_owned()][..])
+        (1, &["line 1: Body: it holds no alert; passed over".to_owned()][..])
     );
 }
 

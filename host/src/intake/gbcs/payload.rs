@@ -1,7 +1,7 @@
 //! The three payloads: where each keeps the alert code and the time.
 //!
-//! It must not know the envelope. Invariant: a time that is not stated, or is none, gives no time and is no error: a
-//! meter with a broken clock still has something to say.
+//! It must not know the envelope. Invariant: a time that is not stated, not whole or none gives no time and is no error, since
+//! a meter with a broken clock still has something to say; which of these it was is kept.
 
 use jiff::{civil::DateTime, tz::TimeZone};
 
@@ -15,8 +15,13 @@ use crate::domain::{AlertCode, Millis, PayloadKind, TimeStatus};
 const GBZ_EPOCH_MS: Millis = 946_684_800_000;
 /// What GBZ writes where it has no time.
 const GBZ_NO_TIME: u32 = u32::MAX;
-/// A COSEM deviation that is not stated. The time is UTC all the same.
+/// A COSEM deviation that is not stated, and those that can be, in minutes.
 const DEVIATION_NOT_STATED: i16 = i16::MIN;
+const DEVIATIONS: std::ops::RangeInclusive<i16> = -840..=840;
+/// A part of a COSEM date-time that is not stated.
+const NOT_STATED: u8 = 0xFF;
+/// Times that fit a calendar: the years 1970 to 2200, as admission has it.
+const RANGE_MS: std::ops::Range<Millis> = 0..7_258_118_400_000;
 /// A COSEM clock status that is not stated, and the bit of one that is which says that the clock is invalid.
 const STATUS_NOT_STATED: u8 = 0xFF;
 const STATUS_INVALID: u8 = 1;
@@ -72,31 +77,32 @@ fn dlms(cursor: &mut Cursor<'_>, outage: bool) -> Result<Payload, GbcsError> {
     Ok(Payload { code, occurred_ms, time, outage, kind: PayloadKind::Dlms })
 }
 
-/// A COSEM date-time in its octet string, and what its status says of it.
+/// A COSEM date-time in its octet string, and what is known of it.
 fn octet_date_time(cursor: &mut Cursor<'_>, field: &'static str) -> Result<(Option<Millis>, TimeStatus), GbcsError> {
     cursor.literal(&[0x09, 0x0C], field, "09 0C (12 bytes)")?;
     let mut bytes = [0; 12];
     bytes.copy_from_slice(cursor.take(12, field)?);
-    let (stated, status) = (date_time(bytes), bytes[11]);
-    let time = match stated {
-        None => TimeStatus::NotStated,
-        Some(_) if status != STATUS_NOT_STATED && status & STATUS_INVALID != 0 => TimeStatus::Unreliable,
-        Some(_) => TimeStatus::Stated,
-    };
-    Ok((stated, time))
+    let status = bytes[11];
+    Ok(match date_time(bytes) {
+        Some(ms) if status != STATUS_NOT_STATED && status & STATUS_INVALID != 0 => (Some(ms), TimeStatus::Unreliable),
+        Some(ms) => (Some(ms), TimeStatus::Stated),
+        None if bytes[..8].iter().all(|byte| *byte == NOT_STATED) => (None, TimeStatus::NotStated),
+        None => (None, TimeStatus::LeftOut),
+    })
 }
 
-/// Milliseconds of a COSEM date-time, `None` where a part is not stated or is out of the calendar.
+/// Milliseconds of a COSEM date-time; `None` where a part is not stated, or it is out of the calendar.
 fn date_time(bytes: [u8; 12]) -> Option<Millis> {
     let [year_high, year_low, month, day, _, hour, minute, second, hundredths, deviation_high, deviation_low, _] =
         bytes;
-    // UTC throughout. A stated deviation would contradict that, and guessing which of the two is meant would not help.
-    let deviation = i16::from_be_bytes([deviation_high, deviation_low]);
-    if deviation != DEVIATION_NOT_STATED && deviation != 0 {
-        return None;
-    }
+    // From local time to UTC, in minutes. GBCS has none: its times are UTC.
+    let deviation = match i16::from_be_bytes([deviation_high, deviation_low]) {
+        DEVIATION_NOT_STATED => 0,
+        stated if DEVIATIONS.contains(&stated) => Millis::from(stated),
+        _ => return None,
+    };
     let hundredths = match hundredths {
-        0xFF => 0,
+        NOT_STATED => 0,
         stated if stated < 100 => i32::from(stated),
         _ => return None,
     };
@@ -104,7 +110,8 @@ fn date_time(bytes: [u8; 12]) -> Option<Millis> {
     let [month, day, hour, minute, second] =
         [month, day, hour, minute, second].map(|part| i8::try_from(part).unwrap_or(-1));
     let civil = DateTime::new(year, month, day, hour, minute, second, hundredths * 10_000_000).ok()?;
-    TimeZone::UTC.to_timestamp(civil).ok().map(|time| time.as_millisecond())
+    let local = TimeZone::UTC.to_timestamp(civil).ok()?.as_millisecond();
+    Some(local + deviation * 60_000).filter(|ms| RANGE_MS.contains(ms))
 }
 
 /// A ZigBee profile, a count of components, the code, the seconds, then the components.

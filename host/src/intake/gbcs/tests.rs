@@ -13,8 +13,8 @@ const NO_TIME: [u8; 12] = [0xFF; 12];
 /// A message to be built.
 #[derive(Clone)]
 pub(in crate::intake) struct Message {
-    counter: u64,
-    device: u64,
+    pub(in crate::intake) counter: u64,
+    pub(in crate::intake) device: u64,
     other: Vec<u8>,
     payload: Vec<u8>,
     signature: Vec<u8>,
@@ -35,7 +35,7 @@ impl Message {
     }
 
     /// A generic non-critical alert with a DLMS payload.
-    fn non_critical(code: u16) -> Self {
+    pub(in crate::intake) fn non_critical(code: u16) -> Self {
         Self { other: vec![0x10, 0x01], signature: Vec::new(), maced: true, ..Self::critical(code) }
     }
 
@@ -193,7 +193,10 @@ fn asn1_begins_with_the_code() {
 
 #[test]
 fn a_time_that_is_none_is_no_error() {
-    let mut cases = vec![NO_TIME];
+    let nothing = Message { payload: dlms(0x8F30, NO_TIME, 2, &[]), ..Message::critical(0) };
+    let alert = decode(&nothing.bytes()).unwrap().alert;
+    assert_eq!((alert.occurred_ms, alert.message.time), (None, TimeStatus::NotStated));
+    let mut cases = Vec::new();
     for (at, value) in [(0, 0xFF), (2, 13), (2, 0), (3, 32), (5, 24), (6, 60), (7, 60), (7, 0xFF), (8, 100), (10, 60)] {
         let mut time = TIME;
         time[at] = value;
@@ -201,8 +204,27 @@ fn a_time_that_is_none_is_no_error() {
     }
     for time in cases {
         let message = Message { payload: dlms(0x8F30, time, 2, &[]), ..Message::critical(0) };
-        assert_eq!(decode(&message.bytes()).unwrap().alert.occurred_ms, None, "{time:02X?}");
+        let alert = decode(&message.bytes()).unwrap().alert;
+        assert_eq!((alert.occurred_ms, alert.message.time), (None, TimeStatus::LeftOut), "{time:02X?}");
     }
+    let deviating = |minutes: i16| {
+        let mut time = TIME;
+        time[9..11].copy_from_slice(&minutes.to_be_bytes());
+        let message = Message { payload: dlms(0x8F30, time, 2, &[]), ..Message::critical(0) };
+        let alert = decode(&message.bytes()).unwrap().alert;
+        (alert.occurred_ms, alert.message.time)
+    };
+    for minutes in [i16::MIN, 0, -60, 60, -840, 840] {
+        let ms = if minutes == i16::MIN { 0 } else { i64::from(minutes) * 60_000 };
+        assert_eq!(deviating(minutes), (Some(TIME_MS + ms), TimeStatus::Stated), "{minutes}");
+    }
+    for minutes in [-841, 841, i16::MAX] {
+        assert_eq!(deviating(minutes), (None, TimeStatus::LeftOut), "{minutes}");
+    }
+    let mut ancient = TIME;
+    ancient[..2].copy_from_slice(&1969_u16.to_be_bytes());
+    let message = Message { payload: dlms(0x8F30, ancient, 2, &[]), ..Message::critical(0) };
+    assert_eq!(decode(&message.bytes()).unwrap().alert.message.time, TimeStatus::LeftOut, "no calendar has it");
     let status = |byte: u8| {
         let mut time = TIME;
         time[11] = byte;

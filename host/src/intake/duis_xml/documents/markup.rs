@@ -98,3 +98,10 @@ impl<'a> Tag<'a> {
         Some(Self { name, is_closing, is_empty })
     }
 }
+
+/// The name of an element whose tag goes on, without the prefix; empty for none.
+pub(super) fn begun_name(bytes: &[u8]) -> &str {
+    let name = bytes.strip_prefix(b"<").and_then(|inner| inner.split(u8::is_ascii_whitespace).next());
+    let name = name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
+    name.rsplit(':').next().unwrap_or_default()
+}

@@ -27,7 +27,7 @@ fn a_header_time_costs_no_alert() {
         assert_eq!(alert.message, Message { dcc_time: DccTimeStatus::LeftOut, ..inside.message });
         assert_eq!((alert.occurred_ms, alert.counter), (inside.occurred_ms, inside.counter));
         assert!(
-            notices.len() == 1 && notices[0].starts_with("line 2: ResponseDateTime: expected a time"),
+            notices.len() == 1 && notices[0].starts_with("line 1: ResponseDateTime: expected a time"),
             "{notices:?}"
         );
     }
@@ -85,6 +85,11 @@ fn wrapped_documents_are_all_taken_once() {
     ] {
         assert_eq!(read(&text), (vec![Ok(expected), Ok(expected)], vec![]), "{text}");
     }
+    // In a column of a CSV file.
+    let cell = |text: &str| format!("2026-11-23,\"{}\",ok\n", text.replace('"', "\"\""));
+    let rows = format!("day,xml,state\n{}{}", cell(&one), cell(&one.replace('\n', "")));
+    let (items, notices) = read(&rows);
+    assert_eq!((items, notices.len()), (vec![Ok(expected), Ok(expected)], 1), "{notices:?}");
     let (items, notices) = read(&format!("received 09:30:\n{one}received 09:31:\n{one}"));
     assert_eq!(items, [Ok(expected), Ok(expected)]);
     assert_eq!(notices, ["line 1: document: \"received 09:30:\" is in no document; passed over, as all such text is"]);

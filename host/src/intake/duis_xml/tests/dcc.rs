@@ -78,7 +78,7 @@ fn one_of_several_devices_is_never_picked_at_random_nor_one_replaced_by_the_dcc(
     let (alerts, notices) = told("");
     assert_eq!((alerts[0].device.0, notices.len()), (THE_DCC, 0), "it names none");
     let error = read(&document(ID, &body("N53", "<x><DeviceID>none</DeviceID></x>"))).0.remove(0).unwrap_err();
-    assert!(error.starts_with("line 2: DeviceID: expected an EUI-64"), "{error}");
+    assert!(error.starts_with("line 1: DeviceID: expected an EUI-64"), "{error}");
     // Each kind of alert has codes of its own.
     assert!(read(&document(ID, &body("8F40", ""))).0[0].is_err());
     let (bytes, _) = message();
@@ -112,7 +112,7 @@ fn each_outage_is_one_of_its_hub_from_its_start_on() {
     ];
     assert_eq!(found, expected);
     assert!(
-        notices.len() == 1 && notices[0].starts_with("line 2: MPxN: expected an MPAN whose 13th digit"),
+        notices.len() == 1 && notices[0].starts_with("line 1: MPxN: expected an MPAN whose 13th digit"),
         "{notices:?}"
     );
 }

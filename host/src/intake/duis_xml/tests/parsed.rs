@@ -72,7 +72,7 @@ fn a_smets1_alert_is_what_its_own_response_says() {
     let (items, notices) = read(&document(&format!("{METER}:{USER}:6"), &smets1("", &message)));
     assert_eq!(items[0].as_ref().unwrap().counter, Some(5));
     assert!(
-        notices[0].starts_with("line 2: ResponseID: 02-00-5E-10-00-00-A0-14, counter 6 in the envelope and "),
+        notices[0].starts_with("line 1: ResponseID: 02-00-5E-10-00-00-A0-14, counter 6 in the envelope and "),
         "{notices:?}"
     );
 }
@@ -101,7 +101,7 @@ fn a_description_stands_for_a_code_only_where_a_table_says_so() {
     let message = parsed(5, "", &content("", "2026-11-23T09:28:20Z"));
     let text = document(&format!("{METER}:{USER}:5"), &smets1("", &message));
     let error = read(&text).0.remove(0).unwrap_err();
-    let words = "line 2: GBCSHexAlertCode: it is missing, and no code is known for the description \"Average RMS voltage\"; a row";
+    let words = "line 1: GBCSHexAlertCode: it is missing, and no code is known for the description \"Average RMS voltage\"; a row";
     assert!(error.starts_with(words), "{error}");
     let with = |description: &str| {
         let table: Descriptions = Arc::new([(description.to_owned(), AlertCode(0x8F40))].into_iter().collect());
@@ -134,7 +134,7 @@ fn a_time_that_cannot_be_read_does_not_cost_the_alert() {
         let (items, notices) = read(&text);
         let alert = items[0].as_ref().unwrap();
         assert_eq!((alert.occurred_ms, alert.message.time), (None, TimeStatus::LeftOut), "{time}");
-        assert!(notices.len() == 1 && notices[0].starts_with("line 2: Timestamp: expected a time "), "{notices:?}");
+        assert!(notices.len() == 1 && notices[0].starts_with("line 1: Timestamp: expected a time "), "{notices:?}");
     }
 }
 
@@ -176,7 +176,7 @@ fn an_alert_that_is_told_twice_is_one() {
     assert!(notices.len() == 1 && notices[0].ends_with("; the alert is taken as it was parsed"), "{notices:?}");
 
     let twice = document("", &format!("{decoded}{decoded}")).replace("<sr:ResponseID></sr:ResponseID>", "");
-    assert_eq!(read(&twice).0, [Err("line 2: Body: it holds more than one parsed alert".to_owned())]);
+    assert_eq!(read(&twice).0, [Err("line 1: Body: it holds more than one parsed alert".to_owned())]);
     let sensitive = "<GBCSResponse><Header/><Body><DeviceAlertMessage><GBCSData>AA</GBCSData></DeviceAlertMessage></Body></GBCSResponse>";
     assert!(read(sensitive).0[0].as_ref().unwrap_err().contains("DeviceAlertContent: it is missing"));
 }
