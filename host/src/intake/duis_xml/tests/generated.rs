@@ -204,7 +204,9 @@ const ASKED: u64 = 0x0200_5E10_0000_A5ED;
 /// The same document with other prefixes, ends of lines or comments.
 fn dressed(lots: &mut Lots, text: &str) -> String {
     match lots.below(5) {
-        0 => text.replace("sr:", "a-1:").replace("ra:", "b_2:"),
+        0 => [("sr:", "a-1:"), ("ra:", "b_2:"), ("xmlns:sr=", "xmlns:a-1="), ("xmlns:ra=", "xmlns:b_2=")]
+            .into_iter()
+            .fold(text.to_owned(), |text, (from, to)| text.replace(from, to)),
         1 => text
             .replace("<sr:Header>", "<!-- </sr:Response> -->\r\n<sr:Header>")
             .replace("</sr:Header>", "</sr:Header>\r\n"),
