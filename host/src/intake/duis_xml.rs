@@ -92,7 +92,8 @@ impl Kind {
 
 /// The alerts of documents.
 pub struct Alerts<R> {
-    documents: Documents<R>,
+    /// On the heap: it is far larger than what reads other formats.
+    documents: Box<Documents<R>>,
     throttled: ThrottledCount,
     descriptions: Descriptions,
     /// Alerts of the document read last that were not handed out.
@@ -105,7 +106,7 @@ impl<R: BufRead> Alerts<R> {
     /// Takes the input; nothing is read yet.
     pub fn new(reader: R, throttled: ThrottledCount) -> Self {
         Self {
-            documents: Documents::new(reader),
+            documents: Box::new(Documents::new(reader)),
             throttled,
             descriptions: Descriptions::default(),
             ready: VecDeque::new(),

@@ -123,7 +123,7 @@ pub(super) const COLUMNS: [Column; 30] = [
     column(
         "occurred_at_status",
         Cells::Text(|row| row.occurred_at_status),
-        "`stated`, `not-stated` (then `occurred_at` is that of receipt) or `unreliable`",
+        "`stated`, `not-stated` or `left-out` (then `occurred_at` is that of receipt), or `unreliable`",
     ),
 ];
 

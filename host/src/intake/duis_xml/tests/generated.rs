@@ -1,6 +1,6 @@
 //! Documents of every branch of the schema's alert types, drawn by lots from a stated seed, are read as they were made.
 //!
-//! `WEIR_DUIS_DOCUMENTS` is how many (400), `WEIR_DUIS_KEEP` a file to write them to, for a validator.
+//! `DUIS_DOCUMENTS` is how many (400), `DUIS_DOCUMENTS_FILE` a file to write them to, for a validator.
 
 use super::*;
 
@@ -43,7 +43,7 @@ impl Lots {
 
     /// A device of one of several ranges, so that no two roles in a document share one.
     pub(super) fn device(&mut self, range: u64) -> Eui64 {
-        Eui64(0x0200_5E10_0000_0000 | range << 8 | self.below(255) + 1)
+        Eui64(0x0200_5E10_0000_0000 | range << 8 | (self.below(255) + 1))
     }
 
     /// A time in one of its legal forms, and how it is to be read.
@@ -314,11 +314,11 @@ fn smets1_alert(
 
 #[test]
 fn documents_of_every_branch_of_the_schema_are_read_as_they_were_made() {
-    let count = std::env::var("WEIR_DUIS_DOCUMENTS").map_or(400, |count| count.parse().unwrap());
+    let count = std::env::var("DUIS_DOCUMENTS").map_or(400, |count| count.parse().unwrap());
     let mut lots = Lots(SEED);
     let all: Vec<(String, Option<Expected>)> = (0..count).map(|_| made(&mut lots)).collect();
     let text: String = all.iter().map(|(text, _)| text.as_str()).collect();
-    if let Some(path) = std::env::var_os("WEIR_DUIS_KEEP") {
+    if let Some(path) = std::env::var_os("DUIS_DOCUMENTS_FILE") {
         std::fs::write(path, &text).unwrap();
     }
     let mut alerts = Alerts::new(text.as_bytes(), ThrottledCount::default());
