@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    AlertCode, Cell, End, Eui64, Group, HOUR_MS, Mark, ModelId, Position, RejectReason, Rejected, Remark, Revision, Rows,
-    SettingsNo, Tally,
+    AlertCode, Cell, End, Eui64, Group, HOUR_MS, Mark, ModelId, Position, RejectReason, Rejected, Remark, Revision,
+    Rows, SettingsNo, Tally,
 };
 
 fn group(first: u64, alerts: &[(i64, u16, Mark)]) -> Group {

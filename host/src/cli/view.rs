@@ -14,6 +14,7 @@ pub(crate) mod audit;
 pub(crate) mod code;
 pub(crate) mod count;
 pub(crate) mod cursor;
+mod details;
 pub(crate) mod device;
 pub(crate) mod explain;
 pub(crate) mod export;

@@ -118,7 +118,8 @@ fn a_table_of_counts_goes_out_whole_or_not_at_all() {
         occurred_ms: Some(Some(0)),
     };
     let none = CountKey { code: Some(None), ..CountKey::default() };
-    let counts = Counts { balance: ENDS, represented: 11, overruled: 12, withheld: 13, remarks: RemarkCounts::listed(REMARKS) };
+    let counts =
+        Counts { balance: ENDS, represented: 11, overruled: 12, withheld: 13, remarks: RemarkCounts::listed(REMARKS) };
     let answer = CountTable {
         rows: vec![(key, counts), (none, counts)],
         total: counts,
