@@ -186,6 +186,13 @@ fn smets1_alerts_are_what_their_own_response_says() {
     for words in ["GBCSHexAlertCode", "it is missing", "Voltage out of limits (event 0x24)", "--code-table"] {
         assert!(said.contains(words), "{words} is missing in {said}");
     }
+    let table = "code,description\n8F40,Voltage out of limits (event 0x24)\n";
+    let table = host::file(cases.folder.path(), "codes.csv", table);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/smets1-no-code.xml");
+    let sent = cases.host.weir(["alert", "send", path.to_str().unwrap(), "--code-table", &table]);
+    assert!(sent.status.success(), "{sent:?}");
+    let listed = cases.host.json(["alert", "list", "--json", "--code", "8F40"]);
+    assert_eq!(listed[0]["alert"]["device_id"], device("A0-15"));
     // By default the log does not reach back to 2000, which is remarked besides.
     let folder = tempfile::tempdir().unwrap();
     let host = Host::start_with(BINARY, &folder.path().join("data"), &[]);

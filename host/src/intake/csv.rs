@@ -21,7 +21,7 @@ use super::{
     shown, times,
     values::{decimal, integer},
 };
-use crate::domain::{Alert, AlertCode, Details, Eui64, Generation, Message, Millis, PayloadKind, TimeStatus};
+use crate::domain::{Alert, Details, Eui64, Generation, Message, Millis, PayloadKind, TimeStatus};
 
 pub(super) const COLUMNS: &[&str] = &[
     "device",

@@ -27,7 +27,7 @@ use crate::{
         Alerts, LineError, columnar,
         compressed::Packing,
         csv,
-        duis_xml::{self, ThrottledCount},
+        duis_xml::{self, Descriptions, ThrottledCount},
         form::Form,
         gbcs_hex, ndjson,
     },
@@ -128,6 +128,8 @@ pub(super) struct Reading {
     pub(super) throttled: ThrottledCount,
     /// What was said of how they are written.
     pub(super) form: Form,
+    /// Codes of alerts that state a description alone.
+    pub(super) descriptions: Descriptions,
 }
 
 impl Reading {
@@ -344,7 +346,10 @@ fn begin(bytes: Box<dyn BufRead + Send>, format: Format, reading: &Reading) -> R
         Format::Csv => Alerts::Csv(csv::Alerts::of(bytes, form)?),
         Format::Ndjson => Alerts::Ndjson(ndjson::Alerts::of(bytes, form)?),
         Format::GbcsHex => Alerts::GbcsHex(gbcs_hex::Alerts::new(bytes)),
-        Format::DuisXml => Alerts::DuisXml(duis_xml::Alerts::new(bytes, reading.throttled)),
+        Format::DuisXml => {
+            let alerts = duis_xml::Alerts::new(bytes, reading.throttled);
+            Alerts::DuisXml(alerts.with_descriptions(Arc::clone(&reading.descriptions)))
+        }
         Format::Parquet => return Err(unopened("a Parquet file must be a file: its end is read first")),
     })
 }

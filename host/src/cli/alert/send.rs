@@ -72,7 +72,8 @@ file that was renamed meanwhile is found beside the one that took its place, as 
 end first; not one that was packed.
 
 A measurement that is not plausible for its code (258 where tenths of a volt are counted) is named, counted and sent as it is.
-What is plausible is in the table of codes; --code-table adds codes of your own, from E000 to EFFF, with name, unit and bounds.";
+What is plausible is in the table of codes; --code-table adds codes of your own, from E000 to EFFF, with name, unit and bounds,
+and descriptions that stand for a code in SMETS1 alerts that state none.";
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -169,7 +170,8 @@ struct Sender {
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let names = args.names.read()?;
     let form = Form { one_line: args.follow, ..args.form.read(session)? };
-    let reading = Reading { format: args.format, throttled: args.throttled_count.into(), form };
+    let descriptions = Arc::new(names.codes.by_description().clone());
+    let reading = Reading { format: args.format, throttled: args.throttled_count.into(), form, descriptions };
     let mut files = if args.follow { Files::follow(&args.file, reading)? } else { Files::open(&args.file, reading)? };
     let progress = files.progress();
     let doubts = Doubts::new(names.codes.clone(), progress.clone());
