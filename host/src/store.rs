@@ -4,32 +4,15 @@
 //! returned `Ok`, all of the effects survive a crash; after an error, all or none of them may, and nothing more is
 //! written until the file is opened again.
 
-use std::{
-    fmt,
-    fs::{self, File, OpenOptions},
-    io,
-    path::Path,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
-};
+use std::{fmt, sync::Arc};
 
-use redb::{
-    Database, Durability, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition, backends::FileBackend,
-};
+use redb::TableDefinition;
 
-use self::{
-    error::Defect,
-    growth::{Bounded, Growth},
-    meta::Progress,
-    sealed::{ROWS, Transaction, unpanicked},
-    sealing::TABLES,
-};
-use crate::{
-    config::StoreLimits,
-    domain::{
-        AuditEntry, ClockMark, Cursor, Device, Effects, Eui64, GuardCount, Handover, JudgingSettings, KeptFault,
-        KeptQuestion, PluginInfo, Position, ProducerMark, Retention, Revocation, RuleRevision, SettingsNo, SigningKey,
-        Token,
-    },
+use self::{growth::Growth, meta::Progress, sealed::unpanicked, shared::Shared};
+use crate::domain::{
+    AuditEntry, ClockMark, Cursor, Device, Effects, Eui64, GuardCount, Handover, JudgingSettings, KeptFault,
+    KeptQuestion, PluginInfo, Position, ProducerMark, Retention, Revocation, RuleRevision, SettingsNo, SigningKey,
+    Token,
 };
 
 mod audit;
@@ -50,6 +33,7 @@ mod hour;
 mod log;
 mod meta;
 mod model;
+mod opening;
 mod page;
 mod plugin;
 mod producer;
@@ -59,6 +43,7 @@ mod revision;
 mod sealed;
 mod sealing;
 mod settings;
+mod shared;
 mod token;
 
 pub use damage::Place;
@@ -135,198 +120,7 @@ pub struct Snapshot {
     pub clock: Option<ClockMark>,
 }
 
-/// What the writer and its readers share.
-struct Shared {
-    /// `None` once closed.
-    database: RwLock<Option<Database>>,
-    /// EUI-64s by device number. It grows before a commit makes the numbers visible, so whatever transaction a reader
-    /// has, the devices of its groups are here.
-    euis: RwLock<Vec<u64>>,
-}
-
-// A panic while one of these locks is held leaves what it guards whole, so a poisoned lock is as good as any.
-impl Shared {
-    fn over(database: Database) -> Self {
-        Self { database: RwLock::new(Some(database)), euis: RwLock::default() }
-    }
-
-    fn begin_read(&self) -> Result<ReadTransaction, Error> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        unpanicked(|| Ok(database.as_ref().ok_or(Error::Closed)?.begin_read()?))
-    }
-
-    fn begin_write(&self, progress: &Progress) -> Result<Transaction, Error> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let mut txn = unpanicked(|| Ok(database.as_ref().ok_or(Error::Closed)?.begin_write()?))?;
-        txn.set_durability(Durability::Immediate)?;
-        // Opening after a crash then takes a moment instead of a walk over the whole file.
-        txn.set_quick_repair(true);
-        Ok(Transaction::new(txn, progress.rows.clone()))
-    }
-
-    fn euis(&self) -> RwLockReadGuard<'_, Vec<u64>> {
-        self.euis.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes all tables of a new file, so that reading never has to ask whether one is there.
-    fn create_tables(&self, txn: &Transaction) -> Result<(), Error> {
-        TABLES.iter().try_for_each(|table| table.create(txn))?;
-        plugin::create_components(txn)?;
-        meta::create(txn)
-    }
-
-    /// Makes a new file a store.
-    fn make(&self) -> Result<(), Error> {
-        let txn = self.begin_write(&Progress::default())?;
-        self.create_tables(&txn)?;
-        meta::write(&txn, &Progress { rows: txn.rows(), ..Progress::default() })?;
-        txn.commit()
-    }
-
-    fn close(&self) -> Result<(), Error> {
-        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
-        unpanicked(|| Ok(database.ok_or(Error::Closed)?.close()?))
-    }
-}
-
-impl Drop for Shared {
-    /// Closes a database that nobody closed. Closing commits, and the database panics where what it needs for that is
-    /// damaged.
-    fn drop(&mut self) {
-        let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let closed = unpanicked(|| {
-            drop(database);
-            Ok(())
-        });
-        if let Err(error) = closed {
-            tracing::error!(%error, "the store's file was not closed");
-        }
-    }
-}
-
 impl Store {
-    /// Opens the file at `path`, or makes it and its folder. `acks_kept` is how many answers to keep of each producer.
-    ///
-    /// Fails with [`Error::Locked`] where another process has it open, with [`Error::Format`] where another version of
-    /// the program wrote it, and with [`Error::Corrupt`] or [`Error::Damaged`] where it is not as it was written.
-    pub fn open(path: &Path, limits: &StoreLimits, acks_kept: u64) -> Result<Self, Error> {
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(folder)?;
-        match fs::metadata(path) {
-            // The database would make a new store of it, and all that was acknowledged would be gone without a word.
-            Ok(file) if file.len() == 0 => {
-                return Err(Error::Damaged(format!("{} is empty, it was cut off", path.display())));
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make(path, limits)?;
-                // A power cut takes a new file's name, and all that was acknowledged with it, unless its folder is synced.
-                if cfg!(unix) {
-                    File::open(folder)?.sync_all()?;
-                }
-            }
-            Err(error) => return Err(error.into()),
-        }
-        let checked = fs::metadata(path)?.len() <= limits.check_bytes_max;
-        let growth = Growth::new();
-        let open = |checked| {
-            let file = OpenOptions::new().read(true).write(true).open(path)?;
-            let same = file.try_clone()?;
-            let backend = Bounded::new(FileBackend::new(file)?, growth.clone(), Some(same));
-            Ok(builder(limits, checked).create_with_backend(backend)?)
-        };
-        Self::whole(open, checked, growth.clone(), acks_kept)
-    }
-
-    /// The same over something else than a file: what tests make fail on demand.
-    pub fn with_backend(
-        backend: impl StorageBackend + Clone,
-        limits: &StoreLimits,
-        acks_kept: u64,
-    ) -> Result<Self, Error> {
-        let checked = backend.len()? <= limits.check_bytes_max;
-        let growth = Growth::new();
-        let open = |checked| {
-            let backend = Bounded::new(backend.clone(), growth.clone(), None);
-            Ok(builder(limits, checked).create_with_backend(backend)?)
-        };
-        Self::whole(open, checked, growth.clone(), acks_kept)
-    }
-
-    /// The same in memory.
-    #[cfg(test)]
-    pub(crate) fn in_memory() -> Result<Self, Error> {
-        let database = Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?;
-        Self::over(database, Vec::new(), Growth::new(), 1)
-    }
-
-    /// Opens a database, as a whole if it is `checked`: what is damaged and follows from the rest is taken out of it, so
-    /// that recovery makes it again.
-    fn whole(
-        open: impl Fn(bool) -> Result<Database, Error>,
-        checked: bool,
-        growth: Growth,
-        acks_kept: u64,
-    ) -> Result<Self, Error> {
-        let open = |checked| unpanicked(|| open(checked));
-        let damaged = match open(checked) {
-            Err(error) if checked && error.is_damage() => error,
-            database => return Self::over(database?, Vec::new(), growth, acks_kept),
-        };
-        tracing::error!(%damaged, "the store's file is damaged: looking for what is");
-        // Only values can be made again. Where the database cannot be opened as it is, none can be found; once it has met a
-        // page that is not in the file, it answers nothing more.
-        let named = |error: Error| match error {
-            Error::Io(_) | Error::Redb(_) | Error::Poisoned => Error::Damaged(damaged.to_string()),
-            other => other,
-        };
-        let shared = Shared::over(open(false).map_err(named)?);
-        let mend = || match meta::look(&shared.begin_read()?)? {
-            meta::Found::Now | meta::Found::OlderValues => damage::mend(&shared),
-            meta::Found::Nothing | meta::Found::Before => Err(Error::Damaged(damaged.to_string())),
-        };
-        let mended = mend().map_err(named)?;
-        shared.close().map_err(named)?;
-        Self::over(open(true)?, mended, growth, acks_kept)
-    }
-
-    fn over(database: Database, mended: Vec<Damage>, growth: Growth, acks_kept: u64) -> Result<Self, Error> {
-        let shared = Shared::over(database);
-        match meta::look(&shared.begin_read()?)? {
-            meta::Found::Nothing => shared.make()?,
-            meta::Found::Before => sealing::upgrade(&shared)?,
-            meta::Found::OlderValues => sealing::mark_format(&shared)?,
-            meta::Found::Now => {}
-        }
-        sealing::add_tables(&shared)?;
-        sealing::seal_all(&shared)?;
-        let txn = shared.begin_read()?;
-        let progress = meta::read(&txn)?;
-        for table in TABLES {
-            if progress.rows.get(table.name()) != Some(&table.rows(&txn)?) {
-                let what = Defect("it has another number of rows than the last commit left it with");
-                return Err(Error::corrupt(table.name(), ROWS, what));
-            }
-        }
-        shared
-            .euis
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(device::read(&txn)?.iter().map(|device| device.eui.0));
-        Ok(Self {
-            shared: Arc::new(shared),
-            acks_kept: acks_kept.max(1),
-            progress,
-            mended,
-            poisoned: false,
-            growth,
-            scratch: codec::Writer::default(),
-        })
-    }
-
     /// Takes damaged values out that the log has everything for, so that recovery makes them again. For a value that was
     /// found damaged after the file was opened, as in one that is too long to be compared with its checksums then.
     pub fn mend(&mut self) -> Result<(), Error> {
@@ -470,7 +264,7 @@ impl Store {
 
     fn write(&mut self, effects: &Effects) -> Result<(), Error> {
         if !effects.devices.is_empty() {
-            let mut euis = self.shared.euis.write().unwrap_or_else(PoisonError::into_inner);
+            let mut euis = self.shared.euis_mut();
             device::extend(&mut euis, &effects.devices)?;
         }
         let txn = self.shared.begin_write(&self.progress)?;
@@ -529,31 +323,6 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { progress: Progress { position, extent, .. }, poisoned, .. } = self;
         write!(f, "store::Store {{ position: {position}, extent: {extent:?}, poisoned: {poisoned} }}")
-    }
-}
-
-fn builder(limits: &StoreLimits, checked: bool) -> redb::Builder {
-    let mut builder = Database::builder();
-    builder.set_cache_size(limits.cache_bytes_max).set_check_integrity_on_open(checked);
-    builder
-}
-
-/// Makes a new file under another name first: one whose making was cut short could never be opened again.
-fn make(path: &Path, limits: &StoreLimits) -> Result<(), Error> {
-    let unfinished = path.with_added_extension("new");
-    match fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
-    }
-    let shared = Shared::over(builder(limits, false).create(&unfinished)?);
-    shared.make()?;
-    shared.close()?;
-    // Unlike a rename, a link cannot replace a store that another process has made meanwhile and already writes to.
-    match fs::hard_link(&unfinished, path) {
-        Ok(()) => Ok(fs::remove_file(&unfinished)?),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(fs::remove_file(&unfinished)?),
-        // The file system has no links.
-        Err(_) => Ok(fs::rename(&unfinished, path)?),
     }
 }
 

@@ -1,12 +1,15 @@
 //! The store as its callers see it: over files, and over a disk that fails.
 
-use proptest::prelude::*;
-use redb::{ReadableTable, TableDefinition, TableHandle};
+use std::{io, ops::Range};
 
-use std::ops::Range;
+use proptest::prelude::*;
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableHandle};
 
 use super::*;
-use crate::domain::{Digest, Group, HourPage};
+use crate::{
+    config::StoreLimits,
+    domain::{Digest, Group, HourPage},
+};
 
 pub(super) mod arbitrary;
 mod before;

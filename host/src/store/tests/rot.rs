@@ -205,7 +205,7 @@ fn a_value_of_another_key_or_table_is_found() {
 fn an_empty_file_is_no_new_store() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(FILE_NAME);
-    File::create(&path).unwrap();
+    std::fs::File::create(&path).unwrap();
     let error = Store::open(&path, &limits(), ACKS_KEPT).unwrap_err();
     assert!(matches!(&error, Error::Damaged(what) if what.contains("is empty")), "{error}");
     assert_eq!(std::fs::metadata(&path).unwrap().len(), 0, "nothing is made of it");
