@@ -59,10 +59,19 @@ pub(super) struct NotText(String);
 /// Adapts a reader of encoded text into a reader of UTF-8.
 pub(super) struct Text<R> {
     reader: R,
-    stated: Option<Encoding>,
+    detection: Detection,
     state: State,
     /// The leading bytes, and how many of them the caller consumed.
     head: (Vec<u8>, usize),
+}
+
+/// How the encoding of a file is told.
+#[derive(Debug, Clone, Copy)]
+enum Detection {
+    /// By what the caller names, which the file's mark must not contradict, or by the mark.
+    Stated(Option<Encoding>),
+    /// By the mark, or by the first character, which is `<`. What is neither passes through: each document declares its own.
+    Xml,
 }
 
 enum State {
@@ -83,7 +92,12 @@ struct Coded {
 impl<R: BufRead> Text<R> {
     /// `stated` overrides detection.
     pub(super) fn new(reader: R, stated: Option<Encoding>) -> Self {
-        Self { reader, stated, state: State::New, head: (Vec::new(), 0) }
+        Self { reader, detection: Detection::Stated(stated), state: State::New, head: (Vec::new(), 0) }
+    }
+
+    /// Text of XML documents, which begins with `<` or a byte order mark.
+    pub(super) fn of_xml(reader: R) -> Self {
+        Self { detection: Detection::Xml, ..Self::new(reader, None) }
     }
 
     /// Reads the leading bytes and selects the decoder.
@@ -95,8 +109,11 @@ impl<R: BufRead> Text<R> {
             head.push(byte);
             self.reader.consume(1);
         }
-        let encoding =
-            settle(head, self.stated).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, NotText(why)))?;
+        let encoding = match self.detection {
+            Detection::Stated(stated) => settle(head, stated),
+            Detection::Xml => Ok(of_xml(head)),
+        };
+        let encoding = encoding.map_err(|why| io::Error::new(io::ErrorKind::InvalidData, NotText(why)))?;
         self.state = encoding.decoder().map_or(State::Plain, |decoder| {
             State::Coded(Box::new(Coded { decoder, decoded: Vec::new(), given: 0, ended: false }))
         });
@@ -124,6 +141,15 @@ fn settle(head: &[u8], stated: Option<Encoding>) -> Result<Encoding, String> {
         }
         (Some(encoding), _) | (None, Some(encoding)) => Ok(encoding),
         (None, None) => unmarked(head),
+    }
+}
+
+/// Returns the encoding of XML with these leading bytes, as far as it is not the documents' own affair.
+fn of_xml(head: &[u8]) -> Encoding {
+    match head {
+        [0xFF, 0xFE, ..] | [b'<', 0, ..] => Encoding::Utf16Le,
+        [0xFE, 0xFF, ..] | [0, b'<', ..] => Encoding::Utf16Be,
+        _ => Encoding::Utf8,
     }
 }
 
@@ -268,6 +294,27 @@ mod tests {
         }
         assert_eq!(read(b"", None, 9).unwrap(), b"");
         assert_eq!(read(b"a", None, 9).unwrap(), b"a");
+    }
+
+    #[test]
+    fn utf_16_of_xml_is_told_by_its_mark_or_its_first_character() {
+        let text = "<a>\u{A3}10 \u{1F600}</a>\n".repeat(3_000);
+        let read = |bytes: &[u8]| {
+            let mut decoded = Vec::new();
+            Text::of_xml(BufReader::with_capacity(3, bytes)).read_to_end(&mut decoded).unwrap();
+            decoded
+        };
+        for wide in [utf16(&text, u16::to_le_bytes), utf16(&text, u16::to_be_bytes)] {
+            assert_eq!(read(&wide), text.as_bytes());
+        }
+        let marked = format!("\u{FEFF}{text}");
+        for wide in [utf16(&marked, u16::to_le_bytes), utf16(&marked, u16::to_be_bytes)] {
+            assert_eq!(read(&wide), marked.as_bytes());
+        }
+        assert_eq!(read(&[0xFF, 0xFE, b'<', 0, b'a'])[3..], [b'<', NO_TEXT], "half a character is not dropped");
+        for plain in ["", "<", "ab", "PK\u{3}\u{4}", text.as_str()] {
+            assert_eq!(read(plain.as_bytes()), plain.as_bytes());
+        }
     }
 
     #[test]

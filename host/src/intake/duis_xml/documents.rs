@@ -10,8 +10,8 @@ use std::io::{self, BufRead, Cursor, Read};
 use encoding_rs::Encoding;
 
 use super::{
-    super::{LineError, shown},
-    encoding::{self, Utf8},
+    super::{LineError, shown, text::Text},
+    encoding,
 };
 
 mod markup;
@@ -41,7 +41,7 @@ pub(super) struct Document {
 
 /// Splits an input.
 pub(super) struct Documents<R> {
-    reader: Utf8<R>,
+    reader: Text<R>,
     /// What was held and is read a second time, before the rest of the input.
     again: Cursor<Vec<u8>>,
     /// Set while it is.
@@ -85,7 +85,7 @@ type Item = Result<Document, LineError>;
 impl<R: BufRead> Documents<R> {
     pub(super) fn new(reader: R) -> Self {
         Self {
-            reader: Utf8::new(reader),
+            reader: Text::of_xml(reader),
             again: Cursor::default(),
             is_again: false,
             is_second_look: false,

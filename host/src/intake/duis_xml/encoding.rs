@@ -1,118 +1,14 @@
-//! The characters of documents: the input as UTF-8 where it is UTF-16, and a document as UTF-8 where it declares another
-//! encoding.
+//! The characters of one document: UTF-8, or what its XML declaration states.
 //!
-//! UTF-16 is told by its mark or by the first character, which is `<`. An XML declaration is believed only for encodings
-//! that ASCII is a part of: a program that rewrites a file as UTF-8 often leaves `encoding="UTF-16"` in it.
-//! Invariant: at most `CHUNK_BYTES` are decoded ahead, and no character is replaced by another in silence.
+//! The declaration is believed only for encodings that ASCII is a part of: UTF-16 was decoded on the way here
+//! ([`Text::of_xml`](super::super::text::Text::of_xml)), and a program that rewrites a file as UTF-8 often leaves
+//! `encoding="UTF-16"` in it. Invariant: no character is replaced by another in silence.
 
-use std::{
-    borrow::Cow,
-    io::{self, BufRead, Read},
-};
+use std::borrow::Cow;
 
-use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, UTF_8};
 
 use super::super::shown;
-
-/// Bytes that are decoded at once.
-const CHUNK_BYTES: usize = 16 << 10;
-
-/// An input as UTF-8, or in an encoding that ASCII is a part of.
-pub(super) struct Utf8<R> {
-    reader: R,
-    /// `None` until the first bytes were looked at.
-    kind: Option<Kind>,
-}
-
-enum Kind {
-    /// As it comes, after these bytes of its beginning that were looked at.
-    Plain(io::Cursor<Vec<u8>>),
-    Wide(Box<Wide>),
-}
-
-/// UTF-16 that is decoded on its way.
-struct Wide {
-    decoder: Decoder,
-    head: io::Cursor<Vec<u8>>,
-    decoded: Vec<u8>,
-    given: usize,
-    ended: bool,
-}
-
-impl<R: BufRead> Utf8<R> {
-    pub(super) fn new(reader: R) -> Self {
-        Self { reader, kind: None }
-    }
-
-    /// Looks at the first bytes.
-    fn begin(&mut self) -> io::Result<&mut Kind> {
-        let mut head = Vec::with_capacity(4);
-        while self.kind.is_none() && head.len() < 4 {
-            let Some(byte) = self.reader.fill_buf()?.first().copied() else { break };
-            head.push(byte);
-            self.reader.consume(1);
-        }
-        let reader = &mut self.kind;
-        Ok(reader.get_or_insert_with(|| {
-            let encoding = match head[..] {
-                [0xFF, 0xFE, ..] | [b'<', 0, ..] => UTF_16LE,
-                [0xFE, 0xFF, ..] | [0, b'<', ..] => UTF_16BE,
-                _ => return Kind::Plain(io::Cursor::new(head)),
-            };
-            let (decoder, head) = (encoding.new_decoder_with_bom_removal(), io::Cursor::new(head));
-            Kind::Wide(Box::new(Wide { decoder, head, decoded: Vec::new(), given: 0, ended: false }))
-        }))
-    }
-}
-
-impl<R: BufRead> BufRead for Utf8<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.begin()?;
-        let Self { reader, kind } = self;
-        match kind {
-            Some(Kind::Plain(head)) if head.position() < head.get_ref().len() as u64 => head.fill_buf(),
-            Some(Kind::Wide(wide)) => wide.fill(reader),
-            _ => reader.fill_buf(),
-        }
-    }
-
-    fn consume(&mut self, count: usize) {
-        match &mut self.kind {
-            Some(Kind::Plain(head)) if head.position() < head.get_ref().len() as u64 => head.consume(count),
-            Some(Kind::Wide(wide)) => wide.given += count,
-            _ => self.reader.consume(count),
-        }
-    }
-}
-
-impl<R: BufRead> Read for Utf8<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let count = self.fill_buf()?.read(out)?;
-        self.consume(count);
-        Ok(count)
-    }
-}
-
-impl Wide {
-    fn fill(&mut self, reader: &mut impl BufRead) -> io::Result<&[u8]> {
-        while self.given == self.decoded.len() && !self.ended {
-            (self.given, self.decoded) = (0, vec![0; CHUNK_BYTES]);
-            let in_head = self.head.position() < self.head.get_ref().len() as u64;
-            let bytes = if in_head { self.head.fill_buf()? } else { reader.fill_buf()? };
-            let last = bytes.is_empty();
-            // What is no UTF-16 becomes U+FFFD, which no name, number or time of a document has.
-            let (result, read, written, _) = self.decoder.decode_to_utf8(bytes, &mut self.decoded, last);
-            self.decoded.truncate(written);
-            self.ended = last && result == CoderResult::InputEmpty;
-            if in_head {
-                self.head.consume(read);
-            } else {
-                reader.consume(read);
-            }
-        }
-        Ok(&self.decoded[self.given..])
-    }
-}
 
 /// The encoding that an XML declaration states; `None` where it states none that ASCII is a part of.
 pub(super) fn declared(declaration: &[u8]) -> Option<&'static Encoding> {
@@ -158,31 +54,6 @@ pub(super) fn without_doubled_quotes(text: Cow<'_, str>) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn read(bytes: &[u8]) -> String {
-        let mut text = String::new();
-        Utf8::new(io::BufReader::with_capacity(3, bytes)).read_to_string(&mut text).unwrap();
-        text
-    }
-
-    #[test]
-    fn utf_16_is_told_by_its_mark_or_its_first_character() {
-        let text = "<a>\u{A3}10 \u{1F600}</a>\n".repeat(3_000);
-        let wide = |big: bool| -> Vec<u8> {
-            text.encode_utf16().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
-        };
-        for bytes in [
-            wide(false),
-            wide(true),
-            [&[0xFF, 0xFE][..], &wide(false)].concat(),
-            [&[0xFE, 0xFF][..], &wide(true)].concat(),
-            text.clone().into_bytes(),
-        ] {
-            assert_eq!(read(&bytes), text, "{:?}", &bytes[..4]);
-        }
-        assert_eq!(read(&[0xFF, 0xFE, b'<', 0, b'a']), "<\u{FFFD}", "half a character is not dropped");
-        assert_eq!((read(b""), read(b"<"), read(b"ab")), (String::new(), "<".into(), "ab".into()));
-    }
 
     #[test]
     fn quotes_are_halved_in_a_cell_and_nowhere_else() {
