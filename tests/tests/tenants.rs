@@ -225,7 +225,7 @@ fn a_token_that_sends_alerts_loads_no_devices_and_is_kept_to_its_operators_and_p
     }
     assert!(weir(&two.host, &assets, &["alert", "send", &alerts, "--format", "csv"]).is_err());
     let said = send(&sender, &["--resume", "other"]).unwrap_err();
-    assert!(said.contains("1 alerts were rejected") && said.contains(EAST_DEVICE), "the new device is its now: {said}");
+    assert!(said.contains("1 alert was rejected") && said.contains(EAST_DEVICE), "the new device is its now: {said}");
     for role in
         [&["reader", "--operators", "12"][..], &["inventory", "--producers", "a"], &["ingest", "--producers", "a b"]]
     {
