@@ -44,6 +44,9 @@ fn all_about_a_code_is_told_by_the_host() {
     assert_eq!((&of_dcc["name"], &of_dcc["is_known"]), (&Value::Null, &true.into()));
     assert!(shown(&host, &["code", "show", "N17"]).contains("no public name"));
     assert_eq!(code(&host, "1234", &[])["is_known"], false);
+    let own = host.weir(["code", "show", "8F40", "--code-table", "own.csv"]);
+    let said = String::from_utf8(own.stderr).unwrap();
+    assert!(said.contains("--code-table own.csv: not read") && said.contains("--local"), "{said}");
 
     let all = host.json(["code", "list", "--json"]);
     assert_eq!(all.len(), 256);

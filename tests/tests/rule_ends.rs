@@ -72,6 +72,11 @@ fn a_rule_ends_by_a_revision_before_the_first_alert_that_is_judged_then() {
 
     sleep(Duration::from_millis(3_600));
     assert_eq!(held.rule()["mode"], "active", "nothing was judged since");
+    assert_eq!(
+        held.host.json(["rule", "list", "--muting", "--json"]),
+        [Value::Null; 0],
+        "it holds nothing back any more"
+    );
     assert_eq!(held.send(2), 0);
     assert_eq!((&held.rule()["mode"], &held.rule()["until_ms"]), (&"off".into(), &Value::Null));
     assert_eq!(held.host.json(["rule", "list", "--muting", "--json"]), [Value::Null; 0]);

@@ -166,7 +166,8 @@ fn identifier<T: FromStr<Err = IdError> + ToString>(text: &str) -> Result<T, Str
     })
 }
 
-/// RFC 3339, or a day, which stands for its first instant in UTC.
+/// RFC 3339, or a day, which stands for its first instant in UTC. Refuses 1970-01-01T00:00:00Z, which the protocol takes for
+/// no time at all.
 pub(crate) fn time(text: &str) -> Result<Millis, String> {
     let day = || {
         text.parse::<jiff::civil::Date>()
@@ -174,8 +175,11 @@ pub(crate) fn time(text: &str) -> Result<Millis, String> {
             .and_then(|day| jiff::tz::TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok())
     };
     let time = if text.len() == "2026-11-23".len() { day() } else { text.parse::<jiff::Timestamp>().ok() };
-    time.map(jiff::Timestamp::as_millisecond)
-        .ok_or_else(|| "expected a time like 2026-11-23T09:00:00Z, or a day like 2026-11-23".to_owned())
+    let ms = time.map(jiff::Timestamp::as_millisecond);
+    match ms.ok_or_else(|| "expected a time like 2026-11-23T09:00:00Z, or a day like 2026-11-23".to_owned())? {
+        0 => Err("1970-01-01T00:00:00Z stands for no time; leave the option out, or give another".to_owned()),
+        ms => Ok(ms),
+    }
 }
 
 /// Now, by this machine's clock.
@@ -212,7 +216,16 @@ mod tests {
     fn times_are_rfc_3339_or_days() {
         assert_eq!(time("2026-11-23"), Ok(1_795_392_000_000));
         assert_eq!(time("2026-11-23T01:00:00+01:00"), Ok(1_795_392_000_000));
-        for wrong in ["", "yesterday", "2026-11-31", "2026-11-23T09:00", "23/11/2026", "2026-11-2x"] {
+        for wrong in [
+            "",
+            "yesterday",
+            "1970-01-01",
+            "1970-01-01T01:00:00+01:00",
+            "2026-11-31",
+            "2026-11-23T09:00",
+            "23/11/2026",
+            "2026-11-2x",
+        ] {
             assert!(time(wrong).is_err(), "{wrong}");
         }
     }

@@ -6,13 +6,19 @@ use super::{
     Failure, Session, arguments,
     names::{self, NameFiles},
     session::link,
-    view::code::{self, Code, Codes},
+    view::{
+        clean,
+        code::{self, Code, Codes},
+    },
 };
 use crate::{
     config::Config,
     domain::AlertCode,
     intake::tables::{CodeTable, sources},
 };
+
+/// Characters of a path that are shown.
+const PATH_CHARS_MAX: usize = 200;
 
 /// What a file of codes has in it.
 const FILE_HELP: &str = "\
@@ -102,6 +108,12 @@ pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failu
 async fn ask(session: &Session, codes: Vec<AlertCode>, which: &Which) -> Result<Codes, Failure> {
     if which.local {
         return local(codes, &which.names);
+    }
+    if let Some(path) = which.names.code_table() {
+        let path = clean(&path.display().to_string(), PATH_CHARS_MAX);
+        eprintln!(
+            "note: --code-table {path}: not read, this is the host's table; --local shows what the file makes of it"
+        );
     }
     let link = link(session.connect().await?);
     let answer = names::list(link, arguments::codes(&codes), which.at).await;

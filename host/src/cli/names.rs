@@ -2,7 +2,12 @@
 //!
 //! Invariant: an alert is named by the table that it was logged under.
 
-use std::{fs::File, io::BufReader, ops::Range, path::PathBuf};
+use std::{
+    fs::File,
+    io::BufReader,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use tonic::Code as StatusCode;
 use weir_proto::v1::{self, code_service_client::CodeServiceClient};
@@ -37,6 +42,11 @@ pub(crate) struct NameFiles {
 }
 
 impl NameFiles {
+    /// Returns the file that corrects the table of codes, if one is given.
+    pub(super) fn code_table(&self) -> Option<&Path> {
+        self.code_table.as_deref()
+    }
+
     /// Reads the files over the tables that come with the program, without asking a host.
     pub(super) fn read(&self) -> Result<Names, Failure> {
         let mut names = Names::builtin();

@@ -102,13 +102,16 @@ impl Table {
         (lines <= LINES_PER_ROW_MAX * (self.rows.len() + 1) + 3).then_some(table)
     }
 
-    /// Its rows below each other, a line for each cell that is not empty.
+    /// Its rows below each other, a line for each cell that is not empty; "none" where there is no row.
     fn on_its_side(&self, headings: &[String], columns_max: u16) -> String {
         let chars = |text: &String| text.chars().count();
         let names = headings.iter().map(chars).max().unwrap_or(0);
         let values = self.rows.iter().flatten().map(|entry| chars(&entry.text)).max().unwrap_or(0);
         let room = usize::from(columns_max).saturating_sub(table_width(&[names, 0]));
         let widths = [names, values.min(room).max(1)];
+        if self.rows.is_empty() {
+            return "none".to_owned();
+        }
         let mut out = String::new();
         for row in &self.rows {
             let mut table = bare();
@@ -265,6 +268,8 @@ mod tests {
         // A cell that is empty has no line, and one border parts two rows.
         assert_eq!(turned.iter().filter(|line| line.contains("what became of it")).count(), 1, "{turned:#?}");
         assert_eq!(turned.iter().filter(|line| line.starts_with('+')).count(), 3, "{turned:#?}");
+        let empty = Table::new(&["a_heading_of_some_length", "another_heading_of_some_length"]);
+        assert_eq!(lines(&empty, 44), ["none"]);
     }
 
     #[test]

@@ -23,7 +23,10 @@ pub(super) async fn list(session: &Session, names: &NameFiles) -> Result<(), Fai
     let counted_since_ms = (now_ms() / HOUR_MS - HOURS).max(0) * HOUR_MS;
     let held = held_back(session, counted_since_ms).await?;
     let mut rows = Vec::new();
-    for rule in standing(session).await?.into_iter().filter(|rule| rule.mode == "active") {
+    let now_ms = now_ms();
+    // The host turns a rule off with the first alerts after its end; until then it holds nothing back either.
+    let is_in_force = |rule: &Rule| rule.mode == "active" && rule.until_ms.is_none_or(|until_ms| until_ms > now_ms);
+    for rule in standing(session).await?.into_iter().filter(is_in_force) {
         let (suppressed, overruled) = held.get(&rule.name).copied().unwrap_or_default();
         let change = last_change(session, &rule).await?;
         let half = pairs::half_held_by(&rule, &names.codes);
