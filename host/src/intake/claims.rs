@@ -88,7 +88,11 @@ pub struct Claim {
     pub count: u32,
 }
 
-const LAYOUT: Layout = Layout { is_foreign: true, ..Layout::plain(COLUMNS, 0) };
+const LAYOUT: Layout = Layout {
+    is_foreign: true,
+    telltale: Some((&SUBJECT, |text| Subject::from_str(text).is_ok())),
+    ..Layout::plain(COLUMNS, 0)
+};
 
 /// The rows of a file.
 pub struct Claims<R> {

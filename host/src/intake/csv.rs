@@ -83,8 +83,13 @@ const ALIASES: &[(&str, usize)] = &[
 ];
 
 /// The columns of alerts, in whatever format.
-pub(super) const LAYOUT: Layout =
-    Layout { aliases: ALIASES, others: &KNOWN_TO_HOSTS, is_foreign: true, ..Layout::plain(COLUMNS, REQUIRED) };
+pub(super) const LAYOUT: Layout = Layout {
+    aliases: ALIASES,
+    others: &KNOWN_TO_HOSTS,
+    is_foreign: true,
+    telltale: Some((&[DEVICE], |text| identifiers::device(text).is_ok())),
+    ..Layout::plain(COLUMNS, REQUIRED)
+};
 
 /// The alerts of a CSV file.
 pub struct Alerts<R> {

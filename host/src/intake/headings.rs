@@ -21,12 +21,15 @@ pub(super) struct Layout {
     pub(super) others: &'static [&'static str],
     /// True if the commands that read such files have the options of [`Form`]; errors then name them.
     pub(super) is_foreign: bool,
+    /// Columns of which one is in every record, and whether a text is a value of theirs: how a record that an unclosed
+    /// quote has swallowed is told from a line of a note.
+    pub(super) telltale: Option<(&'static [usize], fn(&str) -> bool)>,
 }
 
 impl Layout {
     /// Returns a layout without aliases and options.
     pub(super) const fn plain(names: &'static [&'static str], required: usize) -> Self {
-        Self { names, aliases: &[], required, others: &[], is_foreign: false }
+        Self { names, aliases: &[], required, others: &[], is_foreign: false, telltale: None }
     }
 
     fn column(&self, name: &str) -> Option<usize> {

@@ -41,6 +41,7 @@ const LAYOUT: Layout = Layout {
         ("distributor_id", OPERATOR),
     ],
     is_foreign: true,
+    telltale: Some((&[EUI], |text| identifiers::device(text).is_ok())),
     ..Layout::plain(COLUMNS, REQUIRED)
 };
 

@@ -3,8 +3,9 @@
 //! It must not know what a column means. Invariants: memory is bounded, and a bad line affects no other line; a record has
 //! exactly the fields of the header that precedes it.
 //!
-//! A quoted value of a skipped column may span [`JOINED_LINES_MAX`] lines, within the size of one line. A quote that is not
-//! closed by then is a stray: its line is an error, and the following lines are parsed by themselves.
+//! A quoted value of a skipped column may span [`JOINED_LINES_MAX`] lines, within the size of one line, and each such value is
+//! remarked with its lines. A quote is a stray if it is not closed by then, if text follows the closing quote, or if a line
+//! within the value reads as a record: its line is an error, and the following lines are parsed by themselves.
 
 use std::{collections::VecDeque, io::BufRead};
 
@@ -38,8 +39,6 @@ pub(super) struct Records<R> {
     width: usize,
     named: usize,
     one_line: bool,
-    /// True once a remark has reported a record that spans lines.
-    has_joined: bool,
     /// Lines read in search of a closing quote, to be parsed by themselves.
     again: VecDeque<(u64, Result<String, LineError>)>,
     /// First line of the last record.
@@ -83,7 +82,6 @@ impl<R: BufRead> Records<R> {
             width: 0,
             named: 0,
             one_line: form.one_line,
-            has_joined: false,
             again: VecDeque::new(),
             ended: false,
             empty: (0, 0),
@@ -220,14 +218,16 @@ impl<R: BufRead> Records<R> {
         }
         if self.is_heading() {
             let text = self.splitter.record().to_owned();
-            let taken = self.take_heading(&text);
-            self.ended = taken.is_err();
-            let cannot_be_read = |error: LineError| {
-                let message =
-                    format!("a second heading, which cannot be read, and so nothing after it: {}", error.message);
-                LineError { message, ..error }
-            };
-            taken.map_err(cannot_be_read)?;
+            if let Err(error) = self.take_heading(&text) {
+                self.ended = true;
+                let left = match self.left() {
+                    None => "and so nothing after it".to_owned(),
+                    Some(1) => "and so not the 1 line after it".to_owned(),
+                    Some(left) => format!("and so not the {left} lines after it"),
+                };
+                let message = format!("a second heading, which cannot be read, {left}: {}", error.message);
+                return Err(LineError { message, ..error });
+            }
             let message = "a second heading, as where files were joined; the lines after it are read by it";
             self.remarks.push_back(LineError::new(self.line, "header", message));
             return Ok(Step::PassedOver);
@@ -245,10 +245,28 @@ impl<R: BufRead> Records<R> {
         Ok(Step::Record)
     }
 
+    /// Counts the lines that are left, without blank ones; `None` for a file that grows, which has no end.
+    fn left(&mut self) -> Option<u64> {
+        if self.one_line {
+            return None;
+        }
+        let mut left = 0;
+        loop {
+            let is_line = match self.again.pop_front() {
+                Some((_, line)) => line.is_err() || line.is_ok_and(|line| !is_blank(&line)),
+                None => match self.lines.next() {
+                    None => return Some(left),
+                    Some(line) => line.map_or_else(|error| !error.fatal, |line| !is_blank(line)),
+                },
+            };
+            left += u64::from(is_line);
+        }
+    }
+
     fn wrong_width(&self, found: usize) -> String {
         let width = self.width;
         if found < width {
-            return format!("{found} fields where the header names {width}");
+            return format!("{found} field{} where the header names {width}", if found == 1 { "" } else { "s" });
         }
         let record = self.splitter.record();
         let hint = if record.trim_end().ends_with(char::from(self.delimiter)) {
@@ -287,15 +305,20 @@ impl<R: BufRead> Records<R> {
                 Some((self.lines.number(), line))
             });
             let Some((number, line)) = next else { break };
-            let Ok(text) = &line else {
-                read.push((number, line));
-                break;
+            let text = match line {
+                Ok(text) => text,
+                Err(error) => {
+                    read.push((number, Err(error)));
+                    break;
+                }
             };
             joined.push('\n');
-            joined.push_str(text);
+            joined.push_str(&text);
+            // An unclosed quote must not swallow the records up to the next quote.
+            let is_stray = self.is_like_a_record(&text) || joined.len() > LINE_BYTES_MAX;
             let may_end = text.contains('"');
-            read.push((number, line));
-            if joined.len() > LINE_BYTES_MAX {
+            read.push((number, Ok(text)));
+            if is_stray {
                 break;
             }
             if may_end {
@@ -304,19 +327,32 @@ impl<R: BufRead> Records<R> {
         }
         // Known columns have no multi-line values: there, both quotes are strays.
         let several = |place: &usize| self.splitter.field(*place).contains('\n');
-        if let Some(found) = found.filter(|found| *found == self.width && !self.places.iter().flatten().any(several)) {
-            let lines = read.len() + 1;
-            if !std::mem::replace(&mut self.has_joined, true) {
-                let message =
-                    format!("a value in quotes goes over {lines} lines, which are read as one; it is the first");
-                self.remarks.push_back(LineError::new(self.line, "quotes", message));
-            }
+        let is_whole = |found: &usize| {
+            *found == self.width
+                && !self.places.iter().flatten().any(several)
+                && is_closed_well(&joined, self.delimiter)
+        };
+        if let Some(found) = found.filter(is_whole) {
+            let last = read.last().map_or(self.line, |(number, _)| *number);
+            let message = format!("a value in quotes goes over lines {} to {last}, which are read as one", self.line);
+            self.remarks.push_back(LineError::new(self.line, "quotes", message));
             return Ok(found);
         }
         read.into_iter().rev().for_each(|line| self.again.push_front(line));
         // Errors describe the first line.
         let _ = self.splitter.split(&first, self.width);
         Err(Unclosed)
+    }
+
+    /// True for a line that is a record by itself: of the heading's width, with a value in its place that tells one. A line
+    /// with quotes is looked at with and without them, since one of them may be the stray.
+    fn is_like_a_record(&mut self, line: &str) -> bool {
+        let Some((column, tells)) = self.headings.layout.telltale else { return false };
+        let Some(place) = column.iter().find_map(|column| self.places[*column]) else { return false };
+        let (width, splitter) = (self.width, &mut self.splitter);
+        let mut is_record =
+            |text: &str| splitter.split(text, width) == Ok(width) && tells(trimmed(splitter.field(place)));
+        is_record(line) || (line.contains('"') && is_record(&line.replace('"', "")))
     }
 
     /// Queues the remark about records without values.
@@ -345,6 +381,34 @@ fn first_line<R: BufRead>(lines: &mut Lines<R>) -> Option<Result<String, LineErr
         match lines.next()? {
             Ok(line) if is_blank(line) => {}
             line => return Some(line.map(str::to_owned)),
+        }
+    }
+}
+
+/// True if a separator or the end follows the closing quote of each field of a record.
+fn is_closed_well(record: &str, delimiter: u8) -> bool {
+    let mut rest = record.as_bytes();
+    loop {
+        if let Some(quoted) = rest.strip_prefix(b"\"") {
+            let mut at = 0;
+            loop {
+                match quoted[at..].iter().position(|byte| *byte == b'"') {
+                    None => return false,
+                    // Two quotes stand for one.
+                    Some(quote) if quoted.get(at + quote + 1) == Some(&b'"') => at += quote + 2,
+                    Some(quote) => {
+                        rest = &quoted[at + quote + 1..];
+                        break;
+                    }
+                }
+            }
+            if rest.first().is_some_and(|byte| *byte != delimiter) {
+                return false;
+            }
+        }
+        match rest.iter().position(|byte| *byte == delimiter) {
+            Some(end) => rest = &rest[end + 1..],
+            None => return true,
         }
     }
 }

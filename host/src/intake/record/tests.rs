@@ -126,8 +126,11 @@ fn after_a_second_heading_columns_stand_where_it_says() {
     assert_eq!((rows, remarks), (vec![row(["1", "2", ""]), row(["5", "4", "3"])], vec![format!("line 3: {again}")]));
     let (rows, _) = read("device,code\n1,2\ndevice,code,volts\n3,4,5\n6,7\n");
     assert_eq!(rows.len(), 2, "{rows:?}");
-    let words = "line 3: header: a second heading, which cannot be read, and so nothing after it: unknown column";
+    let words =
+        "line 3: header: a second heading, which cannot be read, and so not the 2 lines after it: unknown column";
     assert!(rows[1].as_ref().unwrap_err().starts_with(words), "{rows:?}");
+    let (rows, _) = read("device,code\n1,2\ndevice,code,volts\n\n3,4\n");
+    assert!(rows[1].as_ref().unwrap_err().contains("and so not the 1 line after it"), "{rows:?}");
 }
 
 #[test]
@@ -135,8 +138,10 @@ fn a_quoted_value_may_go_over_lines_where_it_matters_to_nobody() {
     let read = |text: &str| of(&Form::default(), text).0;
     assert_eq!(read("a,x\n1,\"one\n2,two\nthree\"\n4,five\n"), [row(["1", "", ""]), row(["4", "", ""])]);
     let (rows, remarks) = of(&Form::default(), "a,x\n1,\"one\n2\"\n3,\"three\nfour\"\n");
-    let first = "line 2: quotes: a value in quotes goes over 2 lines, which are read as one; it is the first";
-    assert_eq!((rows.len(), remarks), (2, vec![first.to_owned()]));
+    let over = |from: u64, to: u64| {
+        format!("line {from}: quotes: a value in quotes goes over lines {from} to {to}, which are read as one")
+    };
+    assert_eq!((rows.len(), remarks), (2, vec![over(2, 3), over(4, 5)]));
     // Of a column that means something no value has lines: these are quotes by mistake.
     let mistaken = read("a,b\n\"1,2\n7,8\n\"2,3\n4,5\n");
     let quotes = |line: u64| Err(format!("line {line}: quotes: a quoted field does not end on its line"));
@@ -153,6 +158,36 @@ fn a_quoted_value_may_go_over_lines_where_it_matters_to_nobody() {
 }
 
 #[test]
+fn an_unclosed_quote_swallows_no_record() {
+    const TOLD: Layout = Layout { telltale: Some((&[0], |text| text.len() == 2)), ..LAYOUT };
+    let read = |text: &str| {
+        let mut records = Records::of(text.as_bytes(), TOLD, &Form::default()).unwrap();
+        let (mut taken, mut bad) = (Vec::new(), Vec::new());
+        while let Some(record) = records.next() {
+            match record {
+                Ok(record) => taken.push(record.text(0).to_owned()),
+                Err(error) => bad.push(error.line),
+            }
+        }
+        let remarks: Vec<u64> = std::iter::from_fn(|| records.remark()).map(|remark| remark.line).collect();
+        (taken.join(" "), bad, remarks)
+    };
+    let one = |taken: &str, bad: &[u64], remarks: &[u64]| (taken.to_owned(), bad.to_vec(), remarks.to_vec());
+    // Inches, one of which in each line; a quote that opens in the first column or ends in a line's last; and where it is
+    // the last line that would close it.
+    assert_eq!(read("a,b,x\n01,1,\"5\n02,2,ok\n03,3,\"6\n04,4,ok\n"), one("02 04", &[2, 4], &[]));
+    assert_eq!(read("x,a,b\n\"q,01,1\nok,02,2\n\"r\",03,3\nok,04,4\n"), one("02 03 04", &[2], &[]));
+    assert_eq!(read("a,b,x\n01,1,\"5\n02,2,ok\"\n03,3,ok\n"), one("02 03", &[2], &[]));
+    assert_eq!(read("a,b,x\n01,1,\"5\n02,2,\"\n03,3,ok\n"), one("03", &[2, 3], &[]));
+    assert_eq!(read("a,b,x\n01,1,\"5\nnote\n03,3,\"ok\"\n"), one("03", &[2, 3], &[]));
+    // A value that is one, with quotes in it and with separators.
+    assert_eq!(read("a,x,b\n01,\"5\"\"\n,6, \"\"7\"\"\nend\",1\n02,,2\n"), one("01 02", &[], &[2]));
+    // Without a value that tells a record, what follows the closing quote does.
+    let (rows, remarks) = of(&Form::default(), "a,x\n1,\"5\n2,ok\n3,\"6\n4,ok\n");
+    assert_eq!((rows.iter().filter(|row| row.is_ok()).count(), remarks.len()), (2, 0), "{rows:?}");
+}
+
+#[test]
 fn columns_come_in_any_order_and_blank_lines_are_passed_over() {
     let rows = rows("c,a\n\n 3 ,1\n  \n\"x,\"\"y\",z\r\n\u{1A}");
     let expected = [["1", "", "3"], ["z", "", "x,\"y"]];
@@ -162,7 +197,7 @@ fn columns_come_in_any_order_and_blank_lines_are_passed_over() {
 #[test]
 fn a_bad_line_is_named_and_the_rest_goes_on() {
     let rows = rows("a,b\n1\n1,2,3,4\n\"1,2\n5,6");
-    assert_eq!(rows[0], Err("line 2: fields: 1 fields where the header names 2".into()));
+    assert_eq!(rows[0], Err("line 2: fields: 1 field where the header names 2".into()));
     let more =
         "line 3: fields: more fields where the header names 2; a decimal comma needs quotes, or another separator";
     assert!(rows[1].as_ref().unwrap_err().starts_with(more), "{rows:?}");
