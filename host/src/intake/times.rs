@@ -6,6 +6,7 @@
 use jiff::{
     Timestamp,
     civil::{DateTime, Time},
+    fmt::temporal::Pieces,
     tz::{AmbiguousOffset, Offset, TimeZone},
 };
 
@@ -14,6 +15,8 @@ use crate::domain::Millis;
 
 /// Range of plausible times, 2000-01-01 to 2100-01-01. At most one unit puts a number inside it.
 const LIKELY_MS: std::ops::Range<i128> = 946_684_800_000..4_102_444_800_000;
+/// Largest offset from UTC that a clock has, in seconds.
+const OFFSET_S_MAX: i32 = 14 * 3_600;
 /// Serial day numbers of spreadsheets, from 1990 to 2099.
 const SHEET_DAYS: std::ops::Range<i64> = 32_874..73_050;
 
@@ -59,6 +62,7 @@ impl Epoch {
 /// Parses RFC 3339, and civil times and numbers as far as `form` resolves them.
 pub(super) fn time(text: &str, form: &Form) -> Result<Millis, String> {
     if let Ok(time) = text.parse::<Timestamp>() {
+        check_offset(text)?;
         return Ok(time.as_millisecond());
     }
     if let Some(number) = Number::read(text) {
@@ -94,6 +98,21 @@ pub fn meant_in_another_unit(ms: Millis) -> Option<(&'static str, Timestamp)> {
     })?;
     let nanos = i128::from(ms) * unit.nanos();
     Timestamp::from_nanosecond(nanos).ok().map(|time| (unit.option(), time))
+}
+
+/// Rejects an RFC 3339 time with an offset that no clock has, which is more likely another field than an offset.
+pub(super) fn check_offset(text: &str) -> Result<(), String> {
+    if text.ends_with(['Z', 'z']) {
+        return Ok(());
+    }
+    match Pieces::parse(text).ok().and_then(|pieces| pieces.to_numeric_offset()) {
+        Some(offset) if offset.seconds().abs() > OFFSET_S_MAX => Err(no_offset(text)),
+        _ => Ok(()),
+    }
+}
+
+fn no_offset(text: &str) -> String {
+    format!("{} has an offset that no clock has: 14:00 is the largest, with minutes below 60", shown(text))
 }
 
 /// Converts a local time, and rejects gaps and folds.
@@ -199,9 +218,7 @@ impl Civil {
         }
         let date = written.settle(form.date_order, day)?;
         let (time, is_next_day, rest) = clock_time(clock).ok_or_else(|| expected(text))?;
-        let offset = offset(rest).map_err(|()| {
-            format!("{} names no offset that is known; write it like +01:00, or Z for UTC", shown(rest))
-        })?;
+        let offset = offset(rest)?;
         let date = if is_next_day { date.tomorrow().map_err(|_| expected(text))? } else { date };
         Ok(Self { time: date.to_datetime(time), offset })
     }
@@ -241,7 +258,8 @@ fn clock_time(text: &str) -> Option<(Time, bool, &str)> {
 }
 
 /// Parses an offset from UTC; `None` for empty text.
-fn offset(text: &str) -> Result<Option<Offset>, ()> {
+fn offset(text: &str) -> Result<Option<Offset>, String> {
+    let unknown = || format!("{} names no offset that is known; write it like +01:00, or Z for UTC", shown(text));
     if text.is_empty() {
         return Ok(None);
     }
@@ -251,16 +269,20 @@ fn offset(text: &str) -> Result<Option<Offset>, ()> {
     let (sign, digits) = match text.split_at_checked(1) {
         Some(("+", digits)) => (1, digits),
         Some(("-", digits)) => (-1, digits),
-        _ => return Err(()),
+        _ => return Err(unknown()),
     };
     let digits = digits.replacen(':', "", 1);
     if !matches!(digits.len(), 2 | 4) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(());
+        return Err(unknown());
     }
     let (hours, minutes) = digits.split_at(2);
-    let part = |text: &str| if text.is_empty() { Ok(0) } else { text.parse::<i32>().map_err(|_| ()) };
-    let seconds = part(hours)? * 3_600 + part(minutes)? * 60;
-    Offset::from_seconds(sign * seconds).map(Some).map_err(|_| ())
+    let part = |text: &str| if text.is_empty() { Ok(0) } else { text.parse::<i32>().map_err(|_| unknown()) };
+    let minutes = part(minutes)?;
+    let seconds = part(hours)? * 3_600 + minutes * 60;
+    if minutes >= 60 || seconds > OFFSET_S_MAX {
+        return Err(no_offset(text));
+    }
+    Offset::from_seconds(sign * seconds).map(Some).map_err(|_| unknown())
 }
 
 #[cfg(test)]
@@ -310,6 +332,21 @@ mod tests {
         ] {
             let refused = of(&plain, text).unwrap_err();
             assert!(refused.starts_with(words), "{text}: {refused}");
+        }
+    }
+
+    #[test]
+    fn an_offset_that_no_clock_has_is_refused() {
+        let plain = Form::default();
+        assert_eq!(of(&plain, "2026-11-23T23:30:00+14:00"), Ok(TIME));
+        assert_eq!(of(&plain, "23/11/2026 23:30 +1400"), Ok(TIME));
+        assert_eq!(of(&plain, "2026-11-23T00:00:00-09:30"), Ok(TIME));
+        for offset in ["+25:00", "+24:00", "+01:75", "+15:00", "+23:59", "-15:00", "+14:01", "+1401", "+99", "+01:60"] {
+            for text in ["2026-11-23T09:30:00", "2026-11-23 09:30", "23/11/2026 09:30:00"] {
+                let text = format!("{text}{offset}");
+                let refused = of(&london(), &text).unwrap_err();
+                assert!(refused.contains("has an offset that no clock has: 14:00 is the largest"), "{text}: {refused}");
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 
 use jiff::{Timestamp, civil::DateTime};
 
-use super::super::shown;
+use super::super::{shown, times::check_offset};
 use crate::domain::Millis;
 
 /// Milliseconds of a day.
@@ -24,6 +24,7 @@ pub(super) fn read(text: &str) -> Result<Millis, String> {
         Ok(_) if !text.contains('[') => wrong("expected a time with a zone, like 2026-11-23T09:30:00Z"),
         _ => wrong("expected a time like 2026-11-23T09:30:00Z"),
     })?;
+    check_offset(&text)?;
     let ms = time.as_millisecond() + next_day;
     if RANGE_MS.contains(&ms) { Ok(ms) } else { Err(wrong("expected a time of the years 1970 to 2200")) }
 }
