@@ -83,8 +83,8 @@ struct Column {
     cells: VecDeque<Cell>,
 }
 
-/// The text of a cell; `Err`: the bytes of one that is too long to be held.
-type Cell = Result<String, usize>;
+/// The text of a cell, or why it has none.
+type Cell = Result<String, String>;
 
 /// An alert, or why a row is none.
 type Item = Result<Alert, LineError>;
@@ -300,16 +300,15 @@ impl Rows {
 
     fn item(&mut self) -> Item {
         self.row += 1;
-        let mut too_long = None;
+        let mut wrong = None;
         for column in &mut self.columns {
             let cell = column.cells.pop_front().unwrap_or_else(|| Ok(String::new()));
-            self.texts[column.known] = cell.unwrap_or_else(|bytes| {
-                let message = format!("{bytes} bytes long, where {CELL_BYTES_MAX} are allowed");
-                too_long.get_or_insert_with(|| LineError::new(self.row, csv::COLUMNS[column.known], message));
+            self.texts[column.known] = cell.unwrap_or_else(|message| {
+                wrong.get_or_insert_with(|| LineError::new(self.row, csv::COLUMNS[column.known], message));
                 String::new()
             });
         }
-        if let Some(error) = too_long {
+        if let Some(error) = wrong {
             return Err(error);
         }
         csv::alert(&Record::listed(self.row, csv::COLUMNS, &self.texts), &self.form)
@@ -328,10 +327,10 @@ impl Column {
                 take(reader, (rows, rows), filled, cells, |value| Ok(kind.integer(*value, 64)))
             }
             Some(ColumnReader::FloatColumnReader(reader)) => {
-                take(reader, (rows, rows), filled, cells, |value| Ok(value.to_string()))
+                take(reader, (rows, rows), filled, cells, |value| kind::real(f64::from(*value), value, 24))
             }
             Some(ColumnReader::DoubleColumnReader(reader)) => {
-                take(reader, (rows, rows), filled, cells, |value| Ok(value.to_string()))
+                take(reader, (rows, rows), filled, cells, |value| kind::real(*value, value, 53))
             }
             Some(ColumnReader::ByteArrayColumnReader(reader)) => {
                 take(reader, (rows, TEXTS), filled, cells, |value| match kind {
@@ -351,7 +350,10 @@ impl Column {
 }
 
 fn text(bytes: &[u8]) -> Cell {
-    if bytes.len() > CELL_BYTES_MAX { Err(bytes.len()) } else { Ok(String::from_utf8_lossy(bytes).into_owned()) }
+    if bytes.len() > CELL_BYTES_MAX {
+        return Err(format!("{} bytes long, where {CELL_BYTES_MAX} are allowed", bytes.len()));
+    }
+    Ok(String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// Takes `rows` cells of a column as texts, up to `at_once` at a time; an empty one for a cell with nothing in it.

@@ -12,6 +12,8 @@ use super::{
 use crate::domain::{AlertCode, Eui64, Mpxn};
 
 const EUI_DIGITS: usize = 16;
+/// What a signed -1 becomes too.
+const BROADCAST: Eui64 = Eui64(u64::MAX);
 const EUI: &str = "expected an EUI-64: 16 hex digits, not all zero, like 00-DB-12-34-56-78-90-A0";
 const MPXN: &str = "expected an MPAN (13 digits) or MPRN (6 to 10 digits)";
 /// Characters of an MPAN's top line: profile class, meter time-switch code, line loss factor class.
@@ -45,8 +47,15 @@ fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(seen.collect::<String>().trim().to_owned())
 }
 
-/// Parses an EUI-64: 16 hex digits, with hyphens, colons or blanks between the bytes, or 0x before them.
+/// Parses the EUI-64 of a device or party: 16 hex digits, with hyphens, colons or blanks between the bytes, or 0x before them.
 pub(super) fn device(text: &str) -> Result<Eui64, String> {
+    match eui_64(text)? {
+        BROADCAST => Err(format!("{} is the broadcast address, which no device has", shown(text))),
+        eui => Ok(eui),
+    }
+}
+
+fn eui_64(text: &str) -> Result<Eui64, String> {
     if let Ok(eui) = Eui64::from_str(text) {
         return Ok(eui);
     }
@@ -244,6 +253,14 @@ mod tests {
             let refused = mpxn(text).unwrap_err();
             assert!(refused.contains(words), "{text}: {refused}");
         }
+    }
+
+    #[test]
+    fn the_broadcast_address_is_no_device() {
+        for text in ["FF-FF-FF-FF-FF-FF-FF-FF", "ffffffffffffffff", "0xFFFFFFFFFFFFFFFF", "ff:ff:ff:ff:ff:ff:ff:ff"] {
+            assert!(device(text).unwrap_err().ends_with("is the broadcast address, which no device has"), "{text}");
+        }
+        assert!(device("FF-FF-FF-FF-FF-FF-FF-FE").is_ok());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Invariant: a number keeps its value and a time its instant. A type that leaves either open is an error unless the reading
 //! options resolve it.
 
+use std::fmt::Display;
+
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use parquet::{
     basic::{ConvertedType, LogicalType, TimeUnit, Type as Physical},
@@ -51,8 +53,9 @@ impl Kind {
         let no_zone = || format!("the column is {}; --time-zone says whose clock showed it", words(column));
         match (name, kind) {
             ("device" | "recipient" | "sender", Some(Self::Text)) => Ok(Self::Text),
-            ("device" | "recipient" | "sender", Some(Self::Integer(_))) => Ok(Self::Hex(16)),
-            ("device" | "recipient" | "sender", _) => Err(wrong("text, or an integer")),
+            // A narrower one cannot hold an EUI-64: it has lost the upper digits.
+            ("device" | "recipient" | "sender", Some(Self::Integer(_))) if is_wide(column) => Ok(Self::Hex(16)),
+            ("device" | "recipient" | "sender", _) => Err(wrong("text, or an integer of 64 bits")),
             ("code", Some(Self::Text)) => Ok(Self::Text),
             // A signed one is as likely to hold the digits of codes that were taken for numbers.
             ("code", Some(Self::Integer(false))) if bits(column) == Some(16) => Ok(Self::Hex(4)),
@@ -190,6 +193,18 @@ fn far(value: i64, unit: TimeUnit) -> String {
     format!("{value} {unit} since 1970")
 }
 
+/// Converts a floating-point number, shown in its shortest digits. Rejects one that stands for several integers.
+pub(super) fn real(value: f64, digits: &impl Display, bits: u32) -> Result<String, String> {
+    let exact_max = 2_f64.powi(bits as i32);
+    if value.is_finite() && value.abs() >= exact_max {
+        return Err(format!(
+            "{digits} is a floating-point number, and from {exact_max} on these skip integers: whoever wrote the file has \
+             lost digits; have the column written as integers or text"
+        ));
+    }
+    Ok(digits.to_string())
+}
+
 /// Converts a timestamp of 96 bits: nanoseconds of the day, then the Julian day.
 pub(super) fn int96(words: &[u32]) -> String {
     let [low, high, day] = words else { return String::new() };
@@ -197,6 +212,21 @@ pub(super) fn int96(words: &[u32]) -> String {
     let since = (i128::from(*day) - i128::from(JULIAN_1970)) * 86_400_000_000_000 + nanos;
     let time = Timestamp::from_nanosecond(since);
     time.map_or_else(|_| format!("day {day} of the Julian calendar"), |time| clock(time).to_string())
+}
+
+/// True for an integer of 64 bits.
+fn is_wide(column: &ColumnDescriptor) -> bool {
+    let narrow = [
+        ConvertedType::INT_8,
+        ConvertedType::INT_16,
+        ConvertedType::INT_32,
+        ConvertedType::UINT_8,
+        ConvertedType::UINT_16,
+        ConvertedType::UINT_32,
+    ];
+    column.physical_type() == Physical::INT64
+        && bits(column).is_none_or(|bits| bits == 64)
+        && !narrow.contains(&column.converted_type())
 }
 
 /// Returns the width of an integer, if its type states it.

@@ -130,14 +130,17 @@ fn every_type_that_fits_lands_where_it_belongs() {
     let schema = "required int64 device (INTEGER(64,false)); required int32 code (INTEGER(16,false)); optional int64 counter \
                   (INTEGER(64,false)); required int32 weight (INTEGER(32,false));";
     let columns = [
-        Cells::Long(vec![0x00DB_1234_5678_90A0, -1]),
+        Cells::Long(vec![0x00DB_1234_5678_90A0, -2]),
         Cells::Int(vec![0x8F40, 0xD018]),
         Cells::SomeLong(vec![None, Some(-1)]),
         Cells::Int(vec![1, -1]),
     ];
     let alerts: Vec<Alert> = read(&file(schema, &columns)).into_iter().map(Result::unwrap).collect();
     assert_eq!((alerts[0].device, alerts[0].counter, alerts[0].weight), (Eui64(0x00DB_1234_5678_90A0), None, 1));
-    assert_eq!((alerts[1].device, alerts[1].counter, alerts[1].weight), (Eui64(u64::MAX), Some(u64::MAX), u32::MAX));
+    assert_eq!(
+        (alerts[1].device, alerts[1].counter, alerts[1].weight),
+        (Eui64(u64::MAX - 1), Some(u64::MAX), u32::MAX)
+    );
     assert_eq!((alerts[0].code, alerts[1].code), (AlertCode(0x8F40), AlertCode(0xD018)));
 }
 
@@ -169,7 +172,10 @@ fn a_column_of_another_type_is_refused_by_name_and_type_and_a_bad_row_by_number(
     }
     let real =
         refused("required double device; required binary code;", &[Cells::Double(vec![1.0]), Cells::Text(vec!["1"])]);
-    assert_eq!(real, "line 1: device: the column is a number with a binary fraction; expected text, or an integer");
+    assert_eq!(
+        real,
+        "line 1: device: the column is a number with a binary fraction; expected text, or an integer of 64 bits"
+    );
     for (of, column) in [("code", "required int32 code"), ("occurred_at", "required int32 occurred_at (DATE)")] {
         let error = refused(
             &format!("required binary device; {column};"),
@@ -200,6 +206,48 @@ fn a_column_of_another_type_is_refused_by_name_and_type_and_a_bad_row_by_number(
     let mut alerts = opened(&bytes).unwrap();
     assert_eq!(alerts.remark().unwrap().message, "\"other\" mean nothing here; passed over");
     assert_eq!(alerts.remark(), None);
+}
+
+#[test]
+fn a_floating_point_number_that_stands_for_several_integers_is_refused() {
+    let text = "required binary device (STRING); required binary code (STRING); ";
+    let columns = |cells| vec![Cells::Text(vec![DEVICE; 3]), Cells::Text(vec!["8F36"; 3]), cells];
+    for name in ["counter", "occurred_ms", "instruction_number"] {
+        let exact = 9_007_199_254_740_992.0;
+        let rows = columns(Cells::Double(vec![7.0, exact, -exact]));
+        let rows = read(&file(&format!("{text} required double {name};"), &rows));
+        let is_refused = |row: &Result<Alert, String>| {
+            row.as_ref().is_err_and(|error| error.contains("is a floating-point number, and from 9007199254740992 on"))
+        };
+        assert!(rows[0].is_ok() && is_refused(&rows[1]) && is_refused(&rows[2]), "{rows:?}");
+        let rows = columns(Cells::Float(vec![7.0, 16_777_215.0, 16_777_216.0]));
+        let rows = read(&file(&format!("{text} required float {name};"), &rows));
+        assert!(rows[0].is_ok() && rows[1].is_ok(), "{rows:?}");
+        let words =
+            format!("line 3: {name}: 16777216 is a floating-point number, and from 16777216 on these skip integers");
+        assert!(rows[2].as_ref().unwrap_err().starts_with(&words), "{rows:?}");
+    }
+}
+
+#[test]
+fn a_number_that_holds_no_whole_eui_64_is_no_device() {
+    for name in ["device", "recipient", "sender"] {
+        let other = if name == "device" { "" } else { "required binary device (STRING); " };
+        let columns = |cells: Cells| {
+            let device = (!other.is_empty()).then(|| Cells::Text(vec![DEVICE]));
+            device.into_iter().chain([Cells::Text(vec!["8F36"]), cells]).collect::<Vec<_>>()
+        };
+        for column in ["int32", "int32 (INTEGER(32,false))", "int32 (INTEGER(16,false))", "int32 (UINT_32)"] {
+            let (of, annotation) = column.split_once(' ').unwrap_or((column, ""));
+            let schema = format!("{other} required binary code (STRING); required {of} {name} {annotation};");
+            let error = opened(&file(&schema, &columns(Cells::Int(vec![7])))).err().unwrap().to_string();
+            assert!(error.starts_with(&format!("line 1: {name}: the column is ")), "{error}");
+            assert!(error.ends_with("expected text, or an integer of 64 bits"), "{error}");
+        }
+        let schema = format!("{other} required binary code (STRING); required int64 {name};");
+        let error = read(&file(&schema, &columns(Cells::Long(vec![-1])))).remove(0).unwrap_err();
+        assert!(error.contains("\"FFFFFFFFFFFFFFFF\" is the broadcast address, which no device has"), "{error}");
+    }
 }
 
 #[test]
