@@ -57,7 +57,7 @@ pub fn write(out: &mut impl Write, lines: u64, seed: u64, start_ms: i64) -> io::
         let volts = format!("{}.{}", 200 + below(80), below(10));
         let received = (start_ms + number as i64).to_string();
         let counter = (number + 1).to_string();
-        let code = ["8F40", "8014", "8F36", "N24"][below(4) as usize];
+        let code = ["8F40", "8002", "8F36", "N24"][below(4) as usize];
         let mut values = [
             device.as_str(),
             code,

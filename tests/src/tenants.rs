@@ -74,7 +74,7 @@ impl Two {
             .iter()
             .flat_map(|device| [row(device, 1, "8F40"), row(device, 2, "8F41"), row(device, 3, "8014")])
             .collect();
-        let alerts = format!("device,counter,code,measurement_dv\n{rows}");
+        let alerts = format!("device,counter,code,measurement\n{rows}");
         two.admin(&["alert", "send", &two.file("alerts.csv", &alerts), "--format", "csv"]);
         two
     }

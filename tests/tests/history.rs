@@ -113,7 +113,7 @@ fn a_plugin_that_is_denied_is_not_run_and_the_others_are() {
     let file = folder.path().join("alerts.csv");
     let send = |host: &Host, counter: u32| {
         let row = |code: &str| format!("00-0D-6F-00-00-00-00-01,{code},{counter}{},2550\n", &code[3..]);
-        fs::write(&file, format!("device,code,counter,measurement_dv\n{}{}", row("8F40"), row("8014"))).unwrap();
+        fs::write(&file, format!("device,code,counter,measurement\n{}{}", row("8F40"), row("8014"))).unwrap();
         host.json(["alert", "send", file.to_str().unwrap(), "--format", "csv", "--json"]);
     };
     let host = Host::start(BINARY, &data);

@@ -27,7 +27,7 @@ fn lines(random: &mut Random) -> String {
     for line in 0..LINES {
         let device = 0x00DB_1234_5678_0000 + random.below(500);
         let counter = if random.below(4) == 0 { (line - random.below(3).min(line)).to_string() } else { String::new() };
-        let code = ["8F40", "8014", "N24", "zz"][if random.below(100) == 0 { 3 } else { random.below(3) as usize }];
+        let code = ["8F40", "8F36", "N24", "zz"][if random.below(100) == 0 { 3 } else { random.below(3) as usize }];
         let received = 1_764_000_000_000 + line * 1_000;
         writeln!(text, "{device:016X},{code},{counter},{received},{}.5", 200 + random.below(80)).unwrap();
     }

@@ -117,7 +117,7 @@ impl FormArgs {
                 Order::Mdy => DateOrder::MonthDay,
             }),
             columns: columns.collect::<Result<Vec<_>, _>>()?.concat(),
-            one_line: false,
+            ..Form::default()
         })
     }
 }

@@ -17,11 +17,12 @@ use super::{
     form::Form,
     headings::Layout,
     identifiers,
+    plausible::Unit,
     record::{Record, Records},
     shown, times,
     values::{decimal, integer},
 };
-use crate::domain::{Alert, Details, Eui64, Generation, Message, Millis, PayloadKind, TimeStatus};
+use crate::domain::{Alert, AlertCode, Details, Eui64, Generation, Message, Millis, PayloadKind, TimeStatus};
 
 pub(super) const COLUMNS: &[&str] = &[
     "device",
@@ -153,15 +154,17 @@ impl Rounded {
 
 /// The alert that a record stands for.
 pub(super) fn alert(record: &Record<'_>, form: &Form) -> Result<Alert, LineError> {
+    let device = record.require(DEVICE, identifiers::device)?;
+    let code = record.require(CODE, identifiers::code)?;
     Ok(Alert {
-        device: record.require(DEVICE, identifiers::device)?,
+        device,
         recipient: record.read(RECIPIENT, identifiers::device)?.unwrap_or(Eui64::NONE),
         counter: record.read(COUNTER, |text| integer::<u64>(text, "0 to 18446744073709551615"))?,
-        code: record.require(CODE, identifiers::code)?,
+        code,
         occurred_ms: time(record, (OCCURRED_AT, OCCURRED_MS), form)?,
         dcc_ms: time(record, (DCC_AT, DCC_MS), form)?,
         received_ms: time(record, (RECEIVED_AT, RECEIVED_MS), form)?,
-        measurement: measurement(record, form)?,
+        measurement: measurement(record, code, form)?,
         weight: record.read(WEIGHT, weight)?.unwrap_or(1),
         payload: record.read(PAYLOAD_KIND, payload_kind)?.unwrap_or(PayloadKind::Csv),
         generation: Generation::Unknown,
@@ -185,8 +188,25 @@ fn time(record: &Record<'_>, (text, millis): (usize, usize), form: &Form) -> Res
     }
 }
 
-fn measurement(record: &Record<'_>, form: &Form) -> Result<Option<i32>, LineError> {
-    match record.one_of(&[MEASUREMENT_DV, VOLTAGE_V, POWER_FACTOR, MEASUREMENT])? {
+fn measurement(record: &Record<'_>, code: AlertCode, form: &Form) -> Result<Option<i32>, LineError> {
+    let column = record.one_of(&[MEASUREMENT_DV, VOLTAGE_V, POWER_FACTOR, MEASUREMENT])?;
+    let unit = match column {
+        Some(MEASUREMENT_DV | VOLTAGE_V) => Some(Unit::Decivolts),
+        Some(POWER_FACTOR) => Some(Unit::Thousandths),
+        _ => None,
+    };
+    if let Some((column, unit)) = column.zip(unit)
+        && let Some(of_code) = form.units.get(&code).filter(|of_code| **of_code != unit)
+    {
+        let (counts, instead) = match of_code {
+            Unit::Decivolts => ("volts (dv)", "voltage_v, measurement_dv or measurement"),
+            Unit::Thousandths => ("a power factor (thousandths)", "power_factor or measurement"),
+            Unit::Own(own) => (own.as_str(), "measurement"),
+        };
+        let text = shown(record.text(column));
+        return Err(record.error(column, format!("{text}, but {code} measures {counts}; its column is {instead}")));
+    }
+    match column {
         Some(VOLTAGE_V) => record.read(VOLTAGE_V, |text| decimal(text, 1, form)),
         Some(POWER_FACTOR) => record.read(POWER_FACTOR, |text| decimal(text, 3, form)),
         Some(column) => record.read(column, |text| integer::<i32>(text, "of 32 bits, without a decimal point")),
@@ -224,7 +244,6 @@ fn time_status(text: &str) -> Result<TimeStatus, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::AlertCode;
 
     fn read(text: &str) -> Vec<Result<Alert, String>> {
         let alerts = Alerts::new(text.as_bytes()).unwrap();
@@ -265,6 +284,41 @@ mod tests {
             details: Details::default(),
         };
         assert_eq!(read(text), [Ok(expected)]);
+    }
+
+    #[test]
+    fn a_column_of_another_unit_is_refused() {
+        let own = "code,name,unit\nE001,join parameter,s\n";
+        let table = crate::intake::tables::CodeTable::builtin().with_file(own.as_bytes()).unwrap();
+        let form = Form { units: std::sync::Arc::new(table.units()), ..Form::default() };
+        let read = |code: &str, column: &str, value: &str| {
+            let row = format!("device,code,{column}\n00DB1234567890A0,{code},{value}\n");
+            let alert = Alerts::of(row.as_bytes(), &form).unwrap().next().unwrap();
+            alert.map(|alert| alert.measurement).map_err(|error| error.to_string())
+        };
+        for (code, column, value, counts, instead) in [
+            ("8014", "voltage_v", "95.0", "a power factor (thousandths)", "power_factor or measurement"),
+            ("8015", "measurement_dv", "950", "a power factor (thousandths)", "power_factor or measurement"),
+            ("8F40", "power_factor", "2.4", "volts (dv)", "voltage_v, measurement_dv or measurement"),
+            ("E001", "voltage_v", "30", "s", "measurement"),
+        ] {
+            let words = format!("line 2: {column}: \"{value}\", but {code} measures {counts}; its column is {instead}");
+            assert_eq!(read(code, column, value), Err(words));
+            assert_eq!(read(code, column, ""), Ok(None));
+        }
+        for (code, column, value, measurement) in [
+            ("8F40", "voltage_v", "258.1", 2_581),
+            ("8F40", "measurement", "2581", 2_581),
+            ("8014", "power_factor", "0.95", 950),
+            ("8014", "measurement", "950", 950),
+            ("E001", "measurement", "30", 30),
+            // Codes without a unit, and of no table.
+            ("8F36", "voltage_v", "258.1", 2_581),
+            ("AD1", "measurement_dv", "2581", 2_581),
+            ("ABCD", "power_factor", "0.95", 950),
+        ] {
+            assert_eq!(read(code, column, value), Ok(Some(measurement)), "{code} {column}");
+        }
     }
 
     #[test]

@@ -2,7 +2,12 @@
 //!
 //! Invariant: readers never guess. Where a value is ambiguous, the error names the option that resolves it.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use jiff::tz::TimeZone;
+
+use super::plausible::Unit;
+use crate::domain::AlertCode;
 
 pub use super::{dates::DateOrder, text::Encoding, times::Epoch};
 
@@ -23,6 +28,8 @@ pub struct Form {
     pub date_order: Option<DateOrder>,
     /// Pairs of a column's name and the file's own heading for it. If there are any, unknown headings are skipped.
     pub columns: Vec<(String, String)>,
+    /// What measurements of codes count. A column of another unit is an error; a code that is missing has no unit.
+    pub units: Arc<BTreeMap<AlertCode, Unit>>,
     /// True if every line is a record: a followed file must not wait for a closing quote.
     pub one_line: bool,
 }

@@ -30,6 +30,7 @@ use crate::{
         duis_xml::{self, Descriptions, ThrottledCount},
         form::Form,
         gbcs_hex, ndjson,
+        tables::CodeTable,
     },
 };
 
@@ -308,7 +309,8 @@ fn unopened(message: &str) -> LineError {
 
 /// A file of alerts, and how far it has been read.
 pub(in crate::cli) fn open(file: &Path) -> Result<(AlertFile, ProgressBar), Failure> {
-    open_as(file, &Reading::default()).map(|(alerts, progress, _)| (alerts, progress))
+    let form = Form { units: Arc::new(CodeTable::builtin().units()), ..Form::default() };
+    open_as(file, &Reading { form, ..Reading::default() }).map(|(alerts, progress, _)| (alerts, progress))
 }
 
 fn open_as(file: &Path, reading: &Reading) -> Result<(AlertFile, ProgressBar, Option<Arc<Watch>>), Failure> {

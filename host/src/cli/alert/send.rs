@@ -169,7 +169,8 @@ struct Sender {
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let names = args.names.read()?;
-    let form = Form { one_line: args.follow, ..args.form.read(session)? };
+    let units = Arc::new(names.codes.units());
+    let form = Form { units, one_line: args.follow, ..args.form.read(session)? };
     let descriptions = Arc::new(names.codes.by_description().clone());
     let reading = Reading { format: args.format, throttled: args.throttled_count.into(), form, descriptions };
     let mut files = if args.follow { Files::follow(&args.file, reading)? } else { Files::open(&args.file, reading)? };

@@ -185,6 +185,11 @@ impl CodeTable {
         self.get(code).and_then(|row| row.unit.as_ref())
     }
 
+    /// Returns what measurements count, for each code that has a unit.
+    pub fn units(&self) -> BTreeMap<AlertCode, Unit> {
+        self.rows.iter().filter_map(|(code, row)| Some((*code, row.unit.clone()?))).collect()
+    }
+
     /// Returns the code that a description stands for. The match is exact: another spelling stands for nothing.
     pub fn described(&self, description: &str) -> Option<AlertCode> {
         self.descriptions.get(description).copied()
