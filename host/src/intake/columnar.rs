@@ -93,7 +93,8 @@ type Item = Result<Alert, LineError>;
 enum Said {
     /// Whether the file was opened, and what there is to say of its columns then.
     Opened(Result<Option<LineError>, LineError>),
-    Rows(Vec<Item>),
+    /// With what there is to say of their values.
+    Rows(Vec<Item>, Vec<LineError>),
     /// It cannot be read any further.
     Failed(String),
     Ended,
@@ -105,7 +106,7 @@ pub struct Alerts {
     patience: Duration,
     items: vec::IntoIter<Item>,
     row: u64,
-    remark: Option<LineError>,
+    remarks: VecDeque<LineError>,
     ended: bool,
 }
 
@@ -123,14 +124,15 @@ impl Alerts {
 
     fn within(patience: Duration, file: impl ChunkReader + 'static, form: &Form) -> Result<Self, LineError> {
         let (sender, said) = sync_channel(1);
-        let mut alerts = Self { said, patience, items: Vec::new().into_iter(), row: 0, remark: None, ended: false };
+        let mut alerts =
+            Self { said, patience, items: Vec::new().into_iter(), row: 0, remarks: VecDeque::new(), ended: false };
         let form = form.clone();
         let begun = thread::Builder::new().name("parquet".to_owned()).spawn(move || read(file, form, &sender));
         begun.map_err(|error| LineError::new(1, "file", format!("no thread to read it with: {error}")))?;
         match alerts.hear() {
-            Said::Opened(opened) => alerts.remark = opened?,
+            Said::Opened(opened) => alerts.remarks.extend(opened?),
             Said::Failed(message) => return Err(LineError::new(1, "file", message)),
-            Said::Rows(_) | Said::Ended => return Err(LineError::new(1, "file", DAMAGED)),
+            Said::Rows(..) | Said::Ended => return Err(LineError::new(1, "file", DAMAGED)),
         }
         Ok(alerts)
     }
@@ -151,9 +153,9 @@ impl Alerts {
         self.row
     }
 
-    /// Which columns were passed over, once.
+    /// Returns the next remark: something noteworthy that loses no data.
     pub fn remark(&mut self) -> Option<LineError> {
-        self.remark.take()
+        self.remarks.pop_front()
     }
 }
 
@@ -170,7 +172,10 @@ impl Iterator for Alerts {
                 return None;
             }
             match self.hear() {
-                Said::Rows(rows) => self.items = rows.into_iter(),
+                Said::Rows(rows, remarks) => {
+                    self.items = rows.into_iter();
+                    self.remarks.extend(remarks);
+                }
                 Said::Failed(message) => {
                     self.ended = true;
                     let message = format!("the input cannot be read any further: {message}");
@@ -194,11 +199,11 @@ fn read(file: impl ChunkReader + 'static, form: Form, said: &SyncSender<Said>) {
     let Some(mut rows) = rows.filter(|_| heard) else { return };
     loop {
         let next = match rows.next() {
-            Ok(Some(items)) => Said::Rows(items),
+            Ok(Some(items)) => Said::Rows(items, std::iter::from_fn(|| rows.oddities.remark()).collect()),
             Ok(None) => Said::Ended,
             Err(message) => Said::Failed(message),
         };
-        let is_last = !matches!(next, Said::Rows(_));
+        let is_last = !matches!(next, Said::Rows(..));
         if said.send(next).is_err() || is_last {
             return;
         }
@@ -219,6 +224,7 @@ struct Rows {
     left: usize,
     row: u64,
     texts: Vec<String>,
+    oddities: csv::Oddities,
 }
 
 impl Rows {
@@ -265,7 +271,20 @@ impl Rows {
             Ok(Box::new(SerializedPageReader::new(Arc::clone(&file), &plain, rows, None)?))
         });
         let texts = vec![String::new(); csv::COLUMNS.len()];
-        Ok((Self { metadata, pages, form, columns, next_group: 0, left: 0, row: 0, texts }, remark))
+        Ok((
+            Self {
+                metadata,
+                pages,
+                form,
+                columns,
+                next_group: 0,
+                left: 0,
+                row: 0,
+                texts,
+                oddities: csv::Oddities::default(),
+            },
+            remark,
+        ))
     }
 
     /// The next few rows; `None` at the end.
@@ -311,7 +330,10 @@ impl Rows {
         if let Some(error) = wrong {
             return Err(error);
         }
-        csv::alert(&Record::listed(self.row, csv::COLUMNS, &self.texts), &self.form)
+        let record = Record::listed(self.row, csv::COLUMNS, &self.texts);
+        let alert = csv::alert(&record, &self.form);
+        self.oddities.look(&record, alert.as_ref().ok());
+        alert
     }
 }
 

@@ -10,7 +10,7 @@
 //! device or, for its own codes, the DCC), `instruction_number`, `message_digest` (the first 16 hex digits of the SHA-256 of the
 //! GBCS message or, without a counter, of the whole document) and `occurred_at_status`.
 
-use std::io::BufRead;
+use std::{collections::VecDeque, io::BufRead};
 
 use super::{
     LineError,
@@ -96,7 +96,7 @@ pub(super) const LAYOUT: Layout = Layout {
 pub struct Alerts<R> {
     records: Records<R>,
     form: Form,
-    rounded: Rounded,
+    oddities: Oddities,
 }
 
 impl<R: BufRead> Alerts<R> {
@@ -108,12 +108,12 @@ impl<R: BufRead> Alerts<R> {
     /// The same, with reading options.
     pub fn of(reader: R, form: &Form) -> Result<Self, LineError> {
         let records = Records::of(reader, LAYOUT, form)?;
-        Ok(Self { records, form: form.clone(), rounded: Rounded::default() })
+        Ok(Self { records, form: form.clone(), oddities: Oddities::default() })
     }
 
     /// Returns the next remark: something noteworthy that loses no data.
     pub fn remark(&mut self) -> Option<LineError> {
-        self.records.remark().or_else(|| self.rounded.0.take())
+        self.records.remark().or_else(|| self.oddities.remark())
     }
 
     /// Number of the line read last.
@@ -131,24 +131,52 @@ impl<R: BufRead> Iterator for Alerts<R> {
             Err(error) => return Some(Err(error)),
         };
         let alert = alert(&record, &self.form);
-        self.rounded.look(&record, alert.as_ref().ok());
+        self.oddities.look(&record, alert.as_ref().ok());
         Some(alert)
     }
 }
 
-/// Reports the first device of a file that a spreadsheet may have rounded.
+/// Reports the first of each kind of value in a file that is taken as it is and may not be what was meant.
 #[derive(Debug, Default)]
-pub(super) struct Rounded(pub(super) Option<LineError>, bool);
+pub(super) struct Oddities {
+    remarks: VecDeque<LineError>,
+    has_rounded: bool,
+    has_time: bool,
+}
 
-impl Rounded {
-    /// Checks the device of an alert, until one was reported.
+impl Oddities {
+    /// Looks at a record and its alert for a device that a spreadsheet may have rounded and a time of another unit.
     pub(super) fn look(&mut self, record: &Record<'_>, alert: Option<&Alert>) {
-        let Some(alert) = alert.filter(|alert| !self.1 && identifiers::may_be_rounded(alert.device)) else { return };
-        let message = format!(
-            "{} is 16 decimal digits that end in 0: has a spreadsheet rounded it, which keeps 15? It is taken as it is",
-            alert.device
-        );
-        *self = Self(Some(record.error(DEVICE, message)), true);
+        let Some(alert) = alert else { return };
+        if !self.has_rounded && identifiers::may_be_rounded(alert.device) {
+            self.has_rounded = true;
+            let message = format!(
+                "{} is 16 decimal digits that end in 0: has a spreadsheet rounded it, which keeps 15? It is taken as it is",
+                alert.device
+            );
+            self.remarks.push_back(record.error(DEVICE, message));
+        }
+        if self.has_time {
+            return;
+        }
+        let times = [
+            (alert.occurred_ms, [OCCURRED_AT, OCCURRED_MS]),
+            (alert.dcc_ms, [DCC_AT, DCC_MS]),
+            (alert.received_ms, [RECEIVED_AT, RECEIVED_MS]),
+        ];
+        let doubt = times.into_iter().find_map(|(ms, columns)| {
+            let column = columns.into_iter().find(|column| !record.text(*column).is_empty())?;
+            Some((column, times::doubt(record.text(column), ms?)?))
+        });
+        if let Some((column, doubt)) = doubt {
+            self.has_time = true;
+            self.remarks.push_back(record.error(column, format!("{doubt}; it is the first")));
+        }
+    }
+
+    /// Returns the next remark.
+    pub(super) fn remark(&mut self) -> Option<LineError> {
+        self.remarks.pop_front()
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Alerts<R> {
     form: Form,
     headings: Headings,
     members: Members,
-    rounded: csv::Rounded,
+    oddities: csv::Oddities,
     /// True after the first line that is not blank.
     begun: bool,
     ended: bool,
@@ -49,7 +49,7 @@ impl<R: BufRead> Alerts<R> {
             form: form.clone(),
             headings: Headings::new(csv::LAYOUT, form)?,
             members: Members { texts: vec![String::new(); csv::COLUMNS.len()], seen: vec![false; csv::COLUMNS.len()] },
-            rounded: csv::Rounded::default(),
+            oddities: csv::Oddities::default(),
             begun: false,
             ended: false,
         })
@@ -62,7 +62,7 @@ impl<R: BufRead> Alerts<R> {
 
     /// Returns the next remark: something noteworthy that loses no data.
     pub fn remark(&mut self) -> Option<LineError> {
-        self.rounded.0.take()
+        self.oddities.remark()
     }
 }
 
@@ -92,7 +92,7 @@ impl<R: BufRead> Iterator for Alerts<R> {
                 Ok(()) => csv::alert(&record, &self.form),
                 Err((field, message)) => Err(LineError::new(line, &field, message)),
             };
-            self.rounded.look(&record, alert.as_ref().ok());
+            self.oddities.look(&record, alert.as_ref().ok());
             return Some(alert);
         }
     }

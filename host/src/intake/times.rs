@@ -88,16 +88,18 @@ pub(super) fn millis(text: &str, form: &Form) -> Result<Millis, String> {
     }
 }
 
-/// Returns the unit and time that an implausible number of milliseconds was probably meant as.
-pub fn meant_in_another_unit(ms: Millis) -> Option<(&'static str, Timestamp)> {
-    if LIKELY_MS.contains(&ms.into()) || ms == 0 {
+/// Describes a number that was read as an implausible time and is a plausible one in another unit.
+pub(super) fn doubt(text: &str, read_as: Millis) -> Option<String> {
+    if LIKELY_MS.contains(&read_as.into()) || read_as == 0 {
         return None;
     }
-    let unit = Epoch::UNITS.into_iter().find(|unit| {
-        *unit != Epoch::Millis && LIKELY_MS.contains(&(i128::from(ms) * unit.nanos()).div_euclid(1_000_000))
-    })?;
-    let nanos = i128::from(ms) * unit.nanos();
-    Timestamp::from_nanosecond(nanos).ok().map(|time| (unit.option(), time))
+    let number = Number::read(text)?;
+    let unit = number.likely()?;
+    let likely = Timestamp::from_millisecond(Millis::try_from(number.millis(unit)).ok()?).ok()?;
+    let read_as =
+        Timestamp::from_millisecond(read_as).map_or_else(|_| "beyond the calendar".to_owned(), |time| time.to_string());
+    let unit = unit.option();
+    Some(format!("{text} is read as {read_as}; in {unit} it is {likely}, which --epoch {unit} says"))
 }
 
 /// Rejects an RFC 3339 time with an offset that no clock has, which is more likely another field than an offset.
@@ -166,11 +168,15 @@ impl Number {
         (self.nanos * unit.nanos()).div_euclid(1_000_000_000 * 1_000_000)
     }
 
+    /// The unit that makes it a plausible time.
+    fn likely(&self) -> Option<Epoch> {
+        Epoch::UNITS.into_iter().find(|unit| LIKELY_MS.contains(&self.millis(*unit)))
+    }
+
     fn since_1970(&self, epoch: Option<Epoch>, text: &str) -> Result<Millis, String> {
-        let likely = || Epoch::UNITS.into_iter().find(|unit| LIKELY_MS.contains(&self.millis(*unit)));
         let unit = match epoch {
-            None => return Err(self.refused(likely(), text)),
-            Some(Epoch::ByMagnitude) => likely().ok_or_else(|| {
+            None => return Err(self.refused(self.likely(), text)),
+            Some(Epoch::ByMagnitude) => self.likely().ok_or_else(|| {
                 format!("{} is between 2000 and 2100 in no unit; --epoch s, ms, us or ns says which it is", shown(text))
             })?,
             Some(unit) => unit,
@@ -415,10 +421,22 @@ mod tests {
     }
 
     #[test]
-    fn milliseconds_of_1970_may_have_been_seconds() {
-        let meant = |ms| meant_in_another_unit(ms).map(|(unit, time)| format!("{unit} {time}"));
-        assert_eq!(meant(1_795_426_200).as_deref(), Some("s 2026-11-23T09:30:00Z"));
-        assert_eq!(meant(1_795_426_200_000_000).as_deref(), Some("us 2026-11-23T09:30:00Z"));
-        assert_eq!((meant(TIME), meant(0), meant(1_000), meant(-1)), (None, None, None, None));
+    fn a_time_that_is_not_plausible_is_said_with_the_unit_that_the_number_in_the_file_has() {
+        for (text, epoch, unit) in [
+            ("1795426200", None, "s"),
+            ("1795426200000000", None, "us"),
+            ("1795426200000000000", None, "ns"),
+            ("1795426200000", Some(Epoch::Seconds), "ms"),
+            ("1795426200000", Some(Epoch::Nanos), "ms"),
+            ("1795426200", Some(Epoch::Micros), "s"),
+        ] {
+            let said = doubt(text, millis(text, &Form { epoch, ..Form::default() }).unwrap()).unwrap();
+            assert!(said.starts_with(&format!("{text} is read as ")), "{said}");
+            let ends = format!("; in {unit} it is 2026-11-23T09:30:00Z, which --epoch {unit} says");
+            assert!(said.ends_with(&ends), "{said}");
+        }
+        for text in ["1795426200000", "0", "1000", "-1"] {
+            assert_eq!(doubt(text, millis(text, &Form::default()).unwrap()), None, "{text}");
+        }
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     },
     config::{IntakeLimits, StoreLimits},
     domain::{Alert, AlertCode, Millis, RejectReason},
-    intake::{plausible::Ranges, times},
+    intake::plausible::Ranges,
 };
 
 /// Upper bounds of the settings `intake.future_s_max` and `store.retention_days_max`.
@@ -132,15 +132,9 @@ pub(super) fn run(mut files: Files, doubts: Doubts, now_ms: Millis) -> Found {
 impl Said {
     /// Runs the host's checks, reports what they say, and returns false for an alert that any host rejects.
     fn check(&mut self, place: impl Fn() -> String, alert: &Alert, checks: &Checks) -> bool {
-        let in_another_unit = alert.occurred_ms.and_then(times::meant_in_another_unit);
-        let hint = in_another_unit
-            .map_or_else(String::new, |(unit, time)| format!("; in {unit} it is {time}, which --epoch {unit} says"));
         if let Err(reject) = admit::check(alert, &checks.any) {
-            self.rejected.give(&format!("{}{}{hint}", place(), reject.message));
+            self.rejected.give(&format!("{}{}", place(), reject.message));
             return false;
-        }
-        if let Some(ms) = alert.occurred_ms.filter(|_| !hint.is_empty()) {
-            self.remarks.give(&format!("{}occurred_at_ms: {ms} is {}{hint}", place(), time(ms)));
         }
         match admit::check(alert, &checks.by_default) {
             Err(reject) if reject.reason == RejectReason::ReceivedAt => {

@@ -226,8 +226,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     }
     let rejected = balance.rejected.saturating_sub(unreadable_count);
     let verdict = verdict(&args.file, items, unreadable_count, rejected, "were");
-    verdict
-        .map_err(|failure| failure.with_hint("the others were taken; `weir count --by rejection` has these by reason"))
+    let others = if balance.received > balance.rejected { "what else was read was taken; " } else { "" };
+    verdict.map_err(|failure| failure.with_hint(format!("{others}`weir count --by rejection` has these by reason")))
 }
 
 fn report(session: &Session, sent: &Sent) -> Result<(), Failure> {

@@ -198,8 +198,8 @@ pub(super) fn real(value: f64, digits: &impl Display, bits: u32) -> Result<Strin
     let exact_max = 2_f64.powi(bits as i32);
     if value.is_finite() && value.abs() >= exact_max {
         return Err(format!(
-            "{digits} is a floating-point number, and from {exact_max} on these skip integers: whoever wrote the file has \
-             lost digits; have the column written as integers or text"
+            "{digits} is a floating-point number, and from {exact_max} on these skip integers: digits may have been \
+             lost when the file was written; have the column written as integers or text"
         ));
     }
     Ok(digits.to_string())
