@@ -142,7 +142,7 @@ fn a_dry_run_rejects_what_a_host_rejects_in_its_words() {
     ];
     ran.says(&rejections);
     ran.says(&[
-        "note: line 5: occurred_at_ms: 1795426200 is 1970-01-21T18:43:46.2Z; in s it is 2026-11-23T09:30:00Z",
+        "note: line 5: occurred_ms: 1795426200 is read as 1970-01-21T18:43:46.2Z; in s it is 2026-11-23T09:30:00Z",
         "3 alerts would be rejected by the server",
         "nothing was sent",
     ]);
@@ -152,7 +152,17 @@ fn a_dry_run_rejects_what_a_host_rejects_in_its_words() {
     sent.says(&rejections);
     let balance = &sent.out[0]["balance"];
     assert_eq!((&balance["forwarded"], &balance["rejected"]), (&5.into(), &3.into()));
-    sent.says(&["3 alerts were rejected by the server", "the others were taken"]);
+    sent.says(&["3 alerts were rejected by the server", "what else was read was taken"]);
+    sent.says(&["note: line 5: occurred_ms: 1795426200 is read as 1970-01-21T18:43:46.2Z; in s it is 2026-11-23"]);
+    let (_, ran) = folder.counts(
+        "epoch.csv",
+        format!("device,code,occurred_at\n{DEVICE},8014,1795426200000\n"),
+        &["--epoch", "s"],
+    );
+    ran.says(&["note: line 2: occurred_at: 1795426200000 is read as ", "which --epoch ms says"]);
+    let sent = Ran::of(host.weir(["alert", "send", &folder.file("none.csv", "device,code\nnobody,8014\n"), "--json"]));
+    sent.says(&["1 line could not be read", "`weir count --by rejection`"]);
+    assert!(!sent.said.contains("was taken"), "{}", sent.said);
     // No setting lets a time of receipt lie days ahead.
     let (counts, ran) = folder.counts("ahead.ndjson", alert(1, "\"received_at\":\"2190-01-01T00:00:00Z\""), &[]);
     assert_eq!((counts, ran.code), ([0, 0, 1], Some(64)));
@@ -222,7 +232,7 @@ fn months_before_days_are_noticed_and_not_compared() {
     let ran = reconcile("counts.csv", slashed, &[]);
     assert_eq!((ran.code, ran.out.len()), (Some(64), 0));
     ran.says(&[
-        "that of line 2 as 2026-03-11 or 2026-11-03",
+        "all dates can be read in two ways, that of line 2 as 2026-03-11 or 2026-11-03",
         "0 of 3 rows agree as day/month/year, 3 of 3 rows agree as month/day/year",
         "--date-order mdy is likely right",
     ]);
@@ -248,6 +258,14 @@ fn months_before_days_are_noticed_and_not_compared() {
     let ran = reconcile("twice.csv", twice, &[]);
     assert_eq!((ran.code, &ran.out[0]["totals"]["agreed"]), (Some(0), &2.into()), "{}", ran.said);
     ran.says(&["line 3: device, date and code are those of line 2; the counts are added: 1 + 1"]);
+    // So is one that names the meter by its EUI-64 beside one that names its MPAN.
+    let both = "1300000000489,2026-11-03,8014,1\n02-00-5E-10-00-00-A0-30,2026-11-03,8014,1\n";
+    let ran = reconcile("both.csv", both, &[]);
+    assert_eq!((ran.code, &ran.out[0]["totals"]["agreed"]), (Some(0), &2.into()), "{}", ran.said);
+    ran.says(&["note: line 3: 02-00-5E-10-00-00-A0-30 is at the metering point of line 2, 1300000000489"]);
+    // Dates that leave nothing open are not among those that can be read in two ways.
+    let some = "1300000000489,2026-11-04,8014,1\n1300000000489,11/03/2026,8014,2\n1300000000489,11/11/2026,8014,0\n";
+    reconcile("some.csv", some, &[]).says(&["1 of 3 dates can be read in two ways, that of line 3 as 2026-03-11"]);
     assert_eq!(host.stop(), Some(0));
 }
 
@@ -443,6 +461,51 @@ fn what_spreadsheets_make_of_rows_is_read_or_said() {
     let notes = format!("device,code,notes\n{DEVICE},8F40,\"over\ntwo lines\"\n{DEVICE},8F40,\n");
     let more = ["--columns", "device=Device"];
     assert_eq!(folder.counts("notes.csv", notes, &more).0, [2, 0, 0], "a note over two lines");
+}
+
+#[test]
+fn an_unclosed_quote_takes_no_other_line_with_it() {
+    let folder = Files::new();
+    let rows = ["\"5", "ok", "\"6", "ok", "\"ok\"", "ok"].map(|note| format!("{DEVICE},8F36,,{note}\n")).concat();
+    let more = ["--columns", "device=device"];
+    let (counts, ran) = folder.counts("a.csv", format!("device,code,counter,note\n{rows}"), &more);
+    assert_eq!((counts, ran.code), ([4, 2, 0], Some(64)), "{}", ran.said);
+    ran.says(&["line 2: quotes: a quoted field does not end on its line", "line 4: quotes:"]);
+    let host = Host::start(BINARY, &folder.path().join("data"));
+    let devices = "eui,mpxn,generation,model,note\n02-00-5E-10-00-00-B5-01,,smets2,M,\"a\n\
+                   02-00-5E-10-00-00-B5-02,,smets2,M,ok\n02-00-5E-10-00-00-B5-03,,smets2,M,\"ok\"\n";
+    let path = folder.file("devices.csv", devices);
+    let ran = Ran::of(host.weir(["device", "load", &path, "--json", "--columns", "eui=eui"]));
+    assert_eq!((ran.code, &ran.out[0]["added"]), (Some(64), &2.into()), "{}", ran.said);
+    let counts =
+        "mpxn,date,code,count,note\n1300000000498,2026-11-03,8014,2,\"a\n1300000000498,2026-11-04,8014,7,\"ok\"\n";
+    let path = folder.file("counts.csv", counts);
+    let ran = Ran::of(host.weir(["reconcile", &path, "--columns", "mpxn=mpxn"]));
+    assert_eq!(ran.code, Some(64));
+    ran.says(&["line 2: quotes: a quoted field does not end on its line", "1 line cannot be read"]);
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn a_measurement_is_read_in_the_unit_of_its_code_alone() {
+    let folder = Files::new();
+    let csv = format!("device,code,voltage_v\n{DEVICE},8014,95.0\n{DEVICE},8F40,258.1\n{DEVICE},8F36,258.1\n");
+    let json = format!(
+        "{{\"device\":\"{DEVICE}\",\"code\":\"8F40\",\"power_factor\":2.4}}\n{{\"device\":\"{DEVICE}\",\"code\":\"AD1\",\
+         \"voltage_v\":258.1}}\n{{\"device\":\"{DEVICE}\",\"code\":\"8014\",\"power_factor\":0.95}}\n"
+    );
+    for (name, text, words) in [
+        (
+            "a.csv",
+            csv,
+            "line 2: voltage_v: \"95.0\", but 8014 measures a power factor (thousandths); its column is power_factor",
+        ),
+        ("a.ndjson", json, "line 1: power_factor: \"2.4\", but 8F40 measures volts (dv); its column is voltage_v"),
+    ] {
+        let (counts, ran) = folder.counts(name, text, &[]);
+        assert_eq!((counts, ran.code), ([2, 1, 0], Some(64)), "{name}: {}", ran.said);
+        ran.says(&[words]);
+    }
 }
 
 #[test]

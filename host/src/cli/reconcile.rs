@@ -11,6 +11,7 @@ use std::{
 };
 
 use clap::ValueEnum;
+use indicatif::ProgressBar;
 use weir_proto::v1::{
     self, count_service_client::CountServiceClient, device_service_client::DeviceServiceClient,
     report_service_client::ReportServiceClient,
@@ -20,6 +21,7 @@ use super::{
     Failure, Session,
     arguments::{self, NameFiles},
     form::FormArgs,
+    input::Notices,
     session::{Connection, MESSAGE_BYTES_MAX},
     table::thousands,
     view::reconcile::{self, Report, Scope},
@@ -113,7 +115,9 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         Order::Settled(order) => order,
         Order::Open => return Err(undecided(session, &args, &file).await?),
     };
-    let report = compare(session, &args, &file.in_order(order)?).await?;
+    let mut added = Notices::remarks("rows of a meter that is there before", ProgressBar::hidden());
+    let report = compare(session, &args, &file.in_order(order)?, &mut |note| added.give(note)).await?;
+    added.finish();
     if args.csv {
         return print(&reconcile::sheet(&report));
     }
@@ -153,7 +157,7 @@ fn print(text: &str) -> Result<(), Failure> {
 async fn undecided(session: &Session, args: &Args, file: &TheirFile) -> Result<Failure, Failure> {
     let mut agreeing = Vec::new();
     for order in [DateOrder::DayMonth, DateOrder::MonthDay] {
-        let rows = match compare(session, args, &file.in_order(order)?).await {
+        let rows = match compare(session, args, &file.in_order(order)?, &mut |_| {}).await {
             Ok(report) => report.totals.agreeing_rows,
             // Days too far apart for a comparison agree with nothing.
             Err(failure) if failure.exit == Failure::USAGE => 0,
@@ -167,13 +171,18 @@ async fn undecided(session: &Session, args: &Args, file: &TheirFile) -> Result<F
         .map(|(count, order)| format!("{} of {} rows agree as {}", thousands(*count), thousands(rows), order.words()))
         .collect();
     let (line, days) = file.example().unwrap_or_default();
+    let which = match file.ambiguous() as u64 {
+        open if open == rows => "all dates".to_owned(),
+        1 => format!("1 of {} dates", thousands(rows)),
+        open => format!("{} of {} dates", thousands(open), thousands(rows)),
+    };
     let hint = match agreeing[..] {
         [(one, order), (other, _)] if one > other => format!("--date-order {} is likely right", order.option()),
         [(one, _), (other, order)] if other > one => format!("--date-order {} is likely right", order.option()),
         _ => "--date-order dmy or mdy says which comes first; dates like 2026-11-23 leave nothing open".to_owned(),
     };
     Ok(Failure::usage(format!(
-        "{}: all dates can be read in two ways, that of line {line} as {days}: {}",
+        "{}: {which} can be read in two ways, that of line {line} as {days}: {}",
         args.file.display(),
         told.join(", ")
     ))
@@ -216,7 +225,13 @@ impl Known {
     }
 }
 
-async fn compare(session: &Session, args: &Args, claims: &[Counted]) -> Result<Report, Failure> {
+/// Compares their rows with our figures; `note` gets what is to be said of rows that are added.
+async fn compare(
+    session: &Session,
+    args: &Args,
+    claims: &[Counted],
+    note: &mut impl FnMut(&str),
+) -> Result<Report, Failure> {
     let channel = session.connect().await?;
     let known = known(session, channel.clone(), claims.iter().map(|claim| claim.subject).collect()).await?;
     let wrong_days = |error: DayError| {
@@ -234,9 +249,20 @@ async fn compare(session: &Session, args: &Args, claims: &[Counted]) -> Result<R
         if args.operator.is_empty() { known.operators.iter().copied().collect() } else { args.operator.clone() };
 
     let mut case = Case::default();
+    let mut first: HashMap<Key, &Counted> = HashMap::new();
     for claim in claims.iter().filter(|claim| codes.contains(&claim.code)) {
         let subject = known.settled(claim.subject);
-        *case.theirs.entry(Key { subject, code: claim.code, day: claim.day }).or_default() += u64::from(claim.count);
+        let key = Key { subject, code: claim.code, day: claim.day };
+        *case.theirs.entry(key).or_default() += u64::from(claim.count);
+        let before = *first.entry(key).or_insert(claim);
+        // The same name twice has been said when the file was read.
+        if before.subject != claim.subject {
+            note(&format!(
+                "line {}: {} is at the metering point of line {}, {}, and date and code are the same; the counts are added: \
+                 {} + {}",
+                claim.line, claim.subject, before.line, before.subject, before.count, claim.count
+            ));
+        }
         if !known.subjects.contains(&subject) {
             case.unknown.insert(subject);
         }

@@ -33,13 +33,14 @@ pub(super) struct TheirFile {
 /// Order of the dates in a file.
 pub(super) enum Order {
     Settled(DateOrder),
-    /// Every date is valid in both orders, and some differ.
+    /// No date is valid in one order alone, and some differ by it.
     Open,
 }
 
 /// A row with a settled day.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counted {
+    pub(super) line: u64,
     pub(super) subject: Subject,
     pub(super) code: AlertCode,
     pub(super) day: Date,
@@ -102,6 +103,11 @@ impl TheirFile {
         self.claims.len()
     }
 
+    /// Returns the number of rows whose dates are valid in both orders.
+    pub(super) fn ambiguous(&self) -> usize {
+        self.claims.iter().filter(|(_, claim)| claim.day.is_ambiguous()).count()
+    }
+
     /// Returns the line of the first ambiguous date, and both readings.
     pub(super) fn example(&self) -> Option<(u64, String)> {
         let (line, claim) = self.claims.iter().find(|(_, claim)| claim.day.is_ambiguous())?;
@@ -124,7 +130,7 @@ impl TheirFile {
             ))
             .with_hint("write all dates like 2026-11-23, or compare the parts of the file one by one, with --date-order")),
             (None, Some((line, claim))) => {
-                let in_doubt = self.claims.iter().filter(|(_, claim)| claim.day.is_ambiguous()).count() as u64;
+                let in_doubt = self.ambiguous() as u64;
                 let day = claim.day.in_order(DateOrder::MonthDay).map_or_else(String::new, |day| format!(", {day}"));
                 Err(Failure::usage(format!(
                     "{path}: the date of line {line} can only be month/day/year{day}; {} can be read both ways: which day \
@@ -151,7 +157,7 @@ impl TheirFile {
             let day = day.in_order(order);
             let day =
                 day.ok_or_else(|| Failure::usage(format!("line {line}: the date is no day as {}", order.words())))?;
-            Ok(Counted { subject, code, day, count })
+            Ok(Counted { line: *line, subject, code, day, count })
         };
         self.claims.iter().map(counted).collect()
     }
