@@ -18,7 +18,9 @@ mod settings;
 mod text;
 
 pub use access::{Identity, OperatorSet, ProducerPattern, Role, SenderLimits, Tenant, Token, TokenHash, owner_of_rule};
-pub use alert::{Alert, DccTimeStatus, Flags, Message, PayloadKind, Reject, RejectReason, Rows, TimeStatus};
+pub use alert::{
+    Alert, DccTimeStatus, Flags, Message, PayloadKind, Reject, RejectReason, Rows, TimeStatus, WEIGHT_MAX,
+};
 pub use audit::{AuditEntry, AuditEvent, AuditHash};
 pub use counts::{Cell, End, HourPage, Tally};
 pub use cursor::{Cursor, CursorKey};

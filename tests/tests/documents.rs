@@ -112,6 +112,37 @@ fn outages_of_one_document_are_an_alert_each() {
     assert_eq!(cases.send_text("again.xml", &one).0, [0, 3, 0]);
 }
 
+/// Outages that only their places tell apart are an alert each, and one that cannot be read is one error.
+#[test]
+fn outages_of_one_hub_or_of_none_are_no_duplicates_of_each_other() {
+    let cases = Cases::new(&[]);
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/outages.xml")).unwrap();
+    let first = text.lines().nth(1).unwrap();
+    let (before, rest) = first.split_once("<sr:PowerOutageEvent>").unwrap();
+    let (event, after) = rest.split_once("</sr:PowerOutageEvent>").unwrap();
+    let outage = |event: &str| format!("<sr:PowerOutageEvent>{event}</sr:PowerOutageEvent>");
+    let elsewhere = outage(&event.replace("1200000000777", "1300000000888"));
+    let of_one = format!("{before}{}{elsewhere}{after}", outage(event));
+    assert_eq!(cases.send_text("one.xml", &of_one).0, [2, 0, 0]);
+    assert_eq!(cases.send_text("again.xml", &of_one).0, [0, 2, 0]);
+    let of_none = of_one.replace("CommsHubDeviceID>", "Other>");
+    assert_eq!(cases.send_text("none.xml", &of_none).0, [2, 0, 0]);
+    assert_eq!(cases.send_text("none-again.xml", &of_none).0, [0, 2, 0]);
+
+    let cases = Cases::new(&[]);
+    let broken = outage(&event.replace("02-00-5E", "XX"));
+    let (counts, code, said) =
+        cases.send_text("bad.xml", &format!("{before}{}{broken}{elsewhere}{after}", outage(event)));
+    assert_eq!((counts[0], counts[1], code), (2, 0, Some(64)), "{said}");
+    assert!(said.contains("CommsHubDeviceID"), "{said}");
+    // What follows in another encoding is told by the exit code too.
+    let wide: Vec<u8> = first.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let path = cases.folder.path().join("mixed.xml");
+    std::fs::write(&path, [first.as_bytes(), b"\n", &wide].concat()).unwrap();
+    let (_, code, said) = cases.send_file(path.to_str().unwrap());
+    assert!(code == Some(64) && said.contains("UTF-16"), "{code:?} {said}");
+}
+
 #[test]
 fn alerts_of_the_dcc_are_of_the_device_and_the_time_that_they_name() {
     let cases = Cases::new(&[]);

@@ -8,6 +8,7 @@ use super::{
     AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, ReportLimits, StoreLimits,
     SubscribeLimits, VerifyLimits, WhatIfLimits,
 };
+use crate::domain::WEIGHT_MAX;
 
 /// Supply outages as hubs tell of them, supply restored (all phases), supply interrupted, and tamper.
 const PROTECTED_CODES: [&str; 20] = [
@@ -62,7 +63,7 @@ impl Default for IntakeLimits {
             producer_texts_bytes_max: 32 << 10,
             texts_bytes_max: 64 << 20,
             rejections_listed_max: 100,
-            weight_max: 1_000_000,
+            weight_max: WEIGHT_MAX,
             future_s_max: 300,
             copies_rows_max: 8_388_608,
             clock_behind_s_max: 300,

@@ -4,6 +4,9 @@
 
 use super::{AlertCode, Details, DeviceNo, Eui64, Generation, Millis, ModelId, OperatorId, Remark, Remarks};
 
+/// Most alerts that one alert stands for, where nothing else is set (`intake.weight_max`).
+pub const WEIGHT_MAX: u32 = 1_000_000;
+
 /// How the payload of an alert was encoded where it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum PayloadKind {

@@ -96,8 +96,8 @@ pub struct Alerts<R> {
     documents: Box<Documents<R>>,
     throttled: ThrottledCount,
     descriptions: Descriptions,
-    /// Alerts of the document read last that were not handed out.
-    ready: VecDeque<Alert>,
+    /// Alerts of the document read last that were not handed out, and what is wrong with single ones of them.
+    ready: VecDeque<Result<Alert, LineError>>,
     line: u64,
     notices: VecDeque<LineError>,
 }
@@ -151,20 +151,21 @@ impl<R: BufRead> Alerts<R> {
         };
         // The header of a parsed document is that of the message, and is read with it.
         let header = root.child("Header").filter(|_| root.name() == "Response");
-        let header = Header::read(header, &mut notice).map_err(wrong)?;
+        let header = Header::read(header, &mut notice);
         let throttled = found.raw.or_else(|| found.content?.within(&["SMETS1ResponseMessage"]));
         let count = self.throttled;
         let throttle = match throttled {
-            Some(marked) => Throttle::read(marked, count, &mut notice).map_err(wrong)?,
+            Some(marked) => Throttle::read(marked, count, &mut notice),
             None => Throttle::NONE,
         };
         if let (Kind::Dcc, Some(message)) = (found.kind, found.raw) {
             let code = device::code(found.kind, message).map_err(wrong)?;
             let digest = digest(text.as_bytes());
-            ready.extend(dcc::alerts(&header, (code, throttle), message, digest, &mut notice).map_err(wrong)?);
+            let alerts = dcc::alerts(&header, (code, throttle), message, digest, &mut notice);
+            ready.extend(alerts.into_iter().map(|alert| alert.map_err(wrong)));
         } else {
             let alert = device::alert(&header, &found, throttle, &self.descriptions, &mut notice);
-            ready.push_back(alert.map_err(wrong)?);
+            ready.push_back(Ok(alert.map_err(wrong)?));
         }
         Ok(())
     }
@@ -206,8 +207,8 @@ impl<R: BufRead> Iterator for Alerts<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(alert) = self.ready.pop_front() {
-                return Some(Ok(alert));
+            if let Some(item) = self.ready.pop_front() {
+                return Some(item);
             }
             let document = match self.documents.next()? {
                 Ok(document) => document,

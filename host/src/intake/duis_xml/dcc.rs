@@ -13,10 +13,11 @@
 //! OtherDeviceID, TargetDeviceID and the like never name the subject. Invariant: where the tree names devices and no rule tells
 //! which, the alert is of its sender and that is said; the sender never stands in the place of a device that is named.
 
-use std::str::FromStr;
+use std::{collections::BTreeMap, str::FromStr};
 
 use super::{
     Wrong,
+    device::digest_of,
     header::{Header, Notices, Throttle, id},
     time,
     tree::Element,
@@ -34,19 +35,21 @@ struct Subject {
     occurred_ms: Option<Millis>,
     time: TimeStatus,
     mpxn: Mpxn,
+    /// A digest of all that the document says of it, where it may say several of one device.
+    said: u64,
 }
 
-/// Returns the alerts of a document. `digest` is that of the document, which tells it from others where no counter does.
+/// Returns the alerts of a document, and what is wrong with single outages of it. `digest` is that of the document, which tells it from others where no counter does.
 pub(super) fn alerts(
     header: &Header,
     (code, throttle): (AlertCode, Throttle),
     message: Element<'_>,
     digest: u64,
     notices: Notices<'_>,
-) -> Result<Vec<Alert>, Wrong> {
+) -> Vec<Result<Alert, Wrong>> {
     let subjects = match message.child("DCCAlert") {
-        Some(tree) => subjects(header, tree, notices)?,
-        None => vec![untimed(sender(header)?)],
+        Some(tree) => subjects(header, tree, notices),
+        None => vec![sender(header).map(untimed)],
     };
     let (from, recipient, counter) =
         header.id().map_or((Eui64::NONE, Eui64::NONE, None), |id| (id.from, id.to, id.counter));
@@ -54,33 +57,51 @@ pub(super) fn alerts(
     let digest = if counter.is_none() { digest } else { 0 };
     let smets1 = message.find("S1SPAlert").is_some();
     let (inner_code, note) = passed_on(message);
-    let alert = |(at, subject): (usize, Subject)| {
-        let Subject { device, occurred_ms, time, mpxn } = subject;
-        // What was withheld is counted once, however many outages the document has.
-        let alert = header.alert(code, device, if at == 0 { throttle } else { Throttle { weight: 1, ..throttle } });
-        let message = Message { sender, digest, time, ..alert.message };
+    // What was withheld is counted once, however many outages the document has.
+    let mut throttle = throttle;
+    let mut told: BTreeMap<(Eui64, Option<Millis>), Vec<u64>> = BTreeMap::new();
+    let mut alert = |subject: Subject| {
+        let Subject { device, occurred_ms, time, mpxn, said } = subject;
+        let alert = header.alert(code, device, throttle);
+        throttle.weight = 1;
+        // Outages that no time tells from each other are numbered; the same one twice is one.
+        let others = told.entry((device, occurred_ms.filter(|_| counter.is_some()))).or_default();
+        let at = others.iter().position(|other| *other == said).unwrap_or(others.len());
+        if at == others.len() {
+            others.push(said);
+        }
+        let message = Message { sender, digest, time, instruction: at as u32, ..alert.message };
         let generation = if smets1 { Generation::Smets1 } else { Generation::Unknown };
         let details = Details { mpxn, inner_code, note, ..alert.details };
         Alert { recipient, counter, occurred_ms, generation, message, details, ..alert }
     };
-    Ok(subjects.into_iter().enumerate().map(alert).collect())
+    subjects.into_iter().map(|subject| subject.map(&mut alert)).collect()
 }
 
-fn subjects(header: &Header, tree: Element<'_>, notices: Notices<'_>) -> Result<Vec<Subject>, Wrong> {
+fn subjects(header: &Header, tree: Element<'_>, notices: Notices<'_>) -> Vec<Result<Subject, Wrong>> {
     let outages: Vec<Element<'_>> = tree.descendants().filter(|element| element.name() == "PowerOutageEvent").collect();
     if !outages.is_empty() {
         return outages.into_iter().map(|outage| outage_of(header, outage, notices)).collect();
     }
-    let (device, named_by) = device_of(header, tree, notices)?;
-    let (occurred_ms, time) = occurrence(tree, named_by, notices);
-    Ok(vec![Subject { device, occurred_ms, time, mpxn: point_of(tree, notices) }])
+    let subject = device_of(header, tree, notices).map(|(device, named_by)| {
+        let (occurred_ms, time) = occurrence(tree, named_by, notices);
+        Subject { device, occurred_ms, time, mpxn: point_of(tree, notices), said: 0 }
+    });
+    vec![subject]
 }
 
 /// One outage: of its hub, from its start on.
 fn outage_of(header: &Header, outage: Element<'_>, notices: Notices<'_>) -> Result<Subject, Wrong> {
-    let (device, named_by) = device_of(header, outage, notices)?;
+    let names_one = outage.descendants().any(|element| is_device(element) && !element.text().is_empty());
+    let (device, named_by) = if names_one {
+        device_of(header, outage, notices)?
+    } else {
+        let sender = sender(header)?;
+        notices("CommsHubDeviceID", format!("it is missing: the outage is taken as of its sender, {sender}"));
+        (sender, None)
+    };
     let (occurred_ms, time) = occurrence(outage, named_by, notices);
-    Ok(Subject { device, occurred_ms, time, mpxn: point_of(outage, notices) })
+    Ok(Subject { device, occurred_ms, time, mpxn: point_of(outage, notices), said: digest_of(outage) })
 }
 
 /// The device's own code that an alert passes on, and what else it says in words.
@@ -95,7 +116,7 @@ fn passed_on(message: Element<'_>) -> (Option<AlertCode>, Note) {
 }
 
 fn untimed(device: Eui64) -> Subject {
-    Subject { device, occurred_ms: None, time: TimeStatus::NotStated, mpxn: Mpxn::NONE }
+    Subject { device, occurred_ms: None, time: TimeStatus::NotStated, mpxn: Mpxn::NONE, said: 0 }
 }
 
 /// The device that a tree is about, and the element that names it.
@@ -110,7 +131,7 @@ fn device_of<'t>(
     let new = if in_gpf_log { "NewGPFDeviceID" } else { "NewCHFDeviceID" };
     for name in [new, "CommsHubDeviceID", "CHFDeviceID"] {
         let elements: Vec<Element<'t>> = named(name).collect();
-        match distinct(&elements)?[..] {
+        match distinct(&elements, name)?[..] {
             [] => {}
             [device] => return Ok((device, elements.first().copied())),
             _ => return sender_of_several(header, name, notices),
@@ -123,13 +144,13 @@ fn device_of<'t>(
         Some(outer) => ids.iter().copied().filter(|id| id.parent() == outer.parent()).collect(),
         None => ids,
     };
-    match distinct(&candidates)?[..] {
+    match distinct(&candidates, "DeviceID")?[..] {
         [] => {}
         [device] => return Ok((device, candidates.first().copied())),
         _ => return sender_of_several(header, "DeviceID", notices),
     }
     let others: Vec<Element<'t>> = tree.descendants().filter(|element| is_device(*element)).collect();
-    match distinct(&others)?[..] {
+    match distinct(&others, "DCCAlert")?[..] {
         [] => {}
         [device] => return Ok((device, others.first().copied())),
         _ => return sender_of_several(header, "DCCAlert", notices),
@@ -155,12 +176,15 @@ fn is_device(element: Element<'_>) -> bool {
     is_list || (name.to_ascii_lowercase().ends_with("deviceid") && !BESIDE.contains(&name))
 }
 
-/// The devices that elements name, each once.
-fn distinct(elements: &[Element<'_>]) -> Result<Vec<Eui64>, Wrong> {
+/// The devices that elements name, each once. What is wrong with one is said of the field.
+fn distinct(elements: &[Element<'_>], field: &'static str) -> Result<Vec<Eui64>, Wrong> {
     let mut devices = Vec::new();
     for element in elements {
         for text in element.text().split(',').map(str::trim).filter(|text| !text.is_empty()) {
-            let device = Eui64::from_str(text).map_err(|error| ("DeviceID", error.to_string()))?;
+            let device = Eui64::from_str(text).map_err(|error| {
+                let name = element.name();
+                (field, if name == field { error.to_string() } else { format!("{name}: {error}") })
+            })?;
             // More than two say no more than that there are several.
             if devices.len() < 2 && !devices.contains(&device) {
                 devices.push(device);
@@ -186,7 +210,7 @@ fn sender_of_several<'t>(
 /// Whom the alert is from, where it names no device.
 fn sender(header: &Header) -> Result<Eui64, Wrong> {
     let nobody = "it is missing, and the document names no device either: nothing says whom the alert is of";
-    header.id().map(|id| id.from).ok_or(("ResponseID", nobody.to_owned()))
+    header.id().map(|id| id.from).ok_or_else(|| header.nobody("ResponseID", nobody.to_owned()))
 }
 
 /// When it happened: the time beside the element that names the device, or else the only one.
@@ -215,15 +239,18 @@ pub(super) fn read_time(element: Element<'_>, notices: Notices<'_>) -> (Option<M
     }
 }
 
-/// The metering point that a tree names, the first of several of one distributor.
+/// The metering point that a tree names: the first of several MPANs of one distributor, or else the first MPRN, which is of
+/// none.
 fn point_of(tree: Element<'_>, notices: Notices<'_>) -> Mpxn {
     const POINTS: [&str; 4] = ["MPxN", "ImportMPxN", "MPAN", "ImportMPAN"];
     let mut first = Mpxn::NONE;
     for element in tree.descendants().filter(|element| POINTS.contains(&element.name())) {
         match Mpxn::from_str(element.text()) {
             Ok(Mpxn::NONE) => {}
-            Ok(point) if first == Mpxn::NONE => first = point,
-            Ok(point) if point.distributor() == first.distributor() => {}
+            Ok(point) if first == Mpxn::NONE || first.distributor().is_none() && point.distributor().is_some() => {
+                first = point;
+            }
+            Ok(point) if point.distributor().is_none_or(|distributor| Some(distributor) == first.distributor()) => {}
             Ok(_) => {
                 notices(
                     element.name(),

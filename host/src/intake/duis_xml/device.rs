@@ -82,7 +82,7 @@ pub(super) fn alert(
         return Ok(with(inside));
     }
     let Some(id) = header.id() else {
-        return Err(("GBCSPayload", format!("{why}, and the header names no device either")));
+        return Err(header.nobody("GBCSPayload", format!("{why}, and the header names no device either")));
     };
     notices("GBCSPayload", format!("{why}; the alert is taken as its envelope has it"));
     let outside = header.alert(code, id.from, throttle);
@@ -124,8 +124,20 @@ fn decoded(bytes: &[u8]) -> Result<Alert, String> {
 /// The bytes of the message inside, or why there are none. Adapters put them beside what they parsed, and may write hex.
 fn payload(element: Option<Element<'_>>) -> Result<Vec<u8>, String> {
     let element = element.ok_or("it is missing")?;
-    let inner = || element.children().find(|child| child.is_leaf() && !child.text().is_empty());
-    let text = Some(element).filter(|element| !element.text().is_empty()).or_else(inner).map_or("", Element::text);
+    let leaves = element.descendants().filter(|inner| inner.is_leaf());
+    let texts: Vec<&str> =
+        std::iter::once(element).chain(leaves).map(Element::text).filter(|text| !text.is_empty()).collect();
+    let message = |text: &&str| bytes_of(text).ok().filter(|bytes| gbcs::decode(bytes).is_ok());
+    if let Some(bytes) = texts.iter().find_map(message) {
+        return Ok(bytes);
+    }
+    // None is a message: the longest is what was meant for one.
+    let longest = texts.iter().rev().max_by_key(|text| text.len());
+    bytes_of(longest.copied().unwrap_or_default())
+}
+
+/// The bytes that a text stands for.
+fn bytes_of(text: &str) -> Result<Vec<u8>, String> {
     if text.len() > PAYLOAD_BYTES_MAX {
         return Err(format!("longer than {PAYLOAD_BYTES_MAX} bytes"));
     }
@@ -205,10 +217,16 @@ impl Content {
     fn alert(&self, header: &Header, throttle: Throttle, notices: Notices<'_>) -> Result<Alert, Wrong> {
         let outside = header.id();
         let (device, recipient, counter) = match (self.id, outside) {
+            (Some((device, Eui64::NONE, counter)), _) => {
+                // The envelope knows whom it was sent to, where it is of the same device.
+                let envelope = header.response.filter(|id| id.from == device);
+                (device, envelope.map_or(Eui64::NONE, |id| id.to), Some(counter))
+            }
             (Some((device, recipient, counter)), _) => (device, recipient, Some(counter)),
             (None, Some(id)) => (id.from, id.to, id.counter),
             (None, None) => {
-                return Err(("BusinessOriginatorID", "it is missing, and there is no ResponseID either".to_owned()));
+                let missing = "it is missing, and there is no ResponseID either".to_owned();
+                return Err(header.nobody("BusinessOriginatorID", missing));
             }
         };
         let base = header.alert(self.code, device, throttle);
@@ -259,8 +277,8 @@ fn described(content: Element<'_>, descriptions: &Descriptions) -> Result<AlertC
     })
 }
 
-/// What tells a SMETS1 message from others: all that its elements say, whatever their prefixes and the blanks between them.
-fn digest_of(message: Element<'_>) -> u64 {
+/// What tells a SMETS1 message, or an outage, from others: all that its elements say, whatever their prefixes and the blanks between them.
+pub(super) fn digest_of(message: Element<'_>) -> u64 {
     let mut said = String::new();
     for element in message.descendants().filter(|element| element.within(&["Signature"]).is_none()) {
         let _ = writeln!(said, "{}={}", element.name(), element.text());

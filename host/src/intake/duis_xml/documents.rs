@@ -35,7 +35,7 @@ pub(super) struct Document {
     pub(super) line: u64,
     /// It in its encoding, never more than `DOCUMENT_BYTES_MAX`.
     pub(super) bytes: Vec<u8>,
-    /// The encoding that the last XML declaration before it states, if any.
+    /// The encoding that its XML declaration states, or that of the wrapper around it, if any.
     pub(super) encoding: Option<&'static Encoding>,
 }
 
@@ -59,7 +59,12 @@ pub(super) struct Documents<R> {
     root: Option<Root>,
     /// Line of the XML declaration before the next document.
     declared: Option<u64>,
-    encoding: Option<&'static Encoding>,
+    /// What that declaration states of the encoding.
+    stated: Option<Stated>,
+    /// The element around documents that an XML declaration is of.
+    wrapper: Option<Wrapper>,
+    /// Text in another encoding than the input began in, as it is to be said.
+    other_encoding: Option<LineError>,
     /// Set where an error was told of a document whose rest may follow.
     in_rest: bool,
     /// Whether any document was found, a broken one included.
@@ -69,6 +74,18 @@ pub(super) struct Documents<R> {
     /// The first text outside of documents, and its line.
     text: Option<(u64, String)>,
     ended: bool,
+}
+
+/// The encoding that an XML declaration states; `None` in it for none.
+#[derive(Clone, Copy)]
+struct Stated(Option<&'static Encoding>);
+
+/// An element around documents: what its XML declaration says holds for those in it that have none of their own.
+struct Wrapper {
+    name: String,
+    /// How many elements of its name are open.
+    depth: usize,
+    stated: Stated,
 }
 
 /// The root of the document at hand.
@@ -95,7 +112,9 @@ impl<R: BufRead> Documents<R> {
             open: None,
             root: None,
             declared: None,
-            encoding: None,
+            stated: None,
+            wrapper: None,
+            other_encoding: None,
             in_rest: false,
             found: false,
             outside: None,
@@ -112,7 +131,14 @@ impl<R: BufRead> Documents<R> {
 
     /// The next document, or what is wrong with one.
     pub(super) fn next(&mut self) -> Option<Item> {
-        while !self.ended {
+        loop {
+            if let Some(error) = self.other_encoding.take() {
+                self.found = true;
+                return Some(Err(error));
+            }
+            if self.ended {
+                return None;
+            }
             let item = match self.read_piece() {
                 Ok(0) => self.end(),
                 Ok(_) => self.look(),
@@ -127,7 +153,6 @@ impl<R: BufRead> Documents<R> {
                 return Some(item);
             }
         }
-        None
     }
 
     /// Reads up to the next `>`, or as far as a document may go; returns how many bytes came.
@@ -208,6 +233,9 @@ impl<R: BufRead> Documents<R> {
     fn take_text(&mut self, to: usize) {
         if self.root.is_none() {
             let blank = self.held[..to].iter().take_while(|byte| is_blank(byte)).count();
+            if !self.in_rest && encoding::is_other(&self.held[blank..to]) {
+                self.meet_other_encoding(blank);
+            }
             let text = String::from_utf8_lossy(&self.held[blank..to.min(blank + 200)]);
             if !text.is_empty() && !text.starts_with("]]>") && !self.in_rest {
                 let note = (self.line_at(blank), shown(text.trim_end()));
@@ -216,6 +244,14 @@ impl<R: BufRead> Documents<R> {
             }
             self.forget(to);
         }
+    }
+
+    /// Text at a place is in another encoding than what was read so far: what follows is said once, and passed over.
+    fn meet_other_encoding(&mut self, at: usize) {
+        const MESSAGE: &str = "from here on the file is in another encoding than it begins in (UTF-16 and UTF-8 in one \
+                               file), and nothing of that is read; keep documents in UTF-16 in files of their own";
+        self.other_encoding = Some(LineError::new(self.line_at(at), "document", MESSAGE.to_owned()));
+        self.in_rest = true;
     }
 
     /// Keeps what is held within bounds while something is open.
@@ -254,6 +290,9 @@ impl<R: BufRead> Documents<R> {
             (false, true) if !tag.is_empty => {
                 // One that was cut short, or a wrapper.
                 let item = root.has_parts.then(|| self.take(at));
+                if item.is_none() {
+                    self.enter(&name);
+                }
                 self.forget(if item.is_some() { 0 } else { at });
                 self.begin(name);
                 item
@@ -269,6 +308,7 @@ impl<R: BufRead> Documents<R> {
         let is_root = ROOTS.contains(&name);
         if is_closing {
             self.in_rest &= !is_root;
+            self.leave(name);
             return None;
         }
         if is_root {
@@ -281,9 +321,37 @@ impl<R: BufRead> Documents<R> {
             return Some(Err(LineError::new(self.line, "document", format!("{} is in none: {roots}", shown(name)))));
         }
         self.declared = None;
+        if name.contains('\0') {
+            if !self.in_rest {
+                self.meet_other_encoding(0);
+            }
+            return None;
+        }
+        if !is_empty {
+            self.enter(name);
+        }
         let note = (self.line, format!("the element {}", shown(name)));
         self.outside.get_or_insert(note);
         None
+    }
+
+    /// An element around documents begins.
+    fn enter(&mut self, name: &str) {
+        match (self.stated.take(), &mut self.wrapper) {
+            (Some(stated), _) => self.wrapper = Some(Wrapper { name: name.to_owned(), depth: 1, stated }),
+            (None, Some(wrapper)) if wrapper.name == name => wrapper.depth += 1,
+            _ => {}
+        }
+    }
+
+    /// An element around documents ends.
+    fn leave(&mut self, name: &str) {
+        if let Some(wrapper) = self.wrapper.as_mut().filter(|wrapper| wrapper.name == name) {
+            wrapper.depth -= 1;
+            if wrapper.depth == 0 {
+                self.wrapper = None;
+            }
+        }
     }
 
     /// The document at hand begins.
@@ -297,7 +365,7 @@ impl<R: BufRead> Documents<R> {
     fn declaration(&mut self, at: usize) -> Option<Item> {
         let encoding = encoding::declared(&self.held[at..]);
         let item = self.root.is_some().then(|| self.take(at));
-        (self.encoding, self.declared, self.in_rest) = (encoding, Some(self.line), false);
+        (self.stated, self.declared, self.in_rest) = (Some(Stated(encoding)), Some(self.line), false);
         item
     }
 
@@ -308,15 +376,24 @@ impl<R: BufRead> Documents<R> {
         let bytes = std::mem::replace(&mut self.held, rest);
         self.line += newlines(&bytes);
         self.looked = self.held.len();
+        let stated = self.stated.take();
         if bytes.len() > DOCUMENT_BYTES_MAX {
             return Err(too_long(line));
         }
-        Ok(Document { line, bytes, encoding: self.encoding })
+        let encoding = self.encoding_of(stated, &bytes);
+        Ok(Document { line, bytes, encoding })
+    }
+
+    /// The encoding of a document: as it states, or else as its wrapper does, unless it is UTF-8 all the same.
+    fn encoding_of(&self, own: Option<Stated>, bytes: &[u8]) -> Option<&'static Encoding> {
+        let around = || self.wrapper.as_ref().filter(|_| std::str::from_utf8(bytes).is_err());
+        own.or_else(|| around().map(|wrapper| wrapper.stated)).and_then(|stated| stated.0)
     }
 
     /// Gives up a document that is too long.
     fn give_up(&mut self) -> Item {
         let error = too_long(self.root.take().map_or(self.line, |root| root.line));
+        self.stated = None;
         self.read_again();
         self.in_rest = true;
         Err(error)
@@ -345,7 +422,10 @@ impl<R: BufRead> Documents<R> {
                     let message = format!("it ends within {} that begins on line {begins}", construct.name());
                     Err(LineError::new(line, "document", message))
                 }
-                _ => Ok(Document { line, bytes: self.held.clone(), encoding: self.encoding }),
+                _ => {
+                    let encoding = self.encoding_of(self.stated, &self.held);
+                    Ok(Document { line, bytes: self.held.clone(), encoding })
+                }
             };
             self.in_rest = true;
             self.read_again();

@@ -10,6 +10,11 @@ use encoding_rs::{Encoding, UTF_8};
 
 use super::super::shown;
 
+/// How much of text between documents is looked at.
+const LOOKED_AT_BYTES: usize = 4 << 10;
+/// What every root's name has in it.
+const ROOT: &[u8] = b"Response";
+
 /// The encoding that an XML declaration states; `None` where it states none that ASCII is a part of.
 pub(super) fn declared(declaration: &[u8]) -> Option<&'static Encoding> {
     let text = std::str::from_utf8(declaration).ok()?;
@@ -40,15 +45,38 @@ pub(super) fn text<'a>(document: &'a [u8], declared: Option<&'static Encoding>) 
     })
 }
 
-/// A document that stands in a cell of a CSV file has its quotes twice. Its opening tag tells: two quotes and then a value are
-/// no XML.
-pub(super) fn without_doubled_quotes(text: Cow<'_, str>) -> Cow<'_, str> {
-    let tag = text.split('>').next().unwrap_or_default();
-    let is_doubled = |(at, _): (usize, &str)| {
-        let next = tag[at + 3..].chars().next();
-        next.is_some_and(|next| !next.is_whitespace() && !matches!(next, '>' | '/' | '?'))
+/// Whether text that is in no document is a document all the same, in UTF-16 where UTF-8 is read or the other way round.
+pub(super) fn is_other(text: &[u8]) -> bool {
+    if text.is_ascii() && !text.contains(&0) {
+        return false;
+    }
+    if text.starts_with(&[0xFF, 0xFE]) || text.starts_with(&[0xFE, 0xFF]) {
+        return true;
+    }
+    let text = String::from_utf8_lossy(&text[..text.len().min(LOOKED_AT_BYTES)]);
+    let has_root = |units: fn(u16) -> [u8; 2]| {
+        let bytes: Vec<u8> = text.encode_utf16().flat_map(units).filter(|byte| *byte != 0).collect();
+        bytes.windows(ROOT.len()).any(|window| window == ROOT)
     };
-    if tag.match_indices("=\"\"").any(is_doubled) { Cow::Owned(text.replace("\"\"", "\"")) } else { text }
+    // Where it is read as it stands it is in the encoding of the rest.
+    !text.contains("Response") && (has_root(u16::to_le_bytes) || has_root(u16::to_be_bytes))
+}
+
+/// A document that stands in a cell of a CSV file has its quotes twice. Its tags tell: two quotes and then a value are no XML.
+pub(super) fn without_doubled_quotes(text: Cow<'_, str>) -> Cow<'_, str> {
+    let tags =
+        || text.split('<').filter(|tag| !tag.starts_with(['!', '?'])).filter_map(|tag| Some(tag.split_once('>')?.0));
+    // What comes behind a number of quotes, where it is a value.
+    let has_value = |tag: &str, quotes: &str| {
+        tag.match_indices(quotes).any(|(at, _)| {
+            let next = tag[at + quotes.len()..].chars().next();
+            next.is_some_and(|next| !next.is_whitespace() && !matches!(next, '>' | '/' | '?'))
+        })
+    };
+    // One quote and then a value is of a document that stands in no cell.
+    let is_single = |tag: &str| has_value(&tag.replace("\"\"", ""), "=\"");
+    let is_doubled = tags().any(|tag| has_value(tag, "=\"\"")) && !tags().any(is_single);
+    if is_doubled { Cow::Owned(text.replace("\"\"", "\"")) } else { text }
 }
 
 #[cfg(test)]
@@ -59,6 +87,12 @@ mod tests {
     fn quotes_are_halved_in_a_cell_and_nowhere_else() {
         let undoubled = |text: &'static str| without_doubled_quotes(text.into()).into_owned();
         assert_eq!(undoubled("<a b=\"\"c\"\" d=\"\"\"\">\"\"e\"\"</a>"), "<a b=\"c\" d=\"\">\"e\"</a>");
+        // Whatever tag tells it.
+        assert_eq!(undoubled("<a><b c=\"\"d\"\">\"\"e\"\"</b></a>"), "<a><b c=\"d\">\"e\"</b></a>");
+        assert_eq!(undoubled("<a x='y'><b c=\"\"d\"\"/></a>"), "<a x='y'><b c=\"d\"/></a>");
+        for own in ["<a><!-- b=\"\"c --></a>", "<a b=\"c\"><d e='=\"\"f'/></a>"] {
+            assert_eq!(undoubled(own), own);
+        }
         for own in ["<a b=\"\" c=\"\"/>", "<a b=\"\">\"\"</a>", "<a b=\"c\">x=\"\"y</a>"] {
             assert_eq!(undoubled(own), own);
         }

@@ -3,7 +3,9 @@
 use std::str::FromStr;
 
 use super::{super::shown, ThrottledCount, Wrong, time, tree::Element};
-use crate::domain::{Alert, AlertCode, DccTimeStatus, Details, Eui64, Generation, Message, Millis, PayloadKind};
+use crate::domain::{
+    Alert, AlertCode, DccTimeStatus, Details, Eui64, Generation, Message, Millis, PayloadKind, WEIGHT_MAX,
+};
 
 /// Longest text of a field.
 pub(super) const TEXT_BYTES_MAX: usize = 200;
@@ -36,30 +38,40 @@ pub(super) struct Header {
     /// When the DCC answered.
     dcc_ms: Option<Millis>,
     dcc_time: DccTimeStatus,
+    /// What is wrong with an id that cannot be read.
+    unread: Option<Wrong>,
 }
 
 impl Header {
-    /// Reads a header; without one, nothing is stated.
-    pub(super) fn read(header: Option<Element<'_>>, notices: Notices<'_>) -> Result<Self, Wrong> {
-        let mut read = Self { response: None, request: None, dcc_ms: None, dcc_time: DccTimeStatus::AsStated };
-        let Some(header) = header else { return Ok(read) };
-        read.response = field(header, "ResponseID")?.map(id).transpose().map_err(|why| ("ResponseID", why))?;
-        if let Some(text) = field(header, "RequestID")? {
-            match id(text) {
-                Ok(Id { from, to, .. }) => read.request = Some(Id { from: to, to: from, counter: None }),
-                Err(why) if read.response.is_none() => return Err(("RequestID", why)),
-                Err(_) => {}
-            }
-        }
-        if let Some(text) = field(header, "ResponseDateTime")? {
+    /// Reads a header; without one, nothing is stated. What cannot be read of it costs no alert that names its device itself.
+    pub(super) fn read(header: Option<Element<'_>>, notices: Notices<'_>) -> Self {
+        let mut read =
+            Self { response: None, request: None, dcc_ms: None, dcc_time: DccTimeStatus::AsStated, unread: None };
+        let Some(header) = header else { return read };
+        read.response = read.id_in(header, "ResponseID", notices);
+        let request = read.id_in(header, "RequestID", notices);
+        read.request = request.map(|Id { from, to, .. }| Id { from: to, to: from, counter: None });
+        match field(header, "ResponseDateTime") {
+            Ok(None) => {}
             // 0 stands for a time that is not stated, and no DCC was there in 1970.
-            match time::read(text).map(|ms| Some(ms).filter(|ms| *ms != 0)) {
+            Ok(Some(text)) => match time::read(text).map(|ms| Some(ms).filter(|ms| *ms != 0)) {
                 Ok(Some(ms)) => read.dcc_ms = Some(ms),
                 Ok(None) => read.leave_out("expected a time after 1970".to_owned(), notices),
                 Err(why) => read.leave_out(why, notices),
-            }
+            },
+            Err((_, why)) => read.leave_out(why, notices),
         }
-        Ok(read)
+        read
+    }
+
+    /// The id in an element of the header, where it can be read.
+    fn id_in(&mut self, header: Element<'_>, name: &'static str, notices: Notices<'_>) -> Option<Id> {
+        let read = field(header, name).and_then(|text| text.map(id).transpose().map_err(|why| (name, why)));
+        read.unwrap_or_else(|(name, why)| {
+            notices(name, format!("{why}; taken as not stated"));
+            self.unread.get_or_insert((name, why));
+            None
+        })
     }
 
     fn leave_out(&mut self, why: String, notices: Notices<'_>) {
@@ -88,9 +100,15 @@ impl Header {
         }
     }
 
-    /// Who the document is from: by its ResponseID, or else who was asked.
+    /// Who the document is from: by its ResponseID, or else who was asked. One whose ResponseID cannot be read is of nobody.
     pub(super) fn id(&self) -> Option<Id> {
-        self.response.or(self.request)
+        let request = self.request.filter(|_| self.unread.is_none());
+        self.response.or(request)
+    }
+
+    /// Why nothing says who the document is from: an id that cannot be read, or else the lack of one, in the words given.
+    pub(super) fn nobody(&self, field: &'static str, missing: String) -> Wrong {
+        self.unread.clone().unwrap_or((field, missing))
     }
 }
 
@@ -108,8 +126,8 @@ impl Throttle {
     pub(super) const NONE: Self = Self { weight: 1, sequence: None };
 
     /// Reads the marks of an alert.
-    pub(super) fn read(alert: Element<'_>, count: ThrottledCount, notices: Notices<'_>) -> Result<Self, Wrong> {
-        let sequence = field(alert, "ThrottledAlertSequenceId")?.and_then(|text| {
+    pub(super) fn read(alert: Element<'_>, count: ThrottledCount, notices: Notices<'_>) -> Self {
+        let sequence = alert.child_text("ThrottledAlertSequenceId").and_then(|text| {
             let number = text.parse().ok();
             if number.is_none() {
                 let message = format!("expected an integer of 32 bits, found {}; taken as not stated", shown(text));
@@ -117,20 +135,25 @@ impl Throttle {
             }
             number
         });
-        Ok(Self { weight: weight(alert, count)?, sequence })
+        Self { weight: weight(alert, count, notices), sequence }
     }
 }
 
-/// How many alerts an alert stands for.
-fn weight(alert: Element<'_>, throttled: ThrottledCount) -> Result<u32, Wrong> {
-    let copies = field(alert, "ThrottledAlertCount")?.map(|text| {
-        let wrong = |_| ("ThrottledAlertCount", format!("expected an integer of 32 bits, found {}", shown(text)));
-        text.parse::<u32>().map_err(wrong)
-    });
-    Ok(match (copies.transpose()?, throttled) {
-        (None, _) => 1,
-        (Some(withheld), ThrottledCount::Withheld) => withheld.saturating_add(1),
-        (Some(all), ThrottledCount::All) => all.max(1),
+/// How many alerts an alert stands for: one where its count cannot be read, and never more than a host takes.
+fn weight(alert: Element<'_>, throttled: ThrottledCount, notices: Notices<'_>) -> u32 {
+    const FIELD: &str = "ThrottledAlertCount";
+    let Some(text) = alert.child_text(FIELD) else { return 1 };
+    let Ok(copies) = text.parse::<u128>() else {
+        notices(FIELD, format!("expected a whole number, found {}; the alert is taken as one", shown(text)));
+        return 1;
+    };
+    let all = match throttled {
+        ThrottledCount::Withheld => copies.saturating_add(1),
+        ThrottledCount::All => copies.max(1),
+    };
+    u32::try_from(all).ok().filter(|weight| *weight <= WEIGHT_MAX).unwrap_or_else(|| {
+        notices(FIELD, format!("{} is more than one alert can stand for; taken as {WEIGHT_MAX}", shown(text)));
+        WEIGHT_MAX
     })
 }
 

@@ -70,6 +70,78 @@ fn documents_are_read_in_the_encoding_they_are_in() {
     assert!(undeclared.contains("is it ISO-8859-1 or Windows-1252") && undeclared.contains("\u{A3}10"), "{undeclared}");
 }
 
+/// A document with a note of one word, in Latin-1 or in UTF-8.
+fn noted(is_latin: bool) -> Vec<u8> {
+    let body = "<DCCAlertMessage><DCCAlertCode>N55</DCCAlertCode><DCCAlert><S1SPAlert><DeviceID>00-DB-12-34-56-78-90-A0</DeviceID>\
+                <AdditionalInformation>M\u{FC}ller</AdditionalInformation></S1SPAlert></DCCAlert></DCCAlertMessage>";
+    let text = document("90-B3-D5-1F-30-00-00-02:90-B3-D5-1F-30-02-00-00:77", body);
+    let bare = &text[text.find("<sr:").unwrap()..];
+    if is_latin { bare.chars().map(|character| character as u8).collect() } else { bare.as_bytes().to_vec() }
+}
+
+fn read_bytes(parts: &[&[u8]]) -> Vec<Result<String, String>> {
+    let bytes = parts.concat();
+    let alerts = Alerts::new(&bytes[..], ThrottledCount::default());
+    alerts
+        .map(|item| item.map(|alert| alert.details.note.as_str().to_owned()).map_err(|error| error.to_string()))
+        .collect()
+}
+
+#[test]
+fn an_encoding_holds_for_its_document_or_for_those_in_its_wrapper() {
+    const LATIN: &[u8] = b"<?xml version='1.0' encoding='ISO-8859-1'?>\n";
+    let (latin, utf_8) = (&noted(true)[..], &noted(false)[..]);
+    let all = |count| vec![Ok("M\u{FC}ller".to_owned()); count];
+    assert_eq!(read_bytes(&[LATIN, latin, utf_8, utf_8]), all(3));
+    assert!(read_bytes(&[LATIN, latin, latin])[1].as_ref().unwrap_err().contains("is it ISO-8859-1"));
+    assert_eq!(read_bytes(&[LATIN, b"<All>", latin, latin, b"</All>"]), all(2));
+    assert_eq!(read_bytes(&[LATIN, b"<All><All>", latin, b"</All>", latin, b"</All>", utf_8]), all(3));
+    assert_eq!(read_bytes(&[LATIN, b"<Response>", latin, latin, b"</Response>", utf_8]), all(3));
+    let own = b"<?xml version='1.0' encoding='UTF-8'?>";
+    let sections = [LATIN, b"<All><a><![CDATA[", own, utf_8, b"]]></a>", latin, b"</All>"];
+    assert_eq!(read_bytes(&sections), all(2), "its own declaration, and then that around it");
+    // Who wrote a wrapper around documents in UTF-8 did not look at what it declares.
+    assert_eq!(read_bytes(&[LATIN, b"<All>", utf_8, latin, b"</All>"]), all(2));
+    let after = read_bytes(&[LATIN, b"<All>", latin, b"</All>", latin]);
+    assert!(after[0].is_ok() && after[1].is_err(), "{after:?}");
+}
+
+#[test]
+fn documents_in_another_encoding_than_the_file_begins_in_are_an_error() {
+    let declared = [b"<?xml version=\"1.0\" encoding=\"UTF-16\"?>\n", &noted(false)[..]].concat();
+    let narrow = String::from_utf8(declared).unwrap();
+    let wide = |order: fn(u16) -> [u8; 2], mark: &str| -> Vec<u8> {
+        format!("{mark}{narrow}").encode_utf16().flat_map(order).collect()
+    };
+    for (at, order) in [u16::to_le_bytes, u16::to_be_bytes].into_iter().enumerate() {
+        let other = [u16::to_be_bytes, u16::to_le_bytes][at];
+        for mark in ["\u{FEFF}", ""] {
+            for (before, after, count) in [
+                (narrow.as_bytes(), &[&wide(order, mark)[..], b"\n", narrow.as_bytes()].concat()[..], 2),
+                (&wide(order, "\u{FEFF}")[..], narrow.as_bytes(), 1),
+                (&wide(order, "\u{FEFF}"), &wide(other, mark), 1),
+            ] {
+                let found = read_bytes(&[before, after]);
+                let (good, errors): (Vec<_>, Vec<_>) = found.iter().partition(|item| item.is_ok());
+                assert_eq!((good.len(), errors.len()), (count, 1), "{at} {mark:?} {found:?}");
+                let said = "UTF-16 and UTF-8 in one file), and nothing of that is read; keep documents in UTF-16 in files of their own";
+                assert!(errors[0].as_ref().unwrap_err().ends_with(said), "{errors:?}");
+            }
+        }
+    }
+    // Words of any language, or the empty end of a file that was cut, are no documents.
+    for between in ["empf\u{E4}ngt \u{FC}ber Response", "\u{65E5}\u{672C}\u{8A9E}", "\0\0\0\0"] {
+        assert_eq!(
+            read_bytes(&[narrow.as_bytes(), between.as_bytes(), narrow.as_bytes()])
+                .iter()
+                .filter(|item| item.is_ok())
+                .count(),
+            2
+        );
+        assert!(read_bytes(&[narrow.as_bytes(), between.as_bytes()])[1..].is_empty(), "{between}");
+    }
+}
+
 #[test]
 fn wrapped_documents_are_all_taken_once() {
     let (bytes, inside) = message();
@@ -90,6 +162,14 @@ fn wrapped_documents_are_all_taken_once() {
     let rows = format!("day,xml,state\n{}{}", cell(&one), cell(&one.replace('\n', "")));
     let (items, notices) = read(&rows);
     assert_eq!((items, notices.len()), (vec![Ok(expected), Ok(expected)], 1), "{notices:?}");
+    let clocked = "<GBCSResponse><Header><BusinessOriginatorID>02-00-5E-10-00-00-0C-01</BusinessOriginatorID>\
+                   <OriginatorCounter>5</OriginatorCounter></Header><Body><DeviceAlertMessage><DeviceAlertContent>\
+                   <GBCSHexAlertCode>8002</GBCSHexAlertCode><Timestamp ClockStatus=\"unreliable\">2026-11-23T06:41:10Z</Timestamp>\
+                   </DeviceAlertContent></DeviceAlertMessage></Body></GBCSResponse>";
+    for text in [clocked.to_owned(), clocked.replace("<GBCSResponse>", "<GBCSResponse xmlns='x'>")] {
+        let alert = read(&cell(&text)).0.remove(0).unwrap();
+        assert_eq!(alert.message.time, TimeStatus::Unreliable, "{text}");
+    }
     let (items, notices) = read(&format!("received 09:30:\n{one}received 09:31:\n{one}"));
     assert_eq!(items, [Ok(expected), Ok(expected)]);
     assert_eq!(notices, ["line 1: document: \"received 09:30:\" is in no document; passed over, as all such text is"]);

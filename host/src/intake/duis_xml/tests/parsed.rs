@@ -156,6 +156,8 @@ fn an_alert_that_is_told_twice_is_one() {
         format!("{decoded}<Raw>{base64}</Raw>"),
         format!("<Raw>{hex}</Raw>{decoded}"),
         format!("{base64}{decoded}"),
+        format!("<Format>base64</Format><Raw>{base64}</Raw>{decoded}"),
+        format!("<Length>{}</Length>{decoded}<Message><Raw>{base64}</Raw></Message>", bytes.len()),
         base64.clone(),
     ] {
         let body = format!(
@@ -174,6 +176,12 @@ fn an_alert_that_is_told_twice_is_one() {
     let alert = items[0].as_ref().unwrap();
     assert_eq!((alert.counter, alert.occurred_ms, alert.dcc_ms), (Some(2001), Some(1_795_426_198_000), AT));
     assert!(notices.len() == 1 && notices[0].ends_with("; the alert is taken as it was parsed"), "{notices:?}");
+
+    // Whom it was sent to is said by the envelope where the message does not, and both are of one device.
+    let body = body.replace(&format!("<r:BusinessTargetID>{USER}</r:BusinessTargetID>"), "");
+    let recipient = |id: &str| read(&document(id, &body)).0[0].as_ref().unwrap().recipient;
+    assert_eq!(recipient(&format!("{METER}:{USER}:2001")), USER.parse().unwrap());
+    assert_eq!(recipient(&format!("02-00-5E-10-00-00-A0-15:{USER}:2001")), Eui64::NONE);
 
     let twice = document("", &format!("{decoded}{decoded}")).replace("<sr:ResponseID></sr:ResponseID>", "");
     assert_eq!(read(&twice).0, [Err("line 1: Body: it holds more than one parsed alert".to_owned())]);
