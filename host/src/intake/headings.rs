@@ -8,6 +8,9 @@ use crate::near::{did_you_mean, nearest};
 /// Skipped headings that a remark names; it counts the rest.
 const NAMED_MAX: usize = 8;
 
+/// Columns, and what a value in one of them must look like.
+pub(super) type Telltale = (&'static [usize], fn(&str) -> bool);
+
 /// Columns of one kind of file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
@@ -23,7 +26,7 @@ pub(super) struct Layout {
     pub(super) is_foreign: bool,
     /// Columns of which one is in every record, and whether a text is a value of theirs: how a record that an unclosed
     /// quote has swallowed is told from a line of a note.
-    pub(super) telltale: Option<(&'static [usize], fn(&str) -> bool)>,
+    pub(super) telltale: Option<Telltale>,
 }
 
 impl Layout {
