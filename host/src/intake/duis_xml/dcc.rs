@@ -27,7 +27,15 @@ use crate::domain::{Alert, AlertCode, Details, Eui64, Generation, Message, Milli
 /// Elements of a time of occurrence.
 const TIMES: [&str; 4] = ["StartDateTime", "DateTime", "Timestamp", "TimeStamp"];
 /// Elements of devices that an alert is about beside its subject.
-const BESIDE: [&str; 5] = ["OtherDeviceID", "TargetDeviceID", "DeviceIDToSuspend", "OldCHFDeviceID", "OldGPFDeviceID"];
+const BESIDE: [&str; 7] = [
+    "OtherDeviceID",
+    "TargetDeviceID",
+    "DeviceIDToSuspend",
+    "OldCHFDeviceID",
+    "OldGPFDeviceID",
+    "OldDeviceID",
+    "OldCommsHubDeviceID",
+];
 
 /// Where and when something happened.
 struct Subject {

@@ -131,9 +131,9 @@ fn payload(element: Option<Element<'_>>) -> Result<Vec<u8>, String> {
     if let Some(bytes) = texts.iter().find_map(message) {
         return Ok(bytes);
     }
-    // None is a message: the longest is what was meant for one.
-    let longest = texts.iter().rev().max_by_key(|text| text.len());
-    bytes_of(longest.copied().unwrap_or_default())
+    // None is a message: what stands in no other element was meant for one.
+    let own = std::iter::once(element).chain(element.children().filter(|child| child.is_leaf()));
+    bytes_of(own.map(Element::text).max_by_key(|text| text.len()).unwrap_or_default())
 }
 
 /// The bytes that a text stands for.

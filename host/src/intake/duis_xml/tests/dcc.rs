@@ -48,6 +48,8 @@ fn the_device_is_told_by_the_elements_that_name_it() {
         (format!("<DualBandCHAlert>{}<x>{}</x></DualBandCHAlert>", named("CHFDeviceID", 6), named("DeviceID", 8)), 6),
         (format!("<DualBandCHAlert>{}{}</DualBandCHAlert>", named("DeviceIDToSuspend", 9), named("CHFDeviceID", 6)), 6),
         (format!("<Status>{}{}</Status>", named("TargetDeviceID", 9), named("CommsHubDeviceID", 5)), 5),
+        (format!("<Status>{}{}</Status>", named("OldCommsHubDeviceID", 9), named("ESMEDeviceID", 3)), 3),
+        (format!("<Status>{}{}</Status>", named("OldDeviceID", 9), named("ESMEDeviceID", 3)), 3),
         (log("CHFDeviceLog"), 2),
         (log("GPFDeviceLog"), 4),
         (format!("<Event>{}<x>{}{}</x></Event>", named("DeviceId", 1), type_1(2), type_1(3)), 1),

@@ -176,6 +176,7 @@ fn an_alert_that_is_told_twice_is_one() {
     let alert = items[0].as_ref().unwrap();
     assert_eq!((alert.counter, alert.occurred_ms, alert.dcc_ms), (Some(2001), Some(1_795_426_198_000), AT));
     assert!(notices.len() == 1 && notices[0].ends_with("; the alert is taken as it was parsed"), "{notices:?}");
+    assert!(!notices[0].contains("not base64"), "the payload is shown, not what was parsed: {notices:?}");
 
     // Whom it was sent to is said by the envelope where the message does not, and both are of one device.
     let body = body.replace(&format!("<r:BusinessTargetID>{USER}</r:BusinessTargetID>"), "");
