@@ -148,7 +148,7 @@ impl CountKey {
         key
     }
 
-    /// The same with what is of an alert and not of its cell.
+    /// Adds the keys that an alert has and its cell has not.
     fn with_parties(mut self, group_by: &[Grouping], row: &RowKey) -> Self {
         for grouping in group_by {
             match grouping {
@@ -329,7 +329,7 @@ struct RowKey {
     occurred_day: u32,
 }
 
-/// What is of an alert and not of its cell. The default is of an alert that was rejected.
+/// The keys that an alert has and its cell has not. A rejected alert has the default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Parties {
     /// The device that raised it.
@@ -388,11 +388,6 @@ impl<'a> Summing<'a> {
             rows_max,
             total: Counts::default(),
         }
-    }
-
-    /// Adds the cells of an hour.
-    pub fn take(&mut self, hour: u32, cells: impl IntoIterator<Item = (Cell, Tally)>) -> Result<(), TooManyCountRows> {
-        cells.into_iter().try_for_each(|counted| self.take_one(hour, counted, Parties::default()))
     }
 
     /// Adds one alert, or several of one kind, of one hour.

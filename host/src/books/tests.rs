@@ -65,8 +65,17 @@ fn ask(ledger: &Ledger, query: &CountQuery) -> CountTable {
 
 fn sum(ledger: &Ledger, query: &CountQuery, rows_max: usize) -> Result<CountTable, TooManyCountRows> {
     let mut sum = Summing::new(query, names(), rows_max);
-    ledger.cells(check(query).unwrap()).try_for_each(|(hour, cells)| sum.take(hour, cells))?;
+    ledger.cells(check(query).unwrap()).try_for_each(|(hour, cells)| take_all(&mut sum, hour, cells))?;
     Ok(sum.finish(ledger.position()))
+}
+
+/// Adds the cells of an hour.
+fn take_all(
+    sum: &mut Summing<'_>,
+    hour: u32,
+    mut cells: impl Iterator<Item = (Cell, Tally)>,
+) -> Result<(), TooManyCountRows> {
+    cells.try_for_each(|counted| sum.take_one(hour, counted, Parties::default()))
 }
 
 fn filled() -> Ledger {
@@ -175,7 +184,7 @@ fn revisions_of_one_rule_are_one_row() {
     let names = Names { rules: [1, 2].map(|number| (Revision(number), "r".to_owned())).into(), ..names() };
     let query = CountQuery { group_by: vec![Grouping::Rule], ..CountQuery::default() };
     let mut sum = Summing::new(&query, names, 2);
-    ledger.cells(0..9).try_for_each(|(hour, cells)| sum.take(hour, cells)).unwrap();
+    ledger.cells(0..9).try_for_each(|(hour, cells)| take_all(&mut sum, hour, cells)).unwrap();
     let rows = sum.finish(ledger.position()).rows;
     let rows: Vec<_> = rows.into_iter().map(|(key, counts)| (key.rule.unwrap(), counts.balance.received())).collect();
     assert_eq!(rows, [(String::new(), 2), ("r".to_owned(), 2)]);

@@ -1,6 +1,6 @@
 //! Remarks about an alert that is accepted all the same: wrong clocks, wrong order, an implausible measurement.
 //!
-//! This module must not know how remarks are found. Invariant: a remark changes nothing of the alert it is made about.
+//! Invariant: a remark changes nothing of the alert it is made about.
 
 /// One remark. The numbers are bits on disk: never reuse one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,6 @@
 //! What a file of alerts holds, without sending any.
 //!
-//! It must not know a server. Invariants: lines are read as for sending, and each is counted once; alerts pass the host's own
+//! Invariants: lines are read as for sending, and each is counted once; alerts pass the host's own
 //! checks, as far as these need neither its settings nor its devices.
 
 use std::collections::BTreeMap;

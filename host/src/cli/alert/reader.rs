@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{
     cli::{Failure, doubt::Doubts, input::Notices, table::thousands},
-    domain::{Alert, Details, Message, TimeStatus},
+    domain::Alert,
+    grpc::wire_alert,
     intake::LineError,
 };
 
@@ -224,7 +225,7 @@ impl Reading {
         {
             return Err(End::Failed(Failure::usage(format!("{file}{}", error.told(self.unreadable.items())))));
         }
-        let alert = item.as_ref().ok().map(|(alert, _)| wire(alert));
+        let alert = item.as_ref().ok().map(|(alert, _)| wire_alert(**alert));
         if let Some(moving) = &mut self.moving {
             moving.pass(alert.as_ref());
             if self.plan.past.is_some() {
@@ -294,53 +295,6 @@ impl Reading {
         let batch = std::mem::replace(&mut self.batch, next);
         self.sender.blocking_send(batch).map_err(|_| End::Unwanted)
     }
-}
-
-/// An alert as it is sent.
-pub(super) fn wire(alert: &Alert) -> v1::Alert {
-    let Alert { device, recipient, counter, code, occurred_ms, dcc_ms, received_ms, measurement, weight, .. } = *alert;
-    let Alert {
-        details, payload, generation, message: Message { sender, instruction, digest, time, dcc_time }, ..
-    } = *alert;
-    let status = match time {
-        TimeStatus::Stated if occurred_ms == Some(0) => v1::OccurredAtStatus::Stated,
-        TimeStatus::Stated => v1::OccurredAtStatus::Unspecified,
-        TimeStatus::NotStated => v1::OccurredAtStatus::NotStated,
-        TimeStatus::Unreliable => v1::OccurredAtStatus::Unreliable,
-        TimeStatus::LeftOut => v1::OccurredAtStatus::LeftOut,
-    };
-    v1::Alert {
-        device_id: device.0,
-        recipient_id: recipient.0,
-        originator_counter: counter,
-        code: code.0.into(),
-        occurred_at_ms: occurred_ms.unwrap_or(0),
-        received_at_ms: received_ms.unwrap_or(0),
-        measurement,
-        weight,
-        payload_kind: payload as i32,
-        dcc_at_ms: dcc_ms.unwrap_or(0),
-        sender_id: sender.0,
-        instruction_number: instruction,
-        message_digest: digest,
-        occurred_at_status: status.into(),
-        dcc_at_status: dcc_time as i32,
-        stated_generation: generation as i32,
-        details: wire_details(details),
-    }
-}
-
-fn wire_details(details: Details) -> Option<v1::AlertDetails> {
-    let Details { mpxn, throttle_sequence, instruction_count, interrupted_ms, restored_ms, inner_code, note } = details;
-    (!details.is_empty()).then(|| v1::AlertDetails {
-        mpxn: mpxn.number(),
-        throttle_sequence,
-        instruction_count: instruction_count.into(),
-        interrupted_at_ms: interrupted_ms,
-        restored_at_ms: restored_ms,
-        inner_code: inner_code.map(|code| code.0.into()),
-        note: note.as_str().to_owned(),
-    })
 }
 
 #[cfg(test)]

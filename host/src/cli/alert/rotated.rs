@@ -12,8 +12,8 @@ use std::{
 use super::{
     bookmark::{Bookmark, Moving},
     files::AlertFile,
-    reader::wire,
 };
+use crate::grpc::wire_alert;
 
 /// The files that hold what came since a bookmark, the oldest first, without the one that has the path now. There are none
 /// where that is the one that was begun, or where the one that was begun is not found.
@@ -64,7 +64,7 @@ fn begins_with(alerts: AlertFile, past: &Bookmark) -> bool {
         if item.as_ref().is_err_and(|error| error.fatal) {
             return false;
         }
-        moving.pass(item.ok().as_ref().map(wire).as_ref());
+        moving.pass(item.ok().map(wire_alert).as_ref());
         if moving.items() == past.items {
             return moving.here() == *past;
         }

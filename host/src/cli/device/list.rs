@@ -1,6 +1,6 @@
 //! `weir device list`: lists the inventory page by page.
 //!
-//! It must not know how devices are kept. Invariant: JSON is printed page by page, so memory holds one page.
+//! Invariant: JSON is printed page by page, so memory holds one page.
 
 use weir_proto::v1;
 

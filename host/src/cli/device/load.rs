@@ -1,6 +1,6 @@
 //! `weir device load`: an inventory in, and what differs.
 //!
-//! It must not know how devices are kept. Invariants: devices that the file does not name stay unchanged; conflicting
+//! Invariants: devices that the file does not name stay unchanged; conflicting
 //! rows of a device load nothing, so a load does what its dry run said in any order of rows.
 
 use std::{collections::HashMap, path::PathBuf, thread};

@@ -1,13 +1,11 @@
-//! What the source of an alert states beside it.
-//!
-//! It must not know how alerts are asked for.
+//! The details that the source of an alert states.
 
 use serde::Serialize;
 use weir_proto::v1;
 
 use super::{code, time};
 
-/// What the source of an alert states beside it. What is not there is left out.
+/// The details that the source of an alert states. JSON omits what it does not state.
 #[derive(Debug, Serialize)]
 pub(crate) struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]

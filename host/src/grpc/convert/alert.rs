@@ -190,7 +190,7 @@ fn wire_details(details: Details) -> Option<v1::AlertDetails> {
     })
 }
 
-/// An alert as it is listed.
+/// An alert as it is sent and listed.
 pub fn wire_alert(alert: Alert) -> v1::Alert {
     let Alert { device, recipient, counter, code, occurred_ms, dcc_ms, received_ms, measurement, weight, .. } = alert;
     let Alert {

@@ -12,8 +12,9 @@ use super::{Handle, Refusal, internal};
 use crate::{
     admit::hour_of,
     books::{self, CountQuery, CountTable, Names, Parties, Ranks, Summing},
-    domain::{Cell, End, Eui64, HOUR_MS, Millis, Position, Remarks, Tally, owner_of_rule},
+    domain::{Cell, End, Eui64, Group, HOUR_MS, Millis, Position, Remarks, Tally, owner_of_rule},
     listing::{AlertPage, AlertQuery, Listing},
+    store::GroupHead,
 };
 
 impl Handle {
@@ -60,10 +61,7 @@ impl Handle {
             for (hour, counted) in &rejected {
                 sum.rank_one(&mut ranks, *hour, *counted, Parties::default()).map_err(too_many)?;
             }
-            self.each_row(&hours, position, |hour, counted, parties| {
-                if query.only_throttled && counted.1.represented < 2 {
-                    return Ok(());
-                }
+            self.each_row(&query, &hours, position, |hour, counted, parties| {
                 sum.rank_one(&mut ranks, hour, counted, parties).map_err(too_many)
             })?;
             sum.choose(ranks, top);
@@ -71,10 +69,7 @@ impl Handle {
         for (hour, counted) in rejected {
             sum.take_one(hour, counted, Parties::default()).map_err(|_| self.too_many_rows())?;
         }
-        let kept_since_ms = self.each_row(&hours, position, |hour, counted, parties| {
-            if query.only_throttled && counted.1.represented < 2 {
-                return Ok(());
-            }
+        let kept_since_ms = self.each_row(&query, &hours, position, |hour, counted, parties| {
             sum.take_one(hour, counted, parties).map_err(|_| self.too_many_rows())
         })?;
         Ok(CountTable { kept_since_ms, ..sum.finish(position) })
@@ -125,34 +120,23 @@ impl Handle {
         Ok(position)
     }
 
-    /// Gives every alert that the log has before a position and that was received in some hours. Returns since when the log
-    /// has them, where it has lost its beginning.
+    /// Passes on every alert that the log has before a position, that was received in some hours and that the query counts,
+    /// as far as the log alone tells. Returns as [`each_group`](Self::each_group) does.
     fn each_row(
         &self,
+        query: &CountQuery,
         hours: &Range<u32>,
         end: Position,
         mut take: impl FnMut(u32, (Cell, Tally), Parties) -> Result<(), Refusal>,
     ) -> Result<Option<Millis>, Refusal> {
-        let reader = self.shared.reader()?;
         let received = i64::from(hours.start) * HOUR_MS..i64::from(hours.end).saturating_mul(HOUR_MS);
-        let mut heads = reader.heads(Position::default()).map_err(internal)?;
-        let mut kept_since_ms = None;
-        while let Some(head) = heads.next() {
-            self.go_on()?;
-            let head = head.map_err(internal)?;
-            if kept_since_ms.is_none() {
-                // Positions begin at 0: a log that begins later has lost what was before.
-                kept_since_ms = Some((head.first > Position::default()).then_some(head.received_ms_min));
-            }
-            if head.first >= end {
-                break;
-            }
-            if head.received_ms_max < received.start || head.received_ms_min >= received.end {
-                continue;
-            }
-            let group = heads.read(&head).map_err(internal)?;
+        self.each_group(&received, end, |_, group| {
+            let Some(group) = group else { return Ok(()) };
             let rows = &group.rows;
-            for row in (0..rows.len()).filter(|row| received.contains(&rows.received_ms[*row])) {
+            let is_counted = |row: &usize| {
+                received.contains(&rows.received_ms[*row]) && (!query.only_throttled || rows.weight[*row] > 1)
+            };
+            for row in (0..rows.len()).filter(is_counted) {
                 let mut tally = Tally {
                     count: 1,
                     represented: u64::from(rows.weight[row]),
@@ -167,6 +151,34 @@ impl Handle {
                 };
                 take(hour_of(rows.received_ms[row]), (group.cell_of(row), tally), parties)?;
             }
+            Ok(())
+        })
+    }
+
+    /// Passes on every group that the log has before a position: its head, and the group where some of it may have been
+    /// received in a period. Returns the time from which the log has groups, if it has lost its beginning.
+    pub(super) fn each_group(
+        &self,
+        received: &Range<Millis>,
+        end: Position,
+        mut take: impl FnMut(&GroupHead, Option<Group>) -> Result<(), Refusal>,
+    ) -> Result<Option<Millis>, Refusal> {
+        let reader = self.shared.reader()?;
+        let mut heads = reader.heads(Position::default()).map_err(internal)?;
+        let mut kept_since_ms = None;
+        while let Some(head) = heads.next() {
+            self.go_on()?;
+            let head = head.map_err(internal)?;
+            if kept_since_ms.is_none() {
+                // Positions begin at 0: a log that begins later has lost what was before.
+                kept_since_ms = Some((head.first > Position::default()).then_some(head.received_ms_min));
+            }
+            if head.first >= end {
+                break;
+            }
+            let is_within = head.received_ms_max >= received.start && head.received_ms_min < received.end;
+            let group = is_within.then(|| heads.read(&head)).transpose().map_err(internal)?;
+            take(&head, group)?;
         }
         Ok(kept_since_ms.flatten())
     }

@@ -95,34 +95,21 @@ impl Handle {
     pub fn device_counts(&self, query: &DeviceQuery) -> Result<DeviceCounts, Refusal> {
         let mut query = DeviceQuery { rows_max: self.report.device_rows_max, ..query.clone() };
         self.limit_operators(&mut query.operators)?;
-        let reader = self.shared.reader()?;
-        let received = query.received_ms();
         let end = query.position.unwrap_or(Position(u64::MAX));
         let mut counting = CountingDevices::new(&query);
-        let mut heads = reader.heads(Position::default()).map_err(internal)?;
-        let mut kept_since_ms = None;
-        while let Some(head) = heads.next() {
-            self.go_on()?;
-            let head = head.map_err(internal)?;
-            if kept_since_ms.is_none() {
-                // Positions begin at 0: a log that begins later has lost what was before.
-                kept_since_ms = Some((head.first > Position::default()).then_some(head.received_ms_min));
-            }
-            if head.first >= end {
-                break;
-            }
-            if head.received_ms_max < received.start || head.received_ms_min >= received.end {
+        let kept_since_ms = self.each_group(&query.received_ms(), end, |head, group| {
+            let Some(group) = group else {
                 counting.skip(head.end);
-                continue;
-            }
-            counting.take(&heads.read(&head).map_err(internal)?).map_err(|TooManyDeviceRows| {
+                return Ok(());
+            };
+            counting.take(&group).map_err(|TooManyDeviceRows| {
                 let max = query.rows_max;
                 Refusal::Exhausted(format!(
                     "there are more than report.device_rows_max ({max}) rows; ask for fewer stretches, codes or operators"
                 ))
-            })?;
-        }
-        Ok(counting.finish(kept_since_ms.flatten()))
+            })
+        })?;
+        Ok(counting.finish(kept_since_ms))
     }
 
     /// At most so many devices from a number on, and where to go on. Blocks on the disk.
