@@ -52,9 +52,7 @@ impl Threads {
     /// At most so many threads; none is started before it is needed.
     pub fn new(threads_max: usize) -> io::Result<Self> {
         let runtime = Builder::new_current_thread()
-            .max_blocking_threads(
-                std::env::var("XEIR_THREADS").ok().and_then(|n| n.parse().ok()).unwrap_or(threads_max),
-            )
+            .max_blocking_threads(threads_max)
             .thread_keep_alive(IDLE_THREADS_KEPT_FOR)
             .thread_name("weir-query")
             .on_thread_start(stand_back)
