@@ -6,7 +6,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, runtime, sync::watch};
 use tonic::transport::server::{Router, Server};
 use tower::layer::util::Stack;
 use weir_proto::{Windows, v1};
@@ -32,6 +32,7 @@ pub(crate) mod fuzzing;
 mod gate;
 mod health;
 mod hosts;
+mod offload;
 mod panics;
 mod peer;
 mod plugins;
@@ -84,23 +85,35 @@ pub enum Error {
     Transport(#[from] tonic::transport::Error),
 }
 
-/// Serves on `listener`, with TLS and a page where there is one, until `shutdown` resolves. Then health says so, no more is accepted or read, what was read is
-/// still answered, and connections that stay open longer than `intake.drain_ms_max` are left behind.
+/// What the server needs of its surroundings.
+pub struct Surroundings {
+    /// Where it listens.
+    pub listener: TcpListener,
+    /// `None`: it serves without TLS.
+    pub tls: Option<Arc<Tls>>,
+    /// `None`: it serves no page.
+    pub page: Option<MakePage>,
+    /// Where traffic is counted.
+    pub traffic: Arc<Traffic>,
+    /// Runs all calls but those that bring alerts.
+    pub offload: runtime::Handle,
+}
+
+/// Serves until `shutdown` resolves. Then health reports it, no connection or batch is accepted any more, batches that
+/// were read are answered, and connections that stay open longer than `intake.drain_ms_max` are dropped.
 pub async fn serve(
     handle: Handle,
     config: &Config,
-    listener: TcpListener,
-    tls: Option<Arc<Tls>>,
-    traffic: Arc<Traffic>,
-    page: Option<MakePage>,
+    surroundings: Surroundings,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
+    let Surroundings { listener, tls, page, traffic, offload } = surroundings;
     let (stop, stopping) = watch::channel(false);
     let (reporter, health_service) = tonic_health::server::health_reporter();
     // Before anybody can ask: a service that nobody has reported yet would be one that is not there.
     let status = handle.status().borrow().clone();
     health::report(&reporter, &status).await;
-    let router = router(&handle, config, &traffic, page, &stopping)?.add_service(health_service);
+    let router = router(&handle, config, layer(&handle, config, &traffic, page, offload), &stopping)?.add_service(health_service);
     let (connections_max, patience) = (config.intake.connections_max, peer::Patience::new(config));
     let crowd = Arc::new(crowd::Crowd::new(connections_max));
     let incoming = connection::incoming(listener, connection::Terms { connections_max, crowd, tls, patience, traffic });
@@ -144,11 +157,21 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
 
 type Guarded = Stack<entrance::Layer, tower::layer::util::Identity>;
 
-fn router(
+fn layer(
     handle: &Handle,
     config: &Config,
     traffic: &Arc<Traffic>,
     page: Option<MakePage>,
+    offload: runtime::Handle,
+) -> entrance::Layer {
+    let gate = gate::Layer::new(handle.clone(), config, Arc::clone(traffic));
+    entrance::Layer::new(gate, offload::Layer::new(offload), page)
+}
+
+fn router(
+    handle: &Handle,
+    config: &Config,
+    layer: entrance::Layer,
     stopping: &watch::Receiver<bool>,
 ) -> Result<Router<Guarded>, Error> {
     let bytes_max = config.intake.message_bytes_max;
@@ -181,7 +204,7 @@ fn router(
     let windows = Windows::for_streams(config.intake.streams_per_connection_max);
     let mut server = Server::builder()
         // The protocol is HTTP/2 alone; a browser without TLS speaks the other.
-        .accept_http1(page.is_some())
+        .accept_http1(layer.has_page())
         .initial_connection_window_size(windows.connection)
         .initial_stream_window_size(windows.stream)
         .max_concurrent_streams(config.intake.streams_per_connection_max)
@@ -192,7 +215,7 @@ fn router(
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .http2_max_pending_accept_reset_streams(Some(RESET_BEFORE_TAKEN_MAX))
         .http2_max_local_error_reset_streams(Some(RESET_FOR_BREACH_MAX))
-        .layer(entrance::Layer::new(gate::Layer::new(handle.clone(), config, Arc::clone(traffic)), page));
+        .layer(layer);
     Ok(server
         .add_service(v1::alert_service_server::AlertServiceServer::new(alerts).max_decoding_message_size(bytes_max))
         .add_service(v1::cursor_service_server::CursorServiceServer::new(cursors).max_decoding_message_size(bytes_max))

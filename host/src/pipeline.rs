@@ -55,4 +55,5 @@ pub use progress::Progress;
 pub use refusal::Refusal;
 pub use sending::BatchSender;
 pub use supervise::{Runner, start, start_with};
+pub use turns::stand_back;
 pub use wanted::{Waiting, Wanted};

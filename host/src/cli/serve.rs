@@ -18,6 +18,7 @@ use std::{
 use rustix::{fs::Mode, process::umask};
 use tokio::{
     net::TcpListener,
+    runtime::{self, Builder},
     signal::unix::{Signal, SignalKind},
     sync::{oneshot, watch},
 };
@@ -29,7 +30,7 @@ use super::{
 };
 use crate::{
     config::{Config, Overrides},
-    grpc::{self, Tls, Traffic},
+    grpc::{self, Surroundings, Tls, Traffic},
     metrics,
     pipeline::{self, Handle, Progress, Runner, StartError, Status},
     plugin::SandboxError,
@@ -104,12 +105,21 @@ pub fn run(args: Args) -> Result<(), Failure> {
         without_page: no_page,
     };
     let config = Config::load(file.as_deref(), overrides).map_err(|error| Failure::usage(error.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let no_start = |error| Failure::internal(format!("the asynchronous runtime does not start: {error}"));
+    let runtime = Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
-        .map_err(|error| Failure::internal(format!("the asynchronous runtime does not start: {error}")))?;
-    let ended = runtime.block_on(host(config));
+        .map_err(no_start)?;
+    let offload = Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_name("weir-call")
+        .on_thread_start(pipeline::stand_back)
+        .build()
+        .map_err(no_start)?;
+    let ended = runtime.block_on(host(config, offload.handle().clone()));
+    offload.shutdown_timeout(LEFT_BEHIND_MAX);
     runtime.shutdown_timeout(LEFT_BEHIND_MAX);
     ended
 }
@@ -128,7 +138,7 @@ fn start_logging() -> Result<(), Failure> {
         .map_err(|error| Failure::internal(format!("logging does not start: {error}")))
 }
 
-async fn host(config: Config) -> Result<(), Failure> {
+async fn host(config: Config, offload: runtime::Handle) -> Result<(), Failure> {
     let tls = read_tls(&config)?;
     let (listener, address) = bind("listen", config.listen).await?;
     let metrics = match config.metrics_listen {
@@ -154,7 +164,8 @@ async fn host(config: Config) -> Result<(), Failure> {
     }
     let stopped = until_stopped(stop, handle.status());
     let page = config.page.then(|| web::page(&config));
-    let served = grpc::serve(handle.clone(), &config, listener, tls, traffic, page, stopped).await;
+    let surroundings = Surroundings { listener, tls, page, traffic, offload };
+    let served = grpc::serve(handle.clone(), &config, surroundings, stopped).await;
     let closed = close(&handle, runner).await;
     served.map_err(|error| Failure::internal(error.to_string()))?;
     closed

@@ -22,14 +22,14 @@ use tonic::{
 };
 use tower::util::BoxCloneService;
 
-use super::{bodies::Answering, gate, panics, peer::Peer};
+use super::{bodies::Answering, gate, offload, panics, peer::Peer};
 use crate::domain::Identity;
 
 /// What a call of the protocol says it is; `+proto` and the like may follow.
 const GRPC: &[u8] = b"application/grpc";
 
 /// Everything behind the gate.
-type Services = gate::Gate<tower::util::MapFuture<Routes, panics::Guard>>;
+type Services = gate::Gate<offload::Offload<tower::util::MapFuture<Routes, panics::Guard>>>;
 
 type Answer = Result<http::Response<Body>, Infallible>;
 
@@ -43,13 +43,19 @@ pub type MakePage = Arc<dyn Fn(Calls) -> Page + Send + Sync>;
 #[derive(Clone)]
 pub struct Layer {
     gate: gate::Layer,
+    offload: offload::Layer,
     page: Option<MakePage>,
 }
 
 impl Layer {
-    /// With this gate; without a page whatever comes is taken for a call.
-    pub fn new(gate: gate::Layer, page: Option<MakePage>) -> Self {
-        Self { gate, page }
+    /// Offloads what passes the gate. Without a page, every request is taken for a call.
+    pub fn new(gate: gate::Layer, offload: offload::Layer, page: Option<MakePage>) -> Self {
+        Self { gate, offload, page }
+    }
+
+    /// True if browsers are served a page.
+    pub fn has_page(&self) -> bool {
+        self.page.is_some()
     }
 }
 
@@ -57,7 +63,7 @@ impl tower::Layer<Routes> for Layer {
     type Service = Entrance;
 
     fn layer(&self, routes: Routes) -> Entrance {
-        let services = self.gate.layer(panics::layer().layer(routes));
+        let services = self.gate.layer(self.offload.layer(panics::layer().layer(routes)));
         let calls = Calls { services: services.clone(), peer: None, token: None, caller: Arc::default() };
         Entrance { page: self.page.as_ref().map(|make| make(calls)), services }
     }

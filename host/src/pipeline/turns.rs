@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{getpriority_process, setpriority_process};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -154,8 +155,11 @@ impl Turn {
 
 /// Makes this thread, and those that it starts, stand back for those that judge alerts.
 pub fn stand_back() {
-    // Where the system does not let it, it competes; nothing else changes.
-    let _ = rustix::process::nice(NICE);
+    // Threads inherit the value of the one that starts them, so it is set and not added to. Where the system does not let
+    // it, it competes; nothing else changes.
+    if getpriority_process(None).is_ok_and(|nice| nice < NICE) {
+        let _ = setpriority_process(None, NICE);
+    }
 }
 
 /// Every kind of computation that callers ask for.
