@@ -60,6 +60,23 @@ impl Chain {
         *self = Self::after(entry);
         Ok(())
     }
+
+    /// Follows the log to its end, or to the first entry that does not follow. `page` returns entries from a number on;
+    /// an empty page is the end.
+    pub fn follow_pages<E>(
+        &mut self,
+        mut page: impl FnMut(u64) -> Result<Vec<AuditEntry>, E>,
+    ) -> Result<Option<Broken>, E> {
+        loop {
+            let entries = page(self.next)?;
+            if entries.is_empty() {
+                return Ok(None);
+            }
+            if let Err(broken) = entries.iter().try_for_each(|entry| self.follow(entry)) {
+                return Ok(Some(broken));
+            }
+        }
+    }
 }
 
 fn hash(before: &AuditHash, entry: &AuditEntry) -> AuditHash {

@@ -113,7 +113,8 @@ pub async fn serve(
     // Before anybody can ask: a service that nobody has reported yet would be one that is not there.
     let status = handle.status().borrow().clone();
     health::report(&reporter, &status).await;
-    let router = router(&handle, config, layer(&handle, config, &traffic, page, offload), &stopping)?.add_service(health_service);
+    let router = router(&handle, config, layer(&handle, config, &traffic, page, offload), &stopping)?
+        .add_service(health_service);
     let (connections_max, patience) = (config.intake.connections_max, peer::Patience::new(config));
     let crowd = Arc::new(crowd::Crowd::new(connections_max));
     let incoming = connection::incoming(listener, connection::Terms { connections_max, crowd, tls, patience, traffic });

@@ -10,10 +10,11 @@ use std::{
 use weir_host::{
     books::{CountQuery, Grouping},
     config::Config,
-    domain::{Eui64, Position, Revision, Role, SenderLimits},
+    domain::{AuditEntry, AuditEvent, Effects, Eui64, Position, Revision, Role, SenderLimits},
     listing::AlertQuery,
     pipeline::{Batch, Handle, NewToken, Refusal, Runner, Status, SubscribeRequest, VariantRequest, WhatIfRequest},
-    whatif::Verdict,
+    store::Store,
+    whatif::{Verdict, Verification},
 };
 use weir_tests::{
     disk::Disk,
@@ -246,19 +247,51 @@ fn what_follows_from_the_log_is_made_again() {
             assert!(compare(&ask(&handle).await, &sound.before), "{table}");
             go_on(&handle).await.unwrap();
             assert!(compare(&ask(&handle).await, &sound.after), "{table}");
-            handle.start_verification(None, None).unwrap();
-            let verification = loop {
-                let (verification, _) = handle.verification().unwrap();
-                if verification.ended_ms.is_some() {
-                    break verification;
-                }
-                std::thread::sleep(Duration::from_millis(2));
-            };
+            let verification = verified(&handle);
             assert_eq!(verification.verdict, Some(Verdict::Same), "{table}: {verification:?}");
             stop(handle, runner).await;
         });
         let (handle, runner) = engine::start(&damaged, config()).unwrap();
         assert_eq!(handle.watched().figures.store_values_rebuilt, 0, "{table}: it was written");
         runtime().block_on(stop(handle, runner));
+    }
+}
+
+/// An entry that was rewritten with a checksum of its own is sound as a value, and breaks the chain.
+#[test]
+fn a_rewritten_entry_of_the_audit_log_is_named() {
+    let (disk, _) = filled();
+    let limits = config().store;
+    let mut store = Store::with_backend(disk.clone(), &limits, 1).unwrap();
+    let snapshot = store.load().unwrap();
+    let last = snapshot.audit_last.expect("filling it was noted");
+    let number = last.number + 1;
+    let event = AuditEvent::new("nobody", "token.create", "a token that nobody made", "");
+    let forged = AuditEntry { number, event, ..last };
+    store.commit(&Effects { audit: vec![forged], position: snapshot.position, ..Effects::default() }).unwrap();
+    store.close().unwrap();
+    runtime().block_on(async {
+        let (handle, runner) = engine::start(&disk, config()).unwrap();
+        let verification = verified(&handle);
+        assert_eq!(verification.verdict, Some(Verdict::Damaged), "{verification:?}");
+        assert_eq!(verification.damage.len(), 1, "{verification:?}");
+        assert!(
+            verification.damage[0].starts_with(&format!("table audit, key {number}: its hash")),
+            "{verification:?}"
+        );
+        assert_eq!(handle.verify_audit().unwrap().1.map(|broken| broken.number), Some(number));
+        stop(handle, runner).await;
+    });
+}
+
+/// Verifies everything and waits for the end of it.
+fn verified(handle: &Handle) -> Verification {
+    handle.start_verification(None, None).unwrap();
+    loop {
+        let (verification, _) = handle.verification().unwrap();
+        if verification.ended_ms.is_some() {
+            return verification;
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }

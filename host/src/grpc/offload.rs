@@ -12,21 +12,14 @@ use std::{
 };
 
 use hyper::body::{Body as _, Bytes, Frame};
-use tokio::{
-    runtime::Handle,
-    sync::mpsc,
-    task::JoinSet,
-};
+use tokio::{runtime::Handle, sync::mpsc, task::JoinSet};
 use tonic::{Status, body::Body, codegen::http};
 
 use super::panics;
 
 /// Calls that bring alerts, by the beginnings of their paths, and the health check, which must answer on a busy host.
-const PROMPT: [&str; 3] = [
-    "/weir.v1.AlertService/StreamAlerts",
-    "/weir.v1.AlertService/SubmitAlerts",
-    "/grpc.health.v1.Health/",
-];
+const PROMPT: [&str; 3] =
+    ["/weir.v1.AlertService/StreamAlerts", "/weir.v1.AlertService/SubmitAlerts", "/grpc.health.v1.Health/"];
 
 type Answer = Result<http::Response<Body>, Infallible>;
 
@@ -201,9 +194,8 @@ mod tests {
     #[tokio::test]
     async fn only_calls_that_bring_no_alerts_run_on_the_other_runtime() {
         let runtime = offloading();
-        let services = tower::service_fn(|_| async {
-            Ok::<_, Infallible>(http::Response::new(Body::new(Frames::new(1))))
-        });
+        let services =
+            tower::service_fn(|_| async { Ok::<_, Infallible>(http::Response::new(Body::new(Frames::new(1)))) });
         let mut offload = Layer::new(runtime.handle().clone()).layer(services);
         for (path, offloaded) in [
             ("/weir.v1.AlertService/StreamAlerts", false),

@@ -20,9 +20,10 @@ use super::{
     pace::Stint,
 };
 use crate::{
+    audit::{Broken, Chain as AuditChain},
     domain::{Group, Millis, Position, Revision, RuleRevision, SettingsNo},
     evaluate::{Cause, Chain, Divergence, Replay},
-    store::Place,
+    store::{self, Place},
 };
 
 /// How long one read snapshot is held while values are read.
@@ -30,6 +31,9 @@ const SNAPSHOT_MAX: Duration = Duration::from_millis(500);
 
 /// Damage that is told one by one.
 const DAMAGE_TOLD_MAX: usize = 100;
+
+/// Entries of the audit log that are read at a time.
+const AUDIT_ENTRIES_AT_ONCE: usize = 1_000;
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +99,7 @@ impl Verification {
     }
 }
 
-/// Reads every value of the store, folds the log up to `end` again as far as the range of times asks, and says what came
+/// Reads every value of the store, follows the audit log's chain, folds the log up to `end` again as far as the range of times asks, and says what came
 /// of it. `is_idle`: the host does not run that rule's plugin.
 pub fn verify(
     asked: &mut Verification,
@@ -106,6 +110,7 @@ pub fn verify(
     pace: &Pace,
 ) -> Result<(), Stopped> {
     examine(asked, open, pace)?;
+    follow_audit(asked, open, pace)?;
     match fold_again(asked, ground, is_idle, open, end, pace) {
         // It met what is damaged, and what that is was told.
         Err(Stopped::Failed(_)) if asked.damage_count > 0 => {}
@@ -125,6 +130,23 @@ fn examine(asked: &mut Verification, open: Open<'_>, pace: &Pace) -> Result<(), 
         let found = open()?.examine(&mut place, &mut || snapshot_of.elapsed() < SNAPSHOT_MAX).map_err(failed)?;
         found.iter().for_each(|damage| asked.note_damage(damage.table, &damage.key, damage.what));
         pace.rest(&mut stint)?;
+    }
+    Ok(())
+}
+
+/// Follows the chain of the audit log: an entry that was rewritten, checksum and all, breaks it.
+fn follow_audit(asked: &mut Verification, open: Open<'_>, pace: &Pace) -> Result<(), Stopped> {
+    let mut stint = Stint::begin();
+    let broken = AuditChain::default().follow_pages(|from| {
+        pace.rest(&mut stint)?;
+        match open()?.audit(from, AUDIT_ENTRIES_AT_ONCE) {
+            // It was noted with every other damaged value.
+            Err(store::Error::Corrupt { .. }) => Ok(Vec::new()),
+            entries => entries.map_err(failed),
+        }
+    })?;
+    if let Some(Broken { number, why }) = broken {
+        asked.note_damage("audit", &number.to_string(), &why);
     }
     Ok(())
 }

@@ -77,22 +77,18 @@ impl Handle {
     pub fn verify_audit(&self) -> Result<(Chain, Option<Broken>), Refusal> {
         let reader = self.shared.reader()?;
         let mut chain = Chain::default();
-        loop {
+        let mut damaged = None;
+        let broken = chain.follow_pages(|from| {
             self.go_on()?;
-            let entries = match reader.audit(chain.next, CHECKED_AT_ONCE) {
-                Ok(entries) => entries,
-                Err(store::Error::Corrupt { key, what, .. }) => {
-                    let number = key.parse().unwrap_or(chain.next);
-                    return Ok((chain, Some(Broken { number, why: what.to_owned() })));
+            reader.audit(from, CHECKED_AT_ONCE).or_else(|error| match error {
+                // An entry that cannot be read ends the log.
+                store::Error::Corrupt { key, what, .. } => {
+                    damaged = Some(Broken { number: key.parse().unwrap_or(from), why: what.to_owned() });
+                    Ok(Vec::new())
                 }
-                Err(other) => return Err(internal(other)),
-            };
-            if entries.is_empty() {
-                return Ok((chain, None));
-            }
-            if let Err(broken) = entries.iter().try_for_each(|entry| chain.follow(entry)) {
-                return Ok((chain, Some(broken)));
-            }
-        }
+                other => Err(internal(other)),
+            })
+        })?;
+        Ok((chain, broken.or(damaged)))
     }
 }
