@@ -98,13 +98,13 @@ pub fn json(alone: &Turns, beside: &Turns) -> Value {
     json!({ "quantiles": QUANTILES, "alone": alone.json(), "beside": beside.json() })
 }
 
-/// Both kinds and their ratio, as a table.
-pub fn table(alone: &Turns, beside: &Turns, beside_what: &str) -> String {
+/// Both kinds, by their names, and their ratio, as a table.
+pub fn table([alone_as, beside_as]: [&str; 2], alone: &Turns, beside: &Turns) -> String {
     let rate = beside.alerts_per_s() / alone.alerts_per_s().max(1e-9);
     let mut ratios = vec!["ratio".to_owned(), String::new(), format!("{rate:.2}")];
     ratios.extend(QUANTILES.iter().map(|quantile| format!("{:.2}", ratio(alone, beside, *quantile))));
     let header = ["", "alerts", "alerts/s", "ack ms p50", "p90", "p99", "p99.9"];
-    report::table(&header, 1, [alone.row("alone"), beside.row(beside_what), ratios]).to_string()
+    report::table(&header, 1, [alone.row(alone_as), beside.row(beside_as), ratios]).to_string()
 }
 
 #[cfg(test)]
@@ -128,6 +128,6 @@ mod tests {
         assert!((ratio(&alone, &beside, 0.99) - 3.0).abs() < 0.01);
         let both = json(&alone, &beside);
         assert_eq!((&both["alone"]["alerts"], &both["beside"]["alerts_per_s"]), (&json!(20), &json!(5.0)));
-        assert!(table(&alone, &beside, "beside it").contains("beside it"));
+        assert!(table(["alone", "beside it"], &alone, &beside).contains("beside it"));
     }
 }

@@ -74,6 +74,6 @@ fn show(args: &Args, alone: &Turns, beside: &Turns) {
     if args.turn.json {
         return println!("{}", turns::json(alone, beside));
     }
-    println!("{}", turns::table(alone, beside, "beside the attack"));
+    println!("{}", turns::table(["alone", "beside the attack"], alone, beside));
     println!("Books equal to the generator's truth, to the alert, in every turn.");
 }

@@ -85,7 +85,7 @@ fn show(args: &Args, alone: &Turns, beside: &Turns, followed: &[Followed]) {
         });
         return println!("{value}");
     }
-    println!("{}", turns::table(alone, beside, "beside subscribers"));
+    println!("{}", turns::table(["alone", "beside subscribers"], alone, beside));
     println!(
         "The quick one was given all {} forwarded alerts, in order, and had caught up {caught_up_ms:.0} ms after the last \
          at most; the slow one {}, and was {} positions behind in the end; the third read nothing.",

@@ -1,8 +1,8 @@
-//! What two hostile operators cost a third and everybody who sends alerts: the same day, alone and beside every attack
-//! there is, all at once.
+//! What two hostile operators cost a third and everybody who sends alerts: the same day twice, beside every attack there
+//! is, all at once: first on another host of the machine, then on the host that is measured.
 //!
-//! Invariant: figures are only printed of runs whose books equal the
-//! generator's truth to the alert, and whose verdicts are the same in both.
+//! Both runs share the machine with the same work, so the ratio is what it costs to share a host. Invariant: figures are
+//! only printed of runs whose books equal the generator's truth to the alert, and whose verdicts are the same in both.
 
 use std::{
     path::PathBuf,
@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use tempfile::TempDir;
 use tokio::time::Instant;
 use weir_benches::{
     client::Client,
@@ -79,45 +80,43 @@ fn main() -> ExitCode {
     hostile::attack_if_told().unwrap_or_else(|| program::run(run(Args::parse())))
 }
 
+/// The host that is attacked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    AnotherHost,
+    MeasuredHost,
+}
+
 async fn run(args: Args) -> Result<()> {
     ensure!(args.rate > 0 && args.seconds > 0, "rate and seconds must be more than 0");
-    say("Alone.");
-    let alone = one(&args, false).await?;
-    say("Beside two operators that do all the harm they can.");
-    let beside = one(&args, true).await?;
-    ensure!(alone.verdicts == beside.verdicts, "the verdicts differ from those of the run alone");
-    show(&args, &alone, &beside);
-    let ratio = turns::ratio(&alone.turns, &beside.turns, 0.99);
+    say("Two operators do all the harm they can, to another host of this machine.");
+    let elsewhere = one(&args, Target::AnotherHost).await?;
+    say("They do it to the host that is measured.");
+    let here = one(&args, Target::MeasuredHost).await?;
+    ensure!(elsewhere.verdicts == here.verdicts, "the verdicts differ from those of the run beside another host");
+    show(&args, &elsewhere, &here);
+    let ratio = turns::ratio(&elsewhere.turns, &here.turns, 0.99);
     ensure!(
         ratio <= 1.0 + LONGER_PERCENT_MAX / 100.0,
-        "p99 of acknowledgements is {ratio:.2} times that of the run alone; {:.2} is allowed",
+        "p99 of acknowledgements is {ratio:.2} times that beside attacks on another host; {:.2} is allowed",
         1.0 + LONGER_PERCENT_MAX / 100.0
     );
     Ok(())
 }
 
 /// One run on a new store. Books that are not as expected are an error.
-async fn one(args: &Args, attacked: bool) -> Result<Ran> {
+async fn one(args: &Args, target: Target) -> Result<Ran> {
     let alerts = u64::from(args.rate) * u64::from(args.seconds);
     let plan = Plan { seed: args.seed, devices: args.devices, alerts, start_ms: start_of_yesterday_ms()? };
-    let scratch = stage::scratch(args.data.as_deref())?;
-    let launch = Launch { authenticate: true, ..Launch::new(scratch.path(), plan.devices.into())? };
-    let host = Host::launch(launch).await?;
-    let file = scratch.path().join("first-admin-token");
-    let admin = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let client = Client::connect_as(host.address(), Some(admin.trim())).await?;
-    let Stage { host, client } = Stage::prepare(host, client, &plan).await?;
-    let ingest = token(&client, "head-end", Role::Ingest, 0).await?;
-    let sender = Client::connect_as(host.address(), Some(&ingest)).await?;
-    let good = Client::connect_as(host.address(), Some(&token(&client, "good", Role::Operator, GOOD).await?)).await?;
-    let mut operators = Operators::new();
-    for operator in HOSTILE.into_iter().filter(|_| attacked) {
-        let tokens = operators.entry(operator).or_default();
-        for at in ["a", "b"] {
-            tokens.push(token(&client, &format!("hostile-{operator}-{at}"), Role::Operator, operator).await?);
-        }
-    }
-    let attackers = Attackers::begin(host.address(), &operators).await?;
+    let Scene { host, admin, sender, good, operators, scratch: _scratch } = Scene::set(args, &plan).await?;
+    let other = match target {
+        Target::AnotherHost => Some(other_host(args, &plan).await?),
+        Target::MeasuredHost => None,
+    };
+    let attackers = match &other {
+        Some(other) => Attackers::begin(other.host.address(), &other.operators).await?,
+        None => Attackers::begin(host.address(), &operators).await?,
+    };
     let waits = Waits::default();
     let looking = tokio::spawn(look(good, Arc::clone(&waits)));
     let sending = Sending::paced("paced", args.rate);
@@ -125,13 +124,59 @@ async fn one(args: &Args, attacked: bool) -> Result<Ran> {
     ensure!(!looking.is_finished(), "the good operator was refused its counts: {:?}", looking.await);
     looking.abort();
     let made = attackers.end().await?;
-    client.check_books(&day.expected()).await?;
-    let verdicts = verdicts(&client).await?;
+    admin.check_books(&day.expected()).await?;
+    let verdicts = verdicts(&admin).await?;
     let (usage, good) = (host.usage()?, *waits.lock().unwrap_or_else(PoisonError::into_inner));
     host.stop().await?;
+    if let Some(other) = other {
+        other.host.stop().await?;
+    }
     let mut turns = Turns::new()?;
     turns.add(&sent)?;
     Ok(Ran { turns, usage, verdicts, good, made })
+}
+
+/// A host that is made ready for a day, and everybody who uses it.
+struct Scene {
+    host: Host,
+    admin: Client,
+    sender: Client,
+    good: Client,
+    operators: Operators,
+    /// Removed with the scene.
+    scratch: TempDir,
+}
+
+impl Scene {
+    async fn set(args: &Args, plan: &Plan) -> Result<Self> {
+        let scratch = stage::scratch(args.data.as_deref())?;
+        let launch = Launch { authenticate: true, ..Launch::new(scratch.path(), plan.devices.into())? };
+        let host = Host::launch(launch).await?;
+        let file = scratch.path().join("first-admin-token");
+        let secret = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let client = Client::connect_as(host.address(), Some(secret.trim())).await?;
+        let Stage { host, client: admin } = Stage::prepare(host, client, plan).await?;
+        let ingest = token(&admin, "head-end", Role::Ingest, 0).await?;
+        let sender = Client::connect_as(host.address(), Some(&ingest)).await?;
+        let good = token(&admin, "good", Role::Operator, GOOD).await?;
+        let good = Client::connect_as(host.address(), Some(&good)).await?;
+        let mut operators = Operators::new();
+        for operator in HOSTILE {
+            let tokens = operators.entry(operator).or_default();
+            for at in ["a", "b"] {
+                tokens.push(token(&admin, &format!("hostile-{operator}-{at}"), Role::Operator, operator).await?);
+            }
+        }
+        Ok(Self { host, admin, sender, good, operators, scratch })
+    }
+}
+
+/// A host to be attacked instead. Its log is as long as that of the measured host is on average.
+async fn other_host(args: &Args, plan: &Plan) -> Result<Scene> {
+    let half = Plan { alerts: plan.alerts.div_ceil(2), ..*plan };
+    let other = Scene::set(args, &half).await?;
+    sending::send_with_bar(&other.sender, Day::new(half)?, &Sending::flood(), half.alerts).await?;
+    Ok(other)
 }
 
 /// The longest wait for an answer, and how often there was one.
@@ -173,25 +218,26 @@ async fn verdicts(client: &Client) -> Result<Vec<CountRow>> {
     Ok(counts.query_counts(request).await.context("cannot count the verdicts")?.into_inner().rows)
 }
 
-fn show(args: &Args, alone: &Ran, beside: &Ran) {
-    let (waited, answered) = beside.good;
+fn show(args: &Args, elsewhere: &Ran, here: &Ran) {
+    let (waited, answered) = here.good;
     if args.json {
-        let mut figures = turns::json(&alone.turns, &beside.turns);
-        figures["memory_bytes_max"] = [alone.usage.memory_bytes_max, beside.usage.memory_bytes_max].into();
+        let mut figures = turns::json(&elsewhere.turns, &here.turns);
+        figures["memory_bytes_max"] = [elsewhere.usage.memory_bytes_max, here.usage.memory_bytes_max].into();
         figures["good_operator"] =
             serde_json::json!({ "answered": answered, "waited_ms_max": waited.as_millis() as u64 });
-        let made = beside.made.iter().map(|((what, ended), count)| (format!("{what}, {ended}"), (*count).into()));
+        let made = here.made.iter().map(|((what, ended), count)| (format!("{what}, {ended}"), (*count).into()));
         figures["attacks"] = serde_json::Value::Object(made.collect());
         return println!("{figures}");
     }
-    println!("{}", turns::table(&alone.turns, &beside.turns, "beside the attacks"));
-    let made = beside.made.iter().map(|((what, ended), count)| vec![what.clone(), ended.clone(), thousands(*count)]);
+    let names = ["attacks on another host", "attacks on this host"];
+    println!("{}", turns::table(names, &elsewhere.turns, &here.turns));
+    let made = here.made.iter().map(|((what, ended), count)| vec![what.clone(), ended.clone(), thousands(*count)]);
     println!("{}", report::table(&["attack", "calls", ""], 2, made));
     let mib = |bytes: u64| thousands(bytes >> 20);
     println!(
-        "The host held {} MiB at most alone, {} MiB beside the attacks.",
-        mib(alone.usage.memory_bytes_max),
-        mib(beside.usage.memory_bytes_max)
+        "The host held {} MiB at most when another was attacked, {} MiB when it was.",
+        mib(elsewhere.usage.memory_bytes_max),
+        mib(here.usage.memory_bytes_max)
     );
     println!(
         "The good operator was given its counts {} times, and waited {} ms at most.",

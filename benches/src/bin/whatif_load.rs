@@ -138,7 +138,7 @@ fn show(args: &Args, alone: &Turns, beside: &Turns, asked: &Asked, interrupted: 
         });
         return println!("{value}");
     }
-    println!("{}", turns::table(alone, beside, "beside questions"));
+    println!("{}", turns::table(["alone", "beside questions"], alone, beside));
     let rate = alerts as f64 / running.as_secs_f64().max(1e-9) / 1e6;
     println!(
         "{} questions of eight limits over {} alerts and more were answered meanwhile, {rate:.1} million alerts/s; their \

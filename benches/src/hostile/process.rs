@@ -1,9 +1,7 @@
-//! Runs the attacks in a process of their own, behind everything else on the machine.
+//! Runs the attacks in a process of their own, at the lowest priority.
 //!
 //! Attackers are elsewhere: the processor time that they spend on asking and on reading answers is not the host's, and
-//! must not be taken from it or from the sender whose acknowledgements are timed. Where nobody attacks the process keeps
-//! the cores busy all the same, because a virtual disk answers later then (a sync took 2.5 times as long), which is not
-//! the host's doing either. Invariant: the process ends when its
+//! must not be taken from it or from the sender whose acknowledgements are timed. Invariant: the process ends when its
 //! [`Attackers`] is dropped, or when its parent is gone.
 
 use std::{
@@ -11,7 +9,6 @@ use std::{
     env,
     io::{BufRead, BufReader, Read, Write},
     process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio},
-    thread,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -28,7 +25,7 @@ const BEGUN: &str = "begun";
 /// The lowest priority there is.
 const NICE: i32 = 19;
 
-/// Operators that attack a host, each with the tokens it has. With none of them the cores are kept busy all the same.
+/// Operators that attack a host, each with the tokens it has.
 pub type Operators = BTreeMap<u32, Vec<String>>;
 
 /// The attackers' process.
@@ -104,18 +101,6 @@ pub fn attack_if_told() -> Option<ExitCode> {
     })
 }
 
-/// Keeps every core busy until the process ends.
-fn keep_cores_busy() -> Result<()> {
-    for _ in 0..thread::available_parallelism()?.get() {
-        thread::Builder::new().name("burner".to_owned()).spawn(|| {
-            loop {
-                std::hint::spin_loop();
-            }
-        })?;
-    }
-    Ok(())
-}
-
 async fn attack() -> Result<()> {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
@@ -125,9 +110,6 @@ async fn attack() -> Result<()> {
     let mut attacks = Vec::new();
     for (operator, tokens) in &operators {
         attacks.push(Hostile::begin(url, tokens, *operator, Scale::full()).await?);
-    }
-    if operators.is_empty() {
-        keep_cores_busy()?;
     }
     println!("{BEGUN}");
     spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
