@@ -10,6 +10,7 @@ mod counts;
 mod cursor;
 mod details;
 mod effects;
+mod finality;
 mod ids;
 mod producer;
 mod remark;
@@ -30,6 +31,7 @@ pub use effects::{
     GuardCount, Handover, KeptFault, KeptQuestion, Mark, NamespacePage, Poison, Rejected, Rejection, Retention, Series,
     Shadow,
 };
+pub use finality::FinalUntil;
 pub use ids::{AlertCode, DeviceNo, Digest, Eui64, Generation, IdError, ModelId, Mpxn, OperatorId, Position, Revision};
 pub use producer::{BatchDigest, ProducerKey, ProducerMark};
 pub use remark::{Remark, RemarkCounts, Remarks};

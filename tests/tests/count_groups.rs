@@ -134,5 +134,46 @@ fn days_for_which_alerts_may_still_come_are_marked() {
     assert_eq!(marked("occurred-day"), [false, false, true, true, true], "the DCC keeps alerts for two days");
     let shown = String::from_utf8(host.weir(["count", "--by", "occurred-day"]).stdout).unwrap();
     assert_eq!(shown.matches("(not final)").count(), 3, "{shown}");
+
+    // The same days carry the same marks wherever they are shown.
+    let dates: Vec<String> =
+        shown.lines().filter_map(|line| line.strip_prefix("| 2")).map(|rest| format!("2{}", &rest[..9])).collect();
+    let date = |days_ago: usize| dates[dates.len() - 1 - days_ago].clone();
+    let report = |ending: &str, format: &str| {
+        let arguments = ["report", "alerts", "--period", "week", "--ending", ending, "--format", format];
+        String::from_utf8(host.weir(arguments).stdout).unwrap()
+    };
+    let running = report(&date(0), "md");
+    assert_eq!(running.matches("(not final)").count(), 1, "{running}");
+    assert!(running.contains("The period is not over: its counts are not final."), "{running}");
+    let csv = report(&date(0), "csv");
+    let marked: Vec<&str> =
+        csv.lines().filter(|line| line.ends_with(",yes")).map(|line| &line[..line.find(",0,").unwrap()]).collect();
+    assert_eq!(marked, ["total,total", &format!("day,{}", date(0))], "{csv}");
+    let over = report(&date(1), "md");
+    assert!(!over.contains("(not final)") && over.contains("may still come, and count on the day they are received"));
+    let long_over = report(&date(4), "md");
+    assert!(!long_over.contains("not final") && !long_over.contains("may still come"), "{long_over}");
+    let page = weir_tests::http::get(&host.url, "/?period=month", &[]).body;
+    let table = page.split("<table").nth(1).unwrap().split("</table").next().unwrap();
+    assert_eq!(table.matches("(not final)").count(), 1, "{table}");
+    assert!(table.contains(&format!("{} (not final)", date(0))), "{table}");
+
+    let devices = "eui,mpxn,generation,model\n02-00-5E-10-00-00-A0-01,1000000000012,smets1,\n";
+    host.json(["device", "load", &host::file(folder.path(), "devices.csv", devices), "--json"]);
+    let theirs: String = (0..5).map(|day| format!("02-00-5E-10-00-00-A0-01,{},8F36,1\n", date(day))).collect();
+    let theirs = host::file(folder.path(), "theirs.csv", &format!("device,date,code,count\n{theirs}"));
+    let compared = host.json(["reconcile", &theirs, "--days", "utc", "--all", "--json"]).remove(0);
+    assert_eq!(compared["scope"]["provisional_since"], date(2));
+    let is = |row: &Value| row["is_provisional"].as_bool().unwrap_or_default();
+    let mut days: Vec<(&str, bool)> =
+        compared["rows"].as_array().unwrap().iter().map(|row| (row["day"].as_str().unwrap(), is(row))).collect();
+    days.sort_unstable();
+    assert_eq!(days.iter().map(|(_, is)| *is).collect::<Vec<_>>(), [false, false, true, true, true]);
+    let sheet = String::from_utf8(host.weir(["reconcile", &theirs, "--days", "utc", "--all", "--csv"]).stdout).unwrap();
+    assert_eq!(sheet.lines().filter(|line| line.ends_with(",yes")).count(), 3, "{sheet}");
+    let html = String::from_utf8(host.weir(["reconcile", &theirs, "--days", "utc", "--all", "--html"]).stdout).unwrap();
+    assert_eq!(html.matches("(not final)").count(), 3, "{html}");
+    assert!(html.contains(&format!("From {} on counts are not final", date(2))));
     assert_eq!(host.stop(), Some(0));
 }

@@ -24,11 +24,14 @@ use super::{
     input::Notices,
     session::{Connection, MESSAGE_BYTES_MAX},
     table::thousands,
-    view::reconcile::{self, Report, Scope},
+    view::{
+        count::Counts,
+        reconcile::{self, Report, Scope},
+    },
 };
 use crate::{
     books::{DeviceEnds, Weighed},
-    domain::{AlertCode, Eui64, Millis, Mpxn, OperatorId},
+    domain::{AlertCode, Eui64, FinalUntil, Millis, Mpxn, OperatorId},
     intake::claims::{DateOrder, Subject},
     reconciliation::{self, Case, DayError, DayKind, DaySet, Figures, Key},
 };
@@ -134,6 +137,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     }
     report.legend().iter().for_each(|line| eprintln!("{line}"));
     eprintln!("{}", report.fit_in_words());
+    report.finality().iter().for_each(|line| eprintln!("{line}"));
     if worst.len() < report.rows.len() {
         eprintln!(
             "{} more rows: --limit, --csv or --json shows them",
@@ -278,12 +282,16 @@ async fn compare(
         position: 0,
     };
     // Of no operator there is nothing to ask: an empty list would ask for all of them.
-    let mut rejected_count = 0;
+    let (mut rejected_count, mut provisional_since) = (0, None);
     if !operators.is_empty() {
         asking.count(&own, v1::AlertClock::Received, kind, |figures| &mut figures.by_day).await?;
         asking.count(&other, v1::AlertClock::Received, kind, |figures| &mut figures.by_other_day).await?;
         asking.count(&own, v1::AlertClock::Occurred, kind, |figures| &mut figures.by_occurrence).await?;
-        rejected_count = rejected(session, channel, &codes, &own).await?;
+        let until;
+        (rejected_count, until) = rejected(session, channel, &codes, &own).await?;
+        // They may count by occurrence, so a day is final when no alert that occurred on it can come any more.
+        let open = own.iter().position(|span| until.is_some_and(|until| until.is_occurrence_open(span.end)));
+        provisional_since = open.and_then(|at| days.days().get(at).copied());
     }
     let scope = Scope {
         days: args.days.name(),
@@ -292,6 +300,7 @@ async fn compare(
         codes: codes.iter().map(ToString::to_string).collect(),
         operators: operators.iter().map(|operator| operator.get().into()).collect(),
         rejected_count,
+        provisional_since,
         position: asking.position,
     };
     Ok(Report::new(scope, &reconciliation::reconcile(&asking.case), args.all))
@@ -379,13 +388,13 @@ impl Asking<'_> {
     }
 }
 
-/// Alerts of these codes and days that could not be taken.
+/// Alerts of these codes and days that could not be taken, and until when counts are final.
 async fn rejected(
     session: &Session,
     channel: Connection,
     codes: &BTreeSet<AlertCode>,
     days: &[Range<Millis>],
-) -> Result<u64, Failure> {
+) -> Result<(u64, Option<FinalUntil>), Failure> {
     let codes: Vec<AlertCode> = codes.iter().copied().collect();
     let request = v1::QueryCountsRequest {
         codes: arguments::codes(&codes),
@@ -394,6 +403,7 @@ async fn rejected(
         ..v1::QueryCountsRequest::default()
     };
     let mut client = CountServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let answer = client.query_counts(request).await.map_err(|status| session.failed(&status))?.into_inner();
-    Ok(answer.total.and_then(|total| total.balance).map_or(0, |balance| balance.rejected))
+    let answer = client.query_counts(request).await.map_err(|status| session.failed(&status))?;
+    let counts = Counts::from(answer.into_inner());
+    Ok((counts.total.balance.rejected, counts.final_until))
 }

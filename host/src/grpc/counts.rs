@@ -12,6 +12,7 @@ use weir_proto::v1::{self, count_service_server::CountService};
 use super::{convert::count, gate::Door, status::status};
 use crate::{
     books::CountQuery,
+    domain::FinalUntil,
     pipeline::{Handle, Refusal},
 };
 
@@ -79,7 +80,7 @@ impl CountService for Counts {
 }
 
 fn answer(handle: &Handle, query: &CountQuery, bytes_max: usize) -> Result<v1::QueryCountsResponse, Refusal> {
-    let provisional = count::Provisional { now_ms: handle.now_ms(), step_ms: query.step_ms() };
+    let provisional = count::Provisional { until: FinalUntil::at(handle.now_ms()), step_ms: query.step_ms() };
     count::table(handle.counts(query)?, provisional, bytes_max)
 }
 

@@ -16,7 +16,7 @@ const ROWS_MAX: usize = 2_000;
 
 /// The page.
 pub(crate) fn page(report: &Report, names: &Names) -> String {
-    let Scope { days, first_day, last_day, codes, operators, rejected_count, position } = &report.scope;
+    let Scope { days, first_day, last_day, codes, operators, rejected_count, position, .. } = &report.scope;
     let shown = report.worst(ROWS_MAX);
     let title = format!("Counts compared, {first_day} to {last_day}");
     let codes: Vec<String> = codes.iter().map(|code| names.code(code)).collect();
@@ -35,6 +35,7 @@ pub(crate) fn page(report: &Report, names: &Names) -> String {
         p { "Theirs is what their file says. Ours are the alerts that were taken, each once, by the day of receipt: "
             "forwarded and suppressed ones. Days are " (days) " days." }
         p.answer { (report.fit_in_words()) }
+        @if let Some(said) = report.finality() { p.note { (said) "." } }
         p { "Codes: " (codes.join(", ")) ". Operators: "
             @if operators.is_empty() { "none that their file names a device of" } @else { (operators.join(", ")) } "." }
         h2 { "Sums" }

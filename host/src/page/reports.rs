@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::{address::Address, facts, report, text};
 use crate::cli::{
     table::thousands,
-    view::{migration::Signal, report::Report, time},
+    view::{count::NOT_FINAL, migration::Signal, report::Report, time},
 };
 use crate::migration::thousandths;
 
@@ -62,7 +62,9 @@ pub(crate) fn signal(signal: &Signal, planned: u64, capacity: u64) -> Markup {
         @for reason in signal.reasons.iter().skip(1) { p { (text(reason)) } }
         (facts([
             ("Light", text(signal.light)),
-            ("Measured", html! { (time(signal.since_ms)) " to " (time(signal.until_ms)) }),
+            ("Measured", html! {
+                (time(signal.since_ms)) " to " (time(signal.until_ms)) @if signal.is_provisional { (NOT_FINAL) }
+            }),
             ("Migrated devices", html! { (thousands(signal.device_count)) }),
             ("Alerts taken", html! { (thousands(signal.taken)) }),
             ("Alerts forwarded", html! { (thousands(signal.forwarded)) }),

@@ -16,7 +16,10 @@ use crate::{
     cli::{
         arguments,
         table::thousands,
-        view::{alert::Balance, count::Counts},
+        view::{
+            alert::Balance,
+            count::{Counts, NOT_FINAL},
+        },
     },
     domain::AlertCode,
     page::{
@@ -119,7 +122,10 @@ fn filled(window: &Window, step: Step, counts: &Counts) -> Vec<(i64, String, Str
     let found: HashMap<i64, Balance> =
         counts.rows.iter().filter_map(|row| Some((row.key.start_ms?, row.balance))).collect();
     let of = |start: i64| {
-        let (name, label) = step.names(start, window.is_of_days());
+        let (mut name, label) = step.names(start, window.is_of_days());
+        if counts.final_until.is_some_and(|until| until.is_receipt_open(start + step.ms())) {
+            name.push_str(NOT_FINAL);
+        }
         (start, label, name, found.get(&start).copied().unwrap_or_default())
     };
     window.steps(step).map(of).collect()

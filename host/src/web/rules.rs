@@ -19,6 +19,7 @@ use crate::{
     cli::{
         rule::pairs,
         view::{
+            count::NOT_FINAL,
             rule::{Rule, RuleRevision},
             trial::Comparison,
         },
@@ -178,7 +179,9 @@ async fn days(visitor: &Visitor, name: &str, window: &Window) -> Result<Vec<(Str
         .collect();
     let day = |start: i64| {
         let (suppressed, overruled) = found.get(&start).copied().unwrap_or_default();
-        (Step::Day.names(start, true).0, suppressed, overruled)
+        let is_open = counts.final_until.is_some_and(|until| until.is_receipt_open(start + Step::Day.ms()));
+        let name = Step::Day.names(start, true).0 + if is_open { NOT_FINAL } else { "" };
+        (name, suppressed, overruled)
     };
     Ok(window.steps(Step::Day).map(day).collect())
 }

@@ -29,7 +29,7 @@ use crate::{
             time, utc,
         },
     },
-    domain::{Eui64, Millis, OperatorId},
+    domain::{Eui64, FinalUntil, Millis, OperatorId},
     page,
 };
 
@@ -188,7 +188,7 @@ impl Asking {
         let inventory = self.inventory().await?;
         let days = self.days.count();
         let (top, alerting_devices) = self.devices().await?;
-        let (total, position) = self.total(&inventory).await?;
+        let (total, until, position) = self.total(&inventory).await?;
         let mut sections = Vec::new();
         for (name, title, key) in [
             ("day", "By day", v1::Grouping::Day),
@@ -227,6 +227,7 @@ impl Asking {
             before_first_day: self.days.before_first.to_string(),
             scope: self.scope(),
             total,
+            has_undelivered: until.is_some_and(|until| until.is_occurrence_open(self.days.period.end)),
             alerting_devices,
             sections,
             changes,
@@ -261,12 +262,15 @@ impl Asking {
         Ok(Counts::from(answer.into_inner()))
     }
 
-    async fn total(&self, inventory: &Inventory) -> Result<(Line, u64), Status> {
+    /// The line of all, until when counts are final, and the log position.
+    async fn total(&self, inventory: &Inventory) -> Result<(Line, Option<FinalUntil>, u64), Status> {
         let now = self.counts(&[], &self.days.period).await?;
         let before = self.counts(&[], &self.days.before).await?.total.balance;
         let line = Line::new("total".to_owned(), "in all".to_owned(), &now.total.balance);
         let line = line.of_devices(inventory.listed(|_| true), self.days.count());
-        Ok((Line { taken_before: Some(before.forwarded + before.suppressed), ..line }, now.position))
+        let is_provisional = now.final_until.is_some_and(|until| until.is_receipt_open(self.days.period.end));
+        let line = Line { taken_before: Some(before.forwarded + before.suppressed), is_provisional, ..line };
+        Ok((line, now.final_until, now.position))
     }
 
     /// A line a group, with the period before where that has the same groups.
@@ -283,7 +287,8 @@ impl Asking {
         let line = |row: &Row| {
             let raw = raw_key(row);
             let taken_before = (key != v1::Grouping::Day).then(|| before.get(&raw).copied().unwrap_or(0));
-            Line { taken_before, ..Line::new(raw, row.key.text(key, &self.names), &row.balance) }
+            let is_provisional = row.key.is_provisional;
+            Line { taken_before, is_provisional, ..Line::new(raw, row.key.text(key, &self.names), &row.balance) }
         };
         Ok(now.iter().filter(wanted).map(line).collect())
     }

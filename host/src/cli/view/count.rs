@@ -14,8 +14,11 @@ use crate::{
         arguments::Names,
         table::{Table, Value, thousands},
     },
-    domain::Remark,
+    domain::{FinalUntil, Remark},
 };
+
+/// What stands behind a time for which alerts may still come.
+pub(crate) const NOT_FINAL: &str = " (not final)";
 
 /// What a row is of. A key that was not grouped by is left out.
 #[derive(Debug, Default, Serialize)]
@@ -122,11 +125,16 @@ pub(crate) struct Counts {
     /// Where the log has lost its beginning, and it was counted from the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept_since_ms: Option<i64>,
+    /// Until when counts are final; a host of an earlier release does not say so. In JSON, rows are marked instead.
+    #[serde(skip)]
+    pub final_until: Option<FinalUntil>,
 }
 
 impl From<v1::QueryCountsResponse> for Counts {
     fn from(message: v1::QueryCountsResponse) -> Self {
-        let v1::QueryCountsResponse { rows, total, position, rest, rest_row_count, kept_since_ms } = message;
+        let v1::QueryCountsResponse { rows, total, position, rest, rest_row_count, kept_since_ms, final_until } =
+            message;
+        let until = |v1::FinalUntil { received_ms, occurred_ms }| FinalUntil { received_ms, occurred_ms };
         Self {
             rows: rows.into_iter().map(Row::from).collect(),
             total: total.map(Row::from).unwrap_or_default(),
@@ -134,6 +142,7 @@ impl From<v1::QueryCountsResponse> for Counts {
             rest_row_count: rest.as_ref().map(|_| rest_row_count),
             rest: rest.map(Row::from),
             kept_since_ms,
+            final_until: final_until.map(until),
         }
     }
 }
@@ -239,7 +248,7 @@ impl Key {
 impl Key {
     /// What stands behind a time for which alerts may still come.
     fn provisional(&self) -> &'static str {
-        if self.is_provisional { " (not final)" } else { "" }
+        if self.is_provisional { NOT_FINAL } else { "" }
     }
 }
 

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use weir_proto::v1;
 
-use super::{clean, time};
+use super::{clean, count::NOT_FINAL, time};
 use crate::{
     cli::table::{Table, Value, thousands},
     migration::thousandths,
@@ -31,6 +31,9 @@ pub(crate) struct Signal {
     pub projected_raw_alerts_per_day: u64,
     pub capacity_percent: u64,
     pub position: u64,
+    /// Left out where it is false: what was measured is not over.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_provisional: bool,
 }
 
 impl From<v1::GetMigrationSignalResponse> for Signal {
@@ -51,6 +54,7 @@ impl From<v1::GetMigrationSignalResponse> for Signal {
             projected_raw_alerts_per_day,
             capacity_percent,
             position,
+            is_provisional,
         } = message;
         Self {
             advice: match advice {
@@ -78,6 +82,7 @@ impl From<v1::GetMigrationSignalResponse> for Signal {
             projected_raw_alerts_per_day,
             capacity_percent,
             position,
+            is_provisional,
         }
     }
 }
@@ -92,9 +97,10 @@ impl Signal {
     /// What it was made of.
     pub(crate) fn facts(&self, planned_devices: u64, capacity_per_day: u64) -> Table {
         let number = |number: u64| Value::Quantity(thousands(number));
+        let mark = if self.is_provisional { NOT_FINAL } else { "" };
         let mut facts = vec![
             ("light", Value::text(self.light)),
-            ("measured", Value::Text(format!("{} to {}", time(self.since_ms), time(self.until_ms)))),
+            ("measured", Value::Text(format!("{} to {}{mark}", time(self.since_ms), time(self.until_ms)))),
             ("migrated devices", number(self.device_count)),
             ("alerts taken", number(self.taken)),
             ("alerts forwarded", number(self.forwarded)),

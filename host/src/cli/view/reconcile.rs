@@ -2,8 +2,10 @@
 //!
 //! It must not know where they came from. Invariant: table, sheet, JSON and page are of the same rows.
 
+use jiff::civil::Date;
 use serde::Serialize;
 
+use super::count::NOT_FINAL;
 use crate::{
     cli::{
         sheet::Sheet,
@@ -11,6 +13,9 @@ use crate::{
     },
     reconciliation::{Cause, Difference, Fit, Reconciliation, Row as Compared, Standing},
 };
+
+/// Place of the day among the values of a row.
+const DAY: usize = 2;
 
 /// One row.
 #[derive(Debug, Clone, Serialize)]
@@ -26,10 +31,14 @@ pub(crate) struct Row {
     pub suppressed: u64,
     pub duplicate: u64,
     pub represented: u64,
+    /// Left out where it is false: alerts of this day may still come.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_provisional: bool,
 }
 
-impl From<&Compared> for Row {
-    fn from(row: &Compared) -> Self {
+impl Row {
+    /// `provisional_since` is the first day of which alerts may still come.
+    fn new(row: &Compared, provisional_since: Option<Date>) -> Self {
         let Compared { key, theirs, figures, standing, causes } = row;
         let ends = figures.by_day;
         Self {
@@ -49,11 +58,15 @@ impl From<&Compared> for Row {
             suppressed: ends.suppressed.count,
             duplicate: ends.duplicate.count,
             represented: ends.forwarded.represented + ends.suppressed.represented,
+            is_provisional: provisional_since.is_some_and(|since| key.day >= since),
         }
     }
-}
 
-impl Row {
+    /// The day, with a mark where it is not final.
+    fn marked_day(&self) -> String {
+        format!("{}{}", self.day, if self.is_provisional { NOT_FINAL } else { "" })
+    }
+
     pub(crate) const HEADINGS: [&str; 11] = [
         "device",
         "code",
@@ -74,7 +87,7 @@ impl Row {
         vec![
             Value::text(&self.subject),
             Value::text(&self.code),
-            Value::text(&self.day),
+            Value::Text(self.marked_day()),
             Value::text(self.standing),
             theirs,
             Value::Number(self.ours),
@@ -134,7 +147,14 @@ pub(crate) struct Scope {
     pub operators: Vec<u32>,
     /// Alerts of these codes and days that could not be taken; they are of no device.
     pub rejected_count: u64,
+    /// The first day of which alerts may still come; left out where all days are final.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    pub provisional_since: Option<Date>,
     pub position: u64,
+}
+
+fn as_text<S: serde::Serializer>(day: &Option<Date>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&day.map_or_else(String::new, |day| day.to_string()))
 }
 
 /// A comparison.
@@ -154,6 +174,8 @@ impl Report {
         let sum = |of: fn(&Difference) -> u64| totals.differences.values().map(of).sum();
         let ended = |of: fn(&Compared) -> u64| rows.iter().map(of).sum();
         let Fit { reading, rows: fitting, of_rows } = fit;
+        let provisional_since = scope.provisional_since;
+        let row = |row: &Compared| Row::new(row, provisional_since);
         Self {
             scope,
             totals: TotalRow {
@@ -170,8 +192,16 @@ impl Report {
             },
             differences: totals.differences.iter().map(difference).collect(),
             fit: FitRow { causes: names(&reading.causes()), rows: *fitting, of_rows: *of_rows },
-            rows: rows.iter().filter(|row| all || row.standing != Standing::Agrees).map(Row::from).collect(),
+            rows: rows.iter().filter(|row| all || row.standing != Standing::Agrees).map(row).collect(),
         }
+    }
+
+    /// Says which days are not final, if any are.
+    pub(crate) fn finality(&self) -> Option<String> {
+        let since = self.scope.provisional_since?;
+        Some(format!(
+            "From {since} on counts are not final, theirs or ours: the DCC keeps for two days what it cannot deliver"
+        ))
     }
 
     /// Explains the causes found, one a line.
@@ -237,11 +267,12 @@ pub(crate) fn sums(report: &Report) -> Table {
 /// Returns some rows as a table that fits a terminal. CSV and JSON have the other columns.
 pub(crate) fn rows(rows: &[&Row]) -> Table {
     let mut table = Table::new(&["device", "code", "day", "theirs", "ours", "likely cause"]);
-    for Row { subject, code, day, theirs, ours, causes, .. } in rows {
+    for row in rows {
+        let Row { subject, code, theirs, ours, causes, .. } = row;
         table.row([
             Value::text(subject),
             Value::text(code),
-            Value::text(day),
+            Value::Text(row.marked_day()),
             theirs.map_or_else(|| Value::text("no row"), Value::Number),
             Value::Number(*ours),
             Value::Text(causes.join(" + ")),
@@ -252,7 +283,12 @@ pub(crate) fn rows(rows: &[&Row]) -> Table {
 
 /// All rows as CSV.
 pub(crate) fn sheet(report: &Report) -> String {
-    let mut sheet = Sheet::new(&Row::HEADINGS);
-    report.rows.iter().for_each(|row| sheet.row(row.values()));
+    let mut sheet = Sheet::new(&[&Row::HEADINGS[..], &["not final"]].concat());
+    for row in &report.rows {
+        let mut values = row.values();
+        values[DAY] = Value::text(&row.day);
+        values.push(Value::text(if row.is_provisional { "yes" } else { "" }));
+        sheet.row(values);
+    }
     sheet.finish()
 }

@@ -39,6 +39,9 @@ pub(crate) struct Line {
     /// Forwarded and suppressed alerts of the period before. Absent where there is none to compare with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken_before: Option<u64>,
+    /// Left out where it is false: alerts may still come that count here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_provisional: bool,
 }
 
 impl Line {
@@ -151,6 +154,9 @@ pub(crate) struct Report {
     /// What it is confined to, in words; empty for everything.
     pub scope: String,
     pub total: Line,
+    /// Alerts that occurred in the period may still come, on a day of receipt after it. Left out where it is false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_undelivered: bool,
     /// Devices that raised an alert in the period.
     pub alerting_devices: u64,
     pub sections: Vec<Section>,
@@ -184,7 +190,7 @@ impl Report {
     pub(crate) fn summary(&self) -> Vec<String> {
         let Line { devices, forwarded, suppressed, duplicate, rejected, .. } = &self.total;
         let level = |level: Option<u64>| level.map_or_else(|| "-".to_owned(), thousandths);
-        vec![
+        let mut sentences = vec![
             format!(
                 "{} alerts were taken: {} forwarded, {} suppressed. {} more were copies, {} could not be taken.",
                 thousands(self.total.taken()),
@@ -201,7 +207,16 @@ impl Report {
                 level(self.total.forwarded_per_1000_device_days)
             ),
             format!("Against the period before (from {}): {}.", self.before_first_day, self.total.trend()),
-        ]
+        ];
+        if self.total.is_provisional {
+            sentences.push("The period is not over: its counts are not final.".to_owned());
+        } else if self.has_undelivered {
+            let late = "The days of receipt are over, and their counts final. Alerts that occurred in the last two days of the \
+                        period may still come, and count on the day they are received: the DCC keeps for two days what it \
+                        cannot deliver.";
+            sentences.push(late.to_owned());
+        }
+        sentences
     }
 
     /// All sections, the total first.
@@ -225,6 +240,7 @@ impl Report {
             "taken_per_1000_device_days",
             "forwarded_per_1000_device_days",
             "taken_before",
+            "not_final",
         ]);
         let number = |number: Option<u64>| number.map_or_else(|| Value::text(""), Value::Number);
         for (name, _, lines) in self.all() {
@@ -241,6 +257,7 @@ impl Report {
                     number(line.taken_per_1000_device_days),
                     number(line.forwarded_per_1000_device_days),
                     number(line.taken_before),
+                    Value::text(if line.is_provisional { "yes" } else { "" }),
                 ]);
             }
         }

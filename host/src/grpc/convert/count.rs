@@ -8,13 +8,11 @@ use weir_proto::v1;
 use super::{balance, code, each, filter, generation, model, operator, remark_counts, time, wire_generation};
 use crate::{
     books::{CountKey, CountQuery, CountTable, Counts, Grouping},
-    domain::{HOUR_MS, Millis},
+    domain::{FinalUntil, HOUR_MS, Millis},
     pipeline::Refusal,
 };
 
 const DAY_MS: Millis = 24 * HOUR_MS;
-/// How long the DCC keeps an alert that it cannot deliver.
-const UNDELIVERED_MS: Millis = 2 * DAY_MS;
 
 /// What to count.
 pub fn query(request: v1::QueryCountsRequest) -> Result<CountQuery, Refusal> {
@@ -57,17 +55,18 @@ pub(super) fn grouping(number: i32) -> Result<Grouping, String> {
 /// Which rows alerts may still come for.
 #[derive(Debug, Clone, Copy)]
 pub struct Provisional {
-    /// Now, by the host's clock.
-    pub now_ms: Millis,
+    /// Until when counts are final.
+    pub until: FinalUntil,
     /// From the start of one row to that of the next, where it is grouped by time of receipt.
     pub step_ms: Option<Millis>,
 }
 
 impl Provisional {
     fn is(self, key: &CountKey) -> bool {
-        let received = key.start_ms.zip(self.step_ms).is_some_and(|(start, step)| start + step > self.now_ms);
-        let occurred = key.occurred_ms.flatten().is_some_and(|start| start + DAY_MS + UNDELIVERED_MS > self.now_ms);
-        received || occurred
+        let received = key.start_ms.zip(self.step_ms).map(|(start, step)| start + step);
+        let occurred = key.occurred_ms.flatten().map(|start| start + DAY_MS);
+        received.is_some_and(|end| self.until.is_receipt_open(end))
+            || occurred.is_some_and(|end| self.until.is_occurrence_open(end))
     }
 }
 
@@ -85,6 +84,10 @@ pub fn table(
         rest: rest.map(|(_, counts)| row(false, CountKey::default(), counts)),
         rest_row_count: rest.map_or(0, |(rows, _)| rows),
         kept_since_ms,
+        final_until: Some(v1::FinalUntil {
+            received_ms: provisional.until.received_ms,
+            occurred_ms: provisional.until.occurred_ms,
+        }),
     };
     if response.encoded_len() > bytes_max {
         return Err(Refusal::Exhausted(format!(

@@ -233,7 +233,7 @@ pub fn migration_query(request: v1::GetMigrationSignalRequest) -> Result<Migrati
 
 /// A signal.
 pub fn migration(view: MigrationView) -> v1::GetMigrationSignalResponse {
-    let MigrationView { signal, measured, period, position } = view;
+    let MigrationView { signal, measured, period, is_provisional, position } = view;
     let Signal {
         advice,
         light,
@@ -271,6 +271,7 @@ pub fn migration(view: MigrationView) -> v1::GetMigrationSignalResponse {
         projected_raw_alerts_per_day: projected_raw_per_day,
         capacity_percent,
         position: position.0,
+        is_provisional,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
         self, CountQuery, CountTable, CountingDevices, DeviceCounts, DeviceQuery, Grouping, Names, TooManyDeviceRows,
     },
     config::ReportLimits,
-    domain::{Device, Generation, HOUR_MS, Millis, OperatorId, Position, Revision, RuleRevision},
+    domain::{Device, FinalUntil, Generation, HOUR_MS, Millis, OperatorId, Position, Revision, RuleRevision},
     migration::{Migration, Signal},
     registry::RevisionView,
 };
@@ -86,6 +86,8 @@ pub struct MigrationView {
     pub measured: Migration,
     /// When.
     pub period: std::ops::Range<Millis>,
+    /// The period is not over.
+    pub is_provisional: bool,
     /// Exact as of here.
     pub position: Position,
 }
@@ -239,6 +241,7 @@ impl Handle {
             planned_devices,
             capacity_per_day,
         };
-        Ok(MigrationView { signal: measured.signal(&self.report), measured, period, position })
+        let is_provisional = FinalUntil::at(self.now_ms()).is_receipt_open(period.end);
+        Ok(MigrationView { signal: measured.signal(&self.report), measured, period, is_provisional, position })
     }
 }

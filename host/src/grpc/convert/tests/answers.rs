@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    domain::{FaultKind, Guard, RemarkCounts, Revocation, RuleFault},
+    domain::{FaultKind, FinalUntil, Guard, RemarkCounts, Revocation, RuleFault},
     pipeline::{Allowed, PluginView},
     plugin::{Needs, Report},
 };
@@ -128,7 +128,7 @@ fn a_table_of_counts_goes_out_whole_or_not_at_all() {
         kept_since_ms: Some(4),
     };
     // Just before the day of occurrence is not over for two days any more, and the hour of receipt is.
-    let provisional = count::Provisional { now_ms: 3 * 86_400_000 - 1, step_ms: Some(3_600_000) };
+    let provisional = count::Provisional { until: FinalUntil::at(3 * 86_400_000 - 1), step_ms: Some(3_600_000) };
 
     let response = count::table(answer.clone(), provisional, 4 << 20).unwrap();
     let bare = v1::CountRow {
@@ -157,7 +157,9 @@ fn a_table_of_counts_goes_out_whole_or_not_at_all() {
     assert_eq!(response.rows, [expected, bare.clone()]);
     assert_eq!((response.total.as_ref(), response.position), (Some(&bare), 9));
     assert_eq!((response.rest.as_ref(), response.rest_row_count, response.kept_since_ms), (Some(&bare), 7, Some(4)));
-    let later = count::Provisional { now_ms: 3 * 86_400_000, ..provisional };
+    let until = v1::FinalUntil { received_ms: 3 * 86_400_000 - 1, occurred_ms: 86_400_000 - 1 };
+    assert_eq!(response.final_until, Some(until));
+    let later = count::Provisional { until: FinalUntil::at(3 * 86_400_000), ..provisional };
     let table = count::table(answer.clone(), later, 4 << 20).unwrap();
     assert!(table.rows.iter().all(|row| !row.is_provisional));
 
