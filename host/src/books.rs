@@ -6,6 +6,7 @@
 
 mod answer;
 mod devices;
+mod families;
 mod ledger;
 
 pub use answer::{
@@ -15,6 +16,7 @@ pub use answer::{
 pub use devices::{
     AlertClock, CountingDevices, DeviceCounts, DeviceEnds, DeviceKey, DeviceQuery, TooManyDeviceRows, Weighed,
 };
+pub use families::Families;
 pub use ledger::Ledger;
 
 #[cfg(test)]

@@ -115,6 +115,54 @@ fn a_corrected_table_leaves_what_was_logged_as_it_was() {
     assert_eq!(host.stop(), Some(0));
 }
 
+#[test]
+fn a_family_is_that_of_the_table_an_alert_was_logged_under() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let send = |host: &Host, name: &str, counters: std::ops::Range<u32>| {
+        let rows: String = counters
+            .flat_map(|counter| {
+                ["8F36", "8F40"].map(|code| format!("02-00-5E-10-00-00-A0-14,{counter},{code},2026-11-23T09:30:00Z\n"))
+            })
+            .collect();
+        let text = format!("device,counter,code,received_at\n{rows}bad,1,8F36,2026-11-23T09:30:00Z\n");
+        host.weir(["alert", "send", &host::file(folder.path(), name, &text)]);
+    };
+    let families = |host: &Host, by: &str| -> Vec<(String, u64, u64)> {
+        let counted = host.json(["count", "--by", by, "--top", "0", "--json"]).remove(0);
+        let rows = counted["rows"].as_array().unwrap();
+        let number = |row: &Value, name: &str| row["balance"][name].as_u64().unwrap();
+        let sum: u64 = rows.iter().map(|row| number(row, "received")).sum();
+        assert_eq!(sum, number(&counted["total"], "received"), "{by}");
+        let row = |row: &Value| {
+            (row["family"].as_str().unwrap().to_owned(), number(row, "forwarded"), number(row, "duplicate"))
+        };
+        rows.iter().map(row).collect()
+    };
+    let host = Host::start_with(BINARY, &data, &[KEEPS_ALL]);
+    send(&host, "one.csv", 0..5);
+    let expected = [("", 0, 0), ("supply", 5, 0), ("voltage", 5, 0)];
+    let named = |rows: &[(&str, u64, u64)]| -> Vec<(String, u64, u64)> {
+        rows.iter().map(|(name, forwarded, duplicate)| ((*name).to_owned(), *forwarded, *duplicate)).collect()
+    };
+    assert_eq!(families(&host, "family"), named(&expected));
+    assert_eq!(host.stop(), Some(0));
+
+    // What is logged from here on is of another family; the copies among it too.
+    let table = host::file(folder.path(), "codes.csv", "code,family\n8F36,outages\n");
+    let settings = [("WEIR_CODE_TABLE", table.as_str()), KEEPS_ALL];
+    let host = Host::start_with(BINARY, &data, &settings);
+    send(&host, "two.csv", 3..8);
+    let expected = [("", 0, 0), ("outages", 3, 2), ("supply", 5, 0), ("voltage", 8, 2)];
+    assert_eq!(families(&host, "family"), named(&expected), "by the books");
+    assert_eq!(families(&host, "family,recipient"), named(&expected), "by the log");
+    let watched = host.weir(["count", "--by", "family", "--watch"]);
+    assert!(String::from_utf8(watched.stderr).unwrap().contains("counted from the log"));
+    let host = host.kill_and_restart(&data, &settings);
+    assert_eq!(families(&host, "family"), named(&expected));
+    assert_eq!(host.stop(), Some(0));
+}
+
 /// Five outages of one device, as the DCC tells of them.
 fn outages(folder: &Path) -> String {
     let rows = (1..=5).map(|counter| format!("02-00-5E-10-00-00-C0-10,{counter},AD1\n"));

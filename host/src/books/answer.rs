@@ -9,6 +9,7 @@ use std::{
 
 use hashbrown::{HashMap as FastMap, HashSet as FastSet};
 
+use super::Families;
 use crate::{
     domain::{
         AlertCode, Balance, Cell, End, Eui64, Generation, HOUR_MS, Millis, ModelId, OperatorId, Position, RejectReason,
@@ -84,6 +85,11 @@ impl CountQuery {
         self.only_throttled || self.group_by.iter().any(|grouping| grouping.is_of_log())
     }
 
+    /// Returns true where rows are of families of codes.
+    pub fn is_by_family(&self) -> bool {
+        self.group_by.contains(&Grouping::Family)
+    }
+
     /// Returns the time from the start of one row to that of the next, where it is grouped by time of receipt.
     pub fn step_ms(&self) -> Option<Millis> {
         self.group_by.iter().find_map(|grouping| match grouping {
@@ -140,18 +146,18 @@ impl CountKey {
                     let reason = RejectReason::from_number(cell.reason).filter(|_| cell.end == End::Rejected);
                     key.rejection = Some(reason.map_or("", RejectReason::name));
                 }
-                Grouping::Family => key.family = Some(names.family(cell).to_owned()),
                 // They are of an alert and not of a cell: see `with_parties`.
-                Grouping::Device | Grouping::Recipient | Grouping::OccurredDay => {}
+                Grouping::Device | Grouping::Recipient | Grouping::OccurredDay | Grouping::Family => {}
             }
         }
         key
     }
 
     /// Adds the keys that an alert has and its cell has not.
-    fn with_parties(mut self, group_by: &[Grouping], row: &RowKey) -> Self {
+    fn with_parties(mut self, group_by: &[Grouping], row: &RowKey, families: &Families) -> Self {
         for grouping in group_by {
             match grouping {
+                Grouping::Family => self.family = Some(families.name(row.family).to_owned()),
                 Grouping::Device => self.device = Some(Eui64(row.device)),
                 Grouping::Recipient => self.recipient = Some(Eui64(row.recipient)),
                 Grouping::OccurredDay => {
@@ -210,6 +216,17 @@ impl Counts {
         }
     }
 
+    /// Takes off what [`add`](Self::add) added.
+    fn remove(&mut self, cell: &Cell, tally: &Tally) {
+        self.balance.remove(cell.end, tally.count);
+        self.represented -= tally.represented;
+        self.withheld -= tally.withheld;
+        self.remarks.remove(tally.remarks);
+        if cell.end == End::Forwarded && cell.rule != Revision::NONE {
+            self.overruled -= tally.count;
+        }
+    }
+
     fn add_counts(&mut self, other: &Self) {
         self.balance.add_all(other.balance);
         self.represented += other.represented;
@@ -250,14 +267,8 @@ pub struct Names {
     pub rules: HashMap<Revision, String>,
     /// Model names by id.
     pub models: HashMap<ModelId, String>,
-    /// What codes belong to.
-    pub families: HashMap<AlertCode, String>,
-}
-
-impl Names {
-    fn family(&self, cell: &Cell) -> &str {
-        cell.code.and_then(|code| self.families.get(&AlertCode(code))).map_or("", String::as_str)
-    }
+    /// What codes belong to; only for a query that groups by that.
+    pub families: Families,
 }
 
 /// Checks a query and gives the hours it ranges over.
@@ -298,7 +309,6 @@ pub struct Summing<'a> {
     names: Names,
     rule_numbers: HashMap<Revision, u32>,
     model_numbers: HashMap<ModelId, u32>,
-    family_numbers: HashMap<AlertCode, u32>,
     /// Rows that are summed each for itself, where not all are.
     chosen: Option<FastSet<RowKey>>,
     /// How many rows are not, and their sum.
@@ -338,6 +348,8 @@ pub struct Parties {
     pub recipient: Eui64,
     /// When it occurred.
     pub occurred_ms: Option<Millis>,
+    /// Where it was logged; `None` where that is not known.
+    pub position: Option<Position>,
 }
 
 /// How much was received in each row: what is known of rows before the largest are chosen.
@@ -380,7 +392,6 @@ impl<'a> Summing<'a> {
             rules,
             rule_numbers: numbered(&names.rules),
             model_numbers: numbered(&names.models),
-            family_numbers: numbered(&names.families),
             chosen: None,
             rest: (0, Counts::default()),
             names,
@@ -410,6 +421,35 @@ impl<'a> Summing<'a> {
             return Err(TooManyCountRows);
         }
         self.rows.entry(key).or_insert((hour, cell, Counts::default())).2.add(&cell, &tally);
+        Ok(())
+    }
+
+    /// Counts an alert that [`take_one`](Self::take_one) was given without a position in the family that its code had there.
+    pub fn relocate(
+        &mut self,
+        hour: u32,
+        (cell, tally): (Cell, Tally),
+        parties: Parties,
+    ) -> Result<(), TooManyCountRows> {
+        if !self.passes(&cell) {
+            return Ok(());
+        }
+        let from = self.key_with(hour, &cell, Parties { position: None, ..parties });
+        let to = self.key_with(hour, &cell, parties);
+        if from == to {
+            return Ok(());
+        }
+        if self.rows.len() >= self.rows_max && !self.rows.contains_key(&to) {
+            return Err(TooManyCountRows);
+        }
+        // What the books do not have is not moved, or the rows would not add up to the total.
+        if let Some((_, _, counts)) = self.rows.get_mut(&from) {
+            counts.remove(&cell, &tally);
+            if *counts == Counts::default() {
+                self.rows.remove(&from);
+            }
+            self.rows.entry(to).or_insert((hour, cell, Counts::default())).2.add(&cell, &tally);
+        }
         Ok(())
     }
 
@@ -445,6 +485,7 @@ impl<'a> Summing<'a> {
         let mut key = self.key_of(hour, cell);
         for grouping in &self.query.group_by {
             match grouping {
+                Grouping::Family => key.family = self.names.families.number(cell, parties.position),
                 Grouping::Device => key.device = parties.device.0,
                 Grouping::Recipient => key.recipient = parties.recipient.0,
                 Grouping::OccurredDay => {
@@ -478,11 +519,7 @@ impl<'a> Summing<'a> {
                     let reason = RejectReason::from_number(cell.reason).filter(|_| cell.end == End::Rejected);
                     key.rejection = reason.map_or(0, |reason| reason as u8);
                 }
-                Grouping::Family => {
-                    let code = cell.code.map(AlertCode);
-                    key.family = code.and_then(|code| self.family_numbers.get(&code)).copied().unwrap_or_default();
-                }
-                Grouping::Device | Grouping::Recipient | Grouping::OccurredDay => {}
+                Grouping::Device | Grouping::Recipient | Grouping::OccurredDay | Grouping::Family => {}
             }
         }
         key
@@ -496,7 +533,7 @@ impl<'a> Summing<'a> {
             return CountTable { rows: vec![(CountKey::default(), total)], ..answer };
         }
         let named = rows.into_iter().map(|(row, (hour, cell, counts))| {
-            (CountKey::of(group_by, &names, hour, &cell).with_parties(group_by, &row), counts)
+            (CountKey::of(group_by, &names, hour, &cell).with_parties(group_by, &row, &names.families), counts)
         });
         let mut rows: Vec<(CountKey, Counts)> = named.collect();
         rows.sort_unstable_by(|(a, _), (b, _)| a.compare(b, group_by));

@@ -1,9 +1,11 @@
+use std::collections::HashMap;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    AlertCode, Cell, End, Eui64, Group, HOUR_MS, Mark, ModelId, Position, RejectReason, Rejected, Remark, Revision,
-    Rows, SettingsNo, Tally,
+    AlertCode, Balance, Cell, End, Eui64, Group, HOUR_MS, Mark, ModelId, Position, RejectReason, Rejected, Remark,
+    Revision, Rows, SettingsNo, Tally,
 };
 
 fn group(first: u64, alerts: &[(i64, u16, Mark)]) -> Group {
@@ -55,8 +57,12 @@ fn names() -> Names {
     Names {
         rules: [(Revision(1), "r".to_owned())].into_iter().collect(),
         models: [(ModelId::of("A"), "A".to_owned())].into_iter().collect(),
-        families: [1, 3].map(|code| (AlertCode(code), "odd".to_owned())).into(),
+        families: Families::new(vec![(Position(0), odd(&[1, 3]))]),
     }
+}
+
+fn odd(codes: &[u16]) -> HashMap<AlertCode, String> {
+    codes.iter().map(|code| (AlertCode(*code), "odd".to_owned())).collect()
 }
 
 fn ask(ledger: &Ledger, query: &CountQuery) -> CountTable {
@@ -138,6 +144,40 @@ fn codes_are_grouped_by_family() {
         .map(|(_, counts)| counts.balance.received())
         .sum();
     assert_eq!(families[1].1.balance.received(), odd);
+}
+
+/// Counted by the books under the oldest table, and then moved: what each alert was logged under counts.
+#[test]
+fn an_alert_that_was_logged_under_another_table_is_of_the_family_it_had_there() {
+    let query = CountQuery { group_by: vec![Grouping::Family], ..CountQuery::default() };
+    let families = || Families::new(vec![(Position(0), odd(&[1])), (Position(5), odd(&[2]))]);
+    let cell =
+        |code, end| Cell { code: Some(code), operator: 0, generation: 0, model: 0, end, rule: Revision(1), reason: 1 };
+    let one = Tally { count: 1, represented: 3, withheld: 2, ..Tally::default() };
+    let mut sum = Summing::new(&query, Names { families: families(), ..names() }, 10);
+    let logged = [(1, End::Forwarded, 4), (1, End::Forwarded, 5), (1, End::Suppressed, 6), (2, End::Suppressed, 7)];
+    for (code, end, _) in logged {
+        sum.take_one(0, (cell(code, end), one), Parties::default()).unwrap();
+    }
+    sum.take_one(0, (cell(2, End::Rejected), one), Parties::default()).unwrap();
+    for (code, end, position) in logged {
+        let parties = Parties { position: Some(Position(position)), ..Parties::default() };
+        sum.relocate(0, (cell(code, end), one), parties).unwrap();
+    }
+    let table = sum.finish(Position(8));
+    let row = |at: usize| {
+        let (key, counts) = &table.rows[at];
+        let Balance { forwarded, suppressed, rejected, .. } = counts.balance;
+        (key.family.as_deref().unwrap(), [forwarded, suppressed, rejected], counts.represented, counts.overruled)
+    };
+    assert_eq!((row(0), row(1)), (("", [1, 1, 0], 6, 1), ("odd", [1, 1, 1], 9, 1)));
+    assert_eq!((table.rows.len(), table.total.balance.received(), table.total.represented), (2, 5, 15));
+    // A row that all was moved out of is no row.
+    let mut sum = Summing::new(&query, Names { families: families(), ..names() }, 2);
+    sum.take_one(0, (cell(1, End::Forwarded), one), Parties::default()).unwrap();
+    let parties = Parties { position: Some(Position(5)), ..Parties::default() };
+    sum.relocate(0, (cell(1, End::Forwarded), one), parties).unwrap();
+    assert_eq!(sum.finish(Position(8)).rows.len(), 1);
 }
 
 #[test]

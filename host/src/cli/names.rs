@@ -107,6 +107,15 @@ impl Names {
         Self { codes: CodeTable::builtin(), operators: OperatorTable::builtin(), known: Vec::new() }
     }
 
+    /// Returns the names of a host that has gone by these tables, the one in force first.
+    #[cfg(test)]
+    pub(crate) fn with_tables(tables: Vec<(Range<u64>, CodeTable)>) -> Self {
+        let known: Vec<KnownTable> =
+            tables.into_iter().map(|(positions, codes)| KnownTable { positions, codes }).collect();
+        let codes = known.first().map_or_else(CodeTable::builtin, |today| today.codes.clone());
+        Self { codes, known, ..Self::builtin() }
+    }
+
     /// Returns the names that a host goes by.
     pub(crate) async fn of_link(link: Link) -> Result<Self, tonic::Status> {
         let known = tables_of(link).await?;
@@ -226,11 +235,7 @@ mod tests {
     #[test]
     fn an_alert_is_named_by_the_table_of_its_position() {
         let before = CodeTable::builtin().with_file("code,name,unit\nE001,old,s\n".as_bytes()).unwrap();
-        let mut names = Names::builtin();
-        names.known = vec![
-            KnownTable { positions: 10..u64::MAX, codes: names.codes.clone() },
-            KnownTable { positions: 0..10, codes: before },
-        ];
+        let names = Names::with_tables(vec![(10..u64::MAX, CodeTable::builtin()), (0..10, before)]);
         assert_eq!((names.code_at(9, "E001"), names.code_at(10, "E001")), ("E001 old".to_owned(), "E001".to_owned()));
     }
 }

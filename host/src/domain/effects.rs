@@ -194,12 +194,21 @@ impl Balance {
 
     /// Counts `count` alerts of one end.
     pub fn add(&mut self, end: End, count: u64) {
-        *match end {
+        *self.of(end) += count;
+    }
+
+    /// Takes off `count` alerts of one end, which were added before.
+    pub fn remove(&mut self, end: End, count: u64) {
+        *self.of(end) -= count;
+    }
+
+    fn of(&mut self, end: End) -> &mut u64 {
+        match end {
             End::Forwarded => &mut self.forwarded,
             End::Suppressed => &mut self.suppressed,
             End::Rejected => &mut self.rejected,
             End::Duplicate => &mut self.duplicate,
-        } += count;
+        }
     }
 
     /// Adds another.

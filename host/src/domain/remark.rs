@@ -135,6 +135,11 @@ impl RemarkCounts {
         self.0.iter_mut().zip(other.0).for_each(|(count, other)| *count += other);
     }
 
+    /// Takes off other counts, which were added before.
+    pub fn remove(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(count, other)| *count -= other);
+    }
+
     /// Each remark with its count.
     pub fn each(self) -> [(Remark, u64); Remark::COUNT] {
         Remark::ALL.map(|remark| (remark, self.get(remark)))

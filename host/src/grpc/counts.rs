@@ -44,7 +44,7 @@ impl CountService for Counts {
     ) -> Result<Response<v1::QueryCountsResponse>, Status> {
         let (handle, bytes_max) = (self.door.open(&request)?, self.message_bytes_max);
         let query = count::query(request.into_inner()).map_err(status)?;
-        let is_of_log = query.is_of_log();
+        let is_of_log = handle.reads_log(&query);
         let ask = move |handle: &Handle| answer(handle, &query, bytes_max);
         let counted = if is_of_log { handle.scan(ask).await } else { handle.query(ask).await };
         let table = counted.map_err(status)?;
@@ -58,7 +58,7 @@ impl CountService for Counts {
         let handle = self.door.open(&request)?;
         let v1::WatchCountsRequest { query, interval_ms } = request.into_inner();
         let query = count::query(query.unwrap_or_default()).map_err(status)?;
-        if query.is_of_log() {
+        if handle.reads_log(&query) {
             let why = "what is counted from the log is not counted again and again; call QueryCounts";
             return Err(status(Refusal::invalid("query.group_by", why)));
         }

@@ -286,8 +286,8 @@ fn sampled(sample: &Sample, names: &Names) -> Option<Vec<Cell>> {
     Some(vec![
         Cell::text(time(alert.received_at_ms)),
         link(alert.device_id.as_deref()),
-        Cell::text(names.code(&alert.code)),
-        Value::Quantity(measured(alert, &names.codes)).into(),
+        Cell::text(names.code_at(sample.position, &alert.code)),
+        Value::Quantity(measured(alert, names.codes_at(sample.position))).into(),
         Cell::text(words(&sample.recorded)),
         Cell::text(words(&sample.computed)),
         Cell::text(&sample.model),

@@ -48,6 +48,11 @@ impl CodeTables {
         (Self(versions), Some(new))
     }
 
+    /// Returns all of them, the oldest first.
+    pub fn versions(&self) -> &[CodeTableVersion] {
+        &self.0
+    }
+
     /// Returns the table that is in force.
     pub fn today(&self) -> &CodeTableVersion {
         self.0.last().expect("there is always one")

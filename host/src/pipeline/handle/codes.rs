@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Handle;
 use crate::{
+    books::Families,
     domain::{AlertCode, Position},
     intake::tables::{CodeTable, CodeTables},
 };
@@ -24,14 +25,25 @@ pub struct CodesView {
 impl Handle {
     /// Returns the table that alerts at a position were logged under, or the one that is in force.
     pub fn codes(&self, position: Option<Position>) -> CodesView {
-        let tables = self.shared.code_tables.read().clone();
-        // It is published before anybody can ask.
-        let tables = tables.unwrap_or_else(|| Arc::new(CodeTables::of(CodeTable::builtin())));
+        let tables = self.code_tables();
         let (version, until) = match position {
             Some(position) => tables.at(position),
             None => (tables.today(), None),
         };
         CodesView { table: Arc::clone(&version.table), since: version.since, until }
+    }
+
+    /// Returns what codes belong to, by the tables that alerts were logged under.
+    pub(super) fn families(&self) -> Families {
+        let tables = self.code_tables();
+        let families = |table: &CodeTable| table.rows().map(|(code, row)| (code, row.family.clone())).collect();
+        Families::new(tables.versions().iter().map(|version| (version.since, families(&version.table))).collect())
+    }
+
+    fn code_tables(&self) -> Arc<CodeTables> {
+        let tables = self.shared.code_tables.read().clone();
+        // It is published before anybody can ask.
+        tables.unwrap_or_else(|| Arc::new(CodeTables::of(CodeTable::builtin())))
     }
 
     /// Returns true if no rule can hold back alerts of a code that arrive now.

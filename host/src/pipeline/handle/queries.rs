@@ -11,7 +11,7 @@ use std::{
 use super::{Handle, Refusal, internal};
 use crate::{
     admit::hour_of,
-    books::{self, CountQuery, CountTable, Names, Parties, Ranks, Summing},
+    books::{self, CountQuery, CountTable, Families, Names, Parties, Ranks, Summing},
     domain::{Cell, End, Eui64, Group, HOUR_MS, Millis, Position, Remarks, Tally, owner_of_rule},
     listing::{AlertPage, AlertQuery, Listing},
     store::GroupHead,
@@ -31,10 +31,18 @@ impl Handle {
         name: impl Fn(Names) -> Names,
     ) -> Result<CountTable, Refusal> {
         let (query, hours) = self.checked(query)?;
-        let mut sum = Summing::new(&query, name(self.names()), self.report.count_rows_max);
-        let position = self.each_cell(hours, |hour, counted| {
+        let names = name(self.names_for(&query));
+        let moved_from = names.families.first_change();
+        let mut sum = Summing::new(&query, names, self.report.count_rows_max);
+        let position = self.each_cell(hours.clone(), |hour, counted| {
             sum.take_one(hour, counted, Parties::default()).map_err(|_| self.too_many_rows())
         })?;
+        // The books keep codes, and no position that says what a code belonged to: the log does.
+        if let Some(from) = moved_from {
+            self.each_row(&query, &hours, from..position, |hour, counted, parties| {
+                sum.relocate(hour, counted, parties).map_err(|_| self.too_many_rows())
+            })?;
+        }
         Ok(sum.finish(position))
     }
 
@@ -42,7 +50,8 @@ impl Handle {
     /// for, the log is read twice: once to know which those are, so that what is held in memory is small for each row.
     fn counts_of_log(&self, query: &CountQuery) -> Result<CountTable, Refusal> {
         let (query, hours) = self.checked(query)?;
-        let mut sum = Summing::new(&query, self.names(), self.report.count_rows_max);
+        let mut sum = Summing::new(&query, self.names_for(&query), self.report.count_rows_max);
+        let whole = |end| Position::default()..end;
         let mut rejected: Vec<(u32, (Cell, Tally))> = Vec::new();
         let position = self.each_cell(hours.clone(), |hour, (cell, tally)| {
             if cell.end == End::Rejected && !query.only_throttled {
@@ -61,7 +70,7 @@ impl Handle {
             for (hour, counted) in &rejected {
                 sum.rank_one(&mut ranks, *hour, *counted, Parties::default()).map_err(too_many)?;
             }
-            self.each_row(&query, &hours, position, |hour, counted, parties| {
+            self.each_row(&query, &hours, whole(position), |hour, counted, parties| {
                 sum.rank_one(&mut ranks, hour, counted, parties).map_err(too_many)
             })?;
             sum.choose(ranks, top);
@@ -69,7 +78,7 @@ impl Handle {
         for (hour, counted) in rejected {
             sum.take_one(hour, counted, Parties::default()).map_err(|_| self.too_many_rows())?;
         }
-        let kept_since_ms = self.each_row(&query, &hours, position, |hour, counted, parties| {
+        let kept_since_ms = self.each_row(&query, &hours, whole(position), |hour, counted, parties| {
             sum.take_one(hour, counted, parties).map_err(|_| self.too_many_rows())
         })?;
         Ok(CountTable { kept_since_ms, ..sum.finish(position) })
@@ -120,21 +129,29 @@ impl Handle {
         Ok(position)
     }
 
-    /// Passes on every alert that the log has before a position, that was received in some hours and that the query counts,
+    /// Returns true where a query reads the log: it groups by what the books do not keep, or by the family of codes some of
+    /// which have changed theirs.
+    pub fn reads_log(&self, query: &CountQuery) -> bool {
+        query.is_of_log() || (query.is_by_family() && self.families().first_change().is_some())
+    }
+
+    /// Passes on every alert that the log has between two positions, that was received in some hours and that the query counts,
     /// as far as the log alone tells. Returns as [`each_group`](Self::each_group) does.
     fn each_row(
         &self,
         query: &CountQuery,
         hours: &Range<u32>,
-        end: Position,
+        logged: Range<Position>,
         mut take: impl FnMut(u32, (Cell, Tally), Parties) -> Result<(), Refusal>,
     ) -> Result<Option<Millis>, Refusal> {
         let received = i64::from(hours.start) * HOUR_MS..i64::from(hours.end).saturating_mul(HOUR_MS);
-        self.each_group(&received, end, |_, group| {
+        self.each_group(&received, logged.clone(), |head, group| {
             let Some(group) = group else { return Ok(()) };
             let rows = &group.rows;
             let is_counted = |row: &usize| {
-                received.contains(&rows.received_ms[*row]) && (!query.only_throttled || rows.weight[*row] > 1)
+                head.first.after(*row) >= logged.start
+                    && received.contains(&rows.received_ms[*row])
+                    && (!query.only_throttled || rows.weight[*row] > 1)
             };
             for row in (0..rows.len()).filter(is_counted) {
                 let mut tally = Tally {
@@ -148,6 +165,7 @@ impl Handle {
                     device: Eui64(rows.device[row]),
                     recipient: Eui64(rows.recipient[row]),
                     occurred_ms: Some(rows.occurred_ms[row]),
+                    position: Some(head.first.after(row)),
                 };
                 take(hour_of(rows.received_ms[row]), (group.cell_of(row), tally), parties)?;
             }
@@ -155,12 +173,12 @@ impl Handle {
         })
     }
 
-    /// Passes on every group that the log has before a position: its head, and the group where some of it may have been
-    /// received in a period. Returns the time from which the log has groups, if it has lost its beginning.
+    /// Passes on every group that the log has before the end of some positions: its head, and the group where some of it lies
+    /// at these positions and may have been received in a period. Returns the time from which the log has groups, if it has lost its beginning.
     pub(super) fn each_group(
         &self,
         received: &Range<Millis>,
-        end: Position,
+        logged: Range<Position>,
         mut take: impl FnMut(&GroupHead, Option<Group>) -> Result<(), Refusal>,
     ) -> Result<Option<Millis>, Refusal> {
         let reader = self.shared.reader()?;
@@ -173,10 +191,12 @@ impl Handle {
                 // Positions begin at 0: a log that begins later has lost what was before.
                 kept_since_ms = Some((head.first > Position::default()).then_some(head.received_ms_min));
             }
-            if head.first >= end {
+            if head.first >= logged.end {
                 break;
             }
-            let is_within = head.received_ms_max >= received.start && head.received_ms_min < received.end;
+            let is_within = head.end > logged.start
+                && head.received_ms_max >= received.start
+                && head.received_ms_min < received.end;
             let group = is_within.then(|| heads.read(&head)).transpose().map_err(internal)?;
             take(&head, group)?;
         }
@@ -193,8 +213,14 @@ impl Handle {
         Names {
             rules: registry.revisions().map(|entry| (entry.revision, entry.name.clone())).collect(),
             models: HashMap::clone(&self.shared.models.read()),
-            families: self.codes(None).table.rows().map(|(code, row)| (code, row.family.clone())).collect(),
+            families: Families::default(),
         }
+    }
+
+    /// The names that a query needs.
+    fn names_for(&self, query: &CountQuery) -> Names {
+        let families = if query.is_by_family() { self.families() } else { Families::default() };
+        Names { families, ..self.names() }
     }
 
     /// Reads the log. Blocks on the disk: call it from a blocking task.

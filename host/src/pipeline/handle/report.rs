@@ -99,7 +99,7 @@ impl Handle {
         self.limit_operators(&mut query.operators)?;
         let end = query.position.unwrap_or(Position(u64::MAX));
         let mut counting = CountingDevices::new(&query);
-        let kept_since_ms = self.each_group(&query.received_ms(), end, |head, group| {
+        let kept_since_ms = self.each_group(&query.received_ms(), Position::default()..end, |head, group| {
             let Some(group) = group else {
                 counting.skip(head.end);
                 return Ok(());

@@ -136,8 +136,8 @@ pub(crate) fn samples(rows: &[Sample], names: &Names) -> Table {
             Value::Number(row.position),
             Value::text(time(alert.received_at_ms)),
             Value::text(alert.device_id.as_deref().unwrap_or("unknown")),
-            Value::text(names.code(&alert.code)),
-            Value::Quantity(measured(alert, &names.codes)),
+            Value::text(names.code_at(row.position, &alert.code)),
+            Value::Quantity(measured(alert, names.codes_at(row.position))),
             Value::text(names.operator(row.operator)),
             Value::text(or(&row.model, "unknown")),
             Value::text(words(&row.recorded)),
@@ -184,6 +184,21 @@ pub(crate) fn notes(answer: &Answer) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::intake::tables::CodeTable;
+
+    #[test]
+    fn a_sampled_alert_has_the_name_and_unit_of_the_table_it_was_logged_under() {
+        let table = |row: &str| CodeTable::builtin().with_file(format!("code,name,unit\n{row}\n").as_bytes()).unwrap();
+        let names = Names::with_tables(vec![(10..u64::MAX, table("E001,new,min")), (0..10, table("E001,old,s"))]);
+        let sample = |position| {
+            let alert = v1::Alert { code: 0xE001, measurement: Some(7), ..v1::Alert::default() };
+            Sample::from(v1::WhatIfAlert { position, alert: Some(alert), ..v1::WhatIfAlert::default() })
+        };
+        let text = samples(&[sample(9), sample(10)], &names).to_string();
+        assert!(
+            text.contains("E001 old") && text.contains("7 s") && text.contains("E001 new") && text.contains("7 min")
+        );
+    }
 
     #[test]
     fn a_sweep_is_a_row_a_variant_with_a_bar_in_proportion() {
