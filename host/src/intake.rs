@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::Alert;
 
+mod alert_row;
 pub mod claims;
 pub mod columnar;
 pub mod compressed;

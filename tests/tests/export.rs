@@ -188,6 +188,15 @@ fn expected(listed: &Value) -> (u64, Value) {
         "instruction_number": alert["instruction_number"],
         "message_digest": alert["message_digest"],
         "occurred_at_status": alert["occurred_at_status"],
+        "dcc_at_status": alert["dcc_at_status"],
+        "stated_generation": alert["stated_generation"],
+        "stated_mpxn": alert["details"]["mpxn"],
+        "throttle_sequence": alert["details"]["throttle_sequence"],
+        "instruction_count": alert["details"]["instruction_count"],
+        "interrupted_at": alert["details"]["interrupted_at_ms"],
+        "restored_at": alert["details"]["restored_at_ms"],
+        "inner_code": alert["details"]["inner_code"],
+        "stated_note": alert["details"]["note"],
         "remarks": Some(remarks.join(",")).filter(|remarks| !remarks.is_empty()),
     });
     (listed["position"].as_u64().unwrap(), row)

@@ -246,11 +246,13 @@ fn what_one_host_wrote_is_sent_to_another_as_it_was() {
     let (one, other, third) = (of("one"), of("other"), of("third"));
     let csv = format!(
         "device,counter,code,recipient,occurred_ms,dcc_ms,received_ms,measurement,weight,payload_kind,sender,\
-         instruction_number,message_digest,occurred_at_status\n\
+         instruction_number,message_digest,occurred_at_status,dcc_at_status,stated_generation,stated_mpxn,throttle_sequence,\
+         instruction_count,interrupted_at,restored_ms,inner_code,stated_note\n\
          {DEVICE},18446744073709551615,8F40,90-B3-D5-1F-30-02-00-00,1764000000123,1764000000124,1764000000456,2581,1,dlms,,2,\
-         0123456789abcdef,\n\
-         {DEVICE},,N24,,1764000000124,,1764000000457,-7,4294,,90-B3-D5-1F-30-00-00-02,,,unreliable\n\
-         00-DB-12-34-56-78-90-A1,7,8014,,,,1764086400000,,1,gbz,,,,\n"
+         0123456789abcdef,,,,,,3,,,,\n\
+         {DEVICE},,N24,,1764000000124,,1764000000457,-7,4294,,90-B3-D5-1F-30-00-00-02,,,unreliable,left-out,smets1,\
+         1000000000012,4294967295,,2025-11-24T15:00:00.5Z,1764000000000,81A0,'=S1VE: no answer\n\
+         00-DB-12-34-56-78-90-A1,7,8014,,,,1764086400000,,1,gbz,,,,,,,,,,,,,\n"
     );
     let sent = one.json(["alert", "send", &host::file(folder.path(), "alerts.csv", &csv), "--json"]);
     let exported = folder.path().join("exported");
@@ -277,6 +279,16 @@ fn what_one_host_wrote_is_sent_to_another_as_it_was() {
     assert_eq!(message(1, "sender_id"), "90-B3-D5-1F-30-00-00-02");
     let statuses: Vec<Value> = (0..3).map(|at| message(at, "occurred_at_status")).collect();
     assert_eq!(statuses, ["stated", "unreliable", "not-stated"]);
+    assert_eq!(
+        (message(0, "details"), message(2, "details")),
+        (serde_json::json!({"instruction_count": 3}), Value::Null)
+    );
+    assert_eq!((message(1, "dcc_at_status"), message(1, "stated_generation")), ("left-out".into(), "smets1".into()));
+    let stated = serde_json::json!({
+        "mpxn": "1000000000012", "throttle_sequence": u32::MAX, "interrupted_at_ms": 1_763_996_400_500_i64,
+        "restored_at_ms": 1_764_000_000_000_i64, "inner_code": "81A0", "note": "=S1VE: no answer",
+    });
+    assert_eq!(message(1, "details"), stated);
 
     let tail = ["alert", "tail", "--from", "oldest", "--until-caught-up", "--format", "csv"];
     let mut tail = one.command(tail).stdout(Stdio::piped()).spawn().unwrap();

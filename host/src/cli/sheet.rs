@@ -40,13 +40,15 @@ impl Sheet {
     }
 }
 
-/// Text that a spreadsheet does not compute: an apostrophe before what begins like a formula, after blanks too.
+/// Text that a spreadsheet does not compute: an apostrophe before what begins like a formula, after blanks too, and before one
+/// that was there already, so that the text can be told again.
 fn inert(text: &str) -> String {
     let begins = text.trim_start_matches([' ', '\u{A0}', '\u{FEFF}']).chars().next();
     let formula = matches!(
         begins,
         Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '\u{FF1D}' | '\u{FF0B}' | '\u{FF0D}' | '\u{FF20}')
     );
+    let formula = formula || text.starts_with("''") || text.starts_with("'=");
     // What a terminal would obey has no place in a sheet either: a line feed would end the record.
     let text = clean(text, FIELD_CHARS_MAX);
     if formula { format!("'{text}") } else { text }

@@ -93,6 +93,19 @@ pub enum DccTimeStatus {
     LeftOut = 1,
 }
 
+impl DccTimeStatus {
+    /// Each, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::AsStated, Self::LeftOut];
+
+    /// Its name in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AsStated => "as-stated",
+            Self::LeftOut => "left-out",
+        }
+    }
+}
+
 /// What tells the message of an alert from others, beside its counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Message {

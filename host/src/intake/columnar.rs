@@ -1,6 +1,6 @@
 //! Alerts as rows of a Parquet file, with the names that a CSV file has as columns, or those that `weir export` writes.
 //!
-//! It must not know what a column means: [`csv`] does. Invariants: a column of a type that cannot be what its name says is
+//! It must not know what a column means: [`alert_row`] does. Invariants: a column of a type that cannot be what its name says is
 //! refused before any row is read; a number is taken as it is written; a few rows of the columns that mean something are
 //! held, however many there are and however long a value is, and of their pages no more than `pages` lets through.
 //!
@@ -34,7 +34,7 @@ use parquet::{
 };
 
 use super::{
-    LineError, csv,
+    LineError, alert_row,
     form::Form,
     headings::{Headings, Meaning, without_meaning},
     record::Record,
@@ -224,7 +224,7 @@ struct Rows {
     left: usize,
     row: u64,
     texts: Vec<String>,
-    oddities: csv::Oddities,
+    oddities: alert_row::Oddities,
 }
 
 impl Rows {
@@ -235,7 +235,7 @@ impl Rows {
         let file = Arc::new(Measured(file));
         let metadata =
             ParquetMetaDataReader::new().parse_and_finish(&*file).map_err(|error| wrong(in_words(&error)))?;
-        let headings = Headings::new(csv::LAYOUT, &form)?;
+        let headings = Headings::new(alert_row::LAYOUT, &form)?;
         let schema = metadata.file_metadata().schema_descr();
         let names: Vec<&str> = schema.columns().iter().map(|column| column.path().parts()[0].as_str()).collect();
         let mut columns: Vec<Column> = Vec::new();
@@ -250,7 +250,7 @@ impl Rows {
                     continue;
                 }
             };
-            let wrong = |message: String| LineError::new(1, csv::COLUMNS[known], message);
+            let wrong = |message: String| LineError::new(1, alert_row::COLUMNS[known], message);
             if columns.iter().any(|column| column.known == known) {
                 return Err(wrong("the column occurs twice".to_owned()));
             }
@@ -270,7 +270,7 @@ impl Rows {
                 chunk.clone().into_builder().set_compression(parquet::basic::Compression::UNCOMPRESSED).build()?;
             Ok(Box::new(SerializedPageReader::new(Arc::clone(&file), &plain, rows, None)?))
         });
-        let texts = vec![String::new(); csv::COLUMNS.len()];
+        let texts = vec![String::new(); alert_row::COLUMNS.len()];
         Ok((
             Self {
                 metadata,
@@ -281,7 +281,7 @@ impl Rows {
                 left: 0,
                 row: 0,
                 texts,
-                oddities: csv::Oddities::default(),
+                oddities: alert_row::Oddities::default(),
             },
             remark,
         ))
@@ -299,7 +299,7 @@ impl Rows {
             let schema = self.metadata.file_metadata().schema_descr_ptr();
             for column in &mut self.columns {
                 let chunk = group.columns().get(column.leaf).ok_or(DAMAGED)?;
-                let name = csv::COLUMNS[column.known];
+                let name = alert_row::COLUMNS[column.known];
                 let pages = (self.pages)(chunk, self.left).map_err(|error| format!("{name}: {}", in_words(&error)))?;
                 let block = pages::packing(chunk.compression())?;
                 let descriptor = schema.column(column.leaf);
@@ -311,7 +311,7 @@ impl Rows {
         }
         let rows = self.left.min(ROWS);
         for column in &mut self.columns {
-            column.fill(rows).map_err(|error| format!("{}: {error}", csv::COLUMNS[column.known]))?;
+            column.fill(rows).map_err(|error| format!("{}: {error}", alert_row::COLUMNS[column.known]))?;
         }
         self.left -= rows;
         Ok(Some((0..rows).map(|_| self.item()).collect()))
@@ -323,15 +323,15 @@ impl Rows {
         for column in &mut self.columns {
             let cell = column.cells.pop_front().unwrap_or_else(|| Ok(String::new()));
             self.texts[column.known] = cell.unwrap_or_else(|message| {
-                wrong.get_or_insert_with(|| LineError::new(self.row, csv::COLUMNS[column.known], message));
+                wrong.get_or_insert_with(|| LineError::new(self.row, alert_row::COLUMNS[column.known], message));
                 String::new()
             });
         }
         if let Some(error) = wrong {
             return Err(error);
         }
-        let record = Record::listed(self.row, csv::COLUMNS, &self.texts);
-        let alert = csv::alert(&record, &self.form);
+        let record = Record::listed(self.row, alert_row::COLUMNS, &self.texts);
+        let alert = alert_row::alert(&record, &self.form);
         self.oddities.look(&record, alert.as_ref().ok());
         alert
     }

@@ -1,102 +1,18 @@
-//! Alerts as rows of a CSV file, in the words of the domain.
+//! Alerts as rows of a CSV file.
 //!
-//! It must not know who made the file. Invariant: a number is read exactly or not at all; nothing is rounded.
-//!
-//! Columns, in any order: `device` and `code` must be there. Times are RFC 3339 text (`occurred_at`) or milliseconds
-//! since 1970-01-01T00:00:00Z (`occurred_ms`): the device's, the DCC's (`dcc_at`), and that of receipt (`received_at`). A
-//! measurement has one of four columns: `measurement_dv` in decivolts, `voltage_v` in volts with up to one decimal,
-//! `power_factor` with up to three, or `measurement` as it stands. `payload_kind` is how the alert was encoded before it
-//! became a row, where it was. What tells its message from others, where that is known: `sender` (who counted it, if not the
-//! device or, for its own codes, the DCC), `instruction_number`, `message_digest` (the first 16 hex digits of the SHA-256 of the
-//! GBCS message or, without a counter, of the whole document) and `occurred_at_status`.
+//! It must not know who made the file, nor what a column means: [`alert_row`] does. Invariant: a row is taken whole or named
+//! whole.
 
-use std::{collections::VecDeque, io::BufRead};
+use std::io::BufRead;
 
-use super::{
-    LineError,
-    form::Form,
-    headings::Layout,
-    identifiers,
-    plausible::Unit,
-    record::{Record, Records},
-    shown, times,
-    values::{decimal, integer},
-};
-use crate::domain::{Alert, AlertCode, Details, Eui64, Generation, Message, Millis, PayloadKind, TimeStatus};
-
-pub(super) const COLUMNS: &[&str] = &[
-    "device",
-    "code",
-    "recipient",
-    "counter",
-    "occurred_at",
-    "occurred_ms",
-    "received_at",
-    "received_ms",
-    "measurement_dv",
-    "voltage_v",
-    "power_factor",
-    "measurement",
-    "weight",
-    "dcc_at",
-    "dcc_ms",
-    "payload_kind",
-    "sender",
-    "instruction_number",
-    "message_digest",
-    "occurred_at_status",
-];
-pub(super) const REQUIRED: usize = 2;
-
-/// Columns of what a host knows beside an alert, and writes with it. They are passed over: another host has its own.
-const KNOWN_TO_HOSTS: [&str; 5] = ["position", "operator", "generation", "model", "withheld"];
-
-const DEVICE: usize = 0;
-const CODE: usize = 1;
-const RECIPIENT: usize = 2;
-const COUNTER: usize = 3;
-const OCCURRED_AT: usize = 4;
-const OCCURRED_MS: usize = 5;
-const RECEIVED_AT: usize = 6;
-const RECEIVED_MS: usize = 7;
-const MEASUREMENT_DV: usize = 8;
-const VOLTAGE_V: usize = 9;
-const POWER_FACTOR: usize = 10;
-const MEASUREMENT: usize = 11;
-const WEIGHT: usize = 12;
-const DCC_AT: usize = 13;
-const DCC_MS: usize = 14;
-const PAYLOAD_KIND: usize = 15;
-const SENDER: usize = 16;
-const INSTRUCTION_NUMBER: usize = 17;
-const MESSAGE_DIGEST: usize = 18;
-const OCCURRED_AT_STATUS: usize = 19;
-
-/// Aliases of columns, from exports and the protocol.
-const ALIASES: &[(&str, usize)] = &[
-    ("device_id", DEVICE),
-    ("eui", DEVICE),
-    ("eui64", DEVICE),
-    ("alert_code", CODE),
-    ("recipient_id", RECIPIENT),
-    ("originator_counter", COUNTER),
-    ("sender_id", SENDER),
-];
-
-/// The columns of alerts, in whatever format.
-pub(super) const LAYOUT: Layout = Layout {
-    aliases: ALIASES,
-    others: &KNOWN_TO_HOSTS,
-    is_foreign: true,
-    telltale: Some((&[DEVICE], |text| identifiers::device(text).is_ok())),
-    ..Layout::plain(COLUMNS, REQUIRED)
-};
+use super::{LineError, alert_row, form::Form, record::Records};
+use crate::domain::Alert;
 
 /// The alerts of a CSV file.
 pub struct Alerts<R> {
     records: Records<R>,
     form: Form,
-    oddities: Oddities,
+    oddities: alert_row::Oddities,
 }
 
 impl<R: BufRead> Alerts<R> {
@@ -107,8 +23,8 @@ impl<R: BufRead> Alerts<R> {
 
     /// The same, with reading options.
     pub fn of(reader: R, form: &Form) -> Result<Self, LineError> {
-        let records = Records::of(reader, LAYOUT, form)?;
-        Ok(Self { records, form: form.clone(), oddities: Oddities::default() })
+        let records = Records::of(reader, alert_row::LAYOUT, form)?;
+        Ok(Self { records, form: form.clone(), oddities: alert_row::Oddities::default() })
     }
 
     /// Returns the next remark: something noteworthy that loses no data.
@@ -130,148 +46,18 @@ impl<R: BufRead> Iterator for Alerts<R> {
             Ok(record) => record,
             Err(error) => return Some(Err(error)),
         };
-        let alert = alert(&record, &self.form);
+        let alert = alert_row::alert(&record, &self.form);
         self.oddities.look(&record, alert.as_ref().ok());
         Some(alert)
     }
 }
 
-/// Reports the first of each kind of value in a file that is taken as it is and may not be what was meant.
-#[derive(Debug, Default)]
-pub(super) struct Oddities {
-    remarks: VecDeque<LineError>,
-    has_rounded: bool,
-    has_time: bool,
-}
-
-impl Oddities {
-    /// Looks at a record and its alert for a device that a spreadsheet may have rounded and a time of another unit.
-    pub(super) fn look(&mut self, record: &Record<'_>, alert: Option<&Alert>) {
-        let Some(alert) = alert else { return };
-        if !self.has_rounded && identifiers::may_be_rounded(alert.device) {
-            self.has_rounded = true;
-            let message = format!(
-                "{} is 16 decimal digits that end in 0: has a spreadsheet rounded it, which keeps 15? It is taken as it is",
-                alert.device
-            );
-            self.remarks.push_back(record.error(DEVICE, message));
-        }
-        if self.has_time {
-            return;
-        }
-        let times = [
-            (alert.occurred_ms, [OCCURRED_AT, OCCURRED_MS]),
-            (alert.dcc_ms, [DCC_AT, DCC_MS]),
-            (alert.received_ms, [RECEIVED_AT, RECEIVED_MS]),
-        ];
-        let doubt = times.into_iter().find_map(|(ms, columns)| {
-            let column = columns.into_iter().find(|column| !record.text(*column).is_empty())?;
-            Some((column, times::doubt(record.text(column), ms?)?))
-        });
-        if let Some((column, doubt)) = doubt {
-            self.has_time = true;
-            self.remarks.push_back(record.error(column, format!("{doubt}; it is the first")));
-        }
-    }
-
-    /// Returns the next remark.
-    pub(super) fn remark(&mut self) -> Option<LineError> {
-        self.remarks.pop_front()
-    }
-}
-
-/// The alert that a record stands for.
-pub(super) fn alert(record: &Record<'_>, form: &Form) -> Result<Alert, LineError> {
-    let device = record.require(DEVICE, identifiers::device)?;
-    let code = record.require(CODE, identifiers::code)?;
-    Ok(Alert {
-        device,
-        recipient: record.read(RECIPIENT, identifiers::device)?.unwrap_or(Eui64::NONE),
-        counter: record.read(COUNTER, |text| integer::<u64>(text, "0 to 18446744073709551615"))?,
-        code,
-        occurred_ms: time(record, (OCCURRED_AT, OCCURRED_MS), form)?,
-        dcc_ms: time(record, (DCC_AT, DCC_MS), form)?,
-        received_ms: time(record, (RECEIVED_AT, RECEIVED_MS), form)?,
-        measurement: measurement(record, code, form)?,
-        weight: record.read(WEIGHT, weight)?.unwrap_or(1),
-        payload: record.read(PAYLOAD_KIND, payload_kind)?.unwrap_or(PayloadKind::Csv),
-        generation: Generation::Unknown,
-        message: Message {
-            sender: record.read(SENDER, identifiers::device)?.unwrap_or(Eui64::NONE),
-            instruction: record.read(INSTRUCTION_NUMBER, |text| integer::<u32>(text, "of 32 bits"))?.unwrap_or(0),
-            digest: record.read(MESSAGE_DIGEST, digest)?.unwrap_or(0),
-            time: record.read(OCCURRED_AT_STATUS, time_status)?.unwrap_or_default(),
-            ..Message::default()
-        },
-        details: Details::default(),
-    })
-}
-
-/// A time that may stand in either of two columns.
-fn time(record: &Record<'_>, (text, millis): (usize, usize), form: &Form) -> Result<Option<Millis>, LineError> {
-    match record.one_of(&[text, millis])? {
-        Some(column) if column == text => record.read(column, |text| times::time(text, form)),
-        Some(column) => record.read(column, |text| times::millis(text, form)),
-        None => Ok(None),
-    }
-}
-
-fn measurement(record: &Record<'_>, code: AlertCode, form: &Form) -> Result<Option<i32>, LineError> {
-    let column = record.one_of(&[MEASUREMENT_DV, VOLTAGE_V, POWER_FACTOR, MEASUREMENT])?;
-    let unit = match column {
-        Some(MEASUREMENT_DV | VOLTAGE_V) => Some(Unit::Decivolts),
-        Some(POWER_FACTOR) => Some(Unit::Thousandths),
-        _ => None,
-    };
-    if let Some((column, unit)) = column.zip(unit)
-        && let Some(of_code) = form.units.get(&code).filter(|of_code| **of_code != unit)
-    {
-        let (counts, instead) = match of_code {
-            Unit::Decivolts => ("volts (dv)", "voltage_v, measurement_dv or measurement"),
-            Unit::Thousandths => ("a power factor (thousandths)", "power_factor or measurement"),
-            Unit::Own(own) => (own.as_str(), "measurement"),
-        };
-        let text = shown(record.text(column));
-        return Err(record.error(column, format!("{text}, but {code} measures {counts}; its column is {instead}")));
-    }
-    match column {
-        Some(VOLTAGE_V) => record.read(VOLTAGE_V, |text| decimal(text, 1, form)),
-        Some(POWER_FACTOR) => record.read(POWER_FACTOR, |text| decimal(text, 3, form)),
-        Some(column) => record.read(column, |text| integer::<i32>(text, "of 32 bits, without a decimal point")),
-        None => Ok(None),
-    }
-}
-
-fn weight(text: &str) -> Result<u32, String> {
-    match integer::<u32>(text, "from 1 on, of 32 bits")? {
-        0 => Err("expected an integer from 1 on, found \"0\"".to_owned()),
-        weight => Ok(weight),
-    }
-}
-
-fn payload_kind(text: &str) -> Result<PayloadKind, String> {
-    PayloadKind::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
-        let names = PayloadKind::ALL.map(PayloadKind::name).join(", ");
-        format!("expected one of {names}, found {}", shown(text))
-    })
-}
-
-fn digest(text: &str) -> Result<u64, String> {
-    let hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let digest = hex.then(|| u64::from_str_radix(text, 16).ok()).flatten();
-    digest.ok_or_else(|| format!("expected the first 16 hex digits of a SHA-256, found {}", shown(text)))
-}
-
-fn time_status(text: &str) -> Result<TimeStatus, String> {
-    TimeStatus::ALL.into_iter().find(|status| status.name() == text).ok_or_else(|| {
-        let names = TimeStatus::ALL.map(TimeStatus::name).join(", ");
-        format!("expected one of {names}, found {}", shown(text))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{
+        AlertCode, DccTimeStatus, Details, Eui64, Generation, Message, Mpxn, Note, PayloadKind, TimeStatus,
+    };
 
     fn read(text: &str) -> Vec<Result<Alert, String>> {
         let alerts = Alerts::new(text.as_bytes()).unwrap();
@@ -287,9 +73,11 @@ mod tests {
     #[test]
     fn every_column_lands_where_it_belongs() {
         let text = "weight,dcc_at,voltage_v,received_ms,occurred_at,counter,recipient,payload_kind,code,device,sender,\
-                    instruction_number,message_digest,occurred_at_status\n\
+                    instruction_number,message_digest,occurred_at_status,dcc_at_status,stated_generation,stated_mpxn,\
+                    throttle_sequence,instruction_count,interrupted_at,restored_ms,inner_code,stated_note\n\
                     3,2025-11-24T15:00:01Z,258.1,1764000000123,2025-11-24T16:00:00.5+01:00,7,90-B3-D5-1F-30-02-00-00,dlms,\
-                    8f40,00:db:12:34:56:78:90:a0,90-B3-D5-1F-30-00-00-02,2,0123456789abcdef,unreliable\n";
+                    8f40,00:db:12:34:56:78:90:a0,90-B3-D5-1F-30-00-00-02,2,0123456789abcdef,unreliable,left-out,\
+                    SMETS1,1000000000012,8,65535,2025-11-24T15:00:00Z,1763996400500,81a0,'=S1VE\n";
         let expected = Alert {
             device: Eui64(0x00DB_1234_5678_90A0),
             recipient: Eui64(0x90B3_D51F_3002_0000),
@@ -301,15 +89,23 @@ mod tests {
             measurement: Some(2581),
             weight: 3,
             payload: PayloadKind::Dlms,
-            generation: Generation::Unknown,
+            generation: Generation::Smets1,
             message: Message {
                 sender: Eui64(0x90B3_D51F_3000_0002),
                 instruction: 2,
                 digest: 0x0123_4567_89AB_CDEF,
                 time: TimeStatus::Unreliable,
-                ..Message::default()
+                dcc_time: DccTimeStatus::LeftOut,
             },
-            details: Details::default(),
+            details: Details {
+                mpxn: "1000000000012".parse::<Mpxn>().unwrap(),
+                throttle_sequence: Some(8),
+                instruction_count: 65_535,
+                interrupted_ms: Some(1_763_996_400_000),
+                restored_ms: Some(1_763_996_400_500),
+                inner_code: Some(AlertCode(0x81A0)),
+                note: Note::new("=S1VE"),
+            },
         };
         assert_eq!(read(text), [Ok(expected)]);
     }
@@ -401,6 +197,10 @@ mod tests {
                 "expected one of stated, not-stated, unreliable, left-out, found \"wrong\"",
             ),
             ("instruction_number", "-1", "expected an integer of 32 bits, found \"-1\""),
+            ("instruction_count", "65536", "expected an integer from 0 to 65535, found \"65536\""),
+            ("dcc_at_status", "late", "expected one of as-stated, left-out, found \"late\""),
+            ("stated_generation", "3", "expected a generation: smets1, smets2 or unknown, found \"3\""),
+            ("stated_note", &"x".repeat(65), &format!("of at most 64 bytes, found \"{}...\"", "x".repeat(40))),
         ] {
             let error = one(column, text).unwrap_err();
             assert!(error.starts_with("line 2: ") && error.ends_with(message), "{column} {text}: {error}");

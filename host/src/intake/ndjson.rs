@@ -1,6 +1,6 @@
 //! Alerts as JSON objects, one a line, with the names that a CSV file has as columns.
 //!
-//! It must not know what a member means: [`csv`] does. Invariant: a number is taken as it is written, never by
+//! It must not know what a member means: [`alert_row`] does. Invariant: a number is taken as it is written, never by
 //! way of a binary fraction that rounds it.
 
 use std::{fmt, io::BufRead};
@@ -9,7 +9,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    LineError, csv,
+    LineError, alert_row,
     form::Form,
     headings::{Headings, Meaning},
     lines::Lines,
@@ -19,7 +19,7 @@ use super::{
 use crate::domain::{Alert, Eui64};
 
 /// Members with hexadecimal text. The digits of a JSON number would mean another value.
-const HEX: [&str; 5] = ["device", "code", "recipient", "sender", "message_digest"];
+const HEX: [&str; 6] = ["device", "code", "recipient", "sender", "message_digest", "inner_code"];
 
 /// The alerts of a file of JSON lines.
 pub struct Alerts<R> {
@@ -27,7 +27,7 @@ pub struct Alerts<R> {
     form: Form,
     headings: Headings,
     members: Members,
-    oddities: csv::Oddities,
+    oddities: alert_row::Oddities,
     /// True after the first line that is not blank.
     begun: bool,
     ended: bool,
@@ -47,9 +47,9 @@ impl<R: BufRead> Alerts<R> {
         Ok(Self {
             lines: Lines::encoded(reader, form.encoding),
             form: form.clone(),
-            headings: Headings::new(csv::LAYOUT, form)?,
-            members: Members { texts: vec![String::new(); csv::COLUMNS.len()], seen: vec![false; csv::COLUMNS.len()] },
-            oddities: csv::Oddities::default(),
+            headings: Headings::new(alert_row::LAYOUT, form)?,
+            members: Members { texts: vec![String::new(); alert_row::COLUMNS.len()], seen: vec![false; alert_row::COLUMNS.len()] },
+            oddities: alert_row::Oddities::default(),
             begun: false,
             ended: false,
         })
@@ -87,9 +87,9 @@ impl<R: BufRead> Iterator for Alerts<R> {
             };
             self.begun = true;
             let line = self.lines.number();
-            let record = Record::listed(line, csv::COLUMNS, &self.members.texts);
+            let record = Record::listed(line, alert_row::COLUMNS, &self.members.texts);
             let alert = match taken {
-                Ok(()) => csv::alert(&record, &self.form),
+                Ok(()) => alert_row::alert(&record, &self.form),
                 Err((field, message)) => Err(LineError::new(line, &field, message)),
             };
             self.oddities.look(&record, alert.as_ref().ok());
@@ -135,17 +135,17 @@ impl Members {
     }
 
     fn member(&mut self, name: &str, raw: &str, headings: &Headings) -> Result<(), (String, String)> {
-        let exact = csv::COLUMNS.iter().position(|known| *known == name).filter(|_| !headings.passes_over());
+        let exact = alert_row::COLUMNS.iter().position(|known| *known == name).filter(|_| !headings.passes_over());
         let column = match exact.map_or_else(|| headings.meaning(name), Meaning::Column) {
             Meaning::Column(column) => column,
             Meaning::Other => return Ok(()),
             Meaning::Unknown if headings.passes_over() => return Ok(()),
             Meaning::Unknown => {
-                let known = csv::COLUMNS.join(", ");
+                let known = alert_row::COLUMNS.join(", ");
                 return Err(("object".to_owned(), format!("unknown name {}; known names are: {known}", shown(name))));
             }
         };
-        let field = csv::COLUMNS[column];
+        let field = alert_row::COLUMNS[column];
         let wrong = |message: String| Err((field.to_owned(), message));
         if std::mem::replace(&mut self.seen[column], true) {
             return wrong("the name occurs twice".to_owned());
@@ -167,7 +167,7 @@ impl Members {
 /// Describes a number in place of hexadecimal text.
 fn no_number(field: &str, raw: &str) -> String {
     let what = match field {
-        "code" => "a code is text, 4 hex digits like \"8F40\"",
+        "code" | "inner_code" => "a code is text, 4 hex digits like \"8F40\"",
         "message_digest" => "a digest is text, 16 hex digits",
         _ => "an EUI-64 is text, 16 hex digits like \"00-DB-12-34-56-78-90-A0\"",
     };
@@ -175,7 +175,7 @@ fn no_number(field: &str, raw: &str) -> String {
         ("device" | "recipient" | "sender", Ok(number)) if number > 0 => {
             format!("; the number in hex is {}", Eui64(number))
         }
-        ("code", Ok(number)) if number <= u64::from(u16::MAX) => format!("; the number in hex is {number:04X}"),
+        ("code" | "inner_code", Ok(number)) if number <= u64::from(u16::MAX) => format!("; the number in hex is {number:04X}"),
         _ => String::new(),
     };
     format!("{} is a number, and {what}{in_hex}", shown(raw))
@@ -224,7 +224,7 @@ mod tests {
                     {\"code\":\"N24\",\"device\":\"00DB1234567890A0\",\"voltage_v\":\"258.10\"}\n";
         let csv = "device,code,counter,voltage_v,occurred_at\n\
                    00-DB-12-34-56-78-90-A0,8F40,18446744073709551615,258.1,2025-11-24T16:00:00Z\n";
-        let expected: Vec<Alert> = csv::Alerts::new(csv.as_bytes()).unwrap().map(Result::unwrap).collect();
+        let expected: Vec<Alert> = crate::intake::csv::Alerts::new(csv.as_bytes()).unwrap().map(Result::unwrap).collect();
         let found = read(json);
         assert_eq!(found[0].as_ref(), Ok(&expected[0]));
         let message = "line 3: voltage_v: expected a number with at most 1 decimals, found \"258.10\"";

@@ -50,9 +50,11 @@ pub(super) const HELP: &str = "Examples:
 
 CSV columns, in any order: device, code (both needed), recipient, counter, occurred_at or occurred_ms, received_at or
 received_ms, dcc_at or dcc_ms (when the DCC passed it on), weight, payload_kind (dlms, gbz or asn1, where it came so), sender,
-instruction_number, message_digest and occurred_at_status (what tells messages apart: see docs/duplicates.md), and one of
+instruction_number, message_digest and occurred_at_status (what tells messages apart: see docs/duplicates.md), one of
 measurement_dv (decivolts), voltage_v (like 258.0), power_factor (like 0.950) and measurement (an integer in the unit the
-code implies). What `weir alert tail --format csv` writes beside these is passed over. ndjson: one JSON object a line with the
+code implies), and what a document states beside: stated_generation, stated_mpxn, throttle_sequence, instruction_count,
+interrupted_at, restored_at, inner_code, stated_note and dcc_at_status. What `weir alert tail --format csv` writes beside
+these is passed over. ndjson: one JSON object a line with the
 same names. gbcs-hex: one message a line in hex, after an optional name and a tab; blank lines and lines that begin with # are
 skipped. duis-xml: response documents of the DCC, one after the other; those that hold no alert are passed over. parquet:
 columns with the same names, or as `weir export` writes them; times are timestamps adjusted to UTC or text. Codes are four hex

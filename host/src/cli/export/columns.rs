@@ -66,7 +66,7 @@ const fn column(name: &'static str, cells: Cells, meaning: &'static str) -> Colu
 
 /// All columns. The names are those of `weir alert list --json`; what is a time there as a number of milliseconds is a
 /// time here.
-pub(super) const COLUMNS: [Column; 30] = [
+pub(super) const COLUMNS: [Column; 39] = [
     column("position", Cells::Position(|row| row.position), "place in the log; no two alerts have the same"),
     column("device_id", Cells::Written(|row| eui(row.device_id).unwrap_or_default()), "EUI-64 of the device"),
     column("mpxn", Cells::WrittenOrNone(mpxn), "MPAN or MPRN, as the inventory has it when the export is made"),
@@ -125,10 +125,39 @@ pub(super) const COLUMNS: [Column; 30] = [
         Cells::Text(|row| row.occurred_at_status),
         "`stated`, `not-stated` or `left-out` (then `occurred_at` is that of receipt), or `unreliable`",
     ),
+    column(
+        "dcc_at_status",
+        Cells::TextOrNone(|row| row.dcc_at_status),
+        "`left-out` where the source states a time of the DCC that could not be read",
+    ),
+    column("stated_generation", Cells::TextOrNone(|row| row.stated_generation), "generation that the source states"),
+    column("stated_mpxn", Cells::WrittenOrNone(|row| point(row.details.mpxn)), "MPAN or MPRN that the source states"),
+    column(
+        "throttle_sequence",
+        Cells::CountOrNone(|row| row.details.throttle_sequence),
+        "number of the alert in the DCC's throttled sequence",
+    ),
+    column(
+        "instruction_count",
+        Cells::CountOrNone(|row| row.details.instruction_count),
+        "how many instructions the command has that the alert is about",
+    ),
+    column("interrupted_at", Cells::TimeOrNone(|row| row.details.interrupted_at_ms), "when the supply went"),
+    column("restored_at", Cells::TimeOrNone(|row| row.details.restored_at_ms), "when the supply came back"),
+    column(
+        "inner_code",
+        Cells::TextOrNone(|row| row.details.inner_code),
+        "code of the device's own that an alert of the DCC passes on",
+    ),
+    column("stated_note", Cells::TextOrNone(|row| row.details.note), "what the source says in words"),
 ];
 
 fn mpxn(row: &Row) -> Option<String> {
-    (row.mpxn != Mpxn::NONE).then(|| row.mpxn.to_string())
+    point(row.mpxn)
+}
+
+fn point(mpxn: Mpxn) -> Option<String> {
+    (mpxn != Mpxn::NONE).then(|| mpxn.to_string())
 }
 
 impl Column {

@@ -11,46 +11,17 @@ use crate::{
         arguments::Names,
         table::{Table, Value},
     },
-    domain::{AlertCode, PayloadKind, Remark, TimeStatus},
+    domain::AlertCode,
     intake::{plausible::Unit, tables::CodeTable},
 };
 
-/// The four ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Balance {
-    pub received: u64,
-    pub forwarded: u64,
-    pub suppressed: u64,
-    pub rejected: u64,
-    pub duplicate: u64,
-}
+mod counts;
+mod words;
 
-impl From<v1::Balance> for Balance {
-    fn from(message: v1::Balance) -> Self {
-        let v1::Balance { received, forwarded, suppressed, rejected, duplicate } = message;
-        Self { received, forwarded, suppressed, rejected, duplicate }
-    }
-}
-
-impl Balance {
-    /// Headings of its columns.
-    pub(crate) const HEADINGS: [&'static str; 5] = ["received", "forwarded", "suppressed", "rejected", "duplicate"];
-
-    /// The values under them.
-    pub(crate) fn values(self) -> [Value; 5] {
-        [self.received, self.forwarded, self.suppressed, self.rejected, self.duplicate].map(Value::Number)
-    }
-
-    /// Adds another balance. A count that would run over stays where it is.
-    pub(crate) fn add(&mut self, other: Self) {
-        let Self { received, forwarded, suppressed, rejected, duplicate } = other;
-        self.received = self.received.saturating_add(received);
-        self.forwarded = self.forwarded.saturating_add(forwarded);
-        self.suppressed = self.suppressed.saturating_add(suppressed);
-        self.rejected = self.rejected.saturating_add(rejected);
-        self.duplicate = self.duplicate.saturating_add(duplicate);
-    }
-}
+pub(crate) use counts::{Balance, RemarkCounts};
+pub(in crate::cli) use words::{
+    dcc_at_status, message_digest_text, occurred_at_status, outcome, payload_kind, remark, stated_generation,
+};
 
 /// An alert as it was sent.
 #[derive(Debug, Serialize)]
@@ -118,43 +89,10 @@ impl From<v1::Alert> for Alert {
             instruction_number: (instruction_number != 0).then_some(instruction_number),
             message_digest: message_digest_text(message_digest),
             occurred_at_status: occurred_at_status(status),
-            dcc_at_status: (dcc_at_status == v1::DccAtStatus::LeftOut as i32).then_some("left-out"),
-            stated_generation: (stated_generation != 0).then(|| generation(stated_generation)),
+            dcc_at_status: words::dcc_at_status(dcc_at_status),
+            stated_generation: words::stated_generation(stated_generation),
             details: details.map(Details::from),
         }
-    }
-}
-
-/// How a payload was encoded, in a word.
-pub(in crate::cli) fn payload_kind(number: i32) -> &'static str {
-    // The protocol has the domain's numbers.
-    u8::try_from(number).ok().and_then(PayloadKind::from_number).unwrap_or_default().name()
-}
-
-/// A digest as files have it; `None` where there is none.
-pub(in crate::cli) fn message_digest_text(digest: u64) -> Option<String> {
-    (digest != 0).then(|| format!("{digest:016x}"))
-}
-
-/// What is known of a time of occurrence, in a word.
-pub(in crate::cli) fn occurred_at_status(number: i32) -> &'static str {
-    let status = match v1::OccurredAtStatus::try_from(number) {
-        Ok(v1::OccurredAtStatus::NotStated) => TimeStatus::NotStated,
-        Ok(v1::OccurredAtStatus::Unreliable) => TimeStatus::Unreliable,
-        Ok(v1::OccurredAtStatus::LeftOut) => TimeStatus::LeftOut,
-        Ok(v1::OccurredAtStatus::Unspecified | v1::OccurredAtStatus::Stated) | Err(_) => TimeStatus::Stated,
-    };
-    status.name()
-}
-
-/// What became of an alert, in a word.
-pub(in crate::cli) fn outcome(number: i32) -> &'static str {
-    match v1::Outcome::try_from(number) {
-        Ok(v1::Outcome::Forwarded) => "forwarded",
-        Ok(v1::Outcome::Suppressed) => "suppressed",
-        Ok(v1::Outcome::Rejected) => "rejected",
-        Ok(v1::Outcome::Duplicate) => "duplicate",
-        Ok(v1::Outcome::Unspecified) | Err(_) => "unspecified",
     }
 }
 
@@ -202,137 +140,6 @@ impl From<v1::LoggedAlert> for LoggedAlert {
             faults: faults.into_iter().map(FaultMark::from).collect(),
             remarks: remarks.into_iter().map(remark).collect(),
         }
-    }
-}
-
-/// What was remarked, in a word.
-pub(in crate::cli) fn remark(number: i32) -> &'static str {
-    match v1::Remark::try_from(number) {
-        Ok(v1::Remark::OccurredInFuture) => Remark::OccurredInFuture.name(),
-        Ok(v1::Remark::OccurredBeforeRetention) => Remark::OccurredBeforeRetention.name(),
-        Ok(v1::Remark::OutOfOrder) => Remark::OutOfOrder.name(),
-        Ok(v1::Remark::Implausible) => Remark::Implausible.name(),
-        Ok(v1::Remark::MaybeCopy) => Remark::MaybeCopy.name(),
-        Ok(v1::Remark::OtherContent) => Remark::OtherContent.name(),
-        Ok(v1::Remark::ClockUnreliable) => Remark::ClockUnreliable.name(),
-        Ok(v1::Remark::ClockNotSet) => Remark::ClockNotSet.name(),
-        Ok(v1::Remark::OccurredAtLeftOut) => Remark::OccurredAtLeftOut.name(),
-        Ok(v1::Remark::DccAtLeftOut) => Remark::DccAtLeftOut.name(),
-        Ok(v1::Remark::ThrottleGap) => Remark::ThrottleGap.name(),
-        Ok(v1::Remark::GenerationDiffers) => Remark::GenerationDiffers.name(),
-        Ok(v1::Remark::Unspecified) | Err(_) => "unspecified",
-    }
-}
-
-/// How many alerts each remark was made about.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct RemarkCounts {
-    pub occurred_in_future: u64,
-    pub occurred_before_retention: u64,
-    pub out_of_order: u64,
-    pub implausible: u64,
-    pub maybe_copy: u64,
-    pub other_content: u64,
-    pub clock_unreliable: u64,
-    pub clock_not_set: u64,
-    pub occurred_at_left_out: u64,
-    pub dcc_at_left_out: u64,
-    pub throttle_gap: u64,
-    pub generation_differs: u64,
-}
-
-impl From<Option<v1::RemarkCounts>> for RemarkCounts {
-    fn from(message: Option<v1::RemarkCounts>) -> Self {
-        let v1::RemarkCounts {
-            occurred_in_future,
-            occurred_before_retention,
-            out_of_order,
-            implausible,
-            maybe_copy,
-            other_content,
-            clock_unreliable,
-            clock_not_set,
-            occurred_at_left_out,
-            dcc_at_left_out,
-            throttle_gap,
-            generation_differs,
-        } = message.unwrap_or_default();
-        Self {
-            occurred_in_future,
-            occurred_before_retention,
-            out_of_order,
-            implausible,
-            maybe_copy,
-            other_content,
-            clock_unreliable,
-            clock_not_set,
-            occurred_at_left_out,
-            dcc_at_left_out,
-            throttle_gap,
-            generation_differs,
-        }
-    }
-}
-
-impl RemarkCounts {
-    /// Headings of the columns of [`numbers`](Self::numbers).
-    pub(crate) const HEADINGS: [&'static str; Remark::COUNT] = [
-        "from future",
-        "too old",
-        "out of order",
-        "implausible",
-        "maybe copy",
-        "other content",
-        "clock unreliable",
-        "clock not set",
-        "occurred left out",
-        "dcc left out",
-        "throttle gap",
-        "generation differs",
-    ];
-
-    /// The numbers under them.
-    pub(crate) fn numbers(mut self) -> [u64; Remark::COUNT] {
-        self.each_mut().map(|count| *count)
-    }
-
-    /// Adds others. A count that would run over stays where it is.
-    pub(crate) fn add(&mut self, other: Self) {
-        for (count, other) in self.each_mut().into_iter().zip(other.numbers()) {
-            *count = count.saturating_add(other);
-        }
-    }
-
-    /// Each count, in the order of [`Remark::ALL`].
-    fn each_mut(&mut self) -> [&mut u64; Remark::COUNT] {
-        let Self {
-            occurred_in_future,
-            occurred_before_retention,
-            out_of_order,
-            implausible,
-            maybe_copy,
-            other_content,
-            clock_unreliable,
-            clock_not_set,
-            occurred_at_left_out,
-            dcc_at_left_out,
-            throttle_gap,
-            generation_differs,
-        } = self;
-        [
-            occurred_in_future,
-            occurred_before_retention,
-            out_of_order,
-            implausible,
-            maybe_copy,
-            other_content,
-            clock_unreliable,
-            clock_not_set,
-            occurred_at_left_out,
-            dcc_at_left_out,
-            throttle_gap,
-            generation_differs,
-        ]
     }
 }
 

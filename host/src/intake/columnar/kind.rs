@@ -11,8 +11,10 @@ use parquet::{
     schema::types::ColumnDescriptor,
 };
 
-use super::super::{csv, form::Form};
+use super::super::{alert_row, form::Form};
 
+/// Columns of times.
+const TIMES: [&str; 5] = ["occurred_at", "received_at", "dcc_at", "interrupted_at", "restored_at"];
 /// Largest scale of a decimal number.
 const SCALE_MAX: u32 = 18;
 /// Julian day number of 1970-01-01.
@@ -44,7 +46,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Returns the conversion for a column, or an error with its type if that does not fit its name.
     pub(super) fn of(known: usize, column: &ColumnDescriptor, form: &Form) -> Result<Self, String> {
-        let name = csv::COLUMNS[known];
+        let name = alert_row::COLUMNS[known];
         if column.max_rep_level() != 0 || column.path().parts().len() != 1 {
             return Err("the column is nested or repeated; expected one value a row".to_owned());
         }
@@ -56,11 +58,11 @@ impl Kind {
             // A narrower one cannot hold an EUI-64: it has lost the upper digits.
             ("device" | "recipient" | "sender", Some(Self::Integer(_))) if is_wide(column) => Ok(Self::Hex(16)),
             ("device" | "recipient" | "sender", _) => Err(wrong("text, or an integer of 64 bits")),
-            ("code", Some(Self::Text)) => Ok(Self::Text),
+            ("code" | "inner_code", Some(Self::Text)) => Ok(Self::Text),
             // A signed one is as likely to hold the digits of codes that were taken for numbers.
-            ("code", Some(Self::Integer(false))) if bits(column) == Some(16) => Ok(Self::Hex(4)),
-            ("code", _) => Err(wrong("text like 8F40, or an unsigned integer of 16 bits")),
-            ("occurred_at" | "received_at" | "dcc_at", Some(kind)) => match kind {
+            ("code" | "inner_code", Some(Self::Integer(false))) if bits(column) == Some(16) => Ok(Self::Hex(4)),
+            ("code" | "inner_code", _) => Err(wrong("text like 8F40, or an unsigned integer of 16 bits")),
+            (name, Some(kind)) if TIMES.contains(&name) => match kind {
                 Self::Text | Self::Time(_) => Ok(kind),
                 Self::ClockTime(_) | Self::ClockTime96 if form.zone.is_some() => Ok(kind),
                 Self::ClockTime(_) | Self::ClockTime96 => Err(no_zone()),
@@ -70,11 +72,8 @@ impl Kind {
                 }
                 _ => Err(wrong("a timestamp adjusted to UTC, or text")),
             },
-            ("occurred_at" | "received_at" | "dcc_at", None) => Err(wrong("a timestamp adjusted to UTC, or text")),
-            (
-                "occurred_ms" | "received_ms" | "dcc_ms",
-                Some(Self::Time(_) | Self::ClockTime(_) | Self::ClockTime96),
-            ) => {
+            (name, None) if TIMES.contains(&name) => Err(wrong("a timestamp adjusted to UTC, or text")),
+            (name, Some(Self::Time(_) | Self::ClockTime(_) | Self::ClockTime96)) if name.ends_with("_ms") => {
                 Err(wrong(&format!("milliseconds as a number; a time belongs under {}at", name.trim_end_matches("ms"))))
             }
             (_, None | Some(Self::Time(_) | Self::ClockTime(_) | Self::ClockTime96)) => Err(wrong("a number, or text")),

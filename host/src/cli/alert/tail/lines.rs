@@ -31,7 +31,7 @@ pub(super) enum Format {
 }
 
 /// Columns of CSV: those of a file that can be sent by the same names, and what the host knows beside them.
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 28] = [
     "position",
     "device",
     "recipient",
@@ -47,6 +47,15 @@ const COLUMNS: [&str; 19] = [
     "instruction_number",
     "message_digest",
     "occurred_at_status",
+    "dcc_at_status",
+    "stated_generation",
+    "stated_mpxn",
+    "throttle_sequence",
+    "instruction_count",
+    "interrupted_ms",
+    "restored_ms",
+    "inner_code",
+    "stated_note",
     "operator",
     "generation",
     "model",
@@ -112,6 +121,7 @@ fn record(row: &LoggedAlert) -> Vec<Value> {
     let alert = row.alert.as_ref();
     let text = |text: Option<String>| Value::text(text.unwrap_or_default());
     let number = |number: Option<i64>| Value::Quantity(number.map_or_else(String::new, |number| number.to_string()));
+    let details = alert.and_then(|alert| alert.details.as_ref());
     vec![
         Value::Number(row.position),
         text(alert.and_then(|alert| alert.device_id.clone())),
@@ -128,6 +138,15 @@ fn record(row: &LoggedAlert) -> Vec<Value> {
         number(alert.and_then(|alert| alert.instruction_number).map(i64::from)),
         text(alert.and_then(|alert| alert.message_digest.clone())),
         Value::text(alert.map_or("", |alert| alert.occurred_at_status)),
+        Value::text(alert.and_then(|alert| alert.dcc_at_status).unwrap_or_default()),
+        Value::text(alert.and_then(|alert| alert.stated_generation).unwrap_or_default()),
+        text(details.and_then(|details| details.mpxn.clone())),
+        number(details.and_then(|details| details.throttle_sequence).map(i64::from)),
+        number(details.and_then(|details| details.instruction_count).map(i64::from)),
+        number(details.and_then(|details| details.interrupted_at_ms)),
+        number(details.and_then(|details| details.restored_at_ms)),
+        text(details.and_then(|details| details.inner_code.clone())),
+        text(details.and_then(|details| details.note.clone())),
         Value::Number(row.operator.into()),
         Value::text(row.generation),
         Value::text(row.model.clone()),

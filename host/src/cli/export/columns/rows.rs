@@ -8,7 +8,9 @@ use weir_proto::v1;
 
 use crate::{
     cli::view::{
-        alert::{FaultMark, occurred_at_status, outcome, payload_kind, remark},
+        alert::{
+            FaultMark, dcc_at_status, occurred_at_status, outcome, payload_kind, remark, stated_generation as stated,
+        },
         code, generation,
     },
     domain::Mpxn,
@@ -29,6 +31,9 @@ pub(in crate::cli::export) struct Row {
     pub(super) instruction_number: Option<u32>,
     pub(super) message_digest: u64,
     pub(super) occurred_at_status: TextId,
+    pub(super) dcc_at_status: TextId,
+    pub(super) stated_generation: TextId,
+    pub(super) details: Details,
     pub(super) measurement: Option<i32>,
     pub(super) weight: u32,
     pub(super) withheld: u32,
@@ -43,6 +48,18 @@ pub(in crate::cli::export) struct Row {
     pub(super) mark: Mark,
     pub(super) faults: TextId,
     pub(super) remarks: TextId,
+}
+
+/// What the source of an alert states beside it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Details {
+    pub(super) mpxn: Mpxn,
+    pub(super) throttle_sequence: Option<u32>,
+    pub(super) instruction_count: Option<u32>,
+    pub(super) interrupted_at_ms: Option<i64>,
+    pub(super) restored_at_ms: Option<i64>,
+    pub(super) inner_code: TextId,
+    pub(super) note: TextId,
 }
 
 /// The texts of the rule behind a verdict.
@@ -86,9 +103,9 @@ impl Row {
             instruction_number,
             message_digest,
             occurred_at_status: status_number,
-            dcc_at_status: _,
-            stated_generation: _,
-            details: _,
+            dcc_at_status: dcc_status_number,
+            stated_generation,
+            details,
         } = alert.unwrap_or_default();
         let (revision, mark) = rule.map_or_else(Default::default, |rule| texts.mark(&rule));
         Self {
@@ -104,6 +121,9 @@ impl Row {
             instruction_number: (instruction_number != 0).then_some(instruction_number),
             message_digest,
             occurred_at_status: texts.id(occurred_at_status(status_number)),
+            dcc_at_status: texts.id(dcc_at_status(dcc_status_number).unwrap_or_default()),
+            stated_generation: texts.id(stated(stated_generation).unwrap_or_default()),
+            details: details.map_or_else(Details::default, |details| texts.details(&details)),
             measurement,
             weight,
             withheld,
@@ -168,6 +188,27 @@ impl Texts {
         let id = self.id(&code(number));
         self.codes.insert(number, id);
         id
+    }
+
+    fn details(&mut self, details: &v1::AlertDetails) -> Details {
+        let v1::AlertDetails {
+            mpxn,
+            throttle_sequence,
+            instruction_count,
+            interrupted_at_ms,
+            restored_at_ms,
+            inner_code,
+            note,
+        } = details;
+        Details {
+            mpxn: Mpxn::from_number(*mpxn),
+            throttle_sequence: *throttle_sequence,
+            instruction_count: (*instruction_count != 0).then_some(*instruction_count),
+            interrupted_at_ms: *interrupted_at_ms,
+            restored_at_ms: *restored_at_ms,
+            inner_code: inner_code.map_or(0, |number| self.code(number)),
+            note: self.id(note),
+        }
     }
 
     fn mark(&mut self, rule: &v1::RuleMark) -> (Option<u32>, Mark) {
