@@ -115,6 +115,80 @@ fn a_corrected_table_leaves_what_was_logged_as_it_was() {
     assert_eq!(host.stop(), Some(0));
 }
 
+/// A SMETS1 alert that states a description and no code.
+fn described(folder: &Path, description: &str) -> String {
+    let text = format!(
+        "<SMETS1Response><Header><BusinessOriginatorID>02-00-5E-10-00-00-A0-14</BusinessOriginatorID><OriginatorCounter>1\
+         </OriginatorCounter></Header><Body><DeviceAlertMessage><DeviceAlertContent><AlertDescription>{description}\
+         </AlertDescription></DeviceAlertContent></DeviceAlertMessage></Body></SMETS1Response>\n"
+    );
+    host::file(folder, "smets1.xml", &text)
+}
+
+#[test]
+fn what_is_sent_is_read_and_checked_as_the_host_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = "code,name,unit,min,max,description\nE001,join asked for,s,30,3600,Join wanted\n";
+    let table = host::file(folder.path(), "codes.csv", table);
+    let settings = [("WEIR_CODE_TABLE", table.as_str()), ("WEIR_INTAKE__WEIGHT_MAX", "10"), KEEPS_ALL];
+    let host = Host::start_with(BINARY, &folder.path().join("data"), &settings);
+    // The client has neither the file nor the variable: it asks.
+    let file = described(folder.path(), "Join wanted");
+    let run = |arguments: &[&str]| {
+        let output =
+            host.command([&["alert", "send", "--json"], arguments].concat()).env_remove("WEIR_CODE_TABLE").output();
+        let output = output.unwrap();
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (found, String::from_utf8(output.stderr).unwrap())
+    };
+    let (found, said) = run(&[&file, "--dry-run"]);
+    assert_eq!((&found["by_code"][0]["code"], &found["checked_by"]), (&"E001".into(), &"host".into()), "{said}");
+    assert_eq!(said, "");
+    let (found, said) = run(&[&file, "--dry-run", "--local"]);
+    assert_eq!((&found["unreadable_count"], &found["checked_by"]), (&1.into(), &"defaults".into()));
+    assert!(said.contains("no code is known for the description \"Join wanted\"") && !said.contains("note:"), "{said}");
+    let (found, _) = run(&[&file, "--dry-run", "--local", "--code-table", &table]);
+    assert_eq!(found["by_code"][0]["code"], "E001");
+    let (found, said) = run(&[&file]);
+    assert_eq!(found["balance"]["forwarded"], 1, "{said}");
+
+    // Bounds are the host's, and so are its limits.
+    let rows = "device,counter,code,measurement,weight\n02-00-5E-10-00-00-A0-15,1,E001,7,10\n\
+                02-00-5E-10-00-00-A0-15,2,E001,90,11\n";
+    let rows = host::file(folder.path(), "alerts.csv", rows);
+    let counts = |found: &Value| {
+        ["alert_count", "rejected_count", "implausible_count"].map(|name| found[name].as_u64().unwrap())
+    };
+    let (found, said) = run(&[&rows, "--dry-run"]);
+    assert_eq!(counts(&found), [1, 1, 1], "{said}");
+    assert!(said.contains("line 3: weight: 11 is not 1 to weight_max (10)"), "{said}");
+    assert!(said.contains("line 2: measurement: 7 s is not plausible for E001 (30 to 3600 s)"), "{said}");
+    let (found, _) = run(&[&rows, "--dry-run", "--local"]);
+    assert_eq!(counts(&found), [2, 0, 0]);
+    let (found, said) = run(&[&rows]);
+    assert_eq!((&found["balance"]["rejected"], &found["implausible_count"]), (&1.into(), &1.into()), "{said}");
+    assert!(said.contains("line 3: weight: 11 is not 1 to weight_max (10)"), "{said}");
+
+    // Nobody there: a dry run goes by this program, and says so.
+    let nobody = ["--server", "http://127.0.0.1:1"];
+    let (found, said) = run(&[&[rows.as_str(), "--dry-run"], &nobody[..]].concat());
+    assert_eq!((&found["alert_count"], &found["checked_by"]), (&2.into(), &"defaults".into()));
+    let notes: Vec<&str> = said.lines().filter(|line| line.starts_with("note:")).collect();
+    assert_eq!(notes.len(), 1, "{said}");
+    assert!(
+        notes[0].contains("read by the code table of this program (version ") && notes[0].contains("--local"),
+        "{said}"
+    );
+
+    let wrong = host.weir(["code", "list", "--family", "nosuch"]);
+    assert_eq!((wrong.status.code(), wrong.stdout.len()), (Some(64), 0));
+    let said = String::from_utf8(wrong.stderr).unwrap();
+    assert!(said.contains("--family: no code of the table has \"nosuch\"") && said.contains("voltage"), "{said}");
+    let wrong = host.weir(["code", "list", "--owner", "suplier"]);
+    assert!(String::from_utf8(wrong.stderr).unwrap().contains("did you mean \"supplier\"?"));
+    assert_eq!(host.stop(), Some(0));
+}
+
 #[test]
 fn a_family_is_that_of_the_table_an_alert_was_logged_under() {
     let folder = tempfile::tempdir().unwrap();

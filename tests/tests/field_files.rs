@@ -9,73 +9,13 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use weir_tests::host::{self, Host};
+use weir_tests::{
+    files::{Files, Ran},
+    host::{self, Host},
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
 const DEVICE: &str = "02-00-5E-10-00-00-A0-31";
-
-/// What a command printed as JSON, what it said, and how it ended.
-struct Ran {
-    out: Vec<Value>,
-    said: String,
-    code: Option<i32>,
-}
-
-impl Ran {
-    fn of(output: std::process::Output) -> Self {
-        let text = String::from_utf8(output.stdout).unwrap();
-        let out = text.lines().map(|line| serde_json::from_str(line).unwrap_or(Value::Null)).collect();
-        Self { out, said: String::from_utf8(output.stderr).unwrap(), code: output.status.code() }
-    }
-
-    #[track_caller]
-    fn says(&self, words: &[&str]) {
-        for word in words {
-            assert!(self.said.contains(word), "{word} is missing in\n{}", self.said);
-        }
-    }
-}
-
-/// Files in a folder, and commands that need no host.
-struct Files(tempfile::TempDir);
-
-impl Files {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
-        let path = self.path().join(name);
-        fs::write(&path, bytes).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    /// What a dry run says of a file with these bytes.
-    fn dry_run(&self, name: &str, bytes: impl AsRef<[u8]>, more: &[&str]) -> Ran {
-        let file = self.file(name, bytes);
-        let mut command = Command::new(BINARY);
-        command.args(["alert", "send", &file, "--dry-run", "--json"]).args(more).stdin(Stdio::null());
-        Ran::of(command.env("WEIR_TIME_ZONE", "Asia/Tokyo").output().unwrap())
-    }
-
-    /// The same; gives how many alerts, unreadable lines and alerts that would be rejected there are.
-    fn counts(&self, name: &str, bytes: impl AsRef<[u8]>, more: &[&str]) -> ([u64; 3], Ran) {
-        let ran = self.dry_run(name, bytes, more);
-        let count = |name: &str| ran.out.first().and_then(|found| found[name].as_u64()).unwrap_or(u64::MAX);
-        (["alert_count", "unreadable_count", "rejected_count"].map(count), ran)
-    }
-
-    /// The first time of occurrence that a dry run finds.
-    fn first_time(&self, name: &str, bytes: impl AsRef<[u8]>, more: &[&str]) -> String {
-        let ran = self.dry_run(name, bytes, more);
-        assert_eq!(ran.code, Some(0), "{}", ran.said);
-        ran.out[0]["by_code"][0]["first_occurred_at"].as_str().unwrap_or_default().to_owned()
-    }
-}
 
 fn gzip(text: &str) -> Vec<u8> {
     let mut child =
@@ -90,7 +30,7 @@ fn utf16(text: &str, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
 
 #[test]
 fn a_device_that_is_a_number_is_never_another_device() {
-    let folder = Files::new();
+    let folder = Files::new(BINARY);
     let host = Host::start(BINARY, &folder.path().join("data"));
     let text = "{\"device\": 9007199254740993, \"code\": \"8014\", \"counter\": 1}\n\
                 {\"device\": 1234123412341234, \"code\": \"8014\", \"counter\": 2}\n\
@@ -118,7 +58,7 @@ fn a_device_that_is_a_number_is_never_another_device() {
 
 #[test]
 fn a_dry_run_rejects_what_a_host_rejects_in_its_words() {
-    let folder = Files::new();
+    let folder = Files::new(BINARY);
     let alert = |counter: u32, time: &str| {
         format!("{{\"device\":\"{DEVICE}\",\"code\":\"8014\",\"counter\":{counter},{time}}}\n")
     };
@@ -176,7 +116,7 @@ fn a_dry_run_rejects_what_a_host_rejects_in_its_words() {
 
 #[test]
 fn times_are_read_by_what_is_stated_of_them() {
-    let folder = Files::new();
+    let folder = Files::new(BINARY);
     let csv = |time: &str| format!("device,code,occurred_at\n{DEVICE},8014,{time}\n");
     for (time, more) in [
         ("2026-11-23T09:30:00Z", &[][..]),
@@ -211,7 +151,7 @@ fn times_are_read_by_what_is_stated_of_them() {
 
 #[test]
 fn months_before_days_are_noticed_and_not_compared() {
-    let folder = Files::new();
+    let folder = Files::new(BINARY);
     let host = Host::start_with(BINARY, &folder.path().join("data"), &[host::KEEPS_ALL]);
     let devices = "eui,mpxn,generation,model\n02-00-5E-10-00-00-A0-30,1300000000489,smets1,Alder 3\n";
     host.json(["device", "load", &folder.file("devices.csv", devices), "--json"]);
@@ -271,7 +211,7 @@ fn months_before_days_are_noticed_and_not_compared() {
 
 #[test]
 fn a_load_does_what_its_dry_run_said_of_a_device_in_two_rows() {
-    let folder = Files::new();
+    let folder = Files::new(BINARY);
     let host = Host::start(BINARY, &folder.path().join("data"));
     let text = "eui,mpxn,generation,model\n\
                 02-00-5E-10-00-00-A0-2C,1300000000442,smets2,Alder 3\n\
@@ -300,7 +240,7 @@ fn a_load_does_what_its_dry_run_said_of_a_device_in_two_rows() {
 
 #[test]
 fn devices_are_listed_by_what_is_known_of_them() {
-    let folder = Files::new();
+    let folder = Files::new(BINARY);
     let host = Host::start(BINARY, &folder.path().join("data"));
     let rows: String = (1..=1_200)
         .map(|number| {
@@ -332,7 +272,7 @@ fn devices_are_listed_by_what_is_known_of_them() {
 
 #[test]
 fn packed_files_are_read_to_where_they_are_whole() {
-    let folder = Files::new();
+    let folder = Files::new(BINARY);
     let text = format!("device,code,counter\n{DEVICE},8F40,1\n{DEVICE},8F40,2\n");
     let whole = gzip(&text);
     let (one, two) = text.split_at(text.find("1\n").unwrap() + 2);
@@ -376,7 +316,7 @@ fn packed_files_are_read_to_where_they_are_whole() {
 
 #[test]
 fn text_is_read_in_the_encoding_that_it_says_or_named() {
-    let folder = Files::new();
+    let folder = Files::new(BINARY);
     let csv = format!("device,code,counter\r\n{DEVICE},8F40,1\r\n{DEVICE},8F40,2\r\n");
     let json =
         format!("{{\"device\":\"{DEVICE}\",\"code\":\"8F40\"}}\n{{\"device\":\"{DEVICE}\",\"code\":\"8014\"}}\n");
@@ -416,7 +356,7 @@ fn text_is_read_in_the_encoding_that_it_says_or_named() {
 
 #[test]
 fn what_spreadsheets_make_of_rows_is_read_or_said() {
-    let folder = Files::new();
+    let folder = Files::new(BINARY);
     let row = |counter: u32| format!("{DEVICE},8F40,{counter}\n");
     let semicolons = format!("device;code;counter;voltage_v\n{DEVICE};8F40;1;258,1\n");
     let ran = folder.dry_run("semicolons.csv", &semicolons, &[]);
@@ -465,7 +405,7 @@ fn what_spreadsheets_make_of_rows_is_read_or_said() {
 
 #[test]
 fn an_unclosed_quote_takes_no_other_line_with_it() {
-    let folder = Files::new();
+    let folder = Files::new(BINARY);
     let rows = ["\"5", "ok", "\"6", "ok", "\"ok\"", "ok"].map(|note| format!("{DEVICE},8F36,,{note}\n")).concat();
     let more = ["--columns", "device=device"];
     let (counts, ran) = folder.counts("a.csv", format!("device,code,counter,note\n{rows}"), &more);
@@ -488,7 +428,7 @@ fn an_unclosed_quote_takes_no_other_line_with_it() {
 
 #[test]
 fn a_measurement_is_read_in_the_unit_of_its_code_alone() {
-    let folder = Files::new();
+    let folder = Files::new(BINARY);
     let csv = format!("device,code,voltage_v\n{DEVICE},8014,95.0\n{DEVICE},8F40,258.1\n{DEVICE},8F36,258.1\n");
     let json = format!(
         "{{\"device\":\"{DEVICE}\",\"code\":\"8F40\",\"power_factor\":2.4}}\n{{\"device\":\"{DEVICE}\",\"code\":\"AD1\",\
@@ -510,7 +450,7 @@ fn a_measurement_is_read_in_the_unit_of_its_code_alone() {
 
 #[test]
 fn headings_of_a_vendor_are_said_once_and_kept() {
-    let folder = Files::new();
+    let folder = Files::new(BINARY);
     let text = format!("Meter ID;Ereignis;Zeit;Spannung;Notiz\n{DEVICE};8F40;23.11.2026 10:30:00;258,1;\"a;b\"\n");
     let ran = folder.dry_run("vendor.csv", &text, &["--delimiter", ";"]);
     ran.says(&["unknown column \"Meter ID\"; known columns are: device, code, ", "--columns device=HEADING says"]);
@@ -540,7 +480,7 @@ fn headings_of_a_vendor_are_said_once_and_kept() {
 
 #[test]
 fn the_folder_of_an_export_is_sent_whole() {
-    let folder = Files::new();
+    let folder = Files::new(BINARY);
     let host = Host::start_with(BINARY, &folder.path().join("data"), &[host::KEEPS_ALL]);
     let rows: String = (1..=4)
         .map(|day| {
@@ -568,7 +508,7 @@ fn the_folder_of_an_export_is_sent_whole() {
 
 #[test]
 fn errors_speak_of_what_a_file_consists_of() {
-    let folder = Files::new();
+    let folder = Files::new(BINARY);
     let ran = folder.dry_run("a.xml", "<Response><broken>\n<Response><broken>", &[]);
     ran.says(&["1 document could not be read"]);
     let ran = folder.dry_run("a.csv", "device,code\nx,8F40\n", &[]);

@@ -174,7 +174,7 @@ fn an_input_without_an_end_is_not_held_and_what_follows_is_read() {
         ("duis-xml", "", b' ', good.as_str(), 1, ""),
     ] {
         let mut child = Command::new(BINARY)
-            .args(["alert", "send", "-", "--format", format, "--dry-run", "--json"])
+            .args(["alert", "send", "-", "--format", format, "--dry-run", "--local", "--json"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 use weir_proto::v1::{
-    Balance, ExplainAlertRequest, ExplainAlertResponse, GetProducerRequest, GetProducerResponse, ListAlertsRequest,
-    ListAlertsResponse, StreamAlertsResponse, SubmitAlertsRequest, SubmitAlertsResponse, SubscribeForwardedRequest,
-    SubscribeForwardedResponse,
+    Balance, ExplainAlertRequest, ExplainAlertResponse, GetIntakeLimitsRequest, GetIntakeLimitsResponse,
+    GetProducerRequest, GetProducerResponse, ListAlertsRequest, ListAlertsResponse, StreamAlertsResponse,
+    SubmitAlertsRequest, SubmitAlertsResponse, SubscribeForwardedRequest, SubscribeForwardedResponse,
     alert_service_server::{AlertService, AlertServiceServer},
 };
 
@@ -65,6 +65,13 @@ impl AlertService for Answering {
 
     async fn get_producer(&self, _: Request<GetProducerRequest>) -> Result<Response<GetProducerResponse>, Status> {
         Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn get_intake_limits(
+        &self,
+        _: Request<GetIntakeLimitsRequest>,
+    ) -> Result<Response<GetIntakeLimitsResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
     }
 
     async fn subscribe_forwarded(

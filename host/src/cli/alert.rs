@@ -21,6 +21,7 @@ mod reader;
 mod rotated;
 mod send;
 mod tail;
+mod terms;
 mod unreadable;
 
 pub(super) use files::open;

@@ -1,5 +1,7 @@
 //! `weir code`: the table of alert codes.
 
+use std::collections::BTreeSet;
+
 use weir_proto::v1;
 
 use super::{
@@ -15,8 +17,11 @@ use crate::{
     config::Config,
     domain::AlertCode,
     intake::tables::{CodeTable, sources},
+    near::{did_you_mean, nearest},
 };
 
+/// Characters of a name of a table that are shown.
+const NAME_CHARS_MAX: usize = 40;
 /// Characters of a path that are shown.
 const PATH_CHARS_MAX: usize = 200;
 
@@ -87,6 +92,12 @@ pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failu
             let ListArgs { family, owner, protected, which } = args;
             let Codes { mut codes, .. } = ask(session, Vec::new(), &which).await?;
             let owner = owner.map(|owner| if owner == "unknown" { String::new() } else { owner });
+            if let Some(family) = &family {
+                known("--family", family, codes.iter().map(|code| code.family.as_str()))?;
+            }
+            if let Some(owner) = owner.as_ref().filter(|owner| !owner.is_empty()) {
+                known("--owner", owner, codes.iter().map(|code| code.owner.as_str()))?;
+            }
             codes.retain(|code| {
                 family.as_ref().is_none_or(|family| code.family == *family)
                     && owner.as_ref().is_none_or(|owner| code.owner == *owner)
@@ -103,6 +114,18 @@ pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failu
             found.codes.iter().try_for_each(|row| session.show(row, |row| code::facts(row, &found)))
         }
     }
+}
+
+/// Rejects a name that no code of the table has, and lists those that some have.
+fn known<'a>(option: &str, name: &str, all: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    let all: BTreeSet<&str> = all.filter(|known| !known.is_empty()).collect();
+    if all.contains(name) {
+        return Ok(());
+    }
+    let near = did_you_mean(nearest(name, all.iter().copied()));
+    let listed: Vec<String> = all.iter().map(|known| clean(known, NAME_CHARS_MAX)).collect();
+    let message = format!("{option}: no code of the table has {name:?}{near}");
+    Err(Failure::usage(message).with_hint(format!("there are {}", listed.join(", "))))
 }
 
 async fn ask(session: &Session, codes: Vec<AlertCode>, which: &Which) -> Result<Codes, Failure> {

@@ -31,7 +31,7 @@ const NO_NAME: &str = "(no public name)";
 const TABLES_MAX: usize = 100;
 
 /// Which tables give codes and operators their names. JSON has no names.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct NameFiles {
     /// CSV file that corrects the table of alert codes (columns: code, name, ...; see `weir code list --help`).
     #[arg(long, value_name = "FILE", env = "WEIR_CODE_TABLE")]
@@ -68,6 +68,15 @@ impl NameFiles {
             names.codes = today.codes.clone();
         }
         Ok(names)
+    }
+
+    /// Reads the files over the table that is in force on the host; the inner error is the host's.
+    pub(super) async fn in_force(&self, session: &Session) -> Result<Result<Names, tonic::Status>, Failure> {
+        let names = self.read()?;
+        match list(link(session.connect().await?), Vec::new(), None).await {
+            Ok(answer) => Ok(Ok(Names { codes: self.over(table(answer.codes))?, ..names })),
+            Err(status) => Ok(Err(status)),
+        }
     }
 
     fn over(&self, codes: CodeTable) -> Result<CodeTable, Failure> {

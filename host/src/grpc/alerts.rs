@@ -25,6 +25,7 @@ use crate::{
 pub struct Alerts {
     door: Door,
     limits: IntakeLimits,
+    retention_days_max: u32,
     terms: subscribe::Terms,
     stopping: watch::Receiver<bool>,
 }
@@ -33,7 +34,13 @@ impl Alerts {
     /// Streams stop being read when `stopping` turns true.
     pub fn new(door: Door, config: &Config, stopping: watch::Receiver<bool>) -> Self {
         let terms = subscribe::Terms::new(&config.subscribe, &config.intake, stopping.clone());
-        Self { door, limits: config.intake.clone(), terms, stopping }
+        Self {
+            door,
+            limits: config.intake.clone(),
+            retention_days_max: config.store.retention_days_max,
+            terms,
+            stopping,
+        }
     }
 }
 
@@ -96,6 +103,19 @@ impl AlertService for Alerts {
         let producer = alert::producer(producer_id).map_err(status)?;
         let Standing { last, bookmark } = handle.producer(&producer).await.map_err(status)?;
         Ok(Response::new(v1::GetProducerResponse { last_sequence: last, bookmark }))
+    }
+
+    async fn get_intake_limits(
+        &self,
+        request: Request<v1::GetIntakeLimitsRequest>,
+    ) -> Result<Response<v1::GetIntakeLimitsResponse>, Status> {
+        let handle = self.door.open(&request)?;
+        Ok(Response::new(v1::GetIntakeLimitsResponse {
+            weight_max: self.limits.weight_max,
+            future_s_max: self.limits.future_s_max,
+            retention_days_max: self.retention_days_max,
+            time_ms: handle.now_ms(),
+        }))
     }
 
     async fn list_alerts(

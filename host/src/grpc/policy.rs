@@ -35,10 +35,11 @@ const PUBLIC: &str = "/grpc.health.v1.Health/";
 /// What the protocol is, for whoever has a name; tools that are not new ask in the older version.
 const REFLECTION: [&str; 2] = ["/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"];
 
-const POLICY: [(&str, Roles); 48] = [
+const POLICY: [(&str, Roles); 49] = [
     ("/weir.v1.AlertService/StreamAlerts", SEND),
     ("/weir.v1.AlertService/SubmitAlerts", SEND),
     ("/weir.v1.AlertService/GetProducer", SEND),
+    ("/weir.v1.AlertService/GetIntakeLimits", Roles(INGEST | READER | OPERATOR | AUDITOR | ADMIN)),
     ("/weir.v1.ProducerService/ListProducers", Roles(INGEST | READER | OPERATOR | AUDITOR | ADMIN)),
     ("/weir.v1.ProducerService/DeleteProducer", SEND),
     ("/weir.v1.AlertService/ListAlerts", LOOK),

@@ -1,7 +1,7 @@
 //! What a file of alerts holds, without sending any.
 //!
-//! Invariants: lines are read as for sending, and each is counted once; alerts pass the host's own
-//! checks, as far as these need neither its settings nor its devices.
+//! Invariants: lines are read as for sending, and each is counted once; alerts pass the host's own checks, by its limits where
+//! it has said them, as far as these do not need its devices.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{
     files::{AlertFile, Files},
+    terms::HostLimits,
     unreadable::{AtFault, Unreadable},
 };
 use crate::{
@@ -42,12 +43,14 @@ pub(super) struct Found {
     /// The same, by the part at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) unreadable: Vec<AtFault>,
-    /// Alerts that any host rejects.
+    /// Alerts that the host rejects; where its limits are not known, those that any host rejects.
     pub(super) rejected_count: u64,
     /// What else there was to say.
     remark_count: u64,
     /// Measurements that are not plausible for their codes.
     implausible_count: u64,
+    /// By whose limits alerts were checked: `host` or `defaults`.
+    checked_by: &'static str,
     by_code: Vec<ByCode>,
     #[serde(skip)]
     counts: BTreeMap<AlertCode, ByCode>,
@@ -83,29 +86,35 @@ struct Said {
     doubts: Doubts,
 }
 
-/// Bounds of the host's checks: those that no setting changes, and the defaults.
-struct Checks {
-    any: Bounds<'static>,
-    by_default: Bounds<'static>,
+/// Bounds of the host's checks.
+pub(super) struct Checks {
+    /// Whoever breaks these is rejected: the host's own bounds, or, where they are not known, the widest that a host may have.
+    certain: Bounds<'static>,
+    /// Where the host's are not known: the defaults.
+    by_default: Option<Bounds<'static>>,
     retention_days: u32,
 }
 
 impl Checks {
-    fn new(now_ms: Millis) -> Self {
+    /// Returns the bounds by a host's limits and time, or, where these are not known, as of `now_ms`.
+    pub(super) fn new(limits: Option<HostLimits>, now_ms: Millis) -> Self {
         // Which measurements are plausible is looked at elsewhere.
         static RANGES: std::sync::OnceLock<Ranges> = std::sync::OnceLock::new();
         let ranges = RANGES.get_or_init(Ranges::open);
+        if let Some(HostLimits { intake, retention_days_max, time_ms }) = limits {
+            let certain = Bounds::new(time_ms, &intake, retention_days_max, ranges);
+            return Self { certain, by_default: None, retention_days: retention_days_max };
+        }
         let retention_days = StoreLimits::default().retention_days_max;
         let by_default = Bounds::new(now_ms, &IntakeLimits::default(), retention_days, ranges);
-        // The widest settings that a host may have.
         let limits = IntakeLimits { weight_max: u32::MAX, future_s_max: FUTURE_S_MAX, ..IntakeLimits::default() };
-        let any = Bounds::new(now_ms, &limits, RETENTION_DAYS_MAX, ranges);
-        Self { any, by_default, retention_days }
+        let certain = Bounds::new(now_ms, &limits, RETENTION_DAYS_MAX, ranges);
+        Self { certain, by_default: Some(by_default), retention_days }
     }
 }
 
 /// Reads files to their end.
-pub(super) fn run(mut files: Files, doubts: Doubts, now_ms: Millis) -> Found {
+pub(super) fn run(mut files: Files, doubts: Doubts, checks: &Checks) -> Found {
     let progress = files.progress();
     let mut said = Said {
         unreadable: Unreadable::new(progress.clone()),
@@ -113,11 +122,12 @@ pub(super) fn run(mut files: Files, doubts: Doubts, now_ms: Millis) -> Found {
         remarks: Notices::remarks("remarks", progress.clone()),
         doubts,
     };
-    let (mut found, checks) = (Found::default(), Checks::new(now_ms));
+    let checked_by = if checks.by_default.is_none() { "host" } else { "defaults" };
+    let mut found = Found { checked_by, ..Found::default() };
     while let Some(file) = files.next().filter(|_| found.failure.is_none()) {
         let name = file.name.map_or_else(String::new, |name| format!("{name}: "));
         match file.alerts {
-            Ok(alerts) => found.read(alerts, &name, &mut said, &checks),
+            Ok(alerts) => found.read(alerts, &name, &mut said, checks),
             Err(error) => said.unreadable.give(&name, &error),
         }
     }
@@ -130,13 +140,13 @@ pub(super) fn run(mut files: Files, doubts: Doubts, now_ms: Millis) -> Found {
 }
 
 impl Said {
-    /// Runs the host's checks, reports what they say, and returns false for an alert that any host rejects.
+    /// Runs the host's checks, reports what they say, and returns false for an alert that the host rejects, or any host.
     fn check(&mut self, place: impl Fn() -> String, alert: &Alert, checks: &Checks) -> bool {
-        if let Err(reject) = admit::check(alert, &checks.any) {
+        if let Err(reject) = admit::check(alert, &checks.certain) {
             self.rejected.give(&format!("{}{}", place(), reject.message));
             return false;
         }
-        match admit::check(alert, &checks.by_default) {
+        match checks.by_default.as_ref().map_or(Ok(()), |bounds| admit::check(alert, bounds)) {
             Err(reject) if reject.reason == RejectReason::ReceivedAt => {
                 let days = checks.retention_days;
                 let message = format!(

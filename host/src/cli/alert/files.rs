@@ -307,6 +307,18 @@ fn unopened(message: &str) -> LineError {
     LineError { line: 0, field: "file".to_owned(), message: clean(message, NAME_CHARS_MAX), fatal: false }
 }
 
+/// Fails where a file does not exist or nothing tells its format.
+pub(super) fn check(file: &Path, format: Option<Format>) -> Result<(), Failure> {
+    if file.is_dir() {
+        return Ok(());
+    }
+    settle(file, format)?;
+    if file != Path::new("-") {
+        fs::metadata(file).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+    }
+    Ok(())
+}
+
 /// A file of alerts, and how far it has been read.
 pub(in crate::cli) fn open(file: &Path) -> Result<(AlertFile, ProgressBar), Failure> {
     let form = Form { units: Arc::new(CodeTable::builtin().units()), ..Form::default() };

@@ -14,17 +14,18 @@ use weir_proto::v1;
 
 use super::{
     bookmark::Bookmark,
-    dry_run,
-    files::{Files, Format, Reading},
+    dry_run::{self, Checks},
+    files::{self, Files, Format, Reading},
     follow::Watch,
     patience::Patience,
     reader::{self, FileFound, Found, Plan},
+    terms::{self, Terms},
     unreadable::{self, AtFault},
 };
 use crate::{
     cli::{
         Failure, Session,
-        arguments::NameFiles,
+        arguments::{NameFiles, Names},
         doubt::Doubts,
         form::FormArgs,
         input::Notices,
@@ -74,8 +75,9 @@ file that was renamed meanwhile is found beside the one that took its place, as 
 end first; not one that was packed.
 
 A measurement that is not plausible for its code (258 where tenths of a volt are counted) is named, counted and sent as it is.
-What is plausible is in the table of codes; --code-table adds codes of your own, from E000 to EFFF, with name, unit and bounds,
-and descriptions that stand for a code in SMETS1 alerts that state none.";
+What is plausible, and which description stands for a code in SMETS1 alerts that state none, is in the host's table of codes;
+--code-table puts a file over it. With --dry-run the host is asked for its table and limits too, where there is one; --local
+asks none.";
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -88,9 +90,13 @@ pub(in crate::cli) struct Args {
     /// delivered.
     #[arg(long, value_name = "WHAT", default_value = "withheld")]
     throttled_count: Throttled,
-    /// Only read the file and say what is in it. No server is needed
+    /// Only read the file, check it as the host would, and say what is in it. Without a host it is read by the code table of
+    /// this program and checked by default limits.
     #[arg(long)]
     dry_run: bool,
+    /// With --dry-run: ask no host.
+    #[arg(long, requires = "dry_run")]
+    local: bool,
     /// Who sends: 1 to 64 of A-Z a-z 0-9 . _ -. Its batches are numbered on from the last one the server has. If not
     /// given, one of its own for this run, which the server forgets at its end.
     #[arg(long, value_name = "ID")]
@@ -170,34 +176,22 @@ struct Sender {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let names = args.names.read()?;
-    let units = Arc::new(names.codes.units());
-    let form = Form { units, one_line: args.follow, ..args.form.read(session)? };
-    let descriptions = Arc::new(names.codes.by_description().clone());
-    let reading = Reading { format: args.format, throttled: args.throttled_count.into(), form, descriptions };
+    if args.dry_run {
+        return only_read(session, args).await;
+    }
+    let reconnect = Duration::from_secs(args.reconnect_s);
+    // What is wrong with the file is to be known before a server is waited for.
+    files::check(&args.file, args.format)?;
+    let names = names(session, &args, reconnect).await?;
+    let reading = reading(session, &args, &names)?;
     let mut files = if args.follow { Files::follow(&args.file, reading)? } else { Files::open(&args.file, reading)? };
     let progress = files.progress();
-    let doubts = Doubts::new(names.codes.clone(), progress.clone());
-    if args.dry_run {
-        let items = files.items();
-        let found = dry_run::run(files, doubts, jiff::Timestamp::now().as_millisecond());
-        progress.finish_and_clear();
-        if !session.json && !unreadable::all_were_named(found.unreadable_count) {
-            session.print(&unreadable::table(&found.unreadable).fitted().to_string())?;
-        }
-        session.show(&found, |found| found.table(&names))?;
-        if let Some(failure) = found.failure {
-            return Err(Failure { message: format!("{}: {}", args.file.display(), failure.message), ..failure });
-        }
-        let verdict = verdict(&args.file, items, found.unreadable_count, found.rejected_count, "would be");
-        return verdict.map_err(|failure| failure.with_hint("nothing was sent: this was a dry run"));
-    }
+    let doubts = Doubts::new(names.codes, progress.clone());
     let items = files.items();
     if let Some(watch) = files.watch() {
         tokio::spawn(stop_when_told(StopSignals::new()?, watch));
     }
     let bookmarks = args.resume.is_some();
-    let reconnect = Duration::from_secs(args.reconnect_s);
     let sender = sender(session, args.producer, args.resume, reconnect).await?;
     let Sender { producer_id, last_sequence, past, is_ephemeral } = sender;
     past.iter().for_each(|past| files.go_on_from(past));
@@ -230,6 +224,48 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let verdict = verdict(&args.file, items, unreadable_count, rejected, "were");
     let others = if balance.received > balance.rejected { "what else was read was taken; " } else { "" };
     verdict.map_err(|failure| failure.with_hint(format!("{others}`weir count --by rejection` has these by reason")))
+}
+
+/// Reads and checks, and sends nothing.
+async fn only_read(session: &Session, args: Args) -> Result<(), Failure> {
+    let terms = match args.local {
+        true => Terms::local(&args.names)?,
+        false => Terms::of_dry_run(session, &args.names).await?,
+    };
+    let Terms { names, limits } = terms;
+    let files = Files::open(&args.file, reading(session, &args, &names)?)?;
+    let (items, progress) = (files.items(), files.progress());
+    let doubts = Doubts::new(names.codes.clone(), progress.clone());
+    let found = dry_run::run(files, doubts, &Checks::new(limits, jiff::Timestamp::now().as_millisecond()));
+    progress.finish_and_clear();
+    if !session.json && !unreadable::all_were_named(found.unreadable_count) {
+        session.print(&unreadable::table(&found.unreadable).fitted().to_string())?;
+    }
+    session.show(&found, |found| found.table(&names))?;
+    if let Some(failure) = found.failure {
+        return Err(Failure { message: format!("{}: {}", args.file.display(), failure.message), ..failure });
+    }
+    let verdict = verdict(&args.file, items, found.unreadable_count, found.rejected_count, "would be");
+    verdict.map_err(|failure| failure.with_hint("nothing was sent: this was a dry run"))
+}
+
+/// How files are read by a table of codes.
+fn reading(session: &Session, args: &Args, names: &Names) -> Result<Reading, Failure> {
+    let units = Arc::new(names.codes.units());
+    let form = Form { units, one_line: args.follow, ..args.form.read(session)? };
+    let descriptions = Arc::new(names.codes.by_description().clone());
+    Ok(Reading { format: args.format, throttled: args.throttled_count.into(), form, descriptions })
+}
+
+/// The table of codes to read by. A server that is to be gone on with is waited for.
+async fn names(session: &Session, args: &Args, reconnect: Duration) -> Result<Names, Failure> {
+    let mut patience = Patience::new(if args.resume.is_some() { reconnect } else { Duration::ZERO });
+    loop {
+        match terms::names_to_send_by(session, &args.names).await {
+            Err(failure) if failure.exit == Failure::UNAVAILABLE && patience.wait().await => {}
+            names => return names,
+        }
+    }
 }
 
 fn report(session: &Session, sent: &Sent) -> Result<(), Failure> {

@@ -17,6 +17,7 @@ use tonic::{Request, Response, Status, Streaming, transport::Server};
 use weir_proto::v1::{self, alert_service_server::AlertServiceServer};
 
 use super::*;
+use crate::{cli::arguments::NameFiles, intake::tables::CodeTable};
 
 /// Keeps every batch once, by its sequence, whatever becomes of the connection.
 #[derive(Clone)]
@@ -115,6 +116,13 @@ impl v1::alert_service_server::AlertService for Ledger {
         Err(Status::unimplemented("not asked for here"))
     }
 
+    async fn get_intake_limits(
+        &self,
+        _: Request<v1::GetIntakeLimitsRequest>,
+    ) -> Result<Response<v1::GetIntakeLimitsResponse>, Status> {
+        Err(Status::unimplemented("not asked for here"))
+    }
+
     async fn subscribe_forwarded(
         &self,
         _: Request<v1::SubscribeForwardedRequest>,
@@ -134,6 +142,34 @@ impl v1::alert_service_server::AlertService for Ledger {
     }
 }
 
+fn session(address: SocketAddr) -> Session {
+    Session {
+        server: format!("http://{address}"),
+        token: None,
+        insecure_http: false,
+        ca: None,
+        certificate: None,
+        key: None,
+        json: false,
+        look: Default::default(),
+    }
+}
+
+/// A host of an older release has no table to show: that of this program takes its place. One that is away is a failure.
+#[test]
+fn a_host_without_a_table_is_sent_to_by_the_table_of_this_program() {
+    let (ledger, _heard) = Ledger::new(0);
+    let (server, address) = ledger.serve("127.0.0.1:0".parse().unwrap());
+    let runtime = Runtime::new().unwrap();
+    let names = |session: &Session| {
+        runtime.block_on(crate::cli::alert::terms::names_to_send_by(session, &NameFiles::default()))
+    };
+    let session = session(address);
+    assert_eq!(names(&session).unwrap().codes, CodeTable::builtin());
+    drop(server);
+    assert_eq!(names(&session).unwrap_err().exit, Failure::UNAVAILABLE);
+}
+
 const BATCHES: u64 = 60;
 const ALERTS: u64 = 3;
 
@@ -145,16 +181,7 @@ fn deliver(
     reconnect: Duration,
 ) -> std::thread::JoinHandle<Result<Delivered, Failure>> {
     std::thread::spawn(move || {
-        let session = Session {
-            server: format!("http://{address}"),
-            token: None,
-            insecure_http: false,
-            ca: None,
-            certificate: None,
-            key: None,
-            json: false,
-            look: Default::default(),
-        };
+        let session = session(address);
         let (sender, batches) = mpsc::channel(BATCHES as usize);
         for number in 0..BATCHES {
             let alerts = vec![v1::Alert { device_id: 1, code: 0x8F40, ..v1::Alert::default() }; ALERTS as usize];

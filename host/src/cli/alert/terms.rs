@@ -1,0 +1,102 @@
+//! What alerts are read and checked by: the host's table of codes and its limits, or what comes with the program.
+//!
+//! It must not know what becomes of alerts. Invariant: where a host is not asked, or does not answer, that is said once, with
+//! what takes the place of its answer.
+
+use tonic::Status;
+use weir_proto::v1;
+
+use crate::{
+    cli::{
+        Failure, Session,
+        alert::client,
+        arguments::{NameFiles, Names},
+        view::clean,
+    },
+    config::IntakeLimits,
+    domain::Millis,
+    intake::tables::CodeTable,
+};
+
+/// Characters of the reason why a host was not asked.
+const REASON_CHARS_MAX: usize = 200;
+
+/// The limits of a host, and the time by which it goes.
+#[derive(Debug, Clone)]
+pub(super) struct HostLimits {
+    pub(super) intake: IntakeLimits,
+    pub(super) retention_days_max: u32,
+    pub(super) time_ms: Millis,
+}
+
+impl From<v1::GetIntakeLimitsResponse> for HostLimits {
+    fn from(message: v1::GetIntakeLimitsResponse) -> Self {
+        let v1::GetIntakeLimitsResponse { weight_max, future_s_max, retention_days_max, time_ms } = message;
+        let intake = IntakeLimits { weight_max, future_s_max, ..IntakeLimits::default() };
+        Self { intake, retention_days_max, time_ms }
+    }
+}
+
+/// What a dry run reads and checks by.
+pub(super) struct Terms {
+    pub(super) names: Names,
+    /// `None` where no host has said them.
+    pub(super) limits: Option<HostLimits>,
+}
+
+impl Terms {
+    /// Returns those of this program, with files over them.
+    pub(super) fn local(files: &NameFiles) -> Result<Self, Failure> {
+        Ok(Self { names: files.read()?, limits: None })
+    }
+
+    /// Returns the host's where it can be asked, and else those of this program, which is said. Fails where a file cannot be
+    /// read or the address of the host is wrong.
+    pub(super) async fn of_dry_run(session: &Session, files: &NameFiles) -> Result<Self, Failure> {
+        let local = Self::local(files)?;
+        let asked = match ask(session, files).await {
+            Ok(asked) => asked,
+            Err(failure) if failure.exit == Failure::UNAVAILABLE => Err(failure.message),
+            Err(failure) => return Err(failure),
+        };
+        Ok(asked.unwrap_or_else(|why| {
+            let version = CodeTable::builtin_version();
+            eprintln!(
+                "note: read by the code table of this program (version {version}) and the limits that a host has by default, \
+                 for no host was asked: {}; --local asks none",
+                clean(&why, REASON_CHARS_MAX)
+            );
+            local
+        }))
+    }
+}
+
+/// Asks for table and limits; an inner error says why the host does not answer that.
+async fn ask(session: &Session, files: &NameFiles) -> Result<Result<Terms, String>, Failure> {
+    let refused = |status: &Status| format!("{}: {}", session.server, status.message());
+    let names = match files.in_force(session).await? {
+        Ok(names) => names,
+        Err(status) => return Ok(Err(refused(&status))),
+    };
+    let answer = client(session).await?.get_intake_limits(v1::GetIntakeLimitsRequest {}).await;
+    let answer = answer.map_err(|status| refused(&status));
+    Ok(answer.map(|answer| Terms { names, limits: Some(answer.into_inner().into()) }))
+}
+
+/// Returns the table of codes that alerts to be sent are read by: the host's, or, where a host of an older release has none
+/// to show or the token may not see it, that of this program, which is said.
+pub(super) async fn names_to_send_by(session: &Session, files: &NameFiles) -> Result<Names, Failure> {
+    match files.in_force(session).await? {
+        Ok(names) => Ok(names),
+        Err(status) if matches!(status.code(), tonic::Code::Unimplemented | tonic::Code::PermissionDenied) => {
+            eprintln!(
+                "note: the host does not show its code table ({}): descriptions and plausible bounds are those of this \
+                 program's table, version {}; --code-table corrects it",
+                clean(status.message(), REASON_CHARS_MAX),
+                CodeTable::builtin_version()
+            );
+            files.read()
+        }
+        Err(status) => Err(session.failed(&status)),
+    }
+}
