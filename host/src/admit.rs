@@ -122,6 +122,7 @@ impl Admitted {
         inventory: &mut Inventory,
     ) -> Result<(), Reject> {
         let alert = alert.as_ref().map_err(Reject::clone)?;
+        check_device(alert)?;
         let times = settle_times(alert, bounds)?;
         // Before a device that nobody has loaded is given a number: a refused alert leaves no trace.
         let known = known.or_else(|| inventory.number(alert.device));
@@ -188,9 +189,6 @@ impl Admitted {
 
     /// The number of a device that is not known yet.
     fn number(&mut self, alert: &Alert, bounds: &Bounds<'_>, inventory: &mut Inventory) -> Result<DeviceNo, Reject> {
-        if alert.device == Eui64(0) {
-            return Err(reject(alert, RejectReason::DeviceId, "device_id: 0 is no device".into()));
-        }
         if inventory.len() >= bounds.devices_max {
             let message = format!(
                 "device_id: {} is not known, and devices_max ({}) is reached",
@@ -237,7 +235,14 @@ fn reject(alert: &Alert, reason: RejectReason, message: String) -> Reject {
 
 /// Checks the fields of an alert that need no inventory.
 pub fn check(alert: &Alert, bounds: &Bounds<'_>) -> Result<(), Reject> {
+    check_device(alert)?;
     settle_times(alert, bounds).map(|_| ())
+}
+
+/// Rejects an alert of no device.
+fn check_device(alert: &Alert) -> Result<(), Reject> {
+    let checked = alert.device.of_device();
+    checked.map(drop).map_err(|error| reject(alert, RejectReason::DeviceId, format!("device_id: {error}")))
 }
 
 /// Times of occurrence and receipt, both filled in and in range.

@@ -32,7 +32,9 @@ pub use effects::{
     Shadow,
 };
 pub use finality::FinalUntil;
-pub use ids::{AlertCode, DeviceNo, Digest, Eui64, Generation, IdError, ModelId, Mpxn, OperatorId, Position, Revision};
+pub use ids::{
+    AlertCode, DeviceNo, Digest, Eui64, Generation, IdError, ModelId, Mpxn, NoDevice, OperatorId, Position, Revision,
+};
 pub use producer::{BatchDigest, ProducerKey, ProducerMark};
 pub use remark::{Remark, RemarkCounts, Remarks};
 pub use rule::{

@@ -110,7 +110,12 @@ fn a_stated_generation_fills_a_gap_and_never_replaces_the_inventorys() {
 fn each_defect_is_named_and_counted() {
     let mut door = Door::new();
     let cases = [
-        (Alert { device: Eui64(0), ..alert(1, 1) }, RejectReason::DeviceId, "device_id: 0"),
+        (Alert { device: Eui64(0), ..alert(1, 1) }, RejectReason::DeviceId, "device_id: 0 is no device"),
+        (
+            Alert { device: Eui64::BROADCAST, ..alert(1, 1) },
+            RejectReason::DeviceId,
+            "device_id: FF-FF-FF-FF-FF-FF-FF-FF is the broadcast address, which no device has",
+        ),
         (Alert { weight: 0, ..alert(1, 1) }, RejectReason::Weight, "weight: 0"),
         (Alert { weight: 1_000_001, ..alert(1, 1) }, RejectReason::Weight, "weight: 1000001"),
         (Alert { received_ms: Some(NOW + 301_000), ..alert(1, 1) }, RejectReason::ReceivedAt, "received_at_ms"),
@@ -124,7 +129,7 @@ fn each_defect_is_named_and_counted() {
         assert!(reject.message.starts_with(text), "{}", reject.message);
     }
     let total: u64 = door.admitted.rejected.iter().map(|r| r.count).sum();
-    assert_eq!(total, 7);
+    assert_eq!(total, 8);
     assert!(door.admitted.rows.is_empty());
 }
 

@@ -34,7 +34,32 @@ pub struct Eui64(pub u64);
 impl Eui64 {
     /// No party: what an absent recipient is written as.
     pub const NONE: Self = Self(0);
+    /// All devices: what a signed -1 becomes too.
+    pub const BROADCAST: Self = Self(u64::MAX);
+
+    /// Returns the EUI-64 where a device or party can have it.
+    pub fn of_device(self) -> Result<Self, NoDevice> {
+        match self {
+            Self::NONE | Self::BROADCAST => Err(NoDevice(self)),
+            eui => Ok(eui),
+        }
+    }
 }
+
+/// An EUI-64 that no device has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoDevice(Eui64);
+
+impl fmt::Display for NoDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Eui64::NONE => f.write_str("0 is no device"),
+            eui => write!(f, "{eui} is the broadcast address, which no device has"),
+        }
+    }
+}
+
+impl std::error::Error for NoDevice {}
 
 impl fmt::Display for Eui64 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

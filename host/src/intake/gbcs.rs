@@ -119,8 +119,8 @@ fn grouping_header(cursor: &mut Cursor<'_>) -> Result<(u64, Eui64, Eui64), GbcsE
     cursor.literal(&[0x08], "originator", "08 (its length)")?;
     let at = cursor.offset();
     let originator = cursor.u64("originator")?;
-    if originator == 0 {
-        return Err(GbcsError { offset: at, defect: Defect::NoOriginator });
+    if let Err(error) = Eui64(originator).of_device() {
+        return Err(GbcsError { offset: at, defect: Defect::NoOriginator(error) });
     }
     cursor.literal(&[0x08], "recipient", "08 (its length)")?;
     let recipient = cursor.u64("recipient")?;

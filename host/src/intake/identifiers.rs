@@ -12,8 +12,6 @@ use super::{
 use crate::domain::{AlertCode, Eui64, Mpxn};
 
 const EUI_DIGITS: usize = 16;
-/// What a signed -1 becomes too.
-const BROADCAST: Eui64 = Eui64(u64::MAX);
 const EUI: &str = "expected an EUI-64: 16 hex digits, not all zero, like 00-DB-12-34-56-78-90-A0";
 const MPXN: &str = "expected an MPAN (13 digits) or MPRN (6 to 10 digits)";
 /// Characters of an MPAN's top line: profile class, meter time-switch code, line loss factor class.
@@ -49,10 +47,7 @@ fn plain(text: &str) -> Cow<'_, str> {
 
 /// Parses the EUI-64 of a device or party: 16 hex digits, with hyphens, colons or blanks between the bytes, or 0x before them.
 pub(super) fn device(text: &str) -> Result<Eui64, String> {
-    match eui_64(text)? {
-        BROADCAST => Err(format!("{} is the broadcast address, which no device has", shown(text))),
-        eui => Ok(eui),
-    }
+    eui_64(text)?.of_device().map_err(|error| error.to_string())
 }
 
 fn eui_64(text: &str) -> Result<Eui64, String> {
@@ -86,18 +81,23 @@ fn no_device(text: &str) -> String {
     }
     match digits.len() {
         17..=20 if is_decimal => match text.parse().map(Eui64) {
-            Ok(eui) => format!("{} digits: a decimal number? In hex it is {eui}", digits.len()),
-            Err(_) => format!("{} digits", digits.len()),
+            Ok(eui) => format!("{}: a decimal number? In hex it is {eui}", in_digits(digits.len())),
+            Err(_) => in_digits(digits.len()),
         },
         12 if text.contains(['-', ':']) => "12 digits: an EUI-48, a MAC address".into(),
         1..=15 => {
             let filled = u64::from_str_radix(&digits, 16).map(Eui64);
             let with = filled.ok().filter(|eui| *eui != Eui64::NONE).map(|eui| format!(" With them it is {eui}"));
-            format!("{} digits: leading zeros lost?{}", digits.len(), with.unwrap_or_default())
+            format!("{}: leading zeros lost?{}", in_digits(digits.len()), with.unwrap_or_default())
         }
-        length if length > EUI_DIGITS => format!("{length} digits"),
+        length if length > EUI_DIGITS => in_digits(length),
         _ => String::new(),
     }
+}
+
+/// A count of digits in words.
+fn in_digits(count: usize) -> String {
+    if count == 1 { "1 digit".to_owned() } else { format!("{count} digits") }
 }
 
 /// True if a spreadsheet may have rounded the device's number: 16 decimal digits, the last of which is 0.
@@ -155,7 +155,7 @@ fn no_mpxn(text: &str) -> String {
         11..=12 => format!("{} digits: one was lost, perhaps at its beginning, or it is cut off", text.len()),
         20 => "20 digits: the 21 of an MPAN with its top line, without the leading zero? Give the last 13 alone".into(),
         13 | 21 => String::new(),
-        length => format!("{length} digits"),
+        length => in_digits(length),
     }
 }
 

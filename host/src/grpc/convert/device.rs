@@ -59,7 +59,9 @@ fn device(row: usize, sent: v1::Device) -> Result<DeviceRequest, Refusal> {
         id => operator(id).map_err(|why| refuse("operator", why))?,
     };
     Ok(DeviceRequest {
-        eui: device_id(id).map_err(|why| refuse("device_id", why))?,
+        eui: device_id(id)
+            .and_then(|eui| eui.of_device().map_err(|error| error.to_string()))
+            .map_err(|why| refuse("device_id", why))?,
         mpxn,
         generation: generation(generation_number).map_err(|why| refuse("generation", why))?,
         model: model(name).map_err(|why| refuse("model", why))?,

@@ -3,6 +3,8 @@
 //! It must not know what a field means. Invariant: the offset is counted from the start of the whole message, in
 //! sections too.
 
+use crate::domain::NoDevice;
+
 /// What is wrong with a message, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("byte {offset}: {defect}")]
@@ -72,8 +74,8 @@ pub enum Defect {
     #[error("alert code: expected an integer from 0 to FFFF")]
     CodeRange,
     /// An alert of no device.
-    #[error("originator: all zero, expected the EUI-64 of a device")]
-    NoOriginator,
+    #[error("originator: {0}; expected the EUI-64 of a device")]
+    NoOriginator(NoDevice),
 }
 
 /// A place in a message, or in a section of it.

@@ -264,7 +264,11 @@ fn every_defect_is_named_with_its_place() {
     assert_eq!(defect(&[&critical[..], &[0]].concat()), "byte 124: bytes left over: 1");
 
     let nobody = Message { device: 0, ..Message::critical(0x8F30) };
-    assert_eq!(defect(&nobody.bytes()), "byte 12: originator: all zero, expected the EUI-64 of a device");
+    assert_eq!(defect(&nobody.bytes()), "byte 12: originator: 0 is no device; expected the EUI-64 of a device");
+    let all = Message { device: u64::MAX, ..Message::critical(0x8F30) };
+    let said =
+        "byte 12: originator: FF-FF-FF-FF-FF-FF-FF-FF is the broadcast address, which no device has; expected the";
+    assert!(defect(&all.bytes()).starts_with(said));
     let short = Message { signature: vec![1; 63], ..Message::critical(0x8F30) };
     assert_eq!(defect(&short.bytes()), "byte 60: signature: found 63 bytes, expected 0 or 64");
     let odd = Message { other: vec![0x10, 0x00, 0x01], ..Message::critical(0x8F30) };
