@@ -11,7 +11,7 @@ pub(crate) use super::names::{NameFiles, Names};
 use super::{Failure, view::utc};
 use crate::{
     domain::{AlertCode, Eui64, HOUR_MS, IdError, Millis, OperatorId},
-    intake::tables::OperatorTable,
+    intake::{tables::OperatorTable, times::check_leap_second},
     near::{as_hex, did_you_mean, nearest},
 };
 
@@ -169,6 +169,7 @@ fn identifier<T: FromStr<Err = IdError> + ToString>(text: &str) -> Result<T, Str
 /// RFC 3339, or a day, which stands for its first instant in UTC. Refuses 1970-01-01T00:00:00Z, which the protocol takes for
 /// no time at all.
 pub(crate) fn time(text: &str) -> Result<Millis, String> {
+    check_leap_second(text)?;
     let day = || {
         text.parse::<jiff::civil::Date>()
             .ok()

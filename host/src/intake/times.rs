@@ -61,6 +61,7 @@ impl Epoch {
 
 /// Parses RFC 3339, and civil times and numbers as far as `form` resolves them.
 pub(super) fn time(text: &str, form: &Form) -> Result<Millis, String> {
+    check_leap_second(text)?;
     if let Ok(time) = text.parse::<Timestamp>() {
         check_offset(text)?;
         return Ok(time.as_millisecond());
@@ -100,6 +101,24 @@ pub(super) fn doubt(text: &str, read_as: Millis) -> Option<String> {
         Timestamp::from_millisecond(read_as).map_or_else(|_| "beyond the calendar".to_owned(), |time| time.to_string());
     let unit = unit.option();
     Some(format!("{text} is read as {read_as}; in {unit} it is {likely}, which --epoch {unit} says"))
+}
+
+/// Rejects a time with a leap second. No clock here has one: it would become the second before.
+pub(crate) fn check_leap_second(text: &str) -> Result<(), String> {
+    let clock = text.split_once(['T', 't', ' ', '\u{A0}', '\u{202F}']).map_or("", |(_, clock)| clock.trim_start());
+    let mut parts = clock.splitn(3, ':');
+    let is_number = |part: Option<&str>| {
+        part.is_some_and(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let is_clock = is_number(parts.next()) && is_number(parts.next());
+    let seconds = parts.next().and_then(|rest| rest.strip_prefix("60")).filter(|_| is_clock);
+    if seconds.is_none_or(|rest| rest.starts_with(|next: char| next.is_ascii_digit())) {
+        return Ok(());
+    }
+    Err(format!(
+        "{} has a leap second, which no clock here keeps: write second 59, or 00 of the minute after it",
+        shown(text)
+    ))
 }
 
 /// Rejects an RFC 3339 time with an offset that no clock has, which is more likely another field than an offset.
@@ -334,6 +353,13 @@ mod tests {
             ("2026-11-23T09:30:00 BST", "\"BST\" names no offset that is known"),
             ("23/11/2026 13:30 PM", "expected a time like"),
             ("23/11/26 09:30Z", "\"23/11/26\" has a year of two digits"),
+            (
+                "2016-12-31T23:59:60Z",
+                "\"2016-12-31T23:59:60Z\" has a leap second, which no clock here keeps: write second 59",
+            ),
+            ("31/12/2016 23:59:60.5 +00:00", "\"31/12/2016 23:59:60.5 +00:00\" has a leap second"),
+            ("2016-12-31T23:59:61Z", "expected a time like"),
+            ("2016-12-31T23:59:600Z", "expected a time like"),
             ("11/03/2026 09:30Z", "\"11/03/2026\" is 2026-03-11 as day/month/year (--date-order dmy) and"),
         ] {
             let refused = of(&plain, text).unwrap_err();
