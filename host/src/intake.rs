@@ -27,6 +27,7 @@ mod identifiers;
 pub mod inventory;
 mod lines;
 pub mod ndjson;
+mod placeholder;
 pub mod plausible;
 mod record;
 pub mod tables;
@@ -94,7 +95,8 @@ impl<R: BufRead> Alerts<R> {
     /// Returns what such a file consists of, in the plural.
     pub fn items(&self) -> &'static str {
         match self {
-            Self::Csv(_) | Self::Ndjson(_) | Self::GbcsHex(_) => "lines",
+            Self::Csv(_) => "records",
+            Self::Ndjson(_) | Self::GbcsHex(_) => "lines",
             Self::DuisXml(_) => "documents",
             Self::Parquet(_) => "rows",
         }

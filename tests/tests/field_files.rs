@@ -101,7 +101,7 @@ fn a_dry_run_rejects_what_a_host_rejects_in_its_words() {
     );
     ran.says(&["note: line 2: occurred_at: 1795426200000 is read as ", "which --epoch ms says"]);
     let sent = Ran::of(host.weir(["alert", "send", &folder.file("none.csv", "device,code\nnobody,8014\n"), "--json"]));
-    sent.says(&["1 line could not be read", "`weir count --by rejection`"]);
+    sent.says(&["1 record could not be read", "`weir count --by rejection`"]);
     assert!(!sent.said.contains("was taken"), "{}", sent.said);
     // No setting lets a time of receipt lie days ahead.
     let (counts, ran) = folder.counts("ahead.ndjson", alert(1, "\"received_at\":\"2190-01-01T00:00:00Z\""), &[]);
@@ -365,7 +365,7 @@ fn what_spreadsheets_make_of_rows_is_read_or_said() {
         "semicolons between columns, where commas are needed: --delimiter ';' reads them, with --decimal comma",
     ]);
     let ran = folder.dry_run("semicolons.csv", &semicolons, &["--delimiter", ";"]);
-    ran.says(&["line 2: voltage_v: expected a number with at most 1 decimals, found \"258,1\"; --decimal comma reads"]);
+    ran.says(&["line 2: voltage_v: expected a number with at most 1 decimal, found \"258,1\"; --decimal comma reads"]);
     let ran = folder.dry_run("semicolons.csv", &semicolons, &["--delimiter", ";", "--decimal", "comma"]);
     assert_eq!((&ran.out[0]["by_code"][0]["measurement_max"], ran.code), (&2581.into(), Some(0)), "{}", ran.said);
 
@@ -512,7 +512,7 @@ fn errors_speak_of_what_a_file_consists_of() {
     let ran = folder.dry_run("a.xml", "<Response><broken>\n<Response><broken>", &[]);
     ran.says(&["1 document could not be read"]);
     let ran = folder.dry_run("a.csv", "device,code\nx,8F40\n", &[]);
-    ran.says(&["1 line could not be read"]);
+    ran.says(&["1 record could not be read"]);
     let ran = folder.dry_run("a.parquet", "device,code\n", &[]);
     ran.says(&["a.parquet: file: this is no Parquet file: it does not begin with PAR1"]);
     assert!(!ran.said.contains("line"), "{}", ran.said);

@@ -175,8 +175,8 @@ mod tests {
     #[test]
     fn a_bad_value_names_its_line_column_and_reason() {
         for (column, text, message) in [
-            ("voltage_v", "258.05", "expected a number with at most 1 decimals, found \"258.05\""),
-            ("voltage_v", "258.", "expected a number with at most 1 decimals, found \"258.\""),
+            ("voltage_v", "258.05", "expected a number with at most 1 decimal, found \"258.05\""),
+            ("voltage_v", "258.", "expected a number with at most 1 decimal, found \"258.\""),
             ("voltage_v", "214748364.8", "expected a number that fits 32 bits once scaled, found \"214748364.8\""),
             ("power_factor", ".9", "expected a number with at most 3 decimals, found \".9\""),
             ("measurement_dv", "258.5", "expected an integer of 32 bits, without a decimal point, found \"258.5\""),

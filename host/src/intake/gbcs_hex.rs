@@ -5,7 +5,7 @@
 
 use std::io::BufRead;
 
-use super::{LineError, gbcs, lines::Lines, shown};
+use super::{LineError, form::Form, gbcs, lines::Lines, shown};
 use crate::domain::Alert;
 
 /// The messages of a file of hex.
@@ -17,7 +17,12 @@ pub struct Alerts<R> {
 impl<R: BufRead> Alerts<R> {
     /// Takes the input; nothing is read yet.
     pub fn new(reader: R) -> Self {
-        Self { lines: Lines::new(reader), message: Vec::new() }
+        Self::of(reader, &Form::default())
+    }
+
+    /// The same, with reading options, of which the encoding counts.
+    pub fn of(reader: R, form: &Form) -> Self {
+        Self { lines: Lines::encoded(reader, form.encoding), message: Vec::new() }
     }
 
     /// Number of the line read last.

@@ -11,7 +11,7 @@ use super::{
     LineError,
     form::Form,
     headings::Layout,
-    identifiers,
+    identifiers, placeholder,
     record::{Record, Records},
     shown,
     tables::OperatorTable,
@@ -130,6 +130,9 @@ fn row(record: &Record<'_>) -> Result<Row, LineError> {
 }
 
 fn model(text: &str) -> Result<String, String> {
+    if placeholder::is_one(text) {
+        return Err(format!("expected the name of a model, found {}", shown(text)));
+    }
     if text.len() > MODEL_BYTES_MAX || check_line(text, MODEL_BYTES_MAX).is_err() {
         let found = shown(text);
         return Err(format!("expected at most {MODEL_BYTES_MAX} bytes without control characters, found {found}"));
@@ -139,7 +142,11 @@ fn model(text: &str) -> Result<String, String> {
 
 fn operator(text: &str) -> Result<OperatorId, String> {
     let id = text.parse().ok().and_then(OperatorId::new);
-    id.ok_or_else(|| format!("expected a distributor id from 10 to 99, or 0 for not known, found {}", shown(text)))
+    id.ok_or_else(|| {
+        let known = OperatorTable::builtin().find_any(text);
+        let meant = known.map_or_else(String::new, |id| format!("; that of {} is {id}", shown(text)));
+        format!("expected a distributor id from 10 to 99, or 0 for not known, found {}{meant}", shown(text))
+    })
 }
 
 #[cfg(test)]
@@ -196,6 +203,13 @@ mod tests {
         assert!(row("", "smets3", "", "").contains("line 2: generation: expected a generation"));
         assert!(row("", "", &"x".repeat(65), "").contains("line 2: model: expected at most 64 bytes"));
         assert!(row("", "", "", "7").contains("line 2: operator: expected a distributor id"));
+        for named in ["LOND", "lond", "London"] {
+            let error = row("", "", "", named);
+            assert!(error.ends_with(&format!("found \"{named}\"; that of \"{named}\" is 12")), "{error}");
+        }
+        assert!(row("", "", "", "Nowhere").ends_with("found \"Nowhere\""));
+        assert!(row("", "", "nan", "").ends_with("placeholder for a missing value: leave the cell empty"));
+        assert!(row("", "N/A", "", "").ends_with("placeholder for a missing value: leave the cell empty"));
     }
 
     #[test]

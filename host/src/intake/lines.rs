@@ -24,12 +24,7 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// Reads UTF-8, or UTF-16 announced by a byte order mark.
-    pub(super) fn new(reader: R) -> Self {
-        Self::encoded(reader, None)
-    }
-
-    /// Reads a stated encoding.
+    /// Reads a stated encoding, or else UTF-8, or UTF-16 announced by a byte order mark.
     pub(super) fn encoded(reader: R, encoding: Option<Encoding>) -> Self {
         let reader = Text::new(reader, encoding);
         Self { reader, number: 0, buffer: Vec::new(), ended: false, guessed: false }
@@ -101,7 +96,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Vec<Result<String, LineError>> {
-        let mut lines = Lines::new(Cursor::new(bytes));
+        let mut lines = Lines::encoded(Cursor::new(bytes), None);
         let mut all = Vec::new();
         while let Some(line) = lines.next() {
             all.push(line.map(str::to_owned));
@@ -154,7 +149,7 @@ mod tests {
                 Err(io::Error::other("cable cut"))
             }
         }
-        let mut lines = Lines::new(BufReader::new(Cursor::new(b"a\nb").chain(Broken)));
+        let mut lines = Lines::encoded(BufReader::new(Cursor::new(b"a\nb").chain(Broken)), None);
         assert_eq!(lines.next().unwrap().unwrap(), "a");
         let error = lines.next().unwrap().unwrap_err();
         assert!(error.fatal && error.to_string().contains("cable cut"), "{error}");

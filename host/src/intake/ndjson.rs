@@ -48,7 +48,10 @@ impl<R: BufRead> Alerts<R> {
             lines: Lines::encoded(reader, form.encoding),
             form: form.clone(),
             headings: Headings::new(alert_row::LAYOUT, form)?,
-            members: Members { texts: vec![String::new(); alert_row::COLUMNS.len()], seen: vec![false; alert_row::COLUMNS.len()] },
+            members: Members {
+                texts: vec![String::new(); alert_row::COLUMNS.len()],
+                seen: vec![false; alert_row::COLUMNS.len()],
+            },
             oddities: alert_row::Oddities::default(),
             begun: false,
             ended: false,
@@ -129,8 +132,9 @@ impl Members {
                 wrong = self.member(name, value.get(), headings).err();
             }
         });
-        read_whole(members, object)
-            .map_err(|error| ("object".to_owned(), format!("expected a JSON object: {}", said(&error))))?;
+        read_whole(members, object).map_err(|error| {
+            ("object".to_owned(), format!("expected a JSON object: {}{}", said(&error), no_json(line)))
+        })?;
         wrong.map_or(Ok(()), Err)
     }
 
@@ -164,6 +168,16 @@ impl Members {
     }
 }
 
+/// Explains a line that is no JSON, if it shows why. Begins with "; " unless empty.
+fn no_json(line: &str) -> &'static str {
+    let has = |word: &str| line.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word);
+    if ["NaN", "NaT", "None", "Infinity"].into_iter().any(has) {
+        "; NaN, NaT, None and Infinity are no JSON: null stands for a missing value"
+    } else {
+        ""
+    }
+}
+
 /// Describes a number in place of hexadecimal text.
 fn no_number(field: &str, raw: &str) -> String {
     let what = match field {
@@ -175,7 +189,9 @@ fn no_number(field: &str, raw: &str) -> String {
         ("device" | "recipient" | "sender", Ok(number)) if number > 0 => {
             format!("; the number in hex is {}", Eui64(number))
         }
-        ("code" | "inner_code", Ok(number)) if number <= u64::from(u16::MAX) => format!("; the number in hex is {number:04X}"),
+        ("code" | "inner_code", Ok(number)) if number <= u64::from(u16::MAX) => {
+            format!("; the number in hex is {number:04X}")
+        }
         _ => String::new(),
     };
     format!("{} is a number, and {what}{in_hex}", shown(raw))
@@ -224,10 +240,11 @@ mod tests {
                     {\"code\":\"N24\",\"device\":\"00DB1234567890A0\",\"voltage_v\":\"258.10\"}\n";
         let csv = "device,code,counter,voltage_v,occurred_at\n\
                    00-DB-12-34-56-78-90-A0,8F40,18446744073709551615,258.1,2025-11-24T16:00:00Z\n";
-        let expected: Vec<Alert> = crate::intake::csv::Alerts::new(csv.as_bytes()).unwrap().map(Result::unwrap).collect();
+        let expected: Vec<Alert> =
+            crate::intake::csv::Alerts::new(csv.as_bytes()).unwrap().map(Result::unwrap).collect();
         let found = read(json);
         assert_eq!(found[0].as_ref(), Ok(&expected[0]));
-        let message = "line 3: voltage_v: expected a number with at most 1 decimals, found \"258.10\"";
+        let message = "line 3: voltage_v: expected a number with at most 1 decimal, found \"258.10\"";
         assert_eq!(found[1..], [Err(message.to_owned())]);
     }
 
@@ -236,6 +253,18 @@ mod tests {
         for (line, message) in [
             ("[]", "line 1: object: expected a JSON object: "),
             ("{\"device\":", "line 1: object: expected a JSON object: "),
+            (
+                "{\"device\":\"00DB1234567890A0\",\"code\":\"8F40\",\"voltage_v\":NaN}",
+                "line 1: object: expected a JSON object: expected value at line 1 column 56; NaN, NaT, None and Infinity",
+            ),
+            (
+                "{\"device\":\"00DB1234567890A0\",\"code\":\"8F40\",\"voltage_v\":\"nan\"}",
+                "line 1: voltage_v: expected a number with at most 1 decimal, found \"nan\"; it is a placeholder",
+            ),
+            (
+                "{\"device\":\"FFFFFFFFFFFFFFFF\",\"code\":\"8F40\"}",
+                "line 1: device: FF-FF-FF-FF-FF-FF-FF-FF is the broadcast address, which no device has",
+            ),
             ("{\"volts\":1}", "line 1: object: unknown name \"volts\"; known names are: device, code, "),
             (
                 "{\"device\":9007199254740993,\"code\":\"8014\"}",

@@ -3,14 +3,12 @@
 //! It must not know what a column means. Invariants: memory is bounded, and a bad line affects no other line; a record has
 //! exactly the fields of the header that precedes it.
 //!
-//! A quoted value of a skipped column may span [`JOINED_LINES_MAX`] lines, within the size of one line, and each such value is
-//! remarked with its lines. A quote is a stray if it is not closed by then, if text follows the closing quote, or if a line
-//! within the value reads as a record: its line is an error, and the following lines are parsed by themselves.
+//! A record whose quoted values go over lines is read by `joined`.
 
 use std::{collections::VecDeque, io::BufRead};
 
 use super::{
-    LINE_BYTES_MAX, LineError,
+    LineError,
     form::Form,
     headings::{Headings, Layout, Meaning, without_meaning},
     identifiers::trimmed,
@@ -18,12 +16,17 @@ use super::{
     shown,
 };
 
+mod joined;
+mod row;
+mod shape;
 mod splitter;
 
+pub(super) use row::Record;
+use row::Texts;
+use shape::{first_line, otherwise_divided};
+pub(super) use shape::{is_blank, is_empty};
 use splitter::{Splitter, Unclosed};
 
-/// Lines that a record may span.
-const JOINED_LINES_MAX: usize = 64;
 /// Columns of a header.
 const WIDTH_MAX: usize = 1_024;
 
@@ -198,13 +201,11 @@ impl<R: BufRead> Records<R> {
             }
         };
         let split = match split {
-            Err(Unclosed) if !self.one_line => self.join(),
-            split => split,
+            Err(Unclosed) if self.one_line => Err(self.unclosed()),
+            Err(Unclosed) => self.join(),
+            Ok(found) => Ok(found),
         };
-        Some(match split {
-            Ok(found) => self.look(found),
-            Err(Unclosed) => Err(self.error("quotes", "a quoted field does not end on its line".to_owned())),
-        })
+        Some(split.and_then(|found| self.look(found)))
     }
 
     /// Checks the record that was split into `found` fields.
@@ -293,68 +294,6 @@ impl<R: BufRead> Records<R> {
         is_name(0) && needed.is_some_and(|place| is_name(*place))
     }
 
-    /// Reads up to the closing quote and splits the joined lines. If that fails, queues the lines to be parsed by themselves.
-    fn join(&mut self) -> Result<usize, Unclosed> {
-        let first = self.splitter.record().to_owned();
-        let mut joined = first.clone();
-        let mut read: Vec<(u64, Result<String, LineError>)> = Vec::new();
-        let mut found = None;
-        while found.is_none() && read.len() + 1 < JOINED_LINES_MAX {
-            let next = self.again.pop_front().or_else(|| {
-                let line = self.lines.next()?.map(str::to_owned);
-                Some((self.lines.number(), line))
-            });
-            let Some((number, line)) = next else { break };
-            let text = match line {
-                Ok(text) => text,
-                Err(error) => {
-                    read.push((number, Err(error)));
-                    break;
-                }
-            };
-            joined.push('\n');
-            joined.push_str(&text);
-            // An unclosed quote must not swallow the records up to the next quote.
-            let is_stray = self.is_like_a_record(&text) || joined.len() > LINE_BYTES_MAX;
-            let may_end = text.contains('"');
-            read.push((number, Ok(text)));
-            if is_stray {
-                break;
-            }
-            if may_end {
-                found = self.splitter.split(&joined, self.width).ok();
-            }
-        }
-        // Known columns have no multi-line values: there, both quotes are strays.
-        let several = |place: &usize| self.splitter.field(*place).contains('\n');
-        let is_whole = |found: &usize| {
-            *found == self.width
-                && !self.places.iter().flatten().any(several)
-                && is_closed_well(&joined, self.delimiter)
-        };
-        if let Some(found) = found.filter(is_whole) {
-            let last = read.last().map_or(self.line, |(number, _)| *number);
-            let message = format!("a value in quotes goes over lines {} to {last}, which are read as one", self.line);
-            self.remarks.push_back(LineError::new(self.line, "quotes", message));
-            return Ok(found);
-        }
-        read.into_iter().rev().for_each(|line| self.again.push_front(line));
-        // Errors describe the first line.
-        let _ = self.splitter.split(&first, self.width);
-        Err(Unclosed)
-    }
-
-    /// True for a line that is a record by itself: of the heading's width, with a value in its place that tells one. A line
-    /// with quotes is looked at with and without them, since one of them may be the stray.
-    fn is_like_a_record(&mut self, line: &str) -> bool {
-        let Some((column, tells)) = self.headings.layout.telltale else { return false };
-        let Some(place) = column.iter().find_map(|column| self.places[*column]) else { return false };
-        let (width, splitter) = (self.width, &mut self.splitter);
-        let mut is_record =
-            |text: &str| splitter.split(text, width) == Ok(width) && tells(trimmed(splitter.field(place)));
-        is_record(line) || (line.contains('"') && is_record(&line.replace('"', "")))
-    }
-
     /// Queues the remark about records without values.
     fn remark_empty(&mut self) {
         let (count, first) = std::mem::take(&mut self.empty);
@@ -365,6 +304,10 @@ impl<R: BufRead> Records<R> {
         }
     }
 
+    fn unclosed(&self) -> LineError {
+        self.error("quotes", "a quoted field does not end on its line".to_owned())
+    }
+
     fn error(&self, field: &str, message: String) -> LineError {
         LineError::new(self.line, field, message)
     }
@@ -372,142 +315,6 @@ impl<R: BufRead> Records<R> {
     fn record(&self) -> Record<'_> {
         let names = self.headings.layout.names;
         Record { line: self.line, texts: Texts::Split(&self.splitter, &self.places), names }
-    }
-}
-
-/// Returns the next line that is not blank.
-fn first_line<R: BufRead>(lines: &mut Lines<R>) -> Option<Result<String, LineError>> {
-    loop {
-        match lines.next()? {
-            Ok(line) if is_blank(line) => {}
-            line => return Some(line.map(str::to_owned)),
-        }
-    }
-}
-
-/// True if a separator or the end follows the closing quote of each field of a record.
-fn is_closed_well(record: &str, delimiter: u8) -> bool {
-    let mut rest = record.as_bytes();
-    loop {
-        if let Some(quoted) = rest.strip_prefix(b"\"") {
-            let mut at = 0;
-            loop {
-                match quoted[at..].iter().position(|byte| *byte == b'"') {
-                    None => return false,
-                    // Two quotes stand for one.
-                    Some(quote) if quoted.get(at + quote + 1) == Some(&b'"') => at += quote + 2,
-                    Some(quote) => {
-                        rest = &quoted[at + quote + 1..];
-                        break;
-                    }
-                }
-            }
-            if rest.first().is_some_and(|byte| *byte != delimiter) {
-                return false;
-            }
-        }
-        match rest.iter().position(|byte| *byte == delimiter) {
-            Some(end) => rest = &rest[end + 1..],
-            None => return true,
-        }
-    }
-}
-
-/// True for a blank line, and for the Ctrl-Z that ends files of DOS.
-pub(super) fn is_blank(line: &str) -> bool {
-    matches!(trimmed(line), "" | "\u{1A}")
-}
-
-/// True if a record has no values.
-pub(super) fn is_empty(record: &str, delimiter: u8) -> bool {
-    let begins =
-        record.as_bytes().first().is_some_and(|byte| *byte == delimiter || matches!(byte, b'"' | b' ' | b'\t'));
-    begins && record.split(char::from(delimiter)).all(|cell| matches!(trimmed(cell), "" | "\"\""))
-}
-
-/// Describes a header with another separator, and the options that read it.
-fn otherwise_divided(heading: &str, delimiter: u8, has_options: bool) -> Option<String> {
-    let count = |mark: char| heading.matches(mark).count();
-    let marks = [
-        (';', "semicolons", "';'", ", with --decimal comma if numbers are like 258,1"),
-        ('\t', "tabs", "tab", ""),
-        ('|', "vertical bars", "'|'", ""),
-        (',', "commas", "','", ""),
-    ];
-    let others = marks.into_iter().filter(|(mark, ..)| *mark != char::from(delimiter));
-    let (mark, name, option, comma) = others.max_by_key(|(mark, ..)| count(*mark))?;
-    if count(mark) == 0 || count(mark) < count(char::from(delimiter)) {
-        return None;
-    }
-    let expected = if delimiter == b',' { "commas are needed" } else { "--delimiter says otherwise" };
-    let way_out = if has_options { format!(": --delimiter {option} reads them{comma}") } else { String::new() };
-    Some(format!("{name} between columns, where {expected}{way_out}"))
-}
-
-/// One record. Columns are named by their index in the list of known columns.
-pub(super) struct Record<'a> {
-    line: u64,
-    texts: Texts<'a>,
-    names: &'static [&'static str],
-}
-
-/// Where the values of a record lie.
-enum Texts<'a> {
-    /// In a line that was split, each known column at its place.
-    Split(&'a Splitter, &'a [Option<usize>]),
-    /// In a list, one for each known column.
-    Listed(&'a [String]),
-}
-
-impl<'a> Record<'a> {
-    /// A record of values, one for each of the known columns.
-    pub(super) fn listed(line: u64, names: &'static [&'static str], texts: &'a [String]) -> Self {
-        Self { line, texts: Texts::Listed(texts), names }
-    }
-
-    /// The value of a column without blanks around it; empty where the file has no such column.
-    pub(super) fn text(&self, column: usize) -> &str {
-        match self.texts {
-            Texts::Split(splitter, places) => places[column].map_or("", |place| trimmed(splitter.field(place))),
-            Texts::Listed(texts) => trimmed(&texts[column]),
-        }
-    }
-
-    /// The value read as a `T`; `None` where it is empty.
-    pub(super) fn read<T, E: ToString>(
-        &self,
-        column: usize,
-        read: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Result<Option<T>, LineError> {
-        match self.text(column) {
-            "" => Ok(None),
-            text => read(text).map(Some).map_err(|error| self.error(column, error.to_string())),
-        }
-    }
-
-    /// The value read as a `T`; an error where it is empty.
-    pub(super) fn require<T, E: ToString>(
-        &self,
-        column: usize,
-        read: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Result<T, LineError> {
-        self.read(column, read)?.ok_or_else(|| self.error(column, "must not be empty"))
-    }
-
-    /// The one column of several that is filled in, if any; an error where more than one is.
-    pub(super) fn one_of(&self, columns: &[usize]) -> Result<Option<usize>, LineError> {
-        let mut filled = columns.iter().copied().filter(|column| !self.text(*column).is_empty());
-        match (filled.next(), filled.next()) {
-            (Some(first), Some(second)) => {
-                Err(self.error(second, format!("{} is filled in too; one of them must be empty", self.names[first])))
-            }
-            (first, _) => Ok(first),
-        }
-    }
-
-    /// An error of this line.
-    pub(super) fn error(&self, column: usize, message: impl Into<String>) -> LineError {
-        LineError::new(self.line, self.names[column], message)
     }
 }
 

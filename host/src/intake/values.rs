@@ -20,7 +20,8 @@ pub(super) fn decimal(text: &str, places: usize, form: &Form) -> Result<i32, Str
             true if !form.decimal_comma && text.contains(',') => "; --decimal comma reads a decimal comma".to_owned(),
             _ => spoilt(text),
         };
-        format!("expected a number with at most {places} decimals, found {}{why}", shown(text))
+        let decimals = if places == 1 { "decimal" } else { "decimals" };
+        format!("expected a number with at most {places} {decimals}, found {}{why}", shown(text))
     };
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),

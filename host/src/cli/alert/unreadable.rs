@@ -51,6 +51,7 @@ impl Unreadable {
         self.notices.call(match items {
             "rows" => "rows that cannot be read",
             "documents" => "documents that cannot be read",
+            "records" => "records that cannot be read",
             _ => "lines that cannot be read",
         });
     }

@@ -1,6 +1,6 @@
 //! Headings and records, as files have them.
 
-use super::*;
+use super::{joined::JOINED_LINES_MAX, *};
 
 const NAMES: &[&str] = &["a", "b", "c"];
 
@@ -155,6 +155,19 @@ fn a_quoted_value_may_go_over_lines_where_it_matters_to_nobody() {
     assert!(rows[1..].iter().all(Result::is_ok));
     let form = Form { one_line: true, ..Form::default() };
     assert_eq!(of(&form, "a,x\n1,\"one\ntwo\"\n").0.len(), 2, "a file that grows is not waited for");
+}
+
+#[test]
+fn a_line_break_in_a_known_column_is_one_error_for_one_record() {
+    let (rows, remarks) = of(&Form::default(), "a,b\n1,2\n\"3\n\",4\n5,\"6\n\n7\"\n8,9\n");
+    let error = |column: &str, from: u64, to: u64| {
+        Err(format!(
+            "line {from}: {column}: a value in quotes goes over lines {from} to {to}, which are one record; no value of \
+             this column does"
+        ))
+    };
+    assert_eq!(rows, [row(["1", "2", ""]), error("a", 3, 4), error("b", 5, 7), row(["8", "9", ""])]);
+    assert_eq!(remarks, [""; 0]);
 }
 
 #[test]

@@ -35,6 +35,7 @@ impl OperatorTable {
     /// `group`.
     pub fn with_file(mut self, reader: impl BufRead) -> Result<Self, LineError> {
         let mut records = Records::new(reader, COLUMNS, 2)?;
+        let mut lines: BTreeMap<OperatorId, u64> = BTreeMap::new();
         while let Some(record) = records.next() {
             let record = record?;
             let id = operator_id(&record)?;
@@ -43,6 +44,11 @@ impl OperatorTable {
                 area: record.read(2, text)?.unwrap_or_default(),
                 group: record.read(3, text)?.unwrap_or_default(),
             };
+            let line = *lines.entry(id).or_insert(record.line());
+            if line != record.line() && self.get(id) != Some(&row) {
+                let why = format!("line {line} says something else of {id}; keep one of the two");
+                return Err(record.error(0, why));
+            }
             self.0.insert(id, row);
         }
         Ok(self)
@@ -67,6 +73,12 @@ impl OperatorTable {
     pub fn find(&self, market_id: &str) -> Option<OperatorId> {
         self.0.iter().find(|(_, row)| row.market_id.eq_ignore_ascii_case(market_id)).map(|(id, _)| *id)
     }
+
+    /// Returns the only operator with these four letters, or of this area, in either case.
+    pub fn find_any(&self, name: &str) -> Option<OperatorId> {
+        let mut of_area = self.0.iter().filter(|(_, row)| row.area.eq_ignore_ascii_case(name)).map(|(id, _)| *id);
+        self.find(name).or_else(|| of_area.next().filter(|_| of_area.next().is_none()))
+    }
 }
 
 fn operator_id(record: &Record<'_>) -> Result<OperatorId, LineError> {
@@ -86,6 +98,16 @@ mod tests {
         assert_eq!(operators.0.len(), 29);
         assert_eq!(operators, OperatorTable::builtin());
         assert_eq!(operators.find("lond"), OperatorId::new(12));
+        assert_eq!(operators.find_any("west midlands"), OperatorId::new(14));
+        assert_eq!(operators.find_any("embedded"), None, "there are several");
+    }
+
+    #[test]
+    fn rows_of_one_operator_that_disagree_are_refused() {
+        let read = |text: &str| OperatorTable::builtin().with_file(text.as_bytes()).map_err(|error| error.to_string());
+        assert!(read("id,market_id\n40,NEWO\n40,NEWO\n").is_ok());
+        let refused = read("id,market_id\n40,NEWO\n41,OTHE\n40,NEWP\n").unwrap_err();
+        assert_eq!(refused, "line 4: id: line 2 says something else of 40; keep one of the two");
     }
 
     #[test]

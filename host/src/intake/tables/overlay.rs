@@ -82,6 +82,8 @@ impl Cell<String> {
 /// A table while a file is laid over it.
 pub(super) struct Overlay {
     table: CodeTable,
+    /// What the file says of each code in each column, and the line on which.
+    said: BTreeMap<(AlertCode, usize), (u64, String)>,
     /// Descriptions that the file gives, and their bytes.
     described: BTreeMap<String, AlertCode>,
     described_bytes: usize,
@@ -89,12 +91,13 @@ pub(super) struct Overlay {
 
 impl Overlay {
     pub(super) fn over(table: CodeTable) -> Self {
-        Self { table, described: BTreeMap::new(), described_bytes: 0 }
+        Self { table, said: BTreeMap::new(), described: BTreeMap::new(), described_bytes: 0 }
     }
 
     /// Takes one row of the file.
     pub(super) fn take(&mut self, record: &Record<'_>) -> Result<(), LineError> {
         let code = record.require(0, AlertCode::from_str)?;
+        self.check_said(record, code)?;
         let before = self.table.get(code);
         let is_new = before.is_none();
         if is_new && record.text(1).is_empty() {
@@ -134,6 +137,23 @@ impl Overlay {
         self.pair(code, pair_before, &mut row);
         self.table.rows.insert(code, row);
         self.describe(record, code)
+    }
+
+    /// Rejects a row that says of a code something else than a row before it. Only descriptions may be several.
+    fn check_said(&mut self, record: &Record<'_>, code: AlertCode) -> Result<(), LineError> {
+        for column in 1..COLUMNS.len() - 1 {
+            let text = record.text(column);
+            if text.is_empty() {
+                continue;
+            }
+            let (line, before) = self.said.entry((code, column)).or_insert_with(|| (record.line(), text.to_owned()));
+            if before != text {
+                let (here, there) = (shown(text), shown(before));
+                let why = format!("{here}, but line {line} says {there} of {code}; keep one of the two");
+                return Err(record.error(column, why));
+            }
+        }
+        Ok(())
     }
 
     /// Makes the other code of a pair name this one, and the codes that each of the two left name none.

@@ -180,6 +180,17 @@ fn a_file_adds_codes_of_an_operators_own() {
 }
 
 #[test]
+fn rows_that_say_two_things_of_a_code_are_refused() {
+    let read = |file: &str| CodeTable::builtin().with_file(file.as_bytes()).map_err(|error| error.to_string());
+    let refused = read("code,name,min,max\n8F40,,2000,3000\nE001,join,,\n8F40,,2100,\n").unwrap_err();
+    assert_eq!(refused, "line 4: min: \"2100\", but line 2 says \"2000\" of 8F40; keep one of the two");
+    assert!(read("code,name,unit\nE001,join,s\nE001,,-\n").is_err(), "what removes says something else too");
+    // What is empty says nothing, and descriptions may be several.
+    let table = read("code,name,min,description\nE001,join,5,a\nE001,,,b\nE001,join,5,\n").unwrap();
+    assert_eq!(table.descriptions(code("E001")).collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
 fn a_table_as_csv_is_the_table() {
     let file = "code,name,unit,pair,edge,critical,description\nE001,\"a \"\"b\"\", c\",s,8F40,raise,yes,\"x, y\"\nN17,-,,,,,\n";
     for table in [CodeTable::default(), CodeTable::builtin(), over_builtin(file)] {
