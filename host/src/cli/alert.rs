@@ -14,6 +14,7 @@ mod dry_run;
 mod explain;
 mod files;
 mod follow;
+mod format;
 mod list;
 mod patience;
 mod piped;

@@ -27,7 +27,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{LineError, digest};
+use jiff::tz::TimeZone;
+
+use super::{LineError, digest, text::Encoding};
 use crate::domain::{Alert, AlertCode};
 
 mod dcc;
@@ -55,6 +57,38 @@ pub enum ThrottledCount {
 
 /// Codes of alerts that state a description and no code, by that description, to the character.
 pub type Descriptions = Arc<BTreeMap<String, AlertCode>>;
+
+/// Bytes of one document, unless a caller says otherwise.
+pub const DOCUMENT_BYTES_MAX: usize = 256 << 10;
+/// Bytes of one document, whatever a caller says. One that is read takes about three times as much memory.
+pub const DOCUMENT_BYTES_LIMIT: usize = 16 << 20;
+
+/// How documents are read.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How counts of throttled alerts are meant.
+    pub throttled: ThrottledCount,
+    /// Codes of alerts that state a description alone.
+    pub descriptions: Descriptions,
+    /// Zone of times that state none. `None` leaves such times out.
+    pub zone: Option<TimeZone>,
+    /// Encoding of documents that declare none. `None`: UTF-8, or UTF-16 by its mark or first character.
+    pub encoding: Option<Encoding>,
+    /// Bytes of one document, at most [`DOCUMENT_BYTES_LIMIT`].
+    pub document_bytes_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            throttled: ThrottledCount::default(),
+            descriptions: Descriptions::default(),
+            zone: None,
+            encoding: None,
+            document_bytes_max: DOCUMENT_BYTES_MAX,
+        }
+    }
+}
 
 /// What is wrong with a document: the part of it, and what is.
 type Wrong = (&'static str, String);
@@ -94,8 +128,7 @@ impl Kind {
 pub struct Alerts<R> {
     /// On the heap: it is far larger than what reads other formats.
     documents: Box<Documents<R>>,
-    throttled: ThrottledCount,
-    descriptions: Descriptions,
+    options: Options,
     /// Alerts of the document read last that were not handed out, and what is wrong with single ones of them.
     ready: VecDeque<Result<Alert, LineError>>,
     line: u64,
@@ -105,20 +138,19 @@ pub struct Alerts<R> {
 impl<R: BufRead> Alerts<R> {
     /// Takes the input; nothing is read yet.
     pub fn new(reader: R, throttled: ThrottledCount) -> Self {
+        Self::of(reader, Options { throttled, ..Options::default() })
+    }
+
+    /// The same, with reading options.
+    pub fn of(reader: R, options: Options) -> Self {
+        let bytes_max = options.document_bytes_max.min(DOCUMENT_BYTES_LIMIT);
         Self {
-            documents: Box::new(Documents::new(reader)),
-            throttled,
-            descriptions: Descriptions::default(),
+            documents: Box::new(Documents::new(reader, bytes_max, options.encoding)),
+            options,
             ready: VecDeque::new(),
             line: 0,
             notices: VecDeque::new(),
         }
-    }
-
-    /// Looks up codes of alerts that state a description alone.
-    #[must_use]
-    pub fn with_descriptions(self, descriptions: Descriptions) -> Self {
-        Self { descriptions, ..self }
     }
 
     /// Number of the line on which the document of the last item begins.
@@ -151,9 +183,9 @@ impl<R: BufRead> Alerts<R> {
         };
         // The header of a parsed document is that of the message, and is read with it.
         let header = root.child("Header").filter(|_| root.name() == "Response");
-        let header = Header::read(header, &mut notice);
+        let header = Header::read(header, self.options.zone.clone(), &mut notice);
         let throttled = found.raw.or_else(|| found.content?.within(&["SMETS1ResponseMessage"]));
-        let count = self.throttled;
+        let count = self.options.throttled;
         let throttle = match throttled {
             Some(marked) => Throttle::read(marked, count, &mut notice),
             None => Throttle::NONE,
@@ -164,7 +196,7 @@ impl<R: BufRead> Alerts<R> {
             let alerts = dcc::alerts(&header, (code, throttle), message, digest, &mut notice);
             ready.extend(alerts.into_iter().map(|alert| alert.map_err(wrong)));
         } else {
-            let alert = device::alert(&header, &found, throttle, &self.descriptions, &mut notice);
+            let alert = device::alert(&header, &found, throttle, &self.options.descriptions, &mut notice);
             ready.push_back(Ok(alert.map_err(wrong)?));
         }
         Ok(())

@@ -8,6 +8,10 @@ use std::io::{self, BufRead, Read};
 
 use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
+mod charset;
+
+pub(super) use charset::{Charset, as_windows_1252};
+
 /// Bytes decoded per step.
 const CHUNK_BYTES: usize = 16 << 10;
 /// Leading bytes that identify a file.
@@ -70,8 +74,9 @@ pub(super) struct Text<R> {
 enum Detection {
     /// By what the caller names, which the file's mark must not contradict, or by the mark.
     Stated(Option<Encoding>),
-    /// By the mark, or by the first character, which is `<`. What is neither passes through: each document declares its own.
-    Xml,
+    /// By the mark, or by the first character, which is `<`, or else by what the caller names, where that is UTF-16. All else
+    /// passes through: each document declares its own.
+    Xml(Option<Encoding>),
 }
 
 enum State {
@@ -95,9 +100,9 @@ impl<R: BufRead> Text<R> {
         Self { reader, detection: Detection::Stated(stated), state: State::New, head: (Vec::new(), 0) }
     }
 
-    /// Text of XML documents, which begins with `<` or a byte order mark.
-    pub(super) fn of_xml(reader: R) -> Self {
-        Self { detection: Detection::Xml, ..Self::new(reader, None) }
+    /// Text of XML documents, which begins with `<` or a byte order mark. `stated` must not contradict either.
+    pub(super) fn of_xml(reader: R, stated: Option<Encoding>) -> Self {
+        Self { detection: Detection::Xml(stated), ..Self::new(reader, None) }
     }
 
     /// Reads the leading bytes and selects the decoder.
@@ -111,7 +116,7 @@ impl<R: BufRead> Text<R> {
         }
         let encoding = match self.detection {
             Detection::Stated(stated) => settle(head, stated),
-            Detection::Xml => Ok(of_xml(head)),
+            Detection::Xml(stated) => of_xml(head, stated),
         };
         let encoding = encoding.map_err(|why| io::Error::new(io::ErrorKind::InvalidData, NotText(why)))?;
         self.state = encoding.decoder().map_or(State::Plain, |decoder| {
@@ -145,11 +150,23 @@ fn settle(head: &[u8], stated: Option<Encoding>) -> Result<Encoding, String> {
 }
 
 /// Returns the encoding of XML with these leading bytes, as far as it is not the documents' own affair.
-fn of_xml(head: &[u8]) -> Encoding {
-    match head {
-        [0xFF, 0xFE, ..] | [b'<', 0, ..] => Encoding::Utf16Le,
-        [0xFE, 0xFF, ..] | [0, b'<', ..] => Encoding::Utf16Be,
-        _ => Encoding::Utf8,
+fn of_xml(head: &[u8], stated: Option<Encoding>) -> Result<Encoding, String> {
+    let is_wide = |encoding: Encoding| matches!(encoding, Encoding::Utf16Le | Encoding::Utf16Be);
+    let begins = match head {
+        [0xFF, 0xFE, ..] | [b'<', 0, ..] => Some(Encoding::Utf16Le),
+        [0xFE, 0xFF, ..] | [0, b'<', ..] => Some(Encoding::Utf16Be),
+        [0xEF, 0xBB, 0xBF, ..] => Some(Encoding::Utf8),
+        // An encoding that ASCII is a part of; which one is not told by this.
+        [b'<', ..] => stated.filter(|stated| !is_wide(*stated)).or(Some(Encoding::Utf8)),
+        _ => None,
+    };
+    match (stated, begins) {
+        (Some(stated), Some(begins)) if stated != begins => {
+            Err(format!("--encoding says {}, and the file begins in {}", stated.name(), begins.name()))
+        }
+        (_, Some(begins)) if is_wide(begins) => Ok(begins),
+        (Some(stated), None) if is_wide(stated) => Ok(stated),
+        _ => Ok(Encoding::Utf8),
     }
 }
 
@@ -250,7 +267,7 @@ pub(super) fn guess(line: &[u8], at: usize) -> String {
     let divides = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b';' | b'|' | b'"');
     let start = line[..at].iter().rposition(divides).map_or(0, |place| place + 1);
     let end = line[at..].iter().position(divides).map_or(line.len(), |place| at + place);
-    let (word, _) = WINDOWS_1252.decode_without_bom_handling(&line[start.max(at.saturating_sub(WORD_CHARS_MAX))..end]);
+    let word = as_windows_1252(&line[start.max(at.saturating_sub(WORD_CHARS_MAX))..end]);
     let word: String = word.chars().take(WORD_CHARS_MAX).collect();
     if word.chars().any(|character| character.is_control()) {
         return "the encoding cannot be told; save the file as UTF-8".to_owned();
@@ -301,9 +318,22 @@ mod tests {
         let text = "<a>\u{A3}10 \u{1F600}</a>\n".repeat(3_000);
         let read = |bytes: &[u8]| {
             let mut decoded = Vec::new();
-            Text::of_xml(BufReader::with_capacity(3, bytes)).read_to_end(&mut decoded).unwrap();
+            Text::of_xml(BufReader::with_capacity(3, bytes), None).read_to_end(&mut decoded).unwrap();
             decoded
         };
+        let stated = |bytes: &[u8], encoding| {
+            let mut decoded = Vec::new();
+            let read = Text::of_xml(bytes, Some(encoding)).read_to_end(&mut decoded);
+            read.map(|_| decoded).map_err(|error| error.to_string())
+        };
+        // Without a mark and with a blank in front, nothing but what is stated tells it.
+        let blank = utf16(" <a/>", u16::to_be_bytes);
+        assert_eq!(stated(&blank, Encoding::Utf16Be).unwrap(), b" <a/>");
+        for encoding in [Encoding::Utf8, Encoding::Windows1252] {
+            assert_eq!(stated(b"<a>\xFC</a>", encoding).unwrap(), b"<a>\xFC</a>", "of each document by itself");
+            let refused = stated(&utf16("<a/>", u16::to_le_bytes), encoding).unwrap_err();
+            assert!(refused.contains("and the file begins in UTF-16 (low byte first)"), "{refused}");
+        }
         for wide in [utf16(&text, u16::to_le_bytes), utf16(&text, u16::to_be_bytes)] {
             assert_eq!(read(&wide), text.as_bytes());
         }

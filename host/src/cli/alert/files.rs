@@ -1,7 +1,6 @@
 //! Which files are read: one, those of a folder in order of their names, or one that grows.
 //!
-//! It must not know what becomes of alerts. Invariants: a format is told by what was given or by a name, never by what is in
-//! a file; one file is open at a time; what is passed over is named.
+//! It must not know what becomes of alerts. Invariants: one file is open at a time; what is passed over is named.
 
 use std::{
     borrow::Cow,
@@ -12,12 +11,12 @@ use std::{
     sync::Arc,
 };
 
-use clap::ValueEnum;
 use indicatif::ProgressBar;
 
 use super::{
     bookmark::Bookmark,
     follow::{Follow, Watch},
+    format::{Format, settle},
     piped::Piped,
     rotated,
 };
@@ -27,7 +26,7 @@ use crate::{
         Alerts, LineError, columnar,
         compressed::Packing,
         csv,
-        duis_xml::{self, Descriptions, ThrottledCount},
+        duis_xml::{self, Options},
         form::Form,
         gbcs_hex, ndjson,
         tables::CodeTable,
@@ -44,32 +43,6 @@ const PARTITION_DEPTH_MAX: usize = 8;
 
 /// The alerts of a file as it is read.
 pub(in crate::cli) type AlertFile = Alerts<Box<dyn BufRead + Send>>;
-
-/// How alerts are written in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Format {
-    /// Rows of a CSV file.
-    Csv,
-    /// JSON objects, one a line.
-    Ndjson,
-    /// GBCS messages in hex, one a line.
-    GbcsHex,
-    /// DUIS response documents.
-    DuisXml,
-    /// Rows of a Parquet file.
-    Parquet,
-}
-
-impl Format {
-    /// What a file consists of, in the plural.
-    fn items(self) -> &'static str {
-        match self {
-            Self::Csv | Self::Ndjson | Self::GbcsHex => "lines",
-            Self::DuisXml => "documents",
-            Self::Parquet => "rows",
-        }
-    }
-}
 
 /// The contents of a folder.
 #[derive(Default)]
@@ -125,12 +98,10 @@ fn is_partition(name: &str) -> bool {
 pub(super) struct Reading {
     /// What was said of their format.
     pub(super) format: Option<Format>,
-    /// What a count of throttled alerts counts.
-    pub(super) throttled: ThrottledCount,
     /// What was said of how they are written.
     pub(super) form: Form,
-    /// Codes of alerts that state a description alone.
-    pub(super) descriptions: Descriptions,
+    /// What was said of documents beside that.
+    pub(super) documents: Options,
 }
 
 impl Reading {
@@ -222,6 +193,7 @@ impl Files {
     /// One file that grows.
     pub(super) fn follow(path: &Path, reading: Reading) -> Result<Self, Failure> {
         let format = settle(path, reading.format)?;
+        format.check(&reading.form)?;
         let (packing, _) = Packing::of(path);
         if packing != Packing::None
             || matches!(format, Format::DuisXml | Format::Parquet)
@@ -327,6 +299,7 @@ pub(in crate::cli) fn open(file: &Path) -> Result<(AlertFile, ProgressBar), Fail
 
 fn open_as(file: &Path, reading: &Reading) -> Result<(AlertFile, ProgressBar, Option<Arc<Watch>>), Failure> {
     let format = settle(file, reading.format)?;
+    format.check(&reading.form)?;
     let reading = reading.of(file);
     let (alerts, progress, watch) = if file == Path::new("-") {
         let (input::Input { reader, progress }, watch) = (input::open(file)?, Arc::<Watch>::default());
@@ -359,35 +332,11 @@ fn begin(bytes: Box<dyn BufRead + Send>, format: Format, reading: &Reading) -> R
     Ok(match format {
         Format::Csv => Alerts::Csv(csv::Alerts::of(bytes, form)?),
         Format::Ndjson => Alerts::Ndjson(ndjson::Alerts::of(bytes, form)?),
-        Format::GbcsHex => Alerts::GbcsHex(gbcs_hex::Alerts::new(bytes)),
+        Format::GbcsHex => Alerts::GbcsHex(gbcs_hex::Alerts::of(bytes, form)),
         Format::DuisXml => {
-            let alerts = duis_xml::Alerts::new(bytes, reading.throttled);
-            Alerts::DuisXml(alerts.with_descriptions(Arc::clone(&reading.descriptions)))
+            let options = Options { zone: form.zone.clone(), encoding: form.encoding, ..reading.documents.clone() };
+            Alerts::DuisXml(duis_xml::Alerts::of(bytes, options))
         }
         Format::Parquet => return Err(unopened("a Parquet file must be a file: its end is read first")),
     })
-}
-
-/// By what was given, or else by the file's name: never by what is in it.
-fn settle(file: &Path, format: Option<Format>) -> Result<Format, Failure> {
-    let (_, unpacked) = Packing::of(file);
-    let extension = unpacked.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
-    match (format, extension.as_deref()) {
-        (Some(format), _) => Ok(format),
-        (None, Some("csv" | "tsv")) => Ok(Format::Csv),
-        (None, Some("ndjson" | "jsonl")) => Ok(Format::Ndjson),
-        (None, Some("hex")) => Ok(Format::GbcsHex),
-        (None, Some("xml")) => Ok(Format::DuisXml),
-        (None, Some("parquet")) => Ok(Format::Parquet),
-        (None, Some(packed @ ("zip" | "bz2" | "xz" | "lz4" | "7z" | "tar" | "tgz"))) => {
-            let message = format!("{}: files packed as .{packed} are not read", file.display());
-            Err(Failure::usage(message).with_hint("unpack it first; .gz and .zst are unpacked as they are read"))
-        }
-        (None, Some("xlsx" | "xls" | "ods")) => {
-            Err(Failure::usage(format!("{}: workbooks are not read", file.display()))
-                .with_hint("save the sheet as CSV UTF-8"))
-        }
-        (None, _) => Err(Failure::usage("--format: not given, and the file's name does not tell")
-            .with_hint("give --format csv, ndjson, gbcs-hex, duis-xml or parquet")),
-    }
 }

@@ -15,8 +15,9 @@ use weir_proto::v1;
 use super::{
     bookmark::Bookmark,
     dry_run::{self, Checks},
-    files::{self, Files, Format, Reading},
+    files::{self, Files, Reading},
     follow::Watch,
+    format::Format,
     patience::Patience,
     reader::{self, FileFound, Found, Plan},
     terms::{self, Terms},
@@ -33,7 +34,10 @@ use crate::{
         table::{Table, Value, thousands},
         view::alert::{Balance, RemarkCounts},
     },
-    intake::{duis_xml::ThrottledCount, form::Form},
+    intake::{
+        duis_xml::{DOCUMENT_BYTES_LIMIT, DOCUMENT_BYTES_MAX, Options, ThrottledCount},
+        form::Form,
+    },
 };
 
 mod stream;
@@ -90,6 +94,10 @@ pub(in crate::cli) struct Args {
     /// delivered.
     #[arg(long, value_name = "WHAT", default_value = "withheld")]
     throttled_count: Throttled,
+    /// Bytes of one document in duis-xml: longer ones are refused, and take about three times as much memory.
+    #[arg(long, value_name = "N", default_value_t = DOCUMENT_BYTES_MAX as u32,
+        value_parser = clap::value_parser!(u32).range(65_536..=DOCUMENT_BYTES_LIMIT as i64))]
+    document_bytes_max: u32,
     /// Only read the file, check it as the host would, and say what is in it. Without a host it is read by the code table of
     /// this program and checked by default limits.
     #[arg(long)]
@@ -253,8 +261,13 @@ async fn only_read(session: &Session, args: Args) -> Result<(), Failure> {
 fn reading(session: &Session, args: &Args, names: &Names) -> Result<Reading, Failure> {
     let units = Arc::new(names.codes.units());
     let form = Form { units, one_line: args.follow, ..args.form.read(session)? };
-    let descriptions = Arc::new(names.codes.by_description().clone());
-    Ok(Reading { format: args.format, throttled: args.throttled_count.into(), form, descriptions })
+    let documents = Options {
+        throttled: args.throttled_count.into(),
+        descriptions: Arc::new(names.codes.by_description().clone()),
+        document_bytes_max: args.document_bytes_max as usize,
+        ..Options::default()
+    };
+    Ok(Reading { format: args.format, form, documents })
 }
 
 /// The table of codes to read by. A server that is to be gone on with is waited for.

@@ -19,7 +19,6 @@ use super::{
     Wrong,
     device::digest_of,
     header::{Header, Notices, Throttle, id},
-    time,
     tree::Element,
 };
 use crate::domain::{Alert, AlertCode, Details, Eui64, Generation, Message, Millis, Mpxn, Note, TimeStatus};
@@ -92,7 +91,7 @@ fn subjects(header: &Header, tree: Element<'_>, notices: Notices<'_>) -> Vec<Res
         return outages.into_iter().map(|outage| outage_of(header, outage, notices)).collect();
     }
     let subject = device_of(header, tree, notices).map(|(device, named_by)| {
-        let (occurred_ms, time) = occurrence(tree, named_by, notices);
+        let (occurred_ms, time) = occurrence(header, tree, named_by, notices);
         Subject { device, occurred_ms, time, mpxn: point_of(tree, notices), said: 0 }
     });
     vec![subject]
@@ -108,7 +107,7 @@ fn outage_of(header: &Header, outage: Element<'_>, notices: Notices<'_>) -> Resu
         notices("CommsHubDeviceID", format!("it is missing: the outage is taken as of its sender, {sender}"));
         (sender, None)
     };
-    let (occurred_ms, time) = occurrence(outage, named_by, notices);
+    let (occurred_ms, time) = occurrence(header, outage, named_by, notices);
     Ok(Subject { device, occurred_ms, time, mpxn: point_of(outage, notices), said: digest_of(outage) })
 }
 
@@ -189,9 +188,11 @@ fn distinct(elements: &[Element<'_>], field: &'static str) -> Result<Vec<Eui64>,
     let mut devices = Vec::new();
     for element in elements {
         for text in element.text().split(',').map(str::trim).filter(|text| !text.is_empty()) {
-            let device = Eui64::from_str(text).map_err(|error| {
+            let read = Eui64::from_str(text).map_err(|error| error.to_string());
+            let read = read.and_then(|device| device.of_device().map_err(|error| error.to_string()));
+            let device = read.map_err(|why| {
                 let name = element.name();
-                (field, if name == field { error.to_string() } else { format!("{name}: {error}") })
+                (field, if name == field { why } else { format!("{name}: {why}") })
             })?;
             // More than two say no more than that there are several.
             if devices.len() < 2 && !devices.contains(&device) {
@@ -222,9 +223,21 @@ fn sender(header: &Header) -> Result<Eui64, Wrong> {
 }
 
 /// When it happened: the time beside the element that names the device, or else the only one.
-fn occurrence(tree: Element<'_>, named_by: Option<Element<'_>>, notices: Notices<'_>) -> (Option<Millis>, TimeStatus) {
+fn occurrence(
+    header: &Header,
+    tree: Element<'_>,
+    named_by: Option<Element<'_>>,
+    notices: Notices<'_>,
+) -> (Option<Millis>, TimeStatus) {
     let times: Vec<Element<'_>> = tree.descendants().filter(|element| TIMES.contains(&element.name())).collect();
     let beside = named_by.and_then(|named| times.iter().find(|time| time.parent() == named.parent()));
+    let again = |time: &Element<'_>, other: &Element<'_>| {
+        other.parent() == time.parent() && other.name() == time.name() && other.text() != time.text()
+    };
+    if let Some(time) = beside.filter(|time| times.iter().any(|other| again(time, other))) {
+        notices(time.name(), "it occurs twice beside the device, with different times: left out".to_owned());
+        return (None, TimeStatus::LeftOut);
+    }
     let told = match (beside, &times[..]) {
         (Some(time), _) | (None, [time]) => time,
         (None, []) => return (None, TimeStatus::NotStated),
@@ -233,18 +246,7 @@ fn occurrence(tree: Element<'_>, named_by: Option<Element<'_>>, notices: Notices
             return (None, TimeStatus::LeftOut);
         }
     };
-    read_time(*told, notices)
-}
-
-/// The time in an element, or that there is none which can be read.
-pub(super) fn read_time(element: Element<'_>, notices: Notices<'_>) -> (Option<Millis>, TimeStatus) {
-    match time::read(element.text()) {
-        Ok(ms) => (Some(ms), TimeStatus::Stated),
-        Err(why) => {
-            notices(element.name(), format!("{why}; the alert is taken without it"));
-            (None, TimeStatus::LeftOut)
-        }
-    }
+    header.time(*told, notices)
 }
 
 /// The metering point that a tree names: the first of several MPANs of one distributor, or else the first MPRN, which is of

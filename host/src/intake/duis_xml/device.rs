@@ -11,8 +11,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::{
     super::{digest, gbcs, shown},
     Descriptions, Kind, Wrong,
-    dcc::read_time,
-    header::{Header, Id, Notices, Throttle, field},
+    header::{Header, Id, Notices, Throttle, field, number, only},
     tree::Element,
 };
 use crate::domain::{Alert, AlertCode, Details, Eui64, Generation, Message, Millis, Note, TimeStatus};
@@ -51,11 +50,12 @@ pub(super) fn alert(
 ) -> Result<Alert, Wrong> {
     let Some(raw) = found.raw else {
         let content = found.content.ok_or(("DeviceAlertContent", "it is missing".to_owned()))?;
-        return Content::read(content, descriptions, notices)?.alert(header, throttle, notices);
+        return Content::read(content, header, descriptions, notices)?.alert(header, throttle, notices);
     };
     let code = code(found.kind, raw)?;
-    let instruction = number(raw, "InstructionNumber", notices);
-    let instruction_count = number(raw, "TotalCommandInstructions", notices).try_into().unwrap_or(u16::MAX);
+    let instruction = number(raw, "InstructionNumber", notices).unwrap_or(0);
+    let instruction_count: u32 = number(raw, "TotalCommandInstructions", notices).unwrap_or(0);
+    let instruction_count = instruction_count.try_into().unwrap_or(u16::MAX);
     let with = |alert: Alert| {
         let base = header.alert(code, alert.device, throttle);
         let message = Message { instruction, dcc_time: base.message.dcc_time, ..alert.message };
@@ -63,17 +63,20 @@ pub(super) fn alert(
         let (dcc_ms, received_ms) = (base.dcc_ms, base.received_ms);
         Alert { code, dcc_ms, received_ms, weight: throttle.weight, message, details, ..alert }
     };
-    let bytes = payload(raw.child("GBCSPayload"));
+    let bytes = only(raw, "GBCSPayload").and_then(payload);
     let why = match bytes.as_ref().map_err(String::clone).and_then(|bytes| decoded(bytes)) {
         Ok(inside) => {
             compare(code, inside.code, header.response, &inside, notices);
+            if let Some(content) = found.content {
+                compare_parsed(content, header, descriptions, &inside, notices);
+            }
             return Ok(with(inside));
         }
         Err(why) => why,
     };
     // The parsed message beside the payload says the same.
     if let Some(content) = found.content
-        && let Ok(content) = Content::read(content, descriptions, notices)
+        && let Ok(content) = Content::read(content, header, descriptions, notices)
         && content.id.is_some()
     {
         notices("GBCSPayload", format!("{why}; the alert is taken as it was parsed"));
@@ -107,14 +110,33 @@ fn compare(code: AlertCode, inner: AlertCode, outside: Option<Id>, inside: &Aler
     }
 }
 
-/// A small number of an alert; one that cannot be read is not stated.
-fn number(raw: Element<'_>, name: &'static str, notices: Notices<'_>) -> u32 {
-    raw.child_text(name).map_or(0, |text| {
-        text.parse().unwrap_or_else(|_| {
-            notices(name, format!("expected an integer of 32 bits, found {}; taken as not stated", shown(text)));
-            0
-        })
-    })
+/// Says where the payload and what was parsed of it, beside it, disagree.
+fn compare_parsed(
+    content: Element<'_>,
+    header: &Header,
+    descriptions: &Descriptions,
+    inside: &Alert,
+    notices: Notices<'_>,
+) {
+    // What cannot be read of it is no matter: the payload counts.
+    let Ok(parsed) = Content::read(content, header, descriptions, &mut |_, _| {}) else { return };
+    if parsed.code != inside.code {
+        let (parsed, inside) = (parsed.code, inside.code);
+        notices(
+            "DeviceAlertContent",
+            format!("{parsed} as it was parsed and {inside} in the payload; the second is kept"),
+        );
+    }
+    let differs = |(device, _, counter): &(Eui64, Eui64, u64)| {
+        *device != inside.device || inside.counter.is_some_and(|inside| inside != *counter)
+    };
+    if let Some((device, _, counter)) = parsed.id.filter(differs) {
+        let inside = format!("{}, counter {}", inside.device, inside.counter.unwrap_or(0));
+        notices(
+            "BusinessOriginatorID",
+            format!("{device}, counter {counter} as it was parsed and {inside} in the payload; the second is kept"),
+        );
+    }
 }
 
 fn decoded(bytes: &[u8]) -> Result<Alert, String> {
@@ -174,14 +196,23 @@ struct Content {
 
 impl Content {
     /// Reads the content of an alert, with the header of the message that it lies in.
-    fn read(content: Element<'_>, descriptions: &Descriptions, notices: Notices<'_>) -> Result<Self, Wrong> {
+    fn read(
+        content: Element<'_>,
+        document: &Header,
+        descriptions: &Descriptions,
+        notices: Notices<'_>,
+    ) -> Result<Self, Wrong> {
         // Content lies in a message, that in a body, and the header beside the body.
         let message = content.within(&["Body"]).and_then(Element::parent);
         let header = message.and_then(|message| message.child("Header"));
         let (mut occurred_ms, mut time) = (None, TimeStatus::NotStated);
-        let stated = content.child("Timestamp");
+        let stated = only(content, "Timestamp").unwrap_or_else(|why| {
+            notices("Timestamp", format!("{why}; the alert is taken without it"));
+            time = TimeStatus::LeftOut;
+            None
+        });
         if let Some(element) = stated {
-            (occurred_ms, time) = read_time(element, notices);
+            (occurred_ms, time) = document.time(element, notices);
         }
         let marks = [stated, header.and_then(|header| header.child("Timestamp"))];
         let is_unreliable = |status: &str| ["unreliable", "invalid"].iter().any(|is| status.eq_ignore_ascii_case(is));
@@ -198,7 +229,7 @@ impl Content {
             None
         };
         let outage = content.find("SupplyOutageRestoreAlert");
-        let mut time_of = |name: &str| outage.and_then(|outage| read_time(outage.child(name)?, notices).0);
+        let mut time_of = |name: &str| outage.and_then(|outage| document.time(outage.child(name)?, notices).0);
         let (interrupted_ms, restored_ms) = (time_of("interruptionValue"), time_of("restorationValue"));
         let note = note.map_or_else(Note::default, Note::new);
         Ok(Self {
@@ -248,12 +279,17 @@ impl Content {
     }
 }
 
+fn party(text: &str) -> Result<Eui64, String> {
+    let eui = Eui64::from_str(text).map_err(|error| error.to_string())?;
+    eui.of_device().map_err(|error| error.to_string())
+}
+
 /// Device, recipient and counter; `None` where no device is named.
 fn parties(header: Element<'_>) -> Result<Option<(Eui64, Eui64, u64)>, Wrong> {
     let Some(device) = field(header, "BusinessOriginatorID")? else { return Ok(None) };
-    let device = Eui64::from_str(device).map_err(|error| ("BusinessOriginatorID", error.to_string()))?;
-    let recipient = field(header, "BusinessTargetID")?.map(Eui64::from_str).transpose();
-    let recipient = recipient.map_err(|error| ("BusinessTargetID", error.to_string()))?.unwrap_or(Eui64::NONE);
+    let device = party(device).map_err(|why| ("BusinessOriginatorID", why))?;
+    let recipient = field(header, "BusinessTargetID")?.map(party).transpose();
+    let recipient = recipient.map_err(|why| ("BusinessTargetID", why))?.unwrap_or(Eui64::NONE);
     let text = field(header, "OriginatorCounter")?.ok_or(("OriginatorCounter", "it is missing".to_owned()))?;
     let wrong = |_| ("OriginatorCounter", format!("expected an integer of 64 bits, found {}", shown(text)));
     Ok(Some((device, recipient, text.parse().map_err(wrong)?)))
@@ -267,7 +303,8 @@ fn described(content: Element<'_>, descriptions: &Descriptions) -> Result<AlertC
         let why = || format!("{} is no code of such an alert", shown(text));
         return if code.is_of_dcc() { Err((FIELD, why())) } else { Ok(code) };
     }
-    let Some(description) = content.child_text("AlertDescription") else {
+    let description = only(content, "AlertDescription").map_err(|why| ("AlertDescription", why))?;
+    let Some(description) = description.map(Element::text).filter(|text| !text.is_empty()) else {
         return Err((FIELD, "it is missing, and there is no AlertDescription either".to_owned()));
     };
     descriptions.get(description).copied().ok_or_else(|| {

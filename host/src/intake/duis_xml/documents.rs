@@ -2,24 +2,23 @@
 //! lines of a log.
 //!
 //! A document begins with the opening tag of a root element and ends with its closing tag. It must not know what is in a
-//! document. Invariants: never more than `DOCUMENT_BYTES_MAX` bytes and one more tag are held, however long a document, a
+//! document. Invariants: never more than the bytes that one may have and one more tag are held, however long a document, a
 //! tag or white space is; a document that is broken spoils none after it, whose opening tag or XML declaration ends it.
 
 use std::io::{self, BufRead, Cursor, Read};
 
-use encoding_rs::Encoding;
-
 use super::{
-    super::{LineError, shown, text::Text},
-    encoding,
+    super::{
+        LineError, shown,
+        text::{Charset, Encoding, Text},
+    },
+    DOCUMENT_BYTES_LIMIT, encoding,
 };
 
 mod markup;
 
 use markup::{CDATA, Construct, Tag, is_declaration};
 
-/// Bytes of one document.
-pub(super) const DOCUMENT_BYTES_MAX: usize = 256 << 10;
 /// Bytes of one tag outside of documents. What is longer is text.
 const TAG_BYTES_MAX: usize = 64 << 10;
 
@@ -33,15 +32,19 @@ const ALERTS: [&str; 4] =
 pub(super) struct Document {
     /// Line that it begins on.
     pub(super) line: u64,
-    /// It in its encoding, never more than `DOCUMENT_BYTES_MAX`.
+    /// It in its encoding, never more than a document may have.
     pub(super) bytes: Vec<u8>,
-    /// The encoding that its XML declaration states, or that of the wrapper around it, if any.
-    pub(super) encoding: Option<&'static Encoding>,
+    /// The encoding that its XML declaration states, or that of the wrapper around it, or else the caller, if any does.
+    pub(super) encoding: Option<Charset>,
 }
 
 /// Splits an input.
 pub(super) struct Documents<R> {
     reader: Text<R>,
+    /// Bytes of one document.
+    bytes_max: usize,
+    /// The encoding of documents for which none is declared.
+    undeclared: Option<Charset>,
     /// What was held and is read a second time, before the rest of the input.
     again: Cursor<Vec<u8>>,
     /// Set while it is.
@@ -78,7 +81,7 @@ pub(super) struct Documents<R> {
 
 /// The encoding that an XML declaration states; `None` in it for none.
 #[derive(Clone, Copy)]
-struct Stated(Option<&'static Encoding>);
+struct Stated(Option<Charset>);
 
 /// An element around documents: what its XML declaration says holds for those in it that have none of their own.
 struct Wrapper {
@@ -100,9 +103,12 @@ struct Root {
 type Item = Result<Document, LineError>;
 
 impl<R: BufRead> Documents<R> {
-    pub(super) fn new(reader: R) -> Self {
+    /// Documents of at most `bytes_max` bytes. `encoding` is that of those for which none is declared, if the caller says so.
+    pub(super) fn new(reader: R, bytes_max: usize, encoding: Option<Encoding>) -> Self {
         Self {
-            reader: Text::of_xml(reader),
+            reader: Text::of_xml(reader, encoding),
+            bytes_max,
+            undeclared: encoding.and_then(Charset::stated),
             again: Cursor::default(),
             is_again: false,
             is_second_look: false,
@@ -157,7 +163,7 @@ impl<R: BufRead> Documents<R> {
 
     /// Reads up to the next `>`, or as far as a document may go; returns how many bytes came.
     fn read_piece(&mut self) -> io::Result<usize> {
-        let room = (DOCUMENT_BYTES_MAX + 1).saturating_sub(self.held.len()).max(1) as u64;
+        let room = (self.bytes_max + 1).saturating_sub(self.held.len()).max(1) as u64;
         let read = self.again.by_ref().take(room).read_until(b'>', &mut self.held)?;
         self.is_again = read > 0;
         if read > 0 { Ok(read) } else { self.reader.by_ref().take(room).read_until(b'>', &mut self.held) }
@@ -168,7 +174,7 @@ impl<R: BufRead> Documents<R> {
         // What is read again ends where something begins that is not.
         self.is_second_look &= self.is_again || self.open.is_some();
         let Some((at, construct)) = self.construct() else {
-            return (self.held.len() > DOCUMENT_BYTES_MAX).then(|| self.give_up());
+            return (self.held.len() > self.bytes_max).then(|| self.give_up());
         };
         if !construct.is_whole(&self.held[at..]) {
             self.open = Some((at, construct));
@@ -186,7 +192,7 @@ impl<R: BufRead> Documents<R> {
             self.forget(self.held.len());
         }
         match item {
-            None if self.held.len() > DOCUMENT_BYTES_MAX => Some(self.give_up()),
+            None if self.held.len() > self.bytes_max => Some(self.give_up()),
             item => item,
         }
     }
@@ -257,7 +263,7 @@ impl<R: BufRead> Documents<R> {
     /// Keeps what is held within bounds while something is open.
     fn bound(&mut self, at: usize, construct: Construct) -> Option<Item> {
         if self.root.is_some() {
-            return (self.held.len() > DOCUMENT_BYTES_MAX).then(|| self.give_up());
+            return (self.held.len() > self.bytes_max).then(|| self.give_up());
         }
         match construct {
             Construct::Tag | Construct::Declaration if self.held.len() - at > TAG_BYTES_MAX => {
@@ -377,22 +383,28 @@ impl<R: BufRead> Documents<R> {
         self.line += newlines(&bytes);
         self.looked = self.held.len();
         let stated = self.stated.take();
-        if bytes.len() > DOCUMENT_BYTES_MAX {
-            return Err(too_long(line));
+        if bytes.len() > self.bytes_max {
+            return Err(self.too_long(line));
         }
         let encoding = self.encoding_of(stated, &bytes);
         Ok(Document { line, bytes, encoding })
     }
 
     /// The encoding of a document: as it states, or else as its wrapper does, unless it is UTF-8 all the same.
-    fn encoding_of(&self, own: Option<Stated>, bytes: &[u8]) -> Option<&'static Encoding> {
-        let around = || self.wrapper.as_ref().filter(|_| std::str::from_utf8(bytes).is_err());
-        own.or_else(|| around().map(|wrapper| wrapper.stated)).and_then(|stated| stated.0)
+    fn encoding_of(&self, own: Option<Stated>, bytes: &[u8]) -> Option<Charset> {
+        if let Some(own) = own.and_then(|stated| stated.0) {
+            return Some(own);
+        }
+        match self.wrapper.as_ref().and_then(|wrapper| wrapper.stated.0).filter(|_| own.is_none()) {
+            Some(around) => Some(around).filter(|_| std::str::from_utf8(bytes).is_err()),
+            None => self.undeclared,
+        }
     }
 
     /// Gives up a document that is too long.
     fn give_up(&mut self) -> Item {
-        let error = too_long(self.root.take().map_or(self.line, |root| root.line));
+        let line = self.root.take().map_or(self.line, |root| root.line);
+        let error = self.too_long(line);
         self.stated = None;
         self.read_again();
         self.in_rest = true;
@@ -457,13 +469,18 @@ impl<R: BufRead> Documents<R> {
         self.looked = self.looked.saturating_sub(to);
     }
 
+    fn too_long(&self, line: u64) -> LineError {
+        let max = self.bytes_max;
+        let way_out = match max < DOCUMENT_BYTES_LIMIT {
+            true => format!("; --document-bytes-max N reads longer ones, up to {DOCUMENT_BYTES_LIMIT}"),
+            false => String::new(),
+        };
+        LineError::new(line, "document", format!("longer than {max} bytes{way_out}"))
+    }
+
     fn line_at(&self, at: usize) -> u64 {
         self.line + newlines(&self.held[..at.min(self.held.len())])
     }
-}
-
-fn too_long(line: u64) -> LineError {
-    LineError::new(line, "document", format!("longer than {DOCUMENT_BYTES_MAX} bytes"))
 }
 
 /// Whether a byte may stand before a document: white space, or one of a mark of byte order.

@@ -2,13 +2,15 @@
 //!
 //! The declaration is believed only for encodings that ASCII is a part of: UTF-16 was decoded on the way here
 //! ([`Text::of_xml`](super::super::text::Text::of_xml)), and a program that rewrites a file as UTF-8 often leaves
-//! `encoding="UTF-16"` in it. Invariant: no character is replaced by another in silence.
+//! `encoding="UTF-16"` in it. Where a document declares none, what the caller states counts. Invariant: no character is
+//! replaced by another in silence.
 
 use std::borrow::Cow;
 
-use encoding_rs::{Encoding, UTF_8};
-
-use super::super::shown;
+use super::super::{
+    shown,
+    text::{Charset, as_windows_1252},
+};
 
 /// How much of text between documents is looked at.
 const LOOKED_AT_BYTES: usize = 4 << 10;
@@ -16,31 +18,29 @@ const LOOKED_AT_BYTES: usize = 4 << 10;
 const ROOT: &[u8] = b"Response";
 
 /// The encoding that an XML declaration states; `None` where it states none that ASCII is a part of.
-pub(super) fn declared(declaration: &[u8]) -> Option<&'static Encoding> {
+pub(super) fn declared(declaration: &[u8]) -> Option<Charset> {
     let text = std::str::from_utf8(declaration).ok()?;
     let (_, rest) = text.split_once("encoding")?;
     let rest = rest.trim_start().strip_prefix('=')?.trim_start();
     let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
     let (label, _) = rest[1..].split_once(quote)?;
-    Encoding::for_label(label.as_bytes()).filter(|encoding| encoding.is_ascii_compatible())
+    Charset::labelled(label)
 }
 
-/// The text of a document. An error says what it seems to be.
-pub(super) fn text<'a>(document: &'a [u8], declared: Option<&'static Encoding>) -> Result<Cow<'a, str>, String> {
-    let encoding = declared.unwrap_or(UTF_8);
-    if encoding != UTF_8 {
-        let text = encoding.decode_without_bom_handling_and_without_replacement(document);
-        return text.ok_or_else(|| format!("it is not {}, as its XML declaration says", encoding.name()));
+/// The text of a document in the encoding that is stated for it. An error says what it seems to be.
+pub(super) fn text(document: &[u8], stated: Option<Charset>) -> Result<Cow<'_, str>, String> {
+    if let Some(encoding) = stated.filter(|encoding| *encoding != Charset::UTF_8) {
+        let text = encoding.decode(document);
+        return text.ok_or_else(|| format!("it is not {}, as its XML declaration or --encoding says", encoding.name()));
     }
     std::str::from_utf8(document).map(Cow::Borrowed).map_err(|error| {
         let at = error.valid_up_to();
         let begins = document[..at].iter().rposition(|byte| !byte.is_ascii_alphanumeric()).map_or(0, |at| at + 1);
         let word = &document[begins..document.len().min(at + 8)];
-        let (word, _) = encoding_rs::WINDOWS_1252.decode_without_bom_handling(word);
         format!(
             "not UTF-8 from byte {at} on; is it ISO-8859-1 or Windows-1252, where it is {}? Then declare it, like \
-             <?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>, or save it as UTF-8",
-            shown(&word)
+             <?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>, say --encoding windows-1252, or save it as UTF-8",
+            shown(&as_windows_1252(word))
         )
     })
 }

@@ -2,9 +2,11 @@
 
 use std::str::FromStr;
 
+use jiff::tz::TimeZone;
+
 use super::{super::shown, ThrottledCount, Wrong, time, tree::Element};
 use crate::domain::{
-    Alert, AlertCode, DccTimeStatus, Details, Eui64, Generation, Message, Millis, PayloadKind, WEIGHT_MAX,
+    Alert, AlertCode, DccTimeStatus, Details, Eui64, Generation, Message, Millis, PayloadKind, TimeStatus, WEIGHT_MAX,
 };
 
 /// Longest text of a field.
@@ -13,12 +15,42 @@ pub(super) const TEXT_BYTES_MAX: usize = 200;
 /// What a document tells to whoever sends it, though no alert is lost by it: the field, and what is to be said.
 pub(super) type Notices<'a> = &'a mut dyn FnMut(&str, String);
 
-/// The text of a child, `None` where there is none or it is blank.
+/// The text of a child, `None` where there is none or it is blank. Where it is there twice, with different texts, nothing
+/// says which one counts.
 pub(super) fn field<'t>(of: Element<'t>, name: &'static str) -> Result<Option<&'t str>, Wrong> {
-    match of.child_text(name) {
-        Some(text) if text.len() > TEXT_BYTES_MAX => Err((name, format!("longer than {TEXT_BYTES_MAX} bytes"))),
-        text => Ok(text),
+    let mut texts =
+        of.children().filter(|child| child.name() == name).map(Element::text).filter(|text| !text.is_empty());
+    let Some(text) = texts.next() else { return Ok(None) };
+    if let Some(other) = texts.find(|other| *other != text) {
+        return Err((name, format!("it occurs twice, as {} and as {}; expected one", shown(text), shown(other))));
     }
+    if text.len() > TEXT_BYTES_MAX {
+        Err((name, format!("longer than {TEXT_BYTES_MAX} bytes")))
+    } else {
+        Ok(Some(text))
+    }
+}
+
+/// The only child of a name. Where there are several with different texts, nothing says which one counts.
+pub(super) fn only<'t>(of: Element<'t>, name: &str) -> Result<Option<Element<'t>>, String> {
+    let mut named = of.children().filter(|child| child.name() == name);
+    let Some(first) = named.next() else { return Ok(None) };
+    match named.any(|other| other.text() != first.text()) {
+        true => Err("it occurs twice, with different contents; expected one".to_owned()),
+        false => Ok(Some(first)),
+    }
+}
+
+/// A small number of an alert; one that cannot be read is not stated.
+pub(super) fn number<T: FromStr>(of: Element<'_>, name: &'static str, notices: Notices<'_>) -> Option<T> {
+    let read = field(of, name).and_then(|text| {
+        let wrong = |text| (name, format!("expected an integer of 32 bits, found {}", shown(text)));
+        text.map(|text| text.parse().map_err(|_| wrong(text))).transpose()
+    });
+    read.unwrap_or_else(|(name, why)| {
+        notices(name, format!("{why}; taken as not stated"));
+        None
+    })
 }
 
 /// Who sent a message, whom to, and the counter, where it has one of its sender.
@@ -40,13 +72,15 @@ pub(super) struct Header {
     dcc_time: DccTimeStatus,
     /// What is wrong with an id that cannot be read.
     unread: Option<Wrong>,
+    /// Zone of times that state none, if the caller knows one.
+    zone: Option<TimeZone>,
 }
 
 impl Header {
     /// Reads a header; without one, nothing is stated. What cannot be read of it costs no alert that names its device itself.
-    pub(super) fn read(header: Option<Element<'_>>, notices: Notices<'_>) -> Self {
-        let mut read =
-            Self { response: None, request: None, dcc_ms: None, dcc_time: DccTimeStatus::AsStated, unread: None };
+    pub(super) fn read(header: Option<Element<'_>>, zone: Option<TimeZone>, notices: Notices<'_>) -> Self {
+        let dcc_time = DccTimeStatus::AsStated;
+        let mut read = Self { response: None, request: None, dcc_ms: None, dcc_time, unread: None, zone };
         let Some(header) = header else { return read };
         read.response = read.id_in(header, "ResponseID", notices);
         let request = read.id_in(header, "RequestID", notices);
@@ -54,7 +88,7 @@ impl Header {
         match field(header, "ResponseDateTime") {
             Ok(None) => {}
             // 0 stands for a time that is not stated, and no DCC was there in 1970.
-            Ok(Some(text)) => match time::read(text).map(|ms| Some(ms).filter(|ms| *ms != 0)) {
+            Ok(Some(text)) => match time::read(text, read.zone.as_ref()).map(|ms| Some(ms).filter(|ms| *ms != 0)) {
                 Ok(Some(ms)) => read.dcc_ms = Some(ms),
                 Ok(None) => read.leave_out("expected a time after 1970".to_owned(), notices),
                 Err(why) => read.leave_out(why, notices),
@@ -77,6 +111,17 @@ impl Header {
     fn leave_out(&mut self, why: String, notices: Notices<'_>) {
         self.dcc_time = DccTimeStatus::LeftOut;
         notices("ResponseDateTime", format!("{why}; the alert is taken without it"));
+    }
+
+    /// The time in an element, or that there is none which can be read.
+    pub(super) fn time(&self, element: Element<'_>, notices: Notices<'_>) -> (Option<Millis>, TimeStatus) {
+        match time::read(element.text(), self.zone.as_ref()) {
+            Ok(ms) => (Some(ms), TimeStatus::Stated),
+            Err(why) => {
+                notices(element.name(), format!("{why}; the alert is taken without it"));
+                (None, TimeStatus::LeftOut)
+            }
+        }
     }
 
     /// An alert of a device, with all that the header says of it. Where a document came from nobody noted when it was
@@ -127,14 +172,7 @@ impl Throttle {
 
     /// Reads the marks of an alert.
     pub(super) fn read(alert: Element<'_>, count: ThrottledCount, notices: Notices<'_>) -> Self {
-        let sequence = alert.child_text("ThrottledAlertSequenceId").and_then(|text| {
-            let number = text.parse().ok();
-            if number.is_none() {
-                let message = format!("expected an integer of 32 bits, found {}; taken as not stated", shown(text));
-                notices("ThrottledAlertSequenceId", message);
-            }
-            number
-        });
+        let sequence = number(alert, "ThrottledAlertSequenceId", notices);
         Self { weight: weight(alert, count, notices), sequence }
     }
 }
@@ -142,7 +180,14 @@ impl Throttle {
 /// How many alerts an alert stands for: one where its count cannot be read, and never more than a host takes.
 fn weight(alert: Element<'_>, throttled: ThrottledCount, notices: Notices<'_>) -> u32 {
     const FIELD: &str = "ThrottledAlertCount";
-    let Some(text) = alert.child_text(FIELD) else { return 1 };
+    let text = match field(alert, FIELD) {
+        Ok(Some(text)) => text,
+        Ok(None) => return 1,
+        Err((_, why)) => {
+            notices(FIELD, format!("{why}; the alert is taken as one"));
+            return 1;
+        }
+    };
     let Ok(copies) = text.parse::<u128>() else {
         notices(FIELD, format!("expected a whole number, found {}; the alert is taken as one", shown(text)));
         return 1;
@@ -165,6 +210,9 @@ pub(super) fn id(text: &str) -> Result<Id, String> {
     let middle = rest.len() / 2;
     let (from, to) = rest.split_at_checked(middle).ok_or_else(wrong)?;
     let to = to.strip_prefix(':').ok_or_else(wrong)?;
-    let eui = |text: &str| Eui64::from_str(text).map_err(|_| wrong());
+    let eui = |text: &str| {
+        let eui = Eui64::from_str(text).map_err(|_| wrong())?;
+        eui.of_device().map_err(|error| error.to_string())
+    };
     Ok(Id { from: eui(from)?, to: eui(to)?, counter: Some(counter.parse().map_err(|_| wrong())?) })
 }

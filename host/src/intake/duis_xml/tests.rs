@@ -14,6 +14,7 @@ mod damage;
 mod dcc;
 mod generated;
 mod parsed;
+mod stated;
 
 /// When the DCC answered; nobody noted another time of receipt.
 const AT: Option<Millis> = Some(1_764_000_000_250);

@@ -12,6 +12,9 @@ use super::{
 
 /// Elements within elements.
 const DEPTH_MAX: usize = 64;
+/// Elements of a document. Each takes some 100 bytes: without this bound a long document of short tags would take far more
+/// memory than its bytes.
+const ELEMENTS_MAX: usize = 512 << 10;
 
 /// The elements of a document, each before what is in it.
 pub(super) struct Tree(Vec<Node>);
@@ -45,6 +48,9 @@ impl Tree {
                     roots += u32::from(open.is_empty());
                     if open.len() == DEPTH_MAX {
                         return Err(wrong(format!("byte {at}: elements lie more than {DEPTH_MAX} deep")));
+                    }
+                    if nodes.len() == ELEMENTS_MAX {
+                        return Err(wrong(format!("byte {at}: more than {ELEMENTS_MAX} elements")));
                     }
                     let name: Box<str> = start.local_name().as_ref().into();
                     let clock_status = if &*name == "Timestamp" { attribute(&start, "ClockStatus") } else { None };

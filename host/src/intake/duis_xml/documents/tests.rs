@@ -1,4 +1,5 @@
 use super::*;
+use crate::intake::duis_xml::DOCUMENT_BYTES_MAX;
 
 type Found = Result<(u64, String), String>;
 
@@ -7,7 +8,7 @@ fn read(text: &str) -> Vec<Found> {
 }
 
 fn read_all(bytes: &[u8]) -> (Vec<Found>, Option<String>) {
-    let mut documents = Documents::new(io::BufReader::with_capacity(7, bytes));
+    let mut documents = Documents::new(io::BufReader::with_capacity(7, bytes), DOCUMENT_BYTES_MAX, None);
     let next = std::iter::from_fn(|| documents.next());
     let found = next
         .map(|item| {
@@ -88,7 +89,10 @@ fn one_that_is_too_long_is_named_and_the_rest_goes_on() {
     assert_eq!(
         found,
         [
-            Err(format!("line 2: document: longer than {DOCUMENT_BYTES_MAX} bytes")),
+            Err(format!(
+                "line 2: document: longer than {DOCUMENT_BYTES_MAX} bytes; --document-bytes-max N reads longer ones, up to \
+                 {DOCUMENT_BYTES_LIMIT}"
+            )),
             document(4, "<Response></Response>")
         ]
     );
@@ -142,7 +146,7 @@ fn whatever_goes_on_and_on_little_of_it_is_held() {
         for kind in kinds {
             let after = b"?>]]>-->' ></Response>\n<Response></Response>";
             let input = begin.as_bytes().chain(Endless(kind, BYTES)).chain(&after[..]);
-            let mut documents = Documents::new(io::BufReader::new(input));
+            let mut documents = Documents::new(io::BufReader::new(input), DOCUMENT_BYTES_MAX, None);
             let mut last = Vec::new();
             while let Some(next) = documents.next() {
                 if let Ok(document) = next {
