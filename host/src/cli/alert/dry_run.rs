@@ -88,7 +88,7 @@ struct Said {
 
 /// Bounds of the host's checks.
 pub(super) struct Checks {
-    /// Whoever breaks these is rejected: the host's own bounds, or, where they are not known, the widest that a host may have.
+    /// An alert beyond these is rejected: the host's own bounds, or, where they are not known, the widest that a host may have.
     certain: Bounds<'static>,
     /// Where the host's are not known: the defaults.
     by_default: Option<Bounds<'static>>,

@@ -38,7 +38,7 @@ impl Format {
         }
     }
 
-    /// Rejects options that say nothing about a file of this format: whoever gives one expects it to do something.
+    /// Rejects options that do not apply to a file of this format: without effect, they would mislead.
     pub(super) fn check(self, form: &Form) -> Result<(), Failure> {
         let given = [
             ("--delimiter", form.delimiter.is_some()),
