@@ -94,7 +94,7 @@ pub(in crate::cli) struct Args {
     /// delivered.
     #[arg(long, value_name = "WHAT", default_value = "withheld")]
     throttled_count: Throttled,
-    /// Bytes of one document in duis-xml: longer ones are refused, and take about three times as much memory.
+    /// Longest document in duis-xml, in bytes. A longer one is refused; reading one takes about three times as much memory.
     #[arg(long, value_name = "N", default_value_t = DOCUMENT_BYTES_MAX as u32,
         value_parser = clap::value_parser!(u32).range(65_536..=DOCUMENT_BYTES_LIMIT as i64))]
     document_bytes_max: u32,
