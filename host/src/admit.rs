@@ -5,9 +5,11 @@
 
 mod copies;
 mod inventory;
+mod labels;
 
 pub use copies::{Copies, Horizon, KEPT_MS, Memory, Note, Sight};
 pub use inventory::{Change, Inventory, InventoryError};
+pub use labels::{LabelColumn, LabelError, LabelLimits, LabelPlan, LabelTable, Labels, with_stated};
 
 use crate::{
     config::IntakeLimits,

@@ -7,6 +7,7 @@
 mod answer;
 mod devices;
 mod families;
+mod labels;
 mod ledger;
 
 pub use answer::{
@@ -17,6 +18,7 @@ pub use devices::{
     AlertClock, CountingDevices, DeviceCounts, DeviceEnds, DeviceKey, DeviceQuery, TooManyDeviceRows, Weighed,
 };
 pub use families::Families;
+pub use labels::{LABELS_MAX, LabelFilter, LabelGroups, RowLabels};
 pub use ledger::Ledger;
 
 #[cfg(test)]

@@ -241,7 +241,7 @@ impl<'a> Comparing<'a> {
                 Grouping::Hour => hour = hour_of(group.rows.received_ms[row]),
                 Grouping::Day => hour = hour_of(group.rows.received_ms[row]) / 24 * 24,
                 Grouping::Rule | Grouping::Rejection | Grouping::Family => {}
-                Grouping::Device | Grouping::Recipient | Grouping::OccurredDay => {}
+                Grouping::Device | Grouping::Recipient | Grouping::OccurredDay | Grouping::Label(_) => {}
             }
         }
         (hour, key)

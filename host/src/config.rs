@@ -209,6 +209,13 @@ pub struct IntakeLimits {
     pub put_devices_max: usize,
     /// Different model names. Default: 10,000; 1 to 1,000,000.
     pub models_max: usize,
+    /// Keys of labels, at 4 bytes for each device that has one. Default: 16; 1 to 64.
+    pub label_keys_max: usize,
+    /// Different values of all labels, those of different operators counted apart, at about 100 bytes each. Default:
+    /// 2,000,000; 1 to 64,000,000.
+    pub label_values_max: usize,
+    /// Different values of the labels of one operator's devices. Default: 1,000,000; 1 to 64,000,000.
+    pub operator_label_values_max: usize,
     /// Alerts in one page of a listing. Default: 10,000; 1 to 100,000.
     pub list_alerts_max: usize,
     /// How long a host that was told to stop waits for open streams, in milliseconds. Default: 10,000; 0 to 600,000.

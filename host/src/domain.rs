@@ -12,6 +12,7 @@ mod details;
 mod effects;
 mod finality;
 mod ids;
+mod label;
 mod producer;
 mod remark;
 mod rule;
@@ -34,6 +35,10 @@ pub use effects::{
 pub use finality::FinalUntil;
 pub use ids::{
     AlertCode, DeviceNo, Digest, Eui64, Generation, IdError, ModelId, Mpxn, NoDevice, OperatorId, Position, Revision,
+};
+pub use label::{
+    DeviceLabels, KeptLabels, LABEL_KEY_BYTES_MAX, LABEL_VALUE_BYTES_MAX, LabelEffects, LabelKey, LabelNumbers,
+    LabelValue, StatedLabel, check_label_value, proposed as proposed_label_key,
 };
 pub use producer::{BatchDigest, ProducerKey, ProducerMark};
 pub use remark::{Remark, RemarkCounts, Remarks};

@@ -133,7 +133,7 @@ fn cell(cell: Cell) -> Markup {
 }
 
 /// One thing, a line for each of its facts.
-fn facts(facts: impl IntoIterator<Item = (&'static str, Markup)>) -> Markup {
+fn facts<N: maud::Render>(facts: impl IntoIterator<Item = (N, Markup)>) -> Markup {
     html! { dl.facts { @for (name, value) in facts { div { dt { (name) } dd { (value) } } } } }
 }
 

@@ -11,8 +11,8 @@ use redb::TableDefinition;
 use self::{growth::Growth, meta::Progress, sealed::unpanicked, shared::Shared};
 use crate::domain::{
     AuditEntry, ClockMark, Cursor, Device, Effects, Eui64, GuardCount, Handover, JudgingSettings, KeptFault,
-    KeptQuestion, PluginInfo, Position, ProducerMark, Retention, Revocation, RuleRevision, SettingsNo, SigningKey,
-    Token,
+    KeptLabels, KeptQuestion, PluginInfo, Position, ProducerMark, Retention, Revocation, RuleRevision, SettingsNo,
+    SigningKey, Token,
 };
 
 mod audit;
@@ -30,6 +30,7 @@ mod growth;
 mod guard;
 mod handover;
 mod hour;
+mod label;
 mod log;
 mod meta;
 mod model;
@@ -86,6 +87,8 @@ pub struct Snapshot {
     pub devices: Vec<Device>,
     /// Names of models, in order of the alphabet.
     pub models: Vec<String>,
+    /// Labels of devices.
+    pub labels: KeptLabels,
     /// Plugins in order of upload.
     pub plugins: Vec<PluginInfo>,
     /// Keys that plugins may no longer be signed with.
@@ -138,10 +141,12 @@ impl Store {
     pub fn load(&self) -> Result<Snapshot, Error> {
         let txn = self.shared.begin_read()?;
         let progress = meta::read(&txn)?;
+        let devices = device::read(&txn)?;
         Ok(Snapshot {
             position: progress.position,
             replay_from: progress.replay_from,
-            devices: device::read(&txn)?,
+            labels: label::read(&txn, devices.len())?,
+            devices,
             models: model::read(&txn)?,
             plugins: plugin::read(&txn)?,
             revoked_keys: plugin::revoked_keys(&txn)?,
@@ -270,6 +275,7 @@ impl Store {
         let txn = self.shared.begin_write(&self.progress)?;
         device::write(&txn, &effects.devices)?;
         model::write(&txn, &effects.models)?;
+        label::write(&txn, &effects.labels)?;
         if let Some((info, component)) = &effects.plugin {
             plugin::write(&txn, info, component)?;
         }

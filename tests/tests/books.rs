@@ -47,7 +47,7 @@ fn query() -> impl Strategy<Value = CountQuery> {
                 since_ms: hours.map(|(a, b)| hour(a.max(b))),
                 until_ms: hours.map(|(a, b)| hour(a.min(b))),
                 top: None,
-                only_throttled: false,
+                ..CountQuery::default()
             }
         },
     )

@@ -12,7 +12,10 @@ use weir_host::{
     config::Config,
     domain::{AuditEntry, AuditEvent, Effects, Eui64, Position, Revision, Role, SenderLimits},
     listing::AlertQuery,
-    pipeline::{Batch, Handle, NewToken, Refusal, Runner, Status, SubscribeRequest, VariantRequest, WhatIfRequest},
+    pipeline::{
+        Batch, Handle, InventoryQuery, NewToken, Refusal, Runner, Status, SubscribeRequest, VariantRequest,
+        WhatIfRequest,
+    },
     store::Store,
     whatif::{Verdict, Verification},
 };
@@ -57,7 +60,7 @@ async fn ask(handle: &Handle) -> Answers {
         note(format!("device {device}"), said(handle.device(Eui64(device)).await));
     }
     note("devices".into(), said(handle.devices(0, 10_000, &[])));
-    note("inventory".into(), said(handle.inventory(&[], &[])));
+    note("inventory".into(), said(handle.inventory(&InventoryQuery::default())));
     note("plugins".into(), said(Ok(handle.plugins())));
     note("tokens".into(), said(Ok(handle.tokens())));
     note("audit".into(), said(handle.audit(1, 10_000)));

@@ -5,15 +5,19 @@
 use std::{
     collections::{HashMap, HashSet},
     hash::Hash,
+    sync::Arc,
 };
 
 use hashbrown::{HashMap as FastMap, HashSet as FastSet};
 
-use super::Families;
+use super::{
+    Families,
+    labels::{self, LABELS_MAX, LabelFilter, RowLabels},
+};
 use crate::{
     domain::{
-        AlertCode, Balance, Cell, End, Eui64, Generation, HOUR_MS, Millis, ModelId, OperatorId, Position, RejectReason,
-        RemarkCounts, Revision, Tally,
+        AlertCode, Balance, Cell, End, Eui64, Generation, HOUR_MS, LabelKey, Millis, ModelId, OperatorId, Position,
+        RejectReason, RemarkCounts, Revision, Tally,
     },
     evaluate::Filter,
 };
@@ -45,12 +49,14 @@ pub enum Grouping {
     Family,
     /// Day of occurrence, UTC.
     OccurredDay,
+    /// A label of the device, by its index in `label_keys`.
+    Label(u8),
 }
 
 impl Grouping {
     /// Returns true for what the books do not keep: it is counted from the log.
     pub fn is_of_log(self) -> bool {
-        matches!(self, Self::Device | Self::Recipient | Self::OccurredDay)
+        matches!(self, Self::Device | Self::Recipient | Self::OccurredDay | Self::Label(_))
     }
 }
 
@@ -77,12 +83,16 @@ pub struct CountQuery {
     pub top: Option<usize>,
     /// Only alerts that stand for others.
     pub only_throttled: bool,
+    /// Labels that are grouped by, in order.
+    pub label_keys: Vec<LabelKey>,
+    /// Only alerts of devices that all of these admit.
+    pub labels: Vec<LabelFilter>,
 }
 
 impl CountQuery {
     /// Returns true where the books alone cannot answer it.
     pub fn is_of_log(&self) -> bool {
-        self.only_throttled || self.group_by.iter().any(|grouping| grouping.is_of_log())
+        self.only_throttled || !self.labels.is_empty() || self.group_by.iter().any(|grouping| grouping.is_of_log())
     }
 
     /// Returns true where rows are of families of codes.
@@ -125,6 +135,8 @@ pub struct CountKey {
     pub family: Option<String>,
     /// Start of the day of occurrence; inner `None` for rejected alerts.
     pub occurred_ms: Option<Option<Millis>>,
+    /// Labels in the order of `label_keys`; empty text for none.
+    pub labels: Vec<(LabelKey, Arc<str>)>,
 }
 
 impl CountKey {
@@ -146,8 +158,12 @@ impl CountKey {
                     let reason = RejectReason::from_number(cell.reason).filter(|_| cell.end == End::Rejected);
                     key.rejection = Some(reason.map_or("", RejectReason::name));
                 }
-                // They are of an alert and not of a cell: see `with_parties`.
-                Grouping::Device | Grouping::Recipient | Grouping::OccurredDay | Grouping::Family => {}
+                // They are of an alert and not of a cell: see `with_parties` and `with_labels`.
+                Grouping::Device
+                | Grouping::Recipient
+                | Grouping::OccurredDay
+                | Grouping::Family
+                | Grouping::Label(_) => {}
             }
         }
         key
@@ -170,6 +186,16 @@ impl CountKey {
         self
     }
 
+    /// Adds the labels of a row. `texts` are those of each label by their numbers, from 1.
+    fn with_labels(mut self, keys: &[LabelKey], texts: &[Vec<Arc<str>>], row: &RowKey) -> Self {
+        let text = |texts: &Vec<Arc<str>>, number: u32| texts.get((number as usize).checked_sub(1)?).cloned();
+        let named = keys.iter().zip(texts).zip(row.labels);
+        self.labels = named
+            .map(|((key, texts), number)| (key.clone(), text(texts, number).unwrap_or_else(|| Arc::from(""))))
+            .collect();
+        self
+    }
+
     /// Orders keys by the groupings in the order they were asked for.
     pub fn compare(&self, other: &Self, group_by: &[Grouping]) -> std::cmp::Ordering {
         let (a, b) = (self, other);
@@ -185,6 +211,7 @@ impl CountKey {
             Grouping::Recipient => a.recipient.cmp(&b.recipient),
             Grouping::Family => a.family.cmp(&b.family),
             Grouping::OccurredDay => a.occurred_ms.cmp(&b.occurred_ms),
+            Grouping::Label(index) => a.labels.get(usize::from(*index)).cmp(&b.labels.get(usize::from(*index))),
         };
         group_by.iter().map(by).fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
     }
@@ -293,7 +320,10 @@ pub fn check(query: &CountQuery) -> Result<std::ops::Range<u32>, QueryError> {
         let message = "each grouping at most once, and either hour or day".to_owned();
         return Err(QueryError { field: "group_by", message });
     }
-    Ok(range)
+    match labels::wrong_field(&query.label_keys, &query.labels) {
+        Some(field) => Err(QueryError { field, message: format!("at most {LABELS_MAX} labels, each once") }),
+        None => Ok(range),
+    }
 }
 
 /// An answer has more rows than it may.
@@ -311,6 +341,8 @@ pub struct Summing<'a> {
     model_numbers: HashMap<ModelId, u32>,
     /// Rows that are summed each for itself, where not all are.
     chosen: Option<FastSet<RowKey>>,
+    /// Texts of each label that is grouped by.
+    label_texts: Vec<Vec<Arc<str>>>,
     /// How many rows are not, and their sum.
     rest: (u64, Counts),
     /// Each row beside an hour and a cell that are of it.
@@ -337,6 +369,7 @@ struct RowKey {
     recipient: u64,
     /// In days, from 1; 0 for none.
     occurred_day: u32,
+    labels: RowLabels,
 }
 
 /// The keys that an alert has and its cell has not. A rejected alert has the default.
@@ -350,6 +383,8 @@ pub struct Parties {
     pub occurred_ms: Option<Millis>,
     /// Where it was logged; `None` where that is not known.
     pub position: Option<Position>,
+    /// Numbers of the device's labels that are grouped by.
+    pub labels: RowLabels,
 }
 
 /// How much was received in each row: what is known of rows before the largest are chosen.
@@ -393,6 +428,7 @@ impl<'a> Summing<'a> {
             rule_numbers: numbered(&names.rules),
             model_numbers: numbered(&names.models),
             chosen: None,
+            label_texts: Vec::new(),
             rest: (0, Counts::default()),
             names,
             rows: FastMap::new(),
@@ -492,6 +528,10 @@ impl<'a> Summing<'a> {
                     let day = parties.occurred_ms.map(|ms| ms.max(0) / (24 * HOUR_MS) + 1);
                     key.occurred_day = day.and_then(|day| u32::try_from(day).ok()).unwrap_or_default();
                 }
+                Grouping::Label(index) => {
+                    let at = usize::from(*index);
+                    key.labels[at] = parties.labels[at];
+                }
                 _ => {}
             }
         }
@@ -519,21 +559,32 @@ impl<'a> Summing<'a> {
                     let reason = RejectReason::from_number(cell.reason).filter(|_| cell.end == End::Rejected);
                     key.rejection = reason.map_or(0, |reason| reason as u8);
                 }
-                Grouping::Device | Grouping::Recipient | Grouping::OccurredDay | Grouping::Family => {}
+                Grouping::Device
+                | Grouping::Recipient
+                | Grouping::OccurredDay
+                | Grouping::Family
+                | Grouping::Label(_) => {}
             }
         }
         key
     }
 
+    /// Says what the numbers of labels stand for, by number from 1, for each label that is grouped by.
+    pub fn name_labels(&mut self, texts: Vec<Vec<Arc<str>>>) {
+        self.label_texts = texts;
+    }
+
     /// The answer, exact as of a position.
     pub fn finish(self, position: Position) -> CountTable {
-        let Self { query: CountQuery { group_by, top, .. }, names, rows, total, rest, .. } = self;
+        let Self { query: CountQuery { group_by, top, label_keys, .. }, names, rows, total, rest, label_texts, .. } =
+            self;
         let answer = CountTable { rows: Vec::new(), total, position, rest: None, kept_since_ms: None };
         if group_by.is_empty() {
             return CountTable { rows: vec![(CountKey::default(), total)], ..answer };
         }
         let named = rows.into_iter().map(|(row, (hour, cell, counts))| {
-            (CountKey::of(group_by, &names, hour, &cell).with_parties(group_by, &row, &names.families), counts)
+            let key = CountKey::of(group_by, &names, hour, &cell).with_parties(group_by, &row, &names.families);
+            (key.with_labels(label_keys, &label_texts, &row), counts)
         });
         let mut rows: Vec<(CountKey, Counts)> = named.collect();
         rows.sort_unstable_by(|(a, _), (b, _)| a.compare(b, group_by));

@@ -2,16 +2,24 @@
 //!
 //! It must not know how counts are kept.
 
-use clap::ValueEnum;
+use std::ffi::OsStr;
+
+use clap::{
+    ValueEnum,
+    builder::{EnumValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
+    error::ErrorKind,
+};
 use weir_proto::v1::{self, count_service_client::CountServiceClient};
 
 use super::{
     Failure, Session,
     arguments::{self, NameFiles, Only, Period},
+    device::labels::{self, LabelIs},
     session::MESSAGE_BYTES_MAX,
     signals::StopSignals,
     view::{count, time},
 };
+use crate::domain::LabelKey;
 
 /// Rows where there can be millions, and nothing is said of how many are wanted.
 const TOP: u32 = 20;
@@ -24,16 +32,19 @@ const TOP: u32 = 20;
   weir count --by device --top 20 --code 8F40
   weir count --by occurred-day --code 8F36
   weir count --by device,model,code --throttled --since 2026-11-23T08:00:00Z
+  weir count --by label:substation --top 50 --since 2026-11-23
+  weir count --by label:feeder,code --label 'substation=Ash Lane'
   weir count --by rejection --json
 
-By device, recipient and day of occurrence is counted from the log, as far back as it is kept. A day or hour that is marked
-\"not final\" may still get alerts: the DCC keeps those it cannot deliver for two days.")]
+By device, recipient, label and day of occurrence is counted from the log, as far back as it is kept. Labels are those that the
+inventory has now, also for alerts of before. A day or hour that is marked \"not final\" may still get alerts: the DCC keeps
+those it cannot deliver for two days.")]
 pub(super) struct Args {
-    /// What to group by, in order. Hour and day exclude each other.
-    #[arg(long, value_delimiter = ',')]
-    by: Vec<By>,
-    /// At most so many rows, those of which most was received; the others are added up. By device and recipient: 20, where
-    /// nothing else is said; 0 for all.
+    /// What to group by, in order. Hour and day exclude each other; at most 4 labels.
+    #[arg(long, value_name = "BY", value_delimiter = ',', value_parser = ByParser)]
+    by: Vec<GroupBy>,
+    /// At most so many rows, those of which most was received; the others are added up. By device, recipient and label:
+    /// 20, where nothing else is said; 0 for all.
     #[arg(long, value_name = "N")]
     top: Option<u32>,
     /// Only alerts that stand for others which storm protection withheld before them: who is under it, by
@@ -50,6 +61,10 @@ pub(super) struct Args {
     /// Only these device model combinations; unknown for those without.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     model: Vec<String>,
+    /// Only alerts of devices with this value of a label, as the inventory has it now; without a value, as in feeder=, of those
+    /// without the label. Of several values of one label any, of several labels all. Counted from the log.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = labels::is)]
+    label: Vec<LabelIs>,
     #[command(flatten)]
     names: NameFiles,
     /// Count again whenever alerts have arrived, until interrupted: redrawn on a terminal, otherwise written below.
@@ -67,10 +82,54 @@ fn interval(text: &str) -> Result<u32, String> {
 
 /// True for a key of which there can be millions.
 fn is_of_many(key: v1::Grouping) -> bool {
-    matches!(key, v1::Grouping::Device | v1::Grouping::Recipient)
+    matches!(key, v1::Grouping::Device | v1::Grouping::Recipient | v1::Grouping::Label)
 }
 
-/// What to group by.
+/// What to group by, labels included.
+#[derive(Debug, Clone)]
+pub(super) enum GroupBy {
+    /// What every alert has.
+    Fixed(By),
+    /// A label of the device.
+    Label(LabelKey),
+}
+
+/// Reads `code` and the like, and `label:KEY`.
+#[derive(Debug, Clone)]
+struct ByParser;
+
+/// How a label is told from what every alert has.
+const LABEL: &str = "label:";
+
+impl TypedValueParser for ByParser {
+    type Value = GroupBy;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<GroupBy, clap::Error> {
+        if let Some(key) = value.to_str().and_then(|text| text.strip_prefix(LABEL)) {
+            return key.parse().map(GroupBy::Label).map_err(|why: String| {
+                let option = argument.map(ToString::to_string).unwrap_or_default();
+                let message = format!("invalid value '{LABEL}{key}' for '{option}': {why}\n");
+                clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+            });
+        }
+        // Another value is answered with all that there are.
+        let known: Vec<PossibleValue> = self.possible_values().into_iter().flatten().collect();
+        PossibleValuesParser::new(known).parse_ref(command, argument, value)?;
+        EnumValueParser::<By>::new().parse_ref(command, argument, value).map(GroupBy::Fixed)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let label = PossibleValue::new("label:KEY").help("A label of the device, as the inventory has it now");
+        Some(Box::new(By::value_variants().iter().filter_map(By::to_possible_value).chain([label])))
+    }
+}
+
+/// What to group by that every alert has.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum By {
     /// Alert code.
@@ -99,6 +158,22 @@ pub(super) enum By {
     OccurredDay,
 }
 
+impl GroupBy {
+    fn wire(self) -> v1::Grouping {
+        match self {
+            Self::Fixed(by) => by.wire(),
+            Self::Label(_) => v1::Grouping::Label,
+        }
+    }
+
+    fn label(&self) -> Option<String> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Label(key) => Some(key.to_string()),
+        }
+    }
+}
+
 impl By {
     /// As the protocol has it.
     pub(super) fn wire(self) -> v1::Grouping {
@@ -120,9 +195,10 @@ impl By {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let Args { by, top, throttled, period, rule, only, model, names, watch, interval } = args;
+    let Args { by, top, throttled, period, rule, only, model, label, names, watch, interval } = args;
     let names = names.of_host(session).await?;
-    let keys: Vec<v1::Grouping> = by.into_iter().map(By::wire).collect();
+    let labels: Vec<String> = by.iter().filter_map(GroupBy::label).collect();
+    let keys: Vec<v1::Grouping> = by.into_iter().map(GroupBy::wire).collect();
     let (since_ms, until_ms) = period.hours()?;
     let request = v1::QueryCountsRequest {
         group_by: keys.iter().map(|key| (*key).into()).collect(),
@@ -135,6 +211,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         until_ms,
         top: top.unwrap_or(if keys.iter().any(|key| is_of_many(*key)) { TOP } else { 0 }),
         only_throttled: throttled,
+        label_keys: labels.clone(),
+        labels: labels::filters(&label),
     };
     let channel = session.connect().await?;
     let mut client = CountServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
@@ -142,7 +220,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         if let Some(since_ms) = answer.kept_since_ms.filter(|_| !session.json) {
             eprintln!("the log has lost its beginning: what was received before {} may be missing", time(since_ms));
         }
-        session.show(&count::Counts::from(answer), |counts| count::table(counts, &keys, &names))
+        session.show(&count::Counts::from(answer), |counts| count::table(counts, &keys, &labels, &names))
     };
     if !watch {
         let answer = client.query_counts(request).await.map_err(|status| session.failed(&status))?;

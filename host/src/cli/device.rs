@@ -12,6 +12,7 @@ use super::{
 };
 use crate::domain::Eui64;
 
+pub(super) mod labels;
 mod list;
 mod load;
 
@@ -23,6 +24,9 @@ pub(super) enum Command {
     /// (a distributor id; without it, it is taken from the MPAN). Bad lines are named and skipped, and so is a device that
     /// stands in rows that differ; operators that the MPAN does not begin with are named, and taken. Alerts that were taken
     /// before stay as they are.
+    ///
+    /// With --label, columns of your own are kept as labels of the devices: `weir count --by label:KEY` groups by them. An
+    /// empty cell removes the label; a file without the column, loaded without the option, leaves labels as they are.
     #[command(after_help = load::HELP)]
     Load(load::Args),
     /// List devices of the inventory, in the order in which the host met them.

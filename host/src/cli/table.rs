@@ -48,9 +48,9 @@ impl Table {
     }
 
     /// Returns one thing, with a line for each of its facts.
-    pub(crate) fn facts(facts: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
+    pub(crate) fn facts<S: AsRef<str>>(facts: impl IntoIterator<Item = (S, Value)>) -> Self {
         let rows = facts.into_iter().map(|(name, value)| {
-            let name = Entry { text: name.to_owned(), is_number: false };
+            let name = Entry { text: name.as_ref().to_owned(), is_number: false };
             vec![name, Entry { is_number: false, ..value.entry() }]
         });
         Self { headings: None, rows: rows.collect(), columns_max: None }

@@ -7,8 +7,8 @@ use std::fmt;
 
 use super::{
     AlertCode, AuditEntry, Cell, Cursor, CursorKey, Digest, End, Eui64, FaultKind, Generation, HourPage,
-    JudgingSettings, Millis, ModelId, Mpxn, OperatorId, PluginInfo, Position, ProducerKey, ProducerMark, Reject,
-    RejectReason, RemarkCounts, Revision, Revocation, Rows, RuleRevision, SettingsNo, SigningKey, Token,
+    JudgingSettings, LabelEffects, Millis, ModelId, Mpxn, OperatorId, PluginInfo, Position, ProducerKey, ProducerMark,
+    Reject, RejectReason, RemarkCounts, Revision, Revocation, Rows, RuleRevision, SettingsNo, SigningKey, Token,
 };
 
 /// What became of an admitted alert, and by which rule.
@@ -474,6 +474,8 @@ pub struct Effects {
     pub devices: Vec<(u32, Device)>,
     /// Names of models not met before.
     pub models: Vec<String>,
+    /// Labels of devices.
+    pub labels: LabelEffects,
     /// A plugin and its bytes.
     pub plugin: Option<(PluginInfo, Vec<u8>)>,
     /// What is known of plugins, where that changed and their bytes did not.

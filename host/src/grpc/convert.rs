@@ -20,6 +20,7 @@ pub mod codes;
 pub mod count;
 pub mod device;
 pub mod explain;
+pub mod label;
 pub mod listing;
 pub mod page;
 pub mod plugin;

@@ -13,12 +13,13 @@ use crate::pipeline::DevicesPut;
 pub struct Devices {
     door: Door,
     put_devices_max: usize,
+    message_bytes_max: usize,
 }
 
 impl Devices {
-    /// Takes at most `put_devices_max` devices a message.
-    pub fn new(door: Door, put_devices_max: usize) -> Self {
-        Self { door, put_devices_max }
+    /// Takes at most `put_devices_max` devices a message, and lists them in messages of at most `message_bytes_max` bytes.
+    pub fn new(door: Door, put_devices_max: usize, message_bytes_max: usize) -> Self {
+        Self { door, put_devices_max, message_bytes_max }
     }
 }
 
@@ -56,6 +57,6 @@ impl DeviceService for Devices {
         let (from, devices_max, operators) =
             device::listed(request.into_inner(), self.put_devices_max).map_err(status)?;
         let page = handle.query(move |handle| handle.devices(from, devices_max, &operators)).await.map_err(status)?;
-        Ok(Response::new(device::page(page)))
+        Ok(Response::new(device::page(page, self.message_bytes_max)))
     }
 }

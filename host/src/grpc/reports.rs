@@ -45,8 +45,8 @@ impl ReportService for Reports {
         request: Request<v1::QueryInventoryRequest>,
     ) -> Result<Response<v1::QueryInventoryResponse>, Status> {
         let handle = self.door.open(&request)?;
-        let (operators, generations) = report::inventory_query(request.into_inner()).map_err(status)?;
-        let counts = handle.query(move |handle| handle.inventory(&operators, &generations)).await.map_err(status)?;
+        let query = report::inventory_query(request.into_inner()).map_err(status)?;
+        let counts = handle.query(move |handle| handle.inventory(&query)).await.map_err(status)?;
         Ok(Response::new(report::inventory(counts, self.message_bytes_max).map_err(status)?))
     }
 

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::tz::TimeZone;
 
 use super::plausible::Unit;
-use crate::domain::AlertCode;
+use crate::domain::{AlertCode, LabelKey};
 
 pub use super::{dates::DateOrder, text::Encoding, times::Epoch};
 
@@ -28,6 +28,8 @@ pub struct Form {
     pub date_order: Option<DateOrder>,
     /// Pairs of a column's name and the file's own heading for it. If there are any, unknown headings are skipped.
     pub columns: Vec<(String, String)>,
+    /// Labels that an inventory has columns of, each with the file's heading for it.
+    pub labels: Vec<(LabelKey, String)>,
     /// What measurements of codes count. A column of another unit is an error; a code that is missing has no unit.
     pub units: Arc<BTreeMap<AlertCode, Unit>>,
     /// True if every line is a record: a followed file must not wait for a closing quote.

@@ -3,7 +3,10 @@
 //! Invariant: a heading maps to at most one column, and the caller's own mapping wins over the built-in names.
 
 use super::{LineError, form::Form, identifiers::trimmed, shown};
-use crate::near::{did_you_mean, nearest};
+use crate::{
+    domain::proposed_label_key,
+    near::{did_you_mean, nearest},
+};
 
 /// Skipped headings that a remark names; it counts the rest.
 const NAMED_MAX: usize = 8;
@@ -27,12 +30,14 @@ pub(super) struct Layout {
     /// Columns of which one is in every record, and whether a text is a value of theirs: how a record that an unclosed
     /// quote has swallowed is told from a line of a note.
     pub(super) telltale: Option<Telltale>,
+    /// True if other columns may be labels.
+    pub(super) takes_labels: bool,
 }
 
 impl Layout {
     /// Returns a layout without aliases and options.
     pub(super) const fn plain(names: &'static [&'static str], required: usize) -> Self {
-        Self { names, aliases: &[], required, others: &[], is_foreign: false, telltale: None }
+        Self { names, aliases: &[], required, others: &[], is_foreign: false, telltale: None, takes_labels: false }
     }
 
     fn column(&self, name: &str) -> Option<usize> {
@@ -63,6 +68,8 @@ pub(super) struct Headings {
     pub(super) layout: Layout,
     /// The caller's headings, with the columns they map to.
     given: Vec<(String, usize)>,
+    /// The caller's headings of labels: their columns come after those of the layout.
+    labels: Vec<String>,
 }
 
 impl Headings {
@@ -83,13 +90,37 @@ impl Headings {
             }
             given.push((heading.clone(), column));
         }
-        Ok(Self { layout, given })
+        let mut headings = Self { layout, given, labels: Vec::new() };
+        for (key, heading) in &form.labels {
+            let wrong = |message: String| LineError::new(1, "--label", message);
+            if headings.meaning(heading) != Meaning::Unknown {
+                let message =
+                    format!("{} is the heading of another column, and {key} needs one of its own", shown(heading));
+                return Err(wrong(message));
+            }
+            headings.labels.push(heading.clone());
+        }
+        Ok(headings)
+    }
+
+    /// Returns the number of columns, those of labels included.
+    pub(super) fn width(&self) -> usize {
+        self.layout.names.len() + self.labels.len()
+    }
+
+    /// Returns what errors call a column.
+    pub(super) fn name(&self, column: usize) -> &str {
+        let label = column.checked_sub(self.layout.names.len()).and_then(|label| self.labels.get(label));
+        label.map_or_else(|| self.layout.names[column], String::as_str)
     }
 
     /// Returns the meaning of a heading. The built-in name of a column that the caller has mapped is skipped.
     pub(super) fn meaning(&self, heading: &str) -> Meaning {
         if let Some((_, column)) = self.given.iter().find(|(given, _)| is_named(heading, given)) {
             return Meaning::Column(*column);
+        }
+        if let Some(label) = self.labels.iter().position(|given| is_named(heading, given)) {
+            return Meaning::Column(self.layout.names.len() + label);
         }
         match self.layout.column(heading) {
             Some(column) if self.given.iter().all(|(_, given)| *given != column) => Meaning::Column(column),
@@ -112,7 +143,17 @@ impl Headings {
             true => format!("; --columns {}=HEADING says what other headings mean", self.layout.names[0]),
             false => String::new(),
         };
-        format!("unknown column {}{near}; {known}{way_out}", shown(heading))
+        let label = if self.layout.takes_labels { label_way_out(heading) } else { String::new() };
+        format!("unknown column {}{near}; {known}{way_out}{label}", shown(heading))
+    }
+
+    /// Describes skipped headings.
+    pub(super) fn without_meaning(&self, headings: &[&str]) -> String {
+        let said = without_meaning(headings);
+        match headings.iter().find(|heading| !heading.starts_with('(')) {
+            Some(heading) if self.layout.takes_labels => format!("{said}{}", label_way_out(heading)),
+            _ => said,
+        }
     }
 
     /// Rejects a file that lacks a required column or one of the caller's headings.
@@ -121,6 +162,11 @@ impl Headings {
             let near = did_you_mean(nearest(heading, headings.iter().copied()));
             return Err(LineError::new(1, "--columns", format!("the file has no heading {}{near}", shown(heading))));
         }
+        let mut labels = self.labels.iter().enumerate();
+        if let Some((_, heading)) = labels.find(|(label, _)| !has(self.layout.names.len() + label)) {
+            let near = did_you_mean(nearest(heading, headings.iter().copied()));
+            return Err(LineError::new(1, "--label", format!("the file has no heading {}{near}", shown(heading))));
+        }
         match (0..self.layout.required).find(|column| !has(*column)) {
             Some(missing) => {
                 let message = format!("the column is missing; {}", self.layout.known());
@@ -128,6 +174,15 @@ impl Headings {
             }
             None => Ok(()),
         }
+    }
+}
+
+/// Describes the option that keeps a column as a label.
+fn label_way_out(heading: &str) -> String {
+    match proposed_label_key(heading) {
+        Some(key) if is_named(heading, &key) => format!("; --label {key} keeps it as a label"),
+        Some(key) => format!("; --label {key}={} keeps it as a label", shown(heading)),
+        None => format!("; --label KEY={} keeps it as a label", shown(heading)),
     }
 }
 
@@ -182,6 +237,33 @@ mod tests {
         for heading in ["alert_codes", "alert", "", "alert.code"] {
             assert!(!is_named(heading, "alert_code"), "{heading}");
         }
+    }
+
+    #[test]
+    fn labels_have_headings_of_their_own_behind_the_columns() {
+        let layout = Layout { takes_labels: true, ..LAYOUT };
+        let of = |labels: &[(&str, &str)]| {
+            let labels = labels.iter().map(|(key, heading)| (key.parse().unwrap(), (*heading).to_owned())).collect();
+            Headings::new(layout, &Form { labels, ..Form::default() }).map_err(|error| error.to_string())
+        };
+        let headings = of(&[("feeder", "Primary Feeder"), ("postcode", "postcode")]).unwrap();
+        assert_eq!(headings.meaning("primary_feeder"), Meaning::Column(3));
+        assert_eq!((headings.width(), headings.name(4), headings.name(1)), (5, "postcode", "code"));
+        let missing = headings.check(|column| column != 4, &["post-codes"]).unwrap_err().to_string();
+        assert_eq!(missing, "line 1: --label: the file has no heading \"postcode\"; did you mean \"post-codes\"?");
+        for taken in [&[("a", "Code")][..], &[("a", "x"), ("b", "X")]] {
+            let error = of(taken).unwrap_err();
+            assert!(error.contains("is the heading of another column"), "{error}");
+        }
+        let unknown = headings.unknown("GSP Group");
+        assert!(unknown.ends_with("; --label gsp_group keeps it as a label"), "{unknown}");
+        let unknown = headings.unknown("PrimaryFeeder\u{DF}");
+        assert!(
+            unknown.ends_with("keeps it as a label") && unknown.contains("--label primary_feeder=\"Prim"),
+            "{unknown}"
+        );
+        let skipped = headings.without_meaning(&["(no heading)", "MPRN Type"]);
+        assert!(skipped.ends_with("passed over; --label mprn_type keeps it as a label"), "{skipped}");
     }
 
     #[test]

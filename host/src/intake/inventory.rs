@@ -3,7 +3,8 @@
 //! It must not know what the inventory is used for. Invariant: a row is taken whole or named whole.
 //!
 //! Columns, in any order: `eui`, `mpxn`, `generation`, `model` (a value may be empty: not known), and `operator`, a
-//! distributor id, which may be left out: it is then taken from the MPAN.
+//! distributor id, which may be left out: it is then taken from the MPAN. Columns that the reader is told of as labels
+//! come besides.
 
 use std::{io::BufRead, str::FromStr};
 
@@ -16,7 +17,7 @@ use super::{
     shown,
     tables::OperatorTable,
 };
-use crate::domain::{Eui64, Generation, Mpxn, OperatorId, check_line};
+use crate::domain::{Eui64, Generation, LABEL_VALUE_BYTES_MAX, Mpxn, OperatorId, check_label_value, check_line};
 
 /// Bytes of a model's name.
 pub const MODEL_BYTES_MAX: usize = 64;
@@ -41,6 +42,7 @@ const LAYOUT: Layout = Layout {
         ("distributor_id", OPERATOR),
     ],
     is_foreign: true,
+    takes_labels: true,
     telltale: Some((&[EUI], |text| identifiers::device(text).is_ok())),
     ..Layout::plain(COLUMNS, REQUIRED)
 };
@@ -58,6 +60,8 @@ pub struct Row {
     pub model: String,
     /// Operator as the row states it; unknown where it does not.
     pub operator: OperatorId,
+    /// Values of the labels that were asked for, in that order; empty for none.
+    pub labels: Vec<String>,
 }
 
 impl Row {
@@ -82,6 +86,7 @@ impl Row {
 /// The rows of an inventory.
 pub struct Rows<R> {
     records: Records<R>,
+    labels: usize,
 }
 
 impl<R: BufRead> Rows<R> {
@@ -92,7 +97,7 @@ impl<R: BufRead> Rows<R> {
 
     /// The same, with reading options.
     pub fn of(reader: R, form: &Form) -> Result<Self, LineError> {
-        Ok(Self { records: Records::of(reader, LAYOUT, form)? })
+        Ok(Self { records: Records::of(reader, LAYOUT, form)?, labels: form.labels.len() })
     }
 
     /// Returns the first line of the last row.
@@ -110,7 +115,8 @@ impl<R: BufRead> Iterator for Rows<R> {
     type Item = Result<Row, LineError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.records.next()?.and_then(|record| row(&record)))
+        let labels = self.labels;
+        Some(self.records.next()?.and_then(|record| row(&record, labels)))
     }
 }
 
@@ -119,13 +125,15 @@ pub fn metering_point(text: &str) -> Result<Mpxn, String> {
     identifiers::mpxn(text)
 }
 
-fn row(record: &Record<'_>) -> Result<Row, LineError> {
+fn row(record: &Record<'_>, labels: usize) -> Result<Row, LineError> {
+    let label = |label| record.read(COLUMNS.len() + label, label_value);
     Ok(Row {
         eui: record.require(EUI, identifiers::device)?,
         mpxn: record.read(MPXN, identifiers::mpxn)?.unwrap_or_default(),
         generation: record.read(GENERATION, Generation::from_str)?.unwrap_or_default(),
         model: record.read(MODEL, model)?.unwrap_or_default(),
         operator: record.read(OPERATOR, operator)?.unwrap_or_default(),
+        labels: (0..labels).map(|at| Ok(label(at)?.unwrap_or_default())).collect::<Result<_, LineError>>()?,
     })
 }
 
@@ -138,6 +146,13 @@ fn model(text: &str) -> Result<String, String> {
         return Err(format!("expected at most {MODEL_BYTES_MAX} bytes without control characters, found {found}"));
     }
     Ok(text.to_owned())
+}
+
+fn label_value(text: &str) -> Result<String, String> {
+    let value = check_label_value(text).map(str::to_owned);
+    value.map_err(|why| {
+        format!("expected one plain line of at most {LABEL_VALUE_BYTES_MAX} bytes, found {}; {why}", shown(text))
+    })
 }
 
 fn operator(text: &str) -> Result<OperatorId, String> {
@@ -170,6 +185,7 @@ mod tests {
             generation: Generation::Smets1,
             model: "Maker A 100".to_owned(),
             operator: OperatorId::new(13).unwrap(),
+            labels: Vec::new(),
         };
         assert_eq!(rows[0], Ok(first));
         let second = rows[1].as_ref().unwrap();
@@ -189,6 +205,22 @@ mod tests {
             assert_eq!(other(mpxn, operator), None, "{mpxn} {operator}");
         }
         assert_eq!(other("123456", "12"), None, "gas has no distributor in its number");
+    }
+
+    #[test]
+    fn labels_are_read_under_their_headings_and_an_empty_cell_is_none() {
+        let labels = [("feeder", "Primary Feeder"), ("postcode", "postcode")];
+        let labels = labels.map(|(key, heading)| (key.parse().unwrap(), heading.to_owned())).into();
+        let form = Form { labels, ..Form::default() };
+        let text = "eui,postcode,mpxn,generation,model,primary feeder\n\
+                    00DB1234567890A0, AB1 2CD ,,,,\n\
+                    00DB1234567890A1,,,,,F\u{7}1\n";
+        let mut rows = Rows::of(text.as_bytes(), &form).unwrap();
+        assert_eq!(rows.next().unwrap().unwrap().labels, ["", "AB1 2CD"]);
+        let error = rows.next().unwrap().unwrap_err().to_string();
+        assert!(error.starts_with("line 3: Primary Feeder: expected one plain line of at most 64 bytes"), "{error}");
+        let unknown = Rows::new(text.as_bytes()).err().unwrap().to_string();
+        assert!(unknown.ends_with("; --label postcode keeps it as a label"), "{unknown}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{collections::VecDeque, io::BufRead};
 use super::{
     LineError,
     form::Form,
-    headings::{Headings, Layout, Meaning, without_meaning},
+    headings::{Headings, Layout, Meaning},
     identifiers::trimmed,
     lines::Lines,
     shown,
@@ -22,7 +22,7 @@ mod shape;
 mod splitter;
 
 pub(super) use row::Record;
-use row::Texts;
+use row::{Names, Texts};
 use shape::{first_line, otherwise_divided};
 pub(super) use shape::{is_blank, is_empty};
 use splitter::{Splitter, Unclosed};
@@ -80,7 +80,7 @@ impl<R: BufRead> Records<R> {
             lines,
             splitter: Splitter::new(delimiter),
             delimiter,
-            places: vec![None; layout.names.len()],
+            places: vec![None; headings.width()],
             headings,
             width: 0,
             named: 0,
@@ -133,7 +133,8 @@ impl<R: BufRead> Records<R> {
         let missing = self.headings.check(|column| places[column].is_some(), &cells[..named]);
         missing.map_err(|error| LineError { line, ..error })?;
         if !passed_over.is_empty() {
-            self.remarks.push_back(LineError::new(line, "columns", without_meaning(&passed_over)));
+            let said = self.headings.without_meaning(&passed_over);
+            self.remarks.push_back(LineError::new(line, "columns", said));
         }
         (self.places, self.width, self.named) = (places, fields, named);
         Ok(())
@@ -144,7 +145,7 @@ impl<R: BufRead> Records<R> {
         if columns.iter().any(|column| self.places[*column].is_some()) {
             return Ok(());
         }
-        let names: Vec<&str> = columns.iter().map(|column| self.headings.layout.names[*column]).collect();
+        let names: Vec<&str> = columns.iter().map(|column| self.headings.name(*column)).collect();
         let (last, others) = names.split_last().unwrap_or((&"", &[]));
         let message = format!("the column is missing; it may be named {} or {last}", others.join(", "));
         Err(LineError::new(self.line, names[0], message))
@@ -313,8 +314,7 @@ impl<R: BufRead> Records<R> {
     }
 
     fn record(&self) -> Record<'_> {
-        let names = self.headings.layout.names;
-        Record { line: self.line, texts: Texts::Split(&self.splitter, &self.places), names }
+        Record { line: self.line, texts: Texts::Split(&self.splitter, &self.places), names: Names::Of(&self.headings) }
     }
 }
 

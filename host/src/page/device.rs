@@ -55,6 +55,10 @@ pub(crate) fn head(view: &DeviceView, names: &Names, times: &Markup) -> Markup {
             ("Operator", text(&names.operator(device.operator))),
             ("Inventory", text(if view.in_inventory { "listed" } else { "not listed: known from its alerts alone" })),
         ]))
+        @if !device.labels.is_empty() {
+            h2 { "Its labels" }
+            (facts(device.labels.iter().map(|(key, value)| (text(key), text(value)))))
+        }
         (tiles(&[
             (ever, received, String::new()),
             ("Forwarded", forwarded, percent(forwarded, received)),

@@ -246,6 +246,7 @@ impl Engine {
         Ok(DeviceView {
             device,
             model: self.inventory.model_name(device.model).to_owned(),
+            labels: self.labels.of(no),
             balance: Balance {
                 forwarded: tally.forwarded.into(),
                 suppressed: tally.suppressed.into(),

@@ -5,8 +5,10 @@
 use std::sync::Arc;
 
 use crate::{
-    admit::{Change, Inventory},
-    domain::{AuditEvent, Device, DeviceTally, Effects, Handover, Identity, ModelId, OperatorId},
+    admit::{Change, Inventory, LabelLimits, LabelPlan, with_stated},
+    domain::{
+        AuditEvent, Device, DeviceLabels, DeviceTally, Effects, Handover, Identity, ModelId, OperatorId, StatedLabel,
+    },
     pipeline::{
         DeviceRequest,
         engine::{Engine, Work},
@@ -20,8 +22,23 @@ const CHANGES_LISTED_MAX: usize = 1_000;
 /// Devices that one part of a load moved to another operator, and that are named in the audit log; all are counted.
 const MOVES_NOTED_MAX: usize = 100;
 
-/// A device with its model by name.
-type Named = (Device, String);
+/// A device with its model and labels by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedDevice {
+    /// What the inventory says.
+    pub device: Device,
+    /// Its model; empty for not known.
+    pub model: String,
+    /// Its labels.
+    pub labels: DeviceLabels,
+}
+
+/// What a row makes of a device's labels: what it had, what the row states, and whether that differs.
+struct LabelsPut<'a> {
+    before: &'a dyn Fn() -> DeviceLabels,
+    stated: &'a [StatedLabel],
+    differ: bool,
+}
 
 /// What loading an inventory did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,8 +59,10 @@ pub struct DevicesPut {
     pub generation_changed: u64,
     /// Of the changed, those with another model.
     pub model_changed: u64,
+    /// Of the changed, those with another value of a label.
+    pub labels_changed: u64,
     /// The first of the changed, as they were and as they are.
-    pub changes: Vec<(Named, Named)>,
+    pub changes: Vec<(NamedDevice, NamedDevice)>,
 }
 
 impl DevicesPut {
@@ -57,15 +76,17 @@ impl DevicesPut {
         self.mpxn_changed += other.mpxn_changed;
         self.generation_changed += other.generation_changed;
         self.model_changed += other.model_changed;
+        self.labels_changed += other.labels_changed;
         let room = CHANGES_LISTED_MAX.saturating_sub(self.changes.len());
         self.changes.extend(other.changes.into_iter().take(room));
     }
 
     /// Counts a row, given the device as it was.
-    fn note(&mut self, before: Option<Device>, after: Device, inventory: &Inventory) {
+    fn note(&mut self, before: Option<Device>, after: Device, labels: &LabelsPut<'_>, inventory: &Inventory) {
         match (Change::between(before, after), before) {
+            (Change::Unchanged, Some(before)) if labels.differ => self.note_change(before, after, labels, inventory),
             (Change::Unchanged, _) => self.unchanged += 1,
-            (Change::Changed, Some(before)) => self.note_change(before, after, inventory),
+            (Change::Changed, Some(before)) => self.note_change(before, after, labels, inventory),
             (Change::Changed | Change::Added, before) => {
                 self.added += 1;
                 self.met += u64::from(before.is_some());
@@ -73,15 +94,22 @@ impl DevicesPut {
         }
     }
 
-    fn note_change(&mut self, before: Device, after: Device, inventory: &Inventory) {
+    fn note_change(&mut self, before: Device, after: Device, labels: &LabelsPut<'_>, inventory: &Inventory) {
         self.changed += 1;
         self.operator_changed += u64::from(before.operator != after.operator);
         self.mpxn_changed += u64::from(before.mpxn != after.mpxn);
         self.generation_changed += u64::from(before.generation != after.generation);
         self.model_changed += u64::from(before.model != after.model);
+        self.labels_changed += u64::from(labels.differ);
         if self.changes.len() < CHANGES_LISTED_MAX {
-            let named = |device: Device| (device, inventory.model_name(device.model).to_owned());
-            self.changes.push((named(before), named(after)));
+            let named = |device: Device, labels| NamedDevice {
+                device,
+                model: inventory.model_name(device.model).to_owned(),
+                labels,
+            };
+            let had = (labels.before)();
+            let has = with_stated(had.clone(), labels.stated);
+            self.changes.push((named(before, had), named(after, has)));
         }
     }
 }
@@ -102,11 +130,13 @@ impl Engine {
             self.inventory.forget_models(&models);
             return Err(Refusal::Exhausted(format!("devices: {strangers} are new, and devices_max is {max}")));
         }
+        let plans = self.plan_labels(devices).inspect_err(|_| self.inventory.forget_models(&models))?;
         let mut put = DevicesPut::default();
         let mut listed = Vec::new();
         let mut moves = Vec::new();
         let mut handovers = Vec::new();
-        for request in devices {
+        let mut is_label_changed = false;
+        for (request, plan) in devices.iter().zip(plans) {
             let device = Device {
                 eui: request.eui,
                 mpxn: request.mpxn,
@@ -115,9 +145,17 @@ impl Engine {
                 model: ModelId::of(&request.model),
                 listed: true,
             };
-            let before = self.inventory.number(device.eui).map(|no| *self.inventory.get(no));
-            put.note(before, device, &self.inventory);
-            if !dry_run && before != Some(device) {
+            let number = self.inventory.number(device.eui);
+            let before = number.map(|no| *self.inventory.get(no));
+            let had = || number.map(|no| self.labels.of(no)).unwrap_or_default();
+            let labels = LabelsPut { before: &had, stated: &request.labels, differ: plan.differs() };
+            put.note(before, device, &labels, &self.inventory);
+            if dry_run {
+                self.labels.withdraw(plan);
+                continue;
+            }
+            is_label_changed |= !plan.is_empty();
+            if before != Some(device) {
                 let moved = |before: &Device| before.listed && before.operator != device.operator;
                 moves.extend(before.filter(moved).map(|before| (before, device)));
                 let (no, _) = self.inventory.put(device);
@@ -126,17 +164,25 @@ impl Engine {
                     handovers.push((device.eui, Handover { since_ms: (self.clock)(), before: tally }));
                 }
                 listed.push((no.0, device));
+                self.labels.apply(no, plan);
+            } else if let Some(no) = number {
+                self.labels.apply(no, plan);
             }
         }
         let mut work = Work::default();
-        if !listed.is_empty() {
+        if !listed.is_empty() || is_label_changed {
             if !models.is_empty() {
                 let names = Arc::new(self.inventory.models().clone());
                 work.acts.push(Box::new(move |shared| *shared.models.write() = names));
             }
             self.note_load(&put, &moves, who);
             self.handovers.extend(handovers.iter().copied());
-            work.effects = Some(Effects { devices: listed, models, handovers, ..self.effects() });
+            let labels = self.labels.take_effects();
+            if is_label_changed {
+                let table = self.labels.table();
+                work.acts.push(Box::new(move |shared| *shared.labels.write() = table));
+            }
+            work.effects = Some(Effects { devices: listed, models, labels, handovers, ..self.effects() });
         } else {
             // Names that no device took up are not kept.
             self.inventory.forget_models(&models);
@@ -171,9 +217,10 @@ impl Engine {
     /// Notes a load in the audit log: how many devices were added and changed, and each that has another operator.
     fn note_load(&mut self, put: &DevicesPut, moves: &[(Device, Device)], who: &Identity) {
         let DevicesPut { added, changed, operator_changed, mpxn_changed, generation_changed, model_changed, .. } = put;
+        let labels_changed = put.labels_changed;
         let detail = format!(
             "{added} added, {changed} changed: {operator_changed} of operator, {mpxn_changed} of metering point, \
-             {generation_changed} of generation, {model_changed} of model"
+             {generation_changed} of generation, {model_changed} of model, {labels_changed} of labels"
         );
         let left_out = moves.len().saturating_sub(MOVES_NOTED_MAX);
         let more = if left_out > 0 { format!("; {left_out} moves are not named") } else { String::new() };
@@ -182,6 +229,28 @@ impl Engine {
             let detail = format!("operator {} to {}", before.operator, after.operator);
             self.note(AuditEvent::new(&who.name, "device.move", &before.eui.to_string(), &detail));
         }
+    }
+
+    /// Plans what rows make of labels: of all, or of none and why. Each plan is to be applied or withdrawn.
+    fn plan_labels(&mut self, devices: &[DeviceRequest]) -> Result<Vec<LabelPlan>, Refusal> {
+        let intake = &self.config.intake;
+        let limits = LabelLimits {
+            keys_max: intake.label_keys_max,
+            values_max: intake.label_values_max,
+            operator_values_max: intake.operator_label_values_max,
+        };
+        let mut plans = Vec::with_capacity(devices.len());
+        for (index, device) in devices.iter().enumerate() {
+            let number = self.inventory.number(device.eui);
+            match self.labels.plan(number, device.operator, &device.labels, &limits) {
+                Ok(plan) => plans.push(plan),
+                Err(why) => {
+                    plans.into_iter().for_each(|plan| self.labels.withdraw(plan));
+                    return Err(Refusal::invalid(format!("devices[{index}].labels"), why.to_string()));
+                }
+            }
+        }
+        Ok(plans)
     }
 
     /// Learns the models of some devices: all, or none and why.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    admit::{Admitted, Bounds, Horizon, Inventory},
+    admit::{Admitted, Bounds, Horizon, Inventory, Labels},
     audit,
     config::Config,
     domain::{
@@ -92,6 +92,8 @@ pub struct Engine {
     pub plausible: Arc<Ranges>,
     /// Devices.
     pub inventory: Inventory,
+    /// Labels of devices.
+    pub labels: Labels,
     /// What is kept per device.
     pub state: State,
     /// How far back copies are looked for.

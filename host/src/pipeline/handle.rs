@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     config::{LimitsByOwner, ReportLimits, SubscribeLimits, WhatIfLimits},
     domain::{
-        Ack, Alert, AlertCode, Balance, BatchDigest, Device, Digest, Eui64, Generation, Identity, Millis, Mpxn,
-        OperatorId, OperatorSet, Position, ProducerKey, Reject, Role,
+        Ack, Alert, AlertCode, Balance, BatchDigest, Device, DeviceLabels, Digest, Eui64, Generation, Identity, Millis,
+        Mpxn, OperatorId, OperatorSet, Position, ProducerKey, Reject, Role, StatedLabel,
     },
     evaluate::SettingsByNo,
     pipeline::{
@@ -36,6 +36,7 @@ mod denials;
 mod explain;
 mod figures;
 mod host;
+mod labels;
 mod plugins;
 mod producers;
 mod queries;
@@ -55,7 +56,10 @@ pub use figures::Watched;
 pub use host::HostView;
 pub(super) use plugins::plugins_left;
 pub use plugins::{Allowed, PluginView};
-pub use report::{InventoryCount, InventoryCounts, MigrationQuery, MigrationView, RuleChange, RuleChangesQuery};
+pub use report::{
+    InventoryCount, InventoryCounts, InventoryKey, InventoryQuery, MigrationQuery, MigrationView, RuleChange,
+    RuleChangesQuery,
+};
 pub use rules::{Promotion, RuleRequest};
 pub use subscribe::{CursorView, Piece, SubscribeRequest, Subscription};
 pub use whatif::{Component, VariantRequest, WhatIfRequest};
@@ -102,6 +106,8 @@ pub struct DeviceRequest {
     pub model: String,
     /// Operator, already taken from the MPAN where not given.
     pub operator: OperatorId,
+    /// Labels that it states, each key once, in order of the keys. A key that is not there leaves that label as it is.
+    pub labels: Vec<StatedLabel>,
 }
 
 /// One device as its users see it.
@@ -111,6 +117,8 @@ pub struct DeviceView {
     pub device: Device,
     /// Its model by name.
     pub model: String,
+    /// Its labels.
+    pub labels: DeviceLabels,
     /// What became of its alerts; rejected ones are not attributed to a device.
     pub balance: Balance,
     /// What rules keep for it: rule name, code (`None` where per device), words.

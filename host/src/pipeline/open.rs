@@ -15,7 +15,7 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
-    admit::Inventory,
+    admit::{Inventory, Labels},
     books::Ledger,
     config::{Config, ConfigError},
     domain::{CodeTableChange, Digest, Millis, Position, Rule, RuleRevision},
@@ -250,6 +250,8 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let is_new = snapshot.settings.iter().all(|(no, _)| *no != settings.today_no());
     let (code_tables, code_table_unwritten) = code_tables(&mut snapshot, code_table)?;
     let inventory = Inventory::load(std::mem::take(&mut snapshot.devices), std::mem::take(&mut snapshot.models));
+    let labels = Labels::load(std::mem::take(&mut snapshot.labels), |no| inventory.get(no).operator);
+    *shared.labels.write() = labels.table();
     let ran = RunClock::after(snapshot.ran_ms, Arc::clone(&parts.times.passed));
     let producers = Producers::load(std::mem::take(&mut snapshot.producers), &config.intake, ran);
     let cursors = Cursors::load(std::mem::take(&mut snapshot.cursors));
@@ -274,6 +276,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
         clock: Arc::new(move || time.time.now_ms()),
         plausible,
         inventory,
+        labels,
         state,
         horizon,
         registry,

@@ -13,6 +13,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    admit::LabelTable,
     books::Ledger,
     domain::{KeptFault, Mode, ModelId, Position, Revision, RuleRevision},
     intake::{
@@ -78,6 +79,8 @@ pub struct Shared {
     pub sources: Published<Sources>,
     /// Who may ask.
     pub tokens: Published<Tokens>,
+    /// Labels of devices.
+    pub labels: Published<LabelTable>,
     /// Names of models.
     pub models: Published<Arc<HashMap<ModelId, String>>>,
     /// Counts.
@@ -122,6 +125,7 @@ impl Shared {
             registry: Published::default(),
             sources: Published::default(),
             tokens: Published::default(),
+            labels: Published::default(),
             models: Published::default(),
             ledger: Published::default(),
             code_table: OnceLock::new(),

@@ -9,7 +9,7 @@ use super::{
     codec::Writer,
     device,
     error::Defect,
-    guard, hour,
+    guard, hour, label,
     log::{GroupHead, group},
     page, plugin, producer, revision, settings, token,
 };
@@ -20,7 +20,7 @@ use crate::domain::{
 };
 
 /// Tables that [`stored`] knows.
-pub const TABLES: u8 = 13;
+pub const TABLES: u8 = 15;
 
 /// Devices that a group may name.
 const DEVICES: u64 = 2_000;
@@ -49,6 +49,8 @@ pub fn stored(table: u8, bytes: &[u8]) -> bool {
         9 => same(bytes, |bytes| guard::decode(key, bytes), |value, out| *out = guard::encode(value)),
         10 => same(bytes, settings::decode, |value, out| *out = settings::encode(value)),
         11 => same(bytes, code_table::decode, |value, out| *out = code_table::encode(value)),
+        12 => same(bytes, label::decode, label::encode),
+        13 => same(bytes, label::decode_value, |value, out| *out = label::encode_value(value)),
         _ => {
             let euis: Vec<u64> = (1..=DEVICES).collect();
             same(bytes, |bytes| group::decode(bytes, &euis), |value, out| fits(group::encode(value, &euis, out)))
@@ -79,7 +81,7 @@ pub fn example(table: u8) -> Vec<u8> {
         2 => fits(hour::encode(&an_hour(), &mut out)),
         3 => fits(page::encode(&a_page(), &mut out)),
         6 => out = revision::encode(&a_revision()),
-        12 => fits(group::encode(&a_group(), &[1, 2, 3], &mut out)),
+        14 => fits(group::encode(&a_group(), &[1, 2, 3], &mut out)),
         _ => {}
     }
     out.as_bytes().to_vec()

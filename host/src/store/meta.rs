@@ -24,12 +24,12 @@ const VERSION: u8 = 1;
 
 /// The format this program writes. It goes up when a table or a value changes in a way that an older program would
 /// misread.
-const FORMAT: u64 = 5;
+const FORMAT: u64 = 6;
 /// The formats before, which this program reads as well: every value says its version. A file becomes one of this format
 /// when it is opened, before anything of it is written that an older program would misread. Those before 4 lack checksums
-/// and tables; format 4 lacks nothing but versions of values.
+/// and tables; format 4 lacks versions of values, and format 5 the tables of labels.
 const FORMATS_BEFORE: [u64; 2] = [2, 3];
-const FORMAT_OF_OLDER_VALUES: u64 = 4;
+const FORMATS_OF_OLDER_VALUES: [u64; 2] = [4, 5];
 
 /// How far the store has come.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -74,7 +74,7 @@ pub(super) enum Found {
     Nothing,
     /// A store of a format before 4.
     Before,
-    /// A store of format 4: the tables of this one, with older versions of values.
+    /// A store of format 4 or 5: with older versions of values, and without tables that were added since.
     OlderValues,
     /// A store of this format.
     Now,
@@ -91,7 +91,7 @@ pub(super) fn look(txn: &ReadTransaction) -> Result<Found, Error> {
         };
         match number(&table, "format")? {
             FORMAT => Ok(Found::Now),
-            FORMAT_OF_OLDER_VALUES => Ok(Found::OlderValues),
+            older if FORMATS_OF_OLDER_VALUES.contains(&older) => Ok(Found::OlderValues),
             before if FORMATS_BEFORE.contains(&before) => Ok(Found::Before),
             found => Err(Error::Format { found, wanted: FORMAT }),
         }

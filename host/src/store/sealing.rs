@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{
     Shared, audit, code_table, cursor, device,
     error::Error,
-    fault, guard, handover, hour, log,
+    fault, guard, handover, hour, label, log,
     meta::{self, Progress, Sealing},
     model, page, plugin, producer, question, revision,
     sealed::AnyTable,
@@ -16,7 +16,7 @@ use super::{
 use crate::domain::ClockMark;
 
 /// Every table with checksums. Their order is part of the disk format while a store is on its way.
-pub(super) const TABLES: [&dyn AnyTable; 20] = [
+pub(super) const TABLES: [&dyn AnyTable; 23] = [
     &revision::TABLE,
     &token::TABLE,
     &audit::TABLE,
@@ -37,6 +37,9 @@ pub(super) const TABLES: [&dyn AnyTable; 20] = [
     &handover::TABLE,
     &settings::TABLE,
     &code_table::TABLE,
+    &label::KEYS,
+    &label::VALUES,
+    &label::TABLE,
 ];
 
 /// Bytes that are rewritten in one commit.
@@ -67,7 +70,7 @@ pub(super) fn upgrade(shared: &Shared) -> Result<(), Error> {
     txn.commit()
 }
 
-/// Makes the tables that a store lacks because an earlier program of the same format wrote it.
+/// Makes the tables that a store lacks because an earlier program wrote it, of this format or of one from 4 on.
 pub(super) fn add_tables(shared: &Shared) -> Result<(), Error> {
     let progress = meta::read(&shared.begin_read()?)?;
     let missing: Vec<_> = TABLES.iter().filter(|table| !progress.rows.contains_key(table.name())).collect();
@@ -80,7 +83,7 @@ pub(super) fn add_tables(shared: &Shared) -> Result<(), Error> {
     txn.commit()
 }
 
-/// Makes a store of format 4 one of this format. Its values are read as they are.
+/// Makes a store of a format from 4 on one of this format. Its values are read as they are.
 pub(super) fn mark_format(shared: &Shared) -> Result<(), Error> {
     let progress = meta::read(&shared.begin_read()?)?;
     let txn = shared.begin_write(&progress)?;

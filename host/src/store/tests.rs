@@ -8,20 +8,21 @@ use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefi
 use super::*;
 use crate::{
     config::StoreLimits,
-    domain::{Digest, Group, HourPage},
+    domain::{Digest, Group, HourPage, KeptLabels, LabelEffects},
 };
 
 pub(super) mod arbitrary;
 mod before;
 mod disk;
 pub(super) mod fixtures;
+mod labels;
 mod older_program;
 mod rot;
 
 use disk::Disk;
 use fixtures::{
     one_of_everything, some_count, some_cursor, some_device, some_digest, some_group, some_handover, some_hour,
-    some_mark, some_page, some_plugin, some_producer, some_question, some_revision, some_settings,
+    some_labels, some_mark, some_page, some_plugin, some_producer, some_question, some_revision, some_settings,
 };
 
 const ACKS_KEPT: u64 = 4;
@@ -463,7 +464,7 @@ fn another_format_is_refused_by_its_number() {
     txn.commit().unwrap();
     drop(database);
     let error = Store::open(&path, &limits(), ACKS_KEPT).unwrap_err();
-    assert!(matches!(error, Error::Format { found: 77, wanted: 5 }), "{error}");
+    assert!(matches!(error, Error::Format { found: 77, wanted: 6 }), "{error}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use weir_proto::v1;
 
+use super::labels::{self, LabelIs};
 use crate::{
     cli::{
         Failure, Session,
@@ -11,7 +12,7 @@ use crate::{
         table::thousands,
         view::device::{self, Device},
     },
-    domain::{Mpxn, OperatorId},
+    domain::{LabelKey, Mpxn, OperatorId},
 };
 
 /// Devices of a page.
@@ -20,6 +21,7 @@ const PAGE_DEVICES: u32 = 1_000;
 pub(super) const HELP: &str = "Examples:
   weir device list --operator LOND --generation smets1 --limit 50
   weir device list --mpxn 1312345678907
+  weir device list --label 'substation=Ash Lane' --labels substation,feeder
   weir device list --json --limit 0 > devices.ndjson";
 
 #[derive(Debug, clap::Args)]
@@ -36,8 +38,15 @@ pub(in crate::cli) struct Args {
     /// Only devices at this metering point: an MPAN or MPRN.
     #[arg(long, value_name = "MPXN", value_parser = metering_point)]
     mpxn: Option<Mpxn>,
+    /// Only devices with this value of a label; without a value, as in feeder=, those without the label. Of several values of
+    /// one label any, of several labels all.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = labels::is)]
+    label: Vec<LabelIs>,
+    /// Show these labels, a column each. JSON has all of them.
+    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    labels: Vec<LabelKey>,
     /// Only devices that no inventory has named: they are known from alerts.
-    #[arg(long, conflicts_with_all = ["mpxn", "model"])]
+    #[arg(long, conflicts_with_all = ["mpxn", "model", "label"])]
     unlisted: bool,
     /// List so many and no more; 0 for all.
     #[arg(long, value_name = "N", default_value_t = 100)]
@@ -51,19 +60,20 @@ fn metering_point(text: &str) -> Result<Mpxn, String> {
 }
 
 impl Args {
-    fn admits(&self, device: &v1::Device) -> bool {
-        let v1::Device { mpxn, generation, model, operator, .. } = device;
+    fn admits(&self, device: &v1::Device, filters: &[v1::LabelFilter]) -> bool {
+        let v1::Device { mpxn, generation, model, operator, labels, .. } = device;
         let is_listed = !mpxn.is_empty() || *generation != 0 || !model.is_empty() || *operator != 0;
         let wanted_model = self.model.as_deref().map(|wanted| if wanted == "unknown" { "" } else { wanted });
         (!self.unlisted || !is_listed)
             && (self.generation.is_empty() || self.generation.iter().any(|wanted| wanted.wire() == *generation))
             && wanted_model.is_none_or(|wanted| wanted == model)
             && self.mpxn.is_none_or(|wanted| mpxn.parse() == Ok(wanted))
+            && labels::admit(filters, labels)
     }
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let names = args.names.read()?;
+    let (names, filters) = (args.names.read()?, labels::filters(&args.label));
     let mut client = super::client(session).await?;
     let mut request = v1::ListDevicesRequest {
         page_size: PAGE_DEVICES,
@@ -74,7 +84,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     'pages: loop {
         let answer = client.list_devices(request.clone()).await.map_err(|status| session.failed(&status))?;
         let v1::ListDevicesResponse { devices, next_page_token } = answer.into_inner();
-        for found in devices.into_iter().filter(|device| args.admits(device)) {
+        for found in devices.into_iter().filter(|device| args.admits(device, &filters)) {
             if args.limit > 0 && count == args.limit {
                 more = true;
                 break 'pages;
@@ -84,7 +94,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         }
         // A table needs all rows to align its columns; JSON does not.
         if session.json {
-            session.list(&std::mem::take(&mut listed), |devices| device::list(devices, &names))?;
+            session.list(&std::mem::take(&mut listed), |devices| device::list(devices, &args.labels, &names))?;
         }
         if next_page_token.is_empty() {
             break;
@@ -92,7 +102,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         request.page_token = next_page_token;
     }
     if !listed.is_empty() || !session.json {
-        session.list(&listed, |devices| device::list(devices, &names))?;
+        session.list(&listed, |devices| device::list(devices, &args.labels, &names))?;
     }
     if more {
         eprintln!("there are more than {}: --limit shows them", thousands(count as u64));

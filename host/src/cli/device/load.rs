@@ -5,6 +5,7 @@
 
 use std::{collections::HashMap, path::PathBuf, thread};
 
+use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use weir_proto::v1;
@@ -19,16 +20,22 @@ use crate::{
         view::device::{self, Change, Missing, MissingDevice},
         view::eui,
     },
-    domain::Mpxn,
+    domain::{LabelKey, Mpxn},
     intake::{LineError, inventory},
 };
 
 mod rows;
 
-use rows::{Noticed, Read};
+use rows::{Keys, Noticed, Read};
+
+use super::labels::{self, LabelColumn};
 
 /// Rows of one message.
 const CHUNK_ROWS: usize = 8_192;
+/// Bytes of one message, a quarter of what a host takes where nothing else is set.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of a row in a message beside its own.
+const ROW_FRAME_BYTES: usize = 4;
 /// Messages that are made ahead of the server.
 const CHUNKS_AHEAD_MAX: usize = 2;
 /// Changes, and missing devices, that are printed; JSON has more.
@@ -41,6 +48,8 @@ const PAGE_DEVICES: u32 = 8_192;
 pub(super) const HELP: &str = "Examples:
   weir device load devices.csv --dry-run
   weir device load devices.csv --missing
+  weir device load devices.csv --label substation --label feeder=PrimaryFeeder
+  weir device load devices.csv --network-label network
 
   eui,mpxn,generation,model
   00-DB-12-34-56-78-90-A0,1312345678907,smets1,Maker A 100";
@@ -56,6 +65,15 @@ pub(in crate::cli) struct Args {
     /// has replaced at its metering point. Nothing is done about them.
     #[arg(long)]
     missing: bool,
+    /// Columns that are labels, like substation, or feeder=PrimaryFeeder where the file has another heading. An empty cell
+    /// removes the label.
+    #[arg(long, value_name = "KEY[=HEADING]", value_delimiter = ',', value_parser = labels::column)]
+    label: Vec<LabelColumn>,
+    /// Keep under this label the distributor id that the MPAN begins with: it tells meters of independent networks in an
+    /// operator's area apart, which have the operator's number in the column operator and their own (24 and above) in the
+    /// MPAN.
+    #[arg(long, value_name = "KEY")]
+    network_label: Option<LabelKey>,
     #[command(flatten)]
     form: FormArgs,
     #[command(flatten)]
@@ -63,24 +81,25 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let Args { file: path, dry_run, missing, form, names } = args;
-    let (names, form) = (names.read()?, form.read(session)?);
+    let Args { file: path, dry_run, missing, label: columns, network_label, form, names } = args;
+    check_keys(&columns, network_label.as_ref())?;
+    let (names, mut form) = (names.read()?, form.read(session)?);
+    form.labels = columns.into_iter().map(|LabelColumn { key, heading }| (key, heading)).collect();
+    let keys = Keys { columns: form.labels.iter().map(|(key, _)| key.clone()).collect(), network: network_label };
     let input = input::open(&path)?;
     let bad_file = |error: LineError| Failure::usage(format!("{}: {error}", path.display()));
     let rows = inventory::Rows::of(input.reader, &form).map_err(bad_file)?;
     let mut client = super::client(session).await?;
     // A thread of its own, which the end of the process does not wait for: it may be held up by a silent stdin.
     let (progress, operators) = (input.progress.clone(), names.clone());
-    let reading = tokio::task::spawn_blocking(move || Read::of(rows, &operators, &progress));
+    let reading = tokio::task::spawn_blocking(move || Read::of(rows, keys, &operators, &progress));
     let read = reading.await.map_err(|_| Failure::internal("the inventory's reader stopped"))?.map_err(bad_file)?;
     input.progress.finish_and_clear();
     let (named, noticed) = (if missing { read.named() } else { HashMap::new() }, read.noticed);
     let devices = read.devices();
     let (chunks, requests) = mpsc::channel(CHUNKS_AHEAD_MAX);
     thread::spawn(move || {
-        let mut devices = devices.peekable();
-        while devices.peek().is_some() {
-            let devices = devices.by_ref().take(CHUNK_ROWS).collect();
+        for devices in in_chunks(devices) {
             if chunks.blocking_send(v1::PutDevicesRequest { devices, dry_run }).is_err() {
                 // The server has ended the call, and its status says why.
                 break;
@@ -107,9 +126,34 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     Err(Failure::usage(message).with_hint("mend those lines and load them again"))
 }
 
+/// Rejects two columns of one label.
+fn check_keys(columns: &[LabelColumn], network: Option<&LabelKey>) -> Result<(), Failure> {
+    let keys: Vec<&LabelKey> = columns.iter().map(|column| &column.key).chain(network).collect();
+    match keys.iter().enumerate().find(|(at, key)| keys[..*at].contains(key)) {
+        Some((_, twice)) => Err(Failure::usage(format!("--label: {twice} is given two columns"))),
+        None => Ok(()),
+    }
+}
+
+/// Divides rows into messages.
+fn in_chunks(devices: impl Iterator<Item = v1::Device>) -> impl Iterator<Item = Vec<v1::Device>> {
+    let mut devices = devices.peekable();
+    std::iter::from_fn(move || {
+        let (mut chunk, mut bytes) = (Vec::new(), 0);
+        while let Some(device) = devices.next_if(|device| {
+            bytes += device.encoded_len() + ROW_FRAME_BYTES;
+            chunk.is_empty() || chunk.len() < CHUNK_ROWS && bytes <= CHUNK_BYTES
+        }) {
+            chunk.push(device);
+        }
+        (!chunk.is_empty()).then_some(chunk)
+    })
+}
+
 fn load(put: v1::PutDevicesResponse, noticed: &Noticed, dry_run: bool, missing: Option<Missing>) -> device::Load {
     let v1::PutDevicesResponse { added, changed, unchanged, met, .. } = put;
-    let v1::PutDevicesResponse { operator_changed, mpxn_changed, generation_changed, model_changed, changes, .. } = put;
+    let v1::PutDevicesResponse { operator_changed, mpxn_changed, generation_changed, model_changed, .. } = put;
+    let v1::PutDevicesResponse { labels_changed, changes, .. } = put;
     device::Load {
         dry_run,
         added,
@@ -119,6 +163,7 @@ fn load(put: v1::PutDevicesResponse, noticed: &Noticed, dry_run: bool, missing: 
         mpxn_changed,
         generation_changed,
         model_changed,
+        labels_changed,
         unchanged,
         unreadable_count: noticed.unreadable_count,
         in_doubt_count: noticed.in_doubt_count,
@@ -157,7 +202,7 @@ async fn compare(session: &Session, named: &HashMap<u64, Mpxn>) -> Result<Missin
         let v1::ListDevicesResponse { devices, next_page_token } = answer.into_inner();
         for device in devices {
             // What only alerts have named was never in the inventory.
-            let v1::Device { device_id, mpxn, generation, model, operator } = device;
+            let v1::Device { device_id, mpxn, generation, model, operator, labels: _ } = device;
             let listed = !mpxn.is_empty() || generation != 0 || !model.is_empty() || operator != 0;
             if !listed || named.contains_key(&device_id) {
                 continue;
@@ -174,5 +219,21 @@ async fn compare(session: &Session, named: &HashMap<u64, Mpxn>) -> Result<Missin
             return Ok(missing);
         }
         request.page_token = next_page_token;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_few_rows_where_they_are_large_and_each_row_is_in_one() {
+        let label = |at: usize| v1::Label { key: format!("key_{at}"), value: "x".repeat(64) };
+        let large = v1::Device { labels: (0..16).map(label).collect(), ..v1::Device::default() };
+        for (device, rows, chunk_max) in [(large, 3_000, 1_000), (v1::Device::default(), 20_000, CHUNK_ROWS)] {
+            let chunks: Vec<usize> = in_chunks(vec![device; rows].into_iter()).map(|chunk| chunk.len()).collect();
+            assert_eq!(chunks.iter().sum::<usize>(), rows);
+            assert!(chunks.iter().all(|chunk| (1..=chunk_max).contains(chunk)), "{chunks:?}");
+        }
     }
 }

@@ -297,6 +297,7 @@ impl Asking {
         let request = v1::QueryInventoryRequest {
             operators: arguments::operators(&self.wanted.operators),
             generations: self.generations(),
+            ..v1::QueryInventoryRequest::default()
         };
         let mut client = self.reports();
         let answer = client.query_inventory(request).await?;

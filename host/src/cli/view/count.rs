@@ -2,6 +2,8 @@
 //!
 //! It must not know how counts are asked for.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use weir_proto::v1;
 
@@ -45,6 +47,9 @@ pub(crate) struct Key {
     pub family: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub occurred_start_ms: Option<i64>,
+    /// Labels by key, empty where the device has none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// Left out where it is false: alerts may still come that count here.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_provisional: bool,
@@ -82,6 +87,7 @@ impl From<v1::CountRow> for Row {
             family,
             occurred_start_ms,
             is_provisional,
+            labels,
         } = message;
         // Absent where it is not grouped by; empty where it is not known.
         let party = |id: Option<u64>| id.map(|id| eui(id).unwrap_or_default());
@@ -100,6 +106,7 @@ impl From<v1::CountRow> for Row {
                 recipient_id,
                 family,
                 occurred_start_ms,
+                labels: labels.into_iter().map(|label| (label.key, label.value)).collect(),
                 is_provisional,
             },
             balance: balance.map(Balance::from).unwrap_or_default(),
@@ -147,19 +154,32 @@ impl From<v1::QueryCountsResponse> for Counts {
     }
 }
 
-/// The counts, a row a group, the total last. `keys` are what was grouped by, in order.
-pub(crate) fn table(counts: &Counts, keys: &[v1::Grouping], names: &Names) -> Table {
-    let mut headings: Vec<&str> = keys.iter().map(|key| heading(*key)).collect();
+/// The counts, a row a group, the total last. `keys` are what was grouped by, in order, and `labels` the keys of the labels
+/// among them.
+pub(crate) fn table(counts: &Counts, keys: &[v1::Grouping], labels: &[String], names: &Names) -> Table {
+    let mut labels = labels.iter();
+    let parts: Vec<(v1::Grouping, &str)> = keys
+        .iter()
+        .map(|key| match key {
+            v1::Grouping::Label => (*key, labels.next().map_or("label", String::as_str)),
+            key => (*key, heading(*key)),
+        })
+        .collect();
+    let mut headings: Vec<String> = parts.iter().map(|(_, heading)| (*heading).to_owned()).collect();
     if keys.is_empty() {
-        headings.push("");
+        headings.push(String::new());
     }
-    headings.extend(Balance::HEADINGS);
+    headings.extend(Balance::HEADINGS.map(str::to_owned));
     let further = Further::of(&counts.total);
-    headings.extend(further.headings());
+    headings.extend(further.headings().map(str::to_owned));
     let mut table = Table::new(&headings);
     if !keys.is_empty() {
         for row in &counts.rows {
-            table.row(keys.iter().map(|key| Value::Text(row.key.text(*key, names))).chain(further.numbers(row)));
+            let text = |(key, heading): &(v1::Grouping, &str)| match key {
+                v1::Grouping::Label => row.key.label(heading),
+                key => row.key.text(*key, names),
+            };
+            table.row(parts.iter().map(|part| Value::Text(text(part))).chain(further.numbers(row)));
         }
     }
     let blank = || (1..keys.len()).map(|_| Value::text(""));
@@ -219,8 +239,12 @@ pub(crate) fn heading(key: v1::Grouping) -> &'static str {
         v1::Grouping::Recipient => "recipient",
         v1::Grouping::Family => "family",
         v1::Grouping::OccurredDay => "occurred",
+        v1::Grouping::Label => "label",
     }
 }
+
+/// What a table calls devices without a label, and rejected alerts, which are of no device.
+pub(crate) const NOT_LABELLED: &str = "(not labelled)";
 
 impl Key {
     /// One of its parts as text.
@@ -241,7 +265,13 @@ impl Key {
             v1::Grouping::Recipient => or(self.recipient_id.as_deref().unwrap_or_default(), "not known").to_owned(),
             v1::Grouping::Family => or(self.family.as_deref().unwrap_or_default(), "not known").to_owned(),
             v1::Grouping::Rejection => or(self.rejection.as_deref().unwrap_or_default(), "none").to_owned(),
+            v1::Grouping::Label => self.labels.keys().next().map(|key| self.label(key)).unwrap_or_default(),
         }
+    }
+
+    /// One of its labels as text.
+    pub(crate) fn label(&self, key: &str) -> String {
+        or(self.labels.get(key).map_or("", String::as_str), NOT_LABELLED).to_owned()
     }
 }
 
@@ -286,7 +316,7 @@ mod tests {
     #[test]
     fn counts_are_a_row_a_group_and_a_total() {
         let keys = [v1::Grouping::Code, v1::Grouping::Rule, v1::Grouping::Day];
-        let text = table(&counts(), &keys, &Names::builtin()).to_string();
+        let text = table(&counts(), &keys, &[], &Names::builtin()).to_string();
         let row =
             |line: usize| text.lines().nth(line).unwrap().split("   ").map(str::trim).filter(|cell| !cell.is_empty());
         let cells =
@@ -299,8 +329,29 @@ mod tests {
         assert_eq!(cells(3), format!("8F40 voltage alert (SMETS1) | high-volts | 2026-11-23 | {suppressed}"));
         assert_eq!(cells(4), "unknown | none | 2026-11-23 | 1,003 | 1,000 | 0 | 3 | 0 | 5,000");
         assert_eq!(cells(5), "total | 7,001,003 | 1,000 | 7,000,000 | 3 | 0 | 10,000");
-        let text = table(&counts(), &[], &Names::builtin()).to_string();
+        let text = table(&counts(), &[], &[], &Names::builtin()).to_string();
         assert_eq!(text.lines().count(), 5, "{text}");
+    }
+
+    #[test]
+    fn labels_have_columns_of_their_keys() {
+        let row = |labels: &[(&str, &str)]| v1::CountRow {
+            labels: labels
+                .iter()
+                .map(|(key, value)| v1::Label { key: (*key).to_owned(), value: (*value).to_owned() })
+                .collect(),
+            ..v1::CountRow::default()
+        };
+        let rows = vec![row(&[("feeder", "F1"), ("substation", "")])];
+        let counts = Counts::from(v1::QueryCountsResponse { rows, ..v1::QueryCountsResponse::default() });
+        let labels = ["feeder", "substation"].map(str::to_owned);
+        let text = table(&counts, &[v1::Grouping::Label; 2], &labels, &Names::builtin()).to_string();
+        assert!(text.contains("| feeder   substation "), "{text}");
+        assert!(text.contains("| F1       (not labelled) "), "{text}");
+        assert_eq!(
+            serde_json::to_value(&counts).unwrap()["rows"][0]["labels"],
+            serde_json::json!({ "feeder": "F1", "substation": "" })
+        );
     }
 
     #[test]

@@ -2,13 +2,18 @@
 //!
 //! It must not know how devices are asked for.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 use weir_proto::v1;
 
 use super::{alert::Balance, code, eui, generation, or, time};
-use crate::cli::{
-    arguments::Names,
-    table::{Table, Value},
+use crate::{
+    cli::{
+        arguments::Names,
+        table::{Table, Value},
+    },
+    domain::LabelKey,
 };
 
 /// What the inventory says of a device.
@@ -19,12 +24,16 @@ pub(crate) struct Device {
     pub generation: &'static str,
     pub model: String,
     pub operator: u32,
+    /// Labels by key.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }
 
 impl From<v1::Device> for Device {
     fn from(message: v1::Device) -> Self {
-        let v1::Device { device_id, mpxn, generation: number, model, operator } = message;
-        Self { device_id: eui(device_id), mpxn, generation: generation(number), model, operator }
+        let v1::Device { device_id, mpxn, generation: number, model, operator, labels } = message;
+        let labels = labels.into_iter().map(|label| (label.key, label.value)).collect();
+        Self { device_id: eui(device_id), mpxn, generation: generation(number), model, operator, labels }
     }
 }
 
@@ -82,6 +91,7 @@ pub(crate) struct Load {
     pub mpxn_changed: u64,
     pub generation_changed: u64,
     pub model_changed: u64,
+    pub labels_changed: u64,
     pub unchanged: u64,
     /// Lines that could not be read and were skipped.
     pub unreadable_count: u64,
@@ -142,6 +152,7 @@ pub(crate) fn load_table(load: &Load) -> Table {
         ("  mpxn", load.mpxn_changed, false),
         ("  generation", load.generation_changed, false),
         ("  model", load.model_changed, false),
+        ("  labels", load.labels_changed, false),
         ("unchanged", load.unchanged, true),
         ("unreadable", load.unreadable_count, true),
         ("rows of one device that differ", load.in_doubt_count, false),
@@ -167,24 +178,41 @@ pub(crate) fn changes(changes: &[Change], names: &Names) -> Table {
             ("generation", before.generation.to_owned(), after.generation.to_owned()),
             ("model", or(&before.model, "unknown").to_owned(), or(&after.model, "unknown").to_owned()),
         ];
-        for (part, was, is) in parts.into_iter().filter(|(_, was, is)| was != is) {
-            table.row([device(), Value::text(part), Value::text(was), Value::text(is)]);
+        let value = |labels: &BTreeMap<String, String>, key: &String| {
+            labels.get(key).map_or_else(|| "none".to_owned(), String::clone)
+        };
+        let keys: BTreeSet<&String> = before.labels.keys().chain(after.labels.keys()).collect();
+        let labels = keys.into_iter();
+        let labels = labels.map(|key| (label(key), value(&before.labels, key), value(&after.labels, key)));
+        let parts = parts.into_iter().map(|(part, was, is)| (part.to_owned(), was, is));
+        for (part, was, is) in parts.chain(labels).filter(|(_, was, is)| was != is) {
+            table.row([device(), Value::Text(part), Value::text(was), Value::text(is)]);
         }
     }
     table
 }
 
-/// Returns devices of the inventory as a table.
-pub(crate) fn list(devices: &[Device], names: &Names) -> Table {
-    let mut table = Table::new(&["device", "mpxn", "generation", "model", "operator"]);
-    for Device { device_id, mpxn, generation, model, operator } in devices {
-        table.row([
+/// What a table calls a label: its key may be the name of another column.
+fn label(key: &str) -> String {
+    format!("label {key}")
+}
+
+/// Returns devices of the inventory as a table, with columns of some of their labels.
+pub(crate) fn list(devices: &[Device], keys: &[LabelKey], names: &Names) -> Table {
+    let own = keys.iter().map(|key| label(key.as_str()));
+    let fixed = ["device", "mpxn", "generation", "model", "operator"].map(str::to_owned);
+    let headings: Vec<String> = fixed.into_iter().chain(own).collect();
+    let mut table = Table::new(&headings);
+    for Device { device_id, mpxn, generation, model, operator, labels } in devices {
+        let own = keys.iter().map(|key| Value::text(labels.get(key.as_str()).map_or("", String::as_str)));
+        let fixed = [
             Value::text(device_id.as_deref().unwrap_or("unknown")),
             Value::text(mpxn),
             Value::text(*generation),
             Value::text(model),
             Value::Text(names.operator(*operator)),
-        ]);
+        ];
+        table.row(fixed.into_iter().chain(own));
     }
     table
 }
@@ -201,7 +229,7 @@ pub(crate) fn missing(devices: &[MissingDevice]) -> Table {
 
 /// One device, a line for each of its facts.
 pub(crate) fn facts(view: &DeviceView, names: &Names) -> Table {
-    let Device { device_id, mpxn, generation, model, operator } = &view.device;
+    let Device { device_id, mpxn, generation, model, operator, labels } = &view.device;
     let counts = Balance::HEADINGS.into_iter().zip(view.balance.values());
     let head = [
         ("device", Value::text(device_id.as_deref().unwrap_or("unknown"))),
@@ -213,7 +241,10 @@ pub(crate) fn facts(view: &DeviceView, names: &Names) -> Table {
     ];
     let states = view.states.iter().map(|state| ("state", Value::text(state_text(state))));
     let since = view.counted_since_ms.map(|ms| ("counted since", Value::text(time(ms))));
-    Table::facts(head.into_iter().chain(since).chain(counts).chain(states))
+    let labels = labels.iter().map(|(key, value)| (label(key), Value::text(value)));
+    let named = |(name, value): (&str, Value)| (name.to_owned(), value);
+    let rest = since.into_iter().chain(counts).chain(states).map(named);
+    Table::facts(head.into_iter().map(named).chain(labels).chain(rest))
 }
 
 pub(crate) fn state_text(state: &State) -> String {
@@ -236,6 +267,7 @@ mod tests {
                 generation: v1::Generation::Smets2.into(),
                 model: String::new(),
                 operator: 13,
+                labels: vec![v1::Label { key: "feeder".to_owned(), value: "F1".to_owned() }],
             }),
             in_inventory: true,
             balance: Some(balance),
@@ -251,6 +283,7 @@ mod tests {
             "| generation     smets2                  |",
             "| model          unknown                 |",
             "| operator       13 MANW                 |",
+            "| label feeder   F1                      |",
             "| received       1,200                   |",
             "| forwarded      200                     |",
             "| suppressed     1,000                   |",
@@ -262,6 +295,7 @@ mod tests {
         assert_eq!(facts(&view, &Names::builtin()).to_string().lines().collect::<Vec<_>>(), expected);
         let json = serde_json::to_value(&view).unwrap();
         assert_eq!(json["device"]["device_id"], "00-DB-12-34-56-78-90-A0");
+        assert_eq!(json["device"]["labels"], serde_json::json!({ "feeder": "F1" }));
         assert_eq!(json["states"][0], serde_json::json!({ "rule": "storm", "code": "8F40", "words": [3, 17] }));
     }
 }

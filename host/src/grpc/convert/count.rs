@@ -5,9 +5,9 @@
 use prost::Message;
 use weir_proto::v1;
 
-use super::{balance, code, each, filter, generation, model, operator, remark_counts, time, wire_generation};
+use super::{balance, code, each, filter, generation, label, model, operator, remark_counts, time, wire_generation};
 use crate::{
-    books::{CountKey, CountQuery, CountTable, Counts, Grouping},
+    books::{CountKey, CountQuery, CountTable, Counts, Grouping, LABELS_MAX},
     domain::{FinalUntil, HOUR_MS, Millis},
     pipeline::Refusal,
 };
@@ -18,9 +18,10 @@ const DAY_MS: Millis = 24 * HOUR_MS;
 pub fn query(request: v1::QueryCountsRequest) -> Result<CountQuery, Refusal> {
     let v1::QueryCountsRequest { group_by, codes, rule, operators, generations, models, since_ms, until_ms, .. } =
         request;
-    let v1::QueryCountsRequest { top, only_throttled, .. } = request;
+    let v1::QueryCountsRequest { top, only_throttled, label_keys, labels, .. } = request;
+    let label_keys = each("label_keys", label_keys, label::key)?;
     Ok(CountQuery {
-        group_by: each("group_by", group_by, grouping)?,
+        group_by: groupings(group_by, label_keys.len())?,
         codes: each("codes", codes, code)?,
         rule: filter(rule),
         operators: each("operators", operators, operator)?,
@@ -30,7 +31,30 @@ pub fn query(request: v1::QueryCountsRequest) -> Result<CountQuery, Refusal> {
         until_ms: time(until_ms),
         top: (top > 0).then_some(top as usize),
         only_throttled,
+        label_keys,
+        labels: label::filters(labels)?,
     })
+}
+
+/// What to group by, where so many labels are named: one for each grouping by a label.
+fn groupings(sent: Vec<i32>, labels: usize) -> Result<Vec<Grouping>, Refusal> {
+    let by_label = i32::from(v1::Grouping::Label);
+    let mentioned = sent.iter().filter(|number| **number == by_label).count();
+    if mentioned != labels || labels > LABELS_MAX {
+        let why = format!(
+            "{labels} keys, and group_by has {mentioned} of GROUPING_LABEL; one key for each, at most {LABELS_MAX}"
+        );
+        return Err(Refusal::invalid("label_keys", why));
+    }
+    let mut of_labels = 0..;
+    let mut groupings = each("group_by", sent, |number| match number == by_label {
+        true => Ok(Grouping::Label(0)),
+        false => grouping(number),
+    })?;
+    for by_label in groupings.iter_mut().filter(|grouping| matches!(grouping, Grouping::Label(_))) {
+        *by_label = Grouping::Label(of_labels.next().unwrap_or_default());
+    }
+    Ok(groupings)
 }
 
 pub(super) fn grouping(number: i32) -> Result<Grouping, String> {
@@ -47,6 +71,7 @@ pub(super) fn grouping(number: i32) -> Result<Grouping, String> {
         Ok(v1::Grouping::Recipient) => Ok(Grouping::Recipient),
         Ok(v1::Grouping::Family) => Ok(Grouping::Family),
         Ok(v1::Grouping::OccurredDay) => Ok(Grouping::OccurredDay),
+        Ok(v1::Grouping::Label) => Err("labels are grouped by in QueryCounts alone".to_owned()),
         Ok(v1::Grouping::Unspecified) => Err("the grouping is not stated; leave the list empty for a total".to_owned()),
         Err(_) => Err(format!("{number} is no grouping of this protocol")),
     }
@@ -101,7 +126,7 @@ pub fn table(
 
 fn row(is_provisional: bool, key: CountKey, counts: Counts) -> v1::CountRow {
     let CountKey { code, rule, operator, generation, model, start_ms, rejection, .. } = key;
-    let CountKey { device, recipient, family, occurred_ms, .. } = key;
+    let CountKey { device, recipient, family, occurred_ms, labels, .. } = key;
     let Counts { balance: ends, represented, overruled, withheld, remarks } = counts;
     v1::CountRow {
         code: code.flatten().map(|code| code.0.into()),
@@ -121,5 +146,6 @@ fn row(is_provisional: bool, key: CountKey, counts: Counts) -> v1::CountRow {
         family,
         occurred_start_ms: occurred_ms.flatten(),
         is_provisional,
+        labels: label::wire(labels),
     }
 }

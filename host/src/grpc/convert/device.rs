@@ -4,12 +4,17 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
+use prost::Message;
 use weir_proto::v1;
 
-use super::{balance, device_id, each, generation, model, operator, page_at, wire_generation};
+use super::{
+    balance, device_id, each, generation, label,
+    listing::{FRAME_BYTES, PAGE_BYTES},
+    model, operator, page_at, wire_generation,
+};
 use crate::{
     domain::{AlertCode, Device, Eui64, Mpxn, OperatorId},
-    pipeline::{DeviceRequest, DeviceView, DevicesPut, Refusal},
+    pipeline::{DeviceRequest, DeviceView, DevicesPut, NamedDevice, Refusal},
 };
 
 /// The rows of one message, and whether they are only to be compared.
@@ -51,7 +56,8 @@ fn once(devices: Vec<DeviceRequest>) -> Result<Vec<DeviceRequest>, Refusal> {
 }
 
 fn device(row: usize, sent: v1::Device) -> Result<DeviceRequest, Refusal> {
-    let v1::Device { device_id: id, mpxn, generation: generation_number, model: name, operator: operator_id } = sent;
+    let v1::Device { device_id: id, mpxn, generation: generation_number, model: name, operator: operator_id, labels } =
+        sent;
     let refuse = |field: &str, why: String| Refusal::invalid(format!("devices[{row}].{field}"), why);
     let mpxn: Mpxn = mpxn.parse().map_err(|error: crate::domain::IdError| refuse("mpxn", error.to_string()))?;
     let operator = match operator_id {
@@ -66,17 +72,16 @@ fn device(row: usize, sent: v1::Device) -> Result<DeviceRequest, Refusal> {
         generation: generation(generation_number).map_err(|why| refuse("generation", why))?,
         model: model(name).map_err(|why| refuse("model", why))?,
         operator,
+        labels: label::stated(row, labels)?,
     })
 }
 
 /// What the messages of a stream did together.
 pub fn devices_put(done: DevicesPut) -> v1::PutDevicesResponse {
     let DevicesPut { added, changed, unchanged, met, .. } = done;
-    let DevicesPut { operator_changed, mpxn_changed, generation_changed, model_changed, changes, .. } = done;
-    let change = |((before, was), (after, is))| v1::DeviceChange {
-        before: Some(wire(before, was)),
-        after: Some(wire(after, is)),
-    };
+    let DevicesPut { operator_changed, mpxn_changed, generation_changed, model_changed, .. } = done;
+    let DevicesPut { labels_changed, changes, .. } = done;
+    let change = |(before, after)| v1::DeviceChange { before: Some(wire(before)), after: Some(wire(after)) };
     v1::PutDevicesResponse {
         added,
         changed,
@@ -87,6 +92,7 @@ pub fn devices_put(done: DevicesPut) -> v1::PutDevicesResponse {
         generation_changed,
         model_changed,
         changes: changes.into_iter().map(change).collect(),
+        labels_changed,
     }
 }
 
@@ -98,9 +104,9 @@ pub fn wanted(request: v1::GetDeviceRequest) -> Result<Eui64, Refusal> {
 
 /// A device.
 pub fn view(view: DeviceView) -> v1::GetDeviceResponse {
-    let DeviceView { device, model, balance: ends, states, counted_since_ms, position } = view;
+    let DeviceView { device, model, labels, balance: ends, states, counted_since_ms, position } = view;
     v1::GetDeviceResponse {
-        device: Some(wire(device, model)),
+        device: Some(wire(NamedDevice { device, model, labels })),
         in_inventory: device.listed,
         balance: Some(balance(ends)),
         states: states.into_iter().map(state).collect(),
@@ -133,15 +139,24 @@ pub fn listed(
     Ok((page_at(&page_token)?.unwrap_or(0), devices_max, each("operators", operators, operator)?))
 }
 
-/// A page of devices with their models by name.
-pub fn page((devices, next): (Vec<(Device, String)>, Option<u32>)) -> v1::ListDevicesResponse {
-    v1::ListDevicesResponse {
-        devices: devices.into_iter().map(|(device, model)| wire(device, model)).collect(),
-        next_page_token: next.map(|number| number.to_string()).unwrap_or_default(),
+/// A page of devices: as many as fit a message of `bytes_max` bytes, and at least one.
+pub fn page((found, next): (Vec<(u32, NamedDevice)>, Option<u32>), bytes_max: usize) -> v1::ListDevicesResponse {
+    let (mut devices, mut bytes) = (Vec::with_capacity(found.len()), PAGE_BYTES);
+    let mut next = next;
+    for (number, device) in found {
+        let device = wire(device);
+        bytes += FRAME_BYTES + device.encoded_len();
+        if bytes > bytes_max && !devices.is_empty() {
+            next = Some(number);
+            break;
+        }
+        devices.push(device);
     }
+    v1::ListDevicesResponse { devices, next_page_token: next.map(|number| number.to_string()).unwrap_or_default() }
 }
 
-fn wire(device: Device, model: String) -> v1::Device {
+fn wire(device: NamedDevice) -> v1::Device {
+    let NamedDevice { device, model, labels } = device;
     let Device { eui, mpxn, operator, generation, model: _, listed: _ } = device;
     v1::Device {
         device_id: eui.0,
@@ -149,5 +164,6 @@ fn wire(device: Device, model: String) -> v1::Device {
         generation: wire_generation(generation).into(),
         model,
         operator: operator.get().into(),
+        labels: label::wire(labels),
     }
 }

@@ -9,15 +9,18 @@ use tonic::Status;
 use weir_proto::v1;
 
 use super::{
-    each, generation, operator,
+    each, generation, label, operator,
     page::{Room, fill},
     page_at, rule, time, wire_generation,
 };
 use crate::{
     books::{AlertClock, DeviceCounts, DeviceEnds, DeviceKey, DeviceQuery},
-    domain::{Generation, Millis, OperatorId, Revision},
+    domain::{Generation, Millis, Revision},
     migration::{Advice, Light, Migration, Signal},
-    pipeline::{InventoryCounts, MigrationQuery, MigrationView, Refusal, RuleChange, RuleChangesQuery},
+    pipeline::{
+        InventoryCount, InventoryCounts, InventoryKey, InventoryQuery, MigrationQuery, MigrationView, Refusal,
+        RuleChange, RuleChangesQuery,
+    },
 };
 
 /// Stretches of one question.
@@ -132,26 +135,37 @@ fn device_row((key, ends): &(DeviceKey, DeviceEnds)) -> v1::DeviceCountRow {
     }
 }
 
-/// Whose devices, and of which generations, are to be counted.
-pub fn inventory_query(request: v1::QueryInventoryRequest) -> Result<(Vec<OperatorId>, Vec<Generation>), Refusal> {
-    let v1::QueryInventoryRequest { operators, generations } = request;
-    Ok((each("operators", operators, operator)?, each("generations", generations, generation)?))
+/// Which devices are to be counted, and by what.
+pub fn inventory_query(request: v1::QueryInventoryRequest) -> Result<InventoryQuery, Refusal> {
+    let v1::QueryInventoryRequest { operators, generations, label_key: sent, labels } = request;
+    let refuse = |why: String| Refusal::invalid("label_key", why);
+    Ok(InventoryQuery {
+        operators: each("operators", operators, operator)?,
+        generations: each("generations", generations, generation)?,
+        label_key: super::filter(sent).map(label::key).transpose().map_err(refuse)?,
+        labels: label::filters(labels)?,
+    })
 }
 
 /// The inventory in numbers: all of them or none, where they do not fit a message of `bytes_max` bytes.
 pub fn inventory(counts: InventoryCounts, bytes_max: usize) -> Result<v1::QueryInventoryResponse, Refusal> {
-    let rows = counts.into_iter().map(|((operator, generation, model), count)| v1::InventoryRow {
-        operator: operator.get().into(),
-        generation: wire_generation(generation).into(),
-        model,
-        listed_count: count.listed,
-        unlisted_count: count.unlisted,
+    let rows = counts.into_iter().map(|(key, InventoryCount { listed, unlisted })| {
+        let row = v1::InventoryRow { listed_count: listed, unlisted_count: unlisted, ..v1::InventoryRow::default() };
+        match key {
+            InventoryKey::Kind(operator, generation, model) => v1::InventoryRow {
+                operator: operator.get().into(),
+                generation: wire_generation(generation).into(),
+                model,
+                ..row
+            },
+            InventoryKey::Label(text) => v1::InventoryRow { label: text.as_ref().to_owned(), ..row },
+        }
     });
     let response = v1::QueryInventoryResponse { rows: rows.collect() };
     if response.encoded_len() > bytes_max {
         return Err(Refusal::Exhausted(format!(
             "the inventory has {} rows, more than a message of message_bytes_max ({bytes_max}) bytes holds; ask for fewer \
-             operators or generations",
+             operators, generations or labels",
             response.rows.len()
         )));
     }
@@ -280,7 +294,7 @@ mod tests {
     use super::*;
     use crate::{
         books::Weighed,
-        domain::{Eui64, Position},
+        domain::{Eui64, OperatorId, Position},
     };
 
     #[test]
@@ -297,6 +311,22 @@ mod tests {
             let devices: Vec<u64> = pieces.iter().flat_map(|piece| &piece.rows).map(|row| row.device_id).collect();
             assert_eq!(devices, (1..=rows).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn an_inventory_is_counted_by_kind_or_by_a_label() {
+        let ask = |label_key: &str| {
+            inventory_query(v1::QueryInventoryRequest { label_key: label_key.into(), ..Default::default() })
+        };
+        assert_eq!(ask("").unwrap(), InventoryQuery::default());
+        assert_eq!(ask("feeder").unwrap().label_key, "feeder".parse().ok());
+        assert!(ask("Feeder").unwrap_err().to_string().starts_with("label_key: \"Feeder\" is no key of a label"));
+        let count = InventoryCount { listed: 3, unlisted: 1 };
+        let of = |key| inventory([(key, count)].into(), 4 << 20).unwrap().rows.remove(0);
+        let row = v1::InventoryRow { listed_count: 3, unlisted_count: 1, ..Default::default() };
+        assert_eq!(of(InventoryKey::Label("F1".into())), v1::InventoryRow { label: "F1".into(), ..row.clone() });
+        let kind = InventoryKey::Kind(OperatorId::new(12).unwrap(), Generation::Smets2, "M".into());
+        assert_eq!(of(kind), v1::InventoryRow { operator: 12, generation: 2, model: "M".into(), ..row });
     }
 
     #[test]

@@ -47,8 +47,8 @@ fn key(number: i32) -> Result<Grouping, String> {
         Grouping::Rule | Grouping::Rejection => {
             Err("a comparison is of one rule and of alerts that were taken; group by neither rule nor rejection".into())
         }
-        Grouping::Device | Grouping::Recipient | Grouping::Family | Grouping::OccurredDay => {
-            Err("a comparison is not kept by device, recipient, family or day of occurrence".into())
+        Grouping::Device | Grouping::Recipient | Grouping::Family | Grouping::OccurredDay | Grouping::Label(_) => {
+            Err("a comparison is not kept by device, recipient, family, label or day of occurrence".into())
         }
         key => Ok(key),
     }

@@ -195,6 +195,7 @@ pub fn form(number: u32) -> Form {
             .flatten(),
         date_order: [None, Some(DateOrder::DayMonth), Some(DateOrder::MonthDay)].get(order as usize).copied().flatten(),
         columns: if columns == 1 { vec![("device".to_owned(), "Meter ID".to_owned())] } else { Vec::new() },
+        labels: Vec::new(),
         units: Default::default(),
         one_line: number & 1 << 20 != 0,
     }

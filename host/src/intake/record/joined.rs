@@ -61,7 +61,7 @@ impl<R: BufRead> Records<R> {
                     "a value in quotes goes over lines {} to {last}, which are one record; no value of this column does",
                     self.line
                 );
-                return Err(self.error(self.headings.layout.names[column], message));
+                return Err(self.error(self.headings.name(column), message));
             }
             let message = format!("a value in quotes goes over lines {} to {last}, which are read as one", self.line);
             self.remarks.push_back(LineError::new(self.line, "quotes", message));

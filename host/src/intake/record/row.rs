@@ -2,14 +2,31 @@
 //!
 //! It must not know what a column means. Invariant: an error names the column, what was there, and what is wrong with it.
 
-use super::super::{LineError, identifiers::trimmed, placeholder};
+use super::super::{LineError, headings::Headings, identifiers::trimmed, placeholder};
 use super::Splitter;
 
 /// One record. Columns are named by their index in the list of known columns.
 pub(in crate::intake) struct Record<'a> {
     pub(super) line: u64,
     pub(super) texts: Texts<'a>,
-    pub(super) names: &'static [&'static str],
+    pub(super) names: Names<'a>,
+}
+
+/// What columns are called.
+pub(super) enum Names<'a> {
+    /// As the header has them.
+    Of(&'a Headings),
+    /// As in a list.
+    Listed(&'static [&'static str]),
+}
+
+impl Names<'_> {
+    fn get(&self, column: usize) -> &str {
+        match self {
+            Self::Of(headings) => headings.name(column),
+            Self::Listed(names) => names[column],
+        }
+    }
 }
 
 /// Where the values of a record lie.
@@ -23,7 +40,7 @@ pub(super) enum Texts<'a> {
 impl<'a> Record<'a> {
     /// A record of values, one for each of the known columns.
     pub(in crate::intake) fn listed(line: u64, names: &'static [&'static str], texts: &'a [String]) -> Self {
-        Self { line, texts: Texts::Listed(texts), names }
+        Self { line, texts: Texts::Listed(texts), names: Names::Listed(names) }
     }
 
     /// The first line of the record.
@@ -67,7 +84,7 @@ impl<'a> Record<'a> {
         let mut filled = columns.iter().copied().filter(|column| !self.text(*column).is_empty());
         match (filled.next(), filled.next()) {
             (Some(first), Some(second)) => {
-                Err(self.error(second, format!("{} is filled in too; one of them must be empty", self.names[first])))
+                Err(self.error(second, format!("{} is filled in too; one of them must be empty", self.names.get(first))))
             }
             (first, _) => Ok(first),
         }
@@ -75,6 +92,6 @@ impl<'a> Record<'a> {
 
     /// An error of this line.
     pub(in crate::intake) fn error(&self, column: usize, message: impl Into<String>) -> LineError {
-        LineError::new(self.line, self.names[column], message)
+        LineError::new(self.line, self.names.get(column), message)
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use super::{Handle, Refusal, internal};
 use crate::{
     admit::hour_of,
-    books::{self, CountQuery, CountTable, Families, Names, Parties, Ranks, Summing},
+    books::{self, CountQuery, CountTable, Families, LabelGroups, Names, Parties, Ranks, Summing},
     domain::{Cell, End, Eui64, Group, HOUR_MS, Millis, Position, Remarks, Tally, owner_of_rule},
     listing::{AlertPage, AlertQuery, Listing},
     store::GroupHead,
@@ -39,7 +39,8 @@ impl Handle {
         })?;
         // The books keep codes, and no position that says what a code belonged to: the log does.
         if let Some(from) = moved_from {
-            self.each_row(&query, &hours, from..position, |hour, counted, parties| {
+            let mut labels = self.label_groups(&query.label_keys, &query.labels)?;
+            self.each_row(&query, &hours, from..position, &mut labels, |hour, counted, parties| {
                 sum.relocate(hour, counted, parties).map_err(|_| self.too_many_rows())
             })?;
         }
@@ -50,11 +51,12 @@ impl Handle {
     /// for, the log is read twice: once to know which those are, so that what is held in memory is small for each row.
     fn counts_of_log(&self, query: &CountQuery) -> Result<CountTable, Refusal> {
         let (query, hours) = self.checked(query)?;
+        let mut labels = self.label_groups(&query.label_keys, &query.labels)?;
         let mut sum = Summing::new(&query, self.names_for(&query), self.report.count_rows_max);
         let whole = |end| Position::default()..end;
         let mut rejected: Vec<(u32, (Cell, Tally))> = Vec::new();
         let position = self.each_cell(hours.clone(), |hour, (cell, tally)| {
-            if cell.end == End::Rejected && !query.only_throttled {
+            if cell.end == End::Rejected && !query.only_throttled && labels.admit_none() {
                 rejected.push((hour, (cell, tally)));
             }
             Ok(())
@@ -70,7 +72,7 @@ impl Handle {
             for (hour, counted) in &rejected {
                 sum.rank_one(&mut ranks, *hour, *counted, Parties::default()).map_err(too_many)?;
             }
-            self.each_row(&query, &hours, whole(position), |hour, counted, parties| {
+            self.each_row(&query, &hours, whole(position), &mut labels, |hour, counted, parties| {
                 sum.rank_one(&mut ranks, hour, counted, parties).map_err(too_many)
             })?;
             sum.choose(ranks, top);
@@ -78,9 +80,10 @@ impl Handle {
         for (hour, counted) in rejected {
             sum.take_one(hour, counted, Parties::default()).map_err(|_| self.too_many_rows())?;
         }
-        let kept_since_ms = self.each_row(&query, &hours, whole(position), |hour, counted, parties| {
+        let kept_since_ms = self.each_row(&query, &hours, whole(position), &mut labels, |hour, counted, parties| {
             sum.take_one(hour, counted, parties).map_err(|_| self.too_many_rows())
         })?;
+        sum.name_labels(labels.into_texts());
         Ok(CountTable { kept_since_ms, ..sum.finish(position) })
     }
 
@@ -142,6 +145,7 @@ impl Handle {
         query: &CountQuery,
         hours: &Range<u32>,
         logged: Range<Position>,
+        labels: &mut LabelGroups,
         mut take: impl FnMut(u32, (Cell, Tally), Parties) -> Result<(), Refusal>,
     ) -> Result<Option<Millis>, Refusal> {
         let received = i64::from(hours.start) * HOUR_MS..i64::from(hours.end).saturating_mul(HOUR_MS);
@@ -154,6 +158,9 @@ impl Handle {
                     && (!query.only_throttled || rows.weight[*row] > 1)
             };
             for row in (0..rows.len()).filter(is_counted) {
+                if !labels.admit(rows.device_no[row]) {
+                    continue;
+                }
                 let mut tally = Tally {
                     count: 1,
                     represented: u64::from(rows.weight[row]),
@@ -166,6 +173,7 @@ impl Handle {
                     recipient: Eui64(rows.recipient[row]),
                     occurred_ms: Some(rows.occurred_ms[row]),
                     position: Some(head.first.after(row)),
+                    labels: labels.numbers(rows.device_no[row]),
                 };
                 take(hour_of(rows.received_ms[row]), (group.cell_of(row), tally), parties)?;
             }

@@ -3,16 +3,24 @@
 //! It must not know how an answer looks. Invariant: what is counted here is counted of the same log and the same books
 //! that listings and counts read, for the same caller.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{Handle, Refusal, internal};
 use crate::{
     books::{
-        self, CountQuery, CountTable, CountingDevices, DeviceCounts, DeviceQuery, Grouping, Names, TooManyDeviceRows,
+        self, CountQuery, CountTable, CountingDevices, DeviceCounts, DeviceQuery, Grouping, LabelFilter, Names,
+        TooManyDeviceRows,
     },
     config::ReportLimits,
-    domain::{Device, FinalUntil, Generation, HOUR_MS, Millis, OperatorId, Position, Revision, RuleRevision},
+    domain::{
+        Device, DeviceNo, FinalUntil, Generation, HOUR_MS, LabelKey, Millis, ModelId, OperatorId, Position, Revision, RuleRevision,
+    },
     migration::{Migration, Signal},
+    pipeline::devices::NamedDevice,
     registry::RevisionView,
 };
 
@@ -21,8 +29,11 @@ const DEVICES_AT_A_TIME: usize = 16_384;
 
 const DAY_MS: Millis = 24 * HOUR_MS;
 
-/// Devices with their models by name, and the number to go on from; `None` where there are no more.
-pub type DevicePart = (Vec<(Device, String)>, Option<u32>);
+/// Devices with their numbers, and the number to go on from; `None` where there are no more.
+pub type DevicePart = Numbered<NamedDevice>;
+
+/// The same of anything.
+type Numbered<T> = (Vec<(u32, T)>, Option<u32>);
 
 /// Devices of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,8 +44,30 @@ pub struct InventoryCount {
     pub unlisted: u64,
 }
 
-/// The inventory's devices by operator, generation and model.
-pub type InventoryCounts = BTreeMap<(OperatorId, Generation, String), InventoryCount>;
+/// Which devices of the inventory are counted. An empty list lets everything through.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InventoryQuery {
+    /// Operators.
+    pub operators: Vec<OperatorId>,
+    /// Generations.
+    pub generations: Vec<Generation>,
+    /// Count by this label instead of operator, generation and model.
+    pub label_key: Option<LabelKey>,
+    /// Only devices that all of these admit.
+    pub labels: Vec<LabelFilter>,
+}
+
+/// What devices of the inventory are counted by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum InventoryKey {
+    /// Operator, generation and model.
+    Kind(OperatorId, Generation, String),
+    /// The value of a label; empty for devices without it.
+    Label(Arc<str>),
+}
+
+/// The inventory's devices by what was asked for.
+pub type InventoryCounts = BTreeMap<InventoryKey, InventoryCount>;
 
 /// A change to a rule, and what came of it in a period.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,10 +149,25 @@ impl Handle {
 
     /// At most so many devices from a number on, and where to go on. Blocks on the disk.
     pub fn devices(&self, from: u32, devices_max: usize, operators: &[OperatorId]) -> Result<DevicePart, Refusal> {
+        let (models, labels) = (self.shared.models.read().clone(), self.shared.labels.read().clone());
+        let (devices, next) = self.some_devices(from, devices_max, operators)?;
+        let named = devices.into_iter().map(|(number, device)| {
+            let model = models.get(&device.model).cloned().unwrap_or_default();
+            (number, NamedDevice { device, model, labels: labels.of(DeviceNo(number), device.operator) })
+        });
+        Ok((named.collect(), next))
+    }
+
+    /// The same without names.
+    fn some_devices(
+        &self,
+        from: u32,
+        devices_max: usize,
+        operators: &[OperatorId],
+    ) -> Result<Numbered<Device>, Refusal> {
         let mut operators = operators.to_vec();
         self.limit_operators(&mut operators)?;
         let reader = self.shared.reader()?;
-        let models = self.shared.models.read().clone();
         // Where all are wanted, no more are read than fit, and one to go on from.
         let at_a_time = if operators.is_empty() { devices_max.saturating_add(1) } else { DEVICES_AT_A_TIME };
         let (mut found, mut next) = (Vec::new(), from);
@@ -133,7 +181,7 @@ impl Handle {
                     return Ok((found, Some(number)));
                 }
                 if operators.is_empty() || operators.contains(&device.operator) {
-                    found.push((device, models.get(&device.model).cloned().unwrap_or_default()));
+                    found.push((number, device));
                 }
             }
             next = after;
@@ -141,19 +189,46 @@ impl Handle {
     }
 
     /// Counts the devices of the inventory. Blocks on the disk.
-    pub fn inventory(&self, operators: &[OperatorId], generations: &[Generation]) -> Result<InventoryCounts, Refusal> {
-        let mut counts = InventoryCounts::new();
+    pub fn inventory(&self, query: &InventoryQuery) -> Result<InventoryCounts, Refusal> {
+        let InventoryQuery { operators, generations, label_key, labels: filters } = query;
+        let mut labels = self.label_groups(label_key.as_slice(), filters)?;
+        let (max, mut counts) = (self.report.device_rows_max, HashMap::new());
         let mut from = Some(0);
         while let Some(number) = from {
-            let (devices, next) = self.devices(number, DEVICES_AT_A_TIME, operators)?;
+            let (devices, next) = self.some_devices(number, DEVICES_AT_A_TIME, operators)?;
             let wanted = |device: &Device| generations.is_empty() || generations.contains(&device.generation);
-            for (device, model) in devices.into_iter().filter(|(device, _)| wanted(device)) {
-                let count = counts.entry((device.operator, device.generation, model)).or_default();
+            for (number, device) in devices.into_iter().filter(|(_, device)| wanted(device)) {
+                if !labels.admit(number) {
+                    continue;
+                }
+                let mut key = (OperatorId::UNKNOWN, Generation::Unknown, ModelId::UNKNOWN, 0);
+                match label_key {
+                    Some(_) => key.3 = labels.numbers(number)[0],
+                    None => (key.0, key.1, key.2) = (device.operator, device.generation, device.model),
+                }
+                if counts.len() >= max && !counts.contains_key(&key) {
+                    let what =
+                        format!("there are more than report.device_rows_max ({max}) rows; ask for fewer operators");
+                    return Err(Refusal::Exhausted(what));
+                }
+                let count: &mut InventoryCount = counts.entry(key).or_default();
                 *if device.listed { &mut count.listed } else { &mut count.unlisted } += 1;
             }
             from = next;
         }
-        Ok(counts)
+        let (models, texts) = (self.shared.models.read().clone(), labels.into_texts());
+        let text = |label: u32| texts.first()?.get((label as usize).checked_sub(1)?).cloned();
+        let mut named = InventoryCounts::new();
+        for ((operator, generation, model, label), InventoryCount { listed, unlisted }) in counts {
+            let key = match label_key {
+                Some(_) => InventoryKey::Label(text(label).unwrap_or_else(|| Arc::from(""))),
+                None => InventoryKey::Kind(operator, generation, models.get(&model).cloned().unwrap_or_default()),
+            };
+            let count = named.entry(key).or_default();
+            count.listed += listed;
+            count.unlisted += unlisted;
+        }
+        Ok(named)
     }
 
     /// Changes to rules that were made in a period, oldest first, with what came of each in it; and how many more there
@@ -219,7 +294,12 @@ impl Handle {
         let days = i64::from(query.window_days.unwrap_or(self.report.window_days));
         let until = query.until_ms.unwrap_or_else(|| (self.clock)().div_euclid(DAY_MS) * DAY_MS);
         let period = until.saturating_sub(days * DAY_MS).max(0)..until;
-        let devices = self.inventory(&query.operators, &[generation])?.values().map(|count| count.listed).sum();
+        let inventory = InventoryQuery {
+            operators: query.operators.clone(),
+            generations: vec![generation],
+            ..InventoryQuery::default()
+        };
+        let devices = self.inventory(&inventory)?.values().map(|count| count.listed).sum();
         if devices == 0 {
             return Err(Refusal::Precondition(format!(
                 "the inventory lists no device of generation {generation} that this is about: load it, and measure then"

@@ -276,6 +276,7 @@ fn as_of_format(database: &Database, format: u64) {
         let bytes: Vec<u64> = bytes.collect();
         (bytes.iter().sum::<u64>(), bytes.len() as u64)
     };
+    drop_labels(&txn);
     let progress = {
         let table = txn.open_table(TableDefinition::<&str, &[u8]>::new("progress")).unwrap();
         let value = table.get("store").unwrap().unwrap().value().to_vec();
@@ -313,7 +314,7 @@ fn store_before(format: u64) -> (Disk, Snapshot, Vec<Group>) {
     // The time of the last entry is the last that is known.
     let last_ms = some_group(3, 2).judged_ms;
     let clock = Some(ClockMark { latest_ms: last_ms, age_ms: last_ms });
-    let snapshot = Snapshot { producers, ran_ms: 0, clock, ..store.load().unwrap() };
+    let snapshot = Snapshot { producers, ran_ms: 0, clock, labels: KeptLabels::default(), ..store.load().unwrap() };
     let groups = store.reader().groups(Position(0)).unwrap();
     let groups = groups.map(Result::unwrap).collect();
     store.close().unwrap();
@@ -321,6 +322,29 @@ fn store_before(format: u64) -> (Disk, Snapshot, Vec<Group>) {
     as_of_format(&database, format);
     database.close().unwrap();
     (disk, snapshot, groups)
+}
+
+/// Tables that formats before 6 did not have.
+const LABELS: [&str; 3] = ["label", "label_key", "label_value"];
+
+fn drop_labels(txn: &redb::WriteTransaction) {
+    LABELS.iter().for_each(|name| assert!(txn.delete_table(TableDefinition::<u32, &[u8]>::new(name)).unwrap()));
+}
+
+/// Rewrites a closed store as a program of format 4 or 5 left it.
+pub(super) fn without_labels(disk: &Disk, format: u64) {
+    let database = Database::builder().create_with_backend(disk.clone()).unwrap();
+    let txn = database.begin_write().unwrap();
+    drop_labels(&txn);
+    txn.open_table(TableDefinition::<&str, u64>::new("meta")).unwrap().insert("format", format).unwrap();
+    txn.commit().unwrap();
+    let shared = Shared::over(database);
+    let mut progress = meta::read(&shared.begin_read().unwrap()).unwrap();
+    LABELS.iter().for_each(|name| assert!(progress.rows.remove(*name).is_some()));
+    let txn = shared.begin_write(&progress).unwrap();
+    meta::write(&txn, &progress).unwrap();
+    txn.commit().unwrap();
+    shared.close().unwrap();
 }
 
 /// True if every value of every table has a checksum.
@@ -335,14 +359,15 @@ fn is_sealed(disk: &Disk) -> bool {
     // The format, and bytes that are checked against their digests.
     names.retain(|name| !["meta", "component", "model", "producer"].contains(&name.as_str()));
     let all = names.iter().filter(|name| TABLES.iter().any(|table| table.name() == name.as_str())).count();
-    // A store of an earlier format has neither the names of models nor batches where this one has them.
-    assert!(all + 2 >= TABLES.len() && all + 1 >= names.len(), "{names:?}");
+    // A store of an earlier format has neither the names of models nor batches where this one has them, and no labels.
+    assert!(all + 2 + LABELS.len() >= TABLES.len() && all + 1 >= names.len(), "{names:?}");
     names.iter().all(|name| match name.as_str() {
         "token" | "progress" | "fault" => sealed::<&str>(&txn, name),
         "plugin" | "revoked_key" => sealed::<[u8; 32]>(&txn, name),
         "batch" => sealed::<(&str, &str, u64)>(&txn, name),
         "cursor" => sealed::<(&str, &str)>(&txn, name),
         "revision" | "device" | "page" | "hour" | "model_name" | "guard" | "settings" => sealed::<u32>(&txn, name),
+        "label" | "label_key" | "label_value" => sealed::<u32>(&txn, name),
         _ => sealed::<u64>(&txn, name),
     })
 }
@@ -361,9 +386,13 @@ fn a_store_of_a_format_before_is_given_checksums() {
     }
 }
 
-/// Format 4 has this one's tables and checksums.
+/// Formats 4 and 5 have checksums, and lack tables of this one.
 #[test]
-fn a_store_of_format_4_becomes_one_of_this_format_wherever_its_opening_stops() {
+fn a_store_of_format_4_or_5_becomes_one_of_this_format_wherever_its_opening_stops() {
+    [4, 5].into_iter().for_each(becomes_one_of_this_format);
+}
+
+fn becomes_one_of_this_format(before_format: u64) {
     fn format(disk: &Disk) -> u64 {
         let database = Database::builder().create_with_backend(disk.after_kill()).unwrap();
         let txn = database.begin_read().unwrap();
@@ -373,14 +402,10 @@ fn a_store_of_format_4_becomes_one_of_this_format_wherever_its_opening_stops() {
     let before = Disk::default();
     let mut store = open(&before);
     store.commit(&one_of_everything()).unwrap();
-    let snapshot = store.load().unwrap();
+    let snapshot = Snapshot { labels: KeptLabels::default(), ..store.load().unwrap() };
     store.close().unwrap();
-    let database = Database::builder().create_with_backend(before.clone()).unwrap();
-    let txn = database.begin_write().unwrap();
-    txn.open_table(TableDefinition::<&str, u64>::new("meta")).unwrap().insert("format", 4).unwrap();
-    txn.commit().unwrap();
-    database.close().unwrap();
-    assert_eq!(format(&before), 4);
+    without_labels(&before, before_format);
+    assert_eq!(format(&before), before_format);
     for operations in 0.. {
         let disk = before.after_kill();
         disk.fail_after(operations, io::ErrorKind::Other);
@@ -390,7 +415,7 @@ fn a_store_of_format_4_becomes_one_of_this_format_wherever_its_opening_stops() {
         assert_eq!(store.load().unwrap(), snapshot, "{operations} operations");
         store.commit(&append(3, 3)).unwrap();
         store.close().unwrap();
-        assert_eq!(format(&left), 5, "{operations} operations");
+        assert_eq!(format(&left), 6, "{operations} operations");
         if finished {
             return;
         }

@@ -7,9 +7,10 @@ use crate::domain::{
     Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, BatchDigest, Cell, ClockMark, CodeTableChange, Column,
     Cursor, CursorKey, Device, DeviceNo, DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind,
     FaultedAlert, Generation, Group, Guard, GuardCount, GuestRoom, Handover, HourPage, JudgingSettings, KeptFault,
-    KeptQuestion, Mark, Message, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind, PluginInfo, Position,
-    ProducerKey, ProducerMark, RejectReason, Rejected, Remark, RemarkCounts, Retention, Revision, Revocation, Role,
-    Rows, Rule, RuleRevision, Scope, SenderLimits, Series, SettingsNo, Shadow, StateKey, Tally, TimeStatus, Token,
+    KeptQuestion, LabelEffects, LabelValue, Mark, Message, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind,
+    PluginInfo, Position, ProducerKey, ProducerMark, RejectReason, Rejected, Remark, RemarkCounts, Retention, Revision,
+    Revocation, Role, Rows, Rule, RuleRevision, Scope, SenderLimits, Series, SettingsNo, Shadow, StateKey, Tally,
+    TimeStatus, Token,
 };
 
 /// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
@@ -116,6 +117,16 @@ pub(in crate::store) fn some_device(no: u32) -> Device {
         generation: Generation::Smets2,
         model: ModelId::of("A"),
         listed: true,
+    }
+}
+
+/// A label of devices 1 and 3, another one of device 3, and what a load removed that is not there.
+pub(in crate::store) fn some_labels() -> LabelEffects {
+    let value = |text: &str| LabelValue { operator: OperatorId::new(12).unwrap(), text: text.into() };
+    LabelEffects {
+        keys: vec![(0, "feeder".parse().ok()), (2, "postcode".parse().ok()), (5, None)],
+        values: vec![(1, Some(value("Ash Lane"))), (4, Some(value("AB1 2CD"))), (9, None)],
+        devices: vec![(1, vec![(0, 1)]), (3, vec![(0, 1), (2, 4)]), (4, vec![])],
     }
 }
 
@@ -271,6 +282,7 @@ pub(in crate::store) fn one_of_everything() -> Effects {
         }),
         devices: (0..5).map(|no| (no, some_device(no))).collect(),
         models: vec!["B".to_owned(), "A".to_owned(), "B".to_owned()],
+        labels: some_labels(),
         plugin: Some((some_plugin(), b"bytes".to_vec())),
         revisions: vec![some_revision(1), RuleRevision { rule: None, who: String::new(), ..some_revision(2) }],
         tokens: vec![some_token("b", Role::Admin), some_token("a", Role::Operator(OperatorId::new(12).unwrap()))],

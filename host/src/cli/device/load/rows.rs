@@ -1,7 +1,7 @@
 //! Reads a whole inventory, each device once.
 //!
 //! Invariants: conflicting rows of a device load nothing; identical rows load it once. Memory holds at most [`ROWS_MAX`] rows
-//! of about 80 bytes.
+//! of about 80 bytes, and 16 more for each label.
 
 use std::{collections::HashMap, collections::hash_map::Entry, io::BufRead, sync::Arc};
 
@@ -9,8 +9,8 @@ use indicatif::ProgressBar;
 use weir_proto::v1;
 
 use crate::{
-    cli::{arguments::Names, input::Notices},
-    domain::{Eui64, Generation, Mpxn, OperatorId},
+    cli::{arguments::Names, device::labels, input::Notices},
+    domain::{Eui64, Generation, LabelKey, Mpxn, OperatorId},
     intake::{LineError, inventory},
 };
 
@@ -28,9 +28,19 @@ pub(super) struct Noticed {
     pub(super) wrong_operator_count: u64,
 }
 
+/// The labels that a load states of every device.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    /// Those that the file has columns of, in the order of each row's values.
+    pub(super) columns: Vec<LabelKey>,
+    /// The one that says which network the MPAN is of.
+    pub(super) network: Option<LabelKey>,
+}
+
 /// The contents of a file.
 pub(super) struct Read {
     pub(super) noticed: Noticed,
+    keys: Vec<LabelKey>,
     rows: Vec<Kept>,
 }
 
@@ -42,7 +52,8 @@ impl Read {
 
     /// Returns the devices to load, in file order.
     pub(super) fn devices(self) -> impl Iterator<Item = v1::Device> + Send + 'static {
-        self.rows.into_iter().filter(|row| !row.in_doubt).map(wire)
+        let keys = self.keys;
+        self.rows.into_iter().filter(|row| !row.in_doubt).map(move |row| wire(row, &keys))
     }
 }
 
@@ -55,12 +66,14 @@ struct Kept {
     generation: Generation,
     operator: OperatorId,
     in_doubt: bool,
+    /// Values of the labels, in the order of the keys.
+    labels: Box<[Arc<str>]>,
 }
 
 impl Kept {
     fn says_the_same(&self, other: &Self) -> bool {
-        (self.mpxn, &self.model, self.generation, self.operator)
-            == (other.mpxn, &other.model, other.generation, other.operator)
+        (self.mpxn, &self.model, self.generation, self.operator, &self.labels)
+            == (other.mpxn, &other.model, other.generation, other.operator, &other.labels)
     }
 }
 
@@ -77,6 +90,7 @@ impl Read {
     /// Reads a file. Fails if the input fails or has more than [`ROWS_MAX`] devices.
     pub(super) fn of<R: BufRead>(
         mut rows: inventory::Rows<R>,
+        keys: Keys,
         names: &Names,
         progress: &ProgressBar,
     ) -> Result<Self, LineError> {
@@ -88,7 +102,10 @@ impl Read {
             operators: Notices::remarks("operators that are not those of the MPAN", progress.clone()),
         };
         let (mut kept, mut places) = (Vec::<Kept>::new(), HashMap::<u64, u32>::new());
-        let (mut models, mut noticed) = (HashMap::<String, Arc<str>>::new(), Noticed::default());
+        let (mut texts, mut noticed) = (HashMap::<String, Arc<str>>::new(), Noticed::default());
+        let Keys { columns: mut keys, network } = keys;
+        let is_network_kept = network.is_some();
+        keys.extend(network);
         loop {
             let row = rows.next();
             std::iter::from_fn(|| rows.remark()).for_each(|remark| said.remarks.give(&remark.to_string()));
@@ -103,9 +120,13 @@ impl Read {
             };
             let line = rows.line();
             said.look(line, &row, names);
-            let model = models.entry(row.model).or_insert_with_key(|name| Arc::from(name.as_str()));
+            let network = is_network_kept.then(|| labels::network(row.mpxn));
+            let mut shared =
+                |text: String| Arc::clone(texts.entry(text).or_insert_with_key(|text| Arc::from(text.as_str())));
+            let model = shared(row.model);
+            let labels = row.labels.into_iter().chain(network).map(shared).collect();
             let (eui, mpxn, generation, operator) = (row.eui.0, row.mpxn, row.generation, row.operator);
-            let row = Kept { eui, mpxn, line, model: Arc::clone(model), generation, operator, in_doubt: false };
+            let row = Kept { eui, mpxn, line, model, generation, operator, in_doubt: false, labels };
             match places.entry(eui) {
                 Entry::Occupied(place) => {
                     let first = &mut kept[*place.get() as usize];
@@ -116,7 +137,7 @@ impl Read {
                         noticed.repeated_count += 1;
                         continue;
                     }
-                    said.differ(first, &row);
+                    said.differ(first, &row, &keys);
                     noticed.in_doubt_count += 1 + u64::from(!first.in_doubt);
                     first.in_doubt = true;
                 }
@@ -135,7 +156,7 @@ impl Read {
         for notices in [said.in_doubt, said.repeated, said.remarks] {
             notices.finish();
         }
-        Ok(Self { noticed, rows: kept })
+        Ok(Self { noticed, keys, rows: kept })
     }
 }
 
@@ -154,15 +175,20 @@ impl Said {
     }
 
     /// Reports the differences of two rows.
-    fn differ(&mut self, first: &Kept, other: &Kept) {
+    fn differ(&mut self, first: &Kept, other: &Kept, keys: &[LabelKey]) {
         let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
+        let values = first.labels.iter().zip(&other.labels);
+        let labels = keys
+            .iter()
+            .zip(values)
+            .map(|(key, (was, is))| (key.as_str(), or_none(was.as_ref().to_owned()), or_none(is.as_ref().to_owned())));
         let parts = [
             ("mpxn", or_none(first.mpxn.to_string()), or_none(other.mpxn.to_string())),
             ("generation", first.generation.to_string(), other.generation.to_string()),
             ("model", or_none(first.model.to_string()), or_none(other.model.to_string())),
             ("operator", first.operator.to_string(), other.operator.to_string()),
         ];
-        let differ = parts.into_iter().filter(|(_, was, is)| was != is);
+        let differ = parts.into_iter().chain(labels).filter(|(_, was, is)| was != is);
         let differ: Vec<String> = differ.map(|(part, was, is)| format!("{part} {was} and {is}")).collect();
         let same = if differ.is_empty() { "a row of it is in doubt already".to_owned() } else { differ.join(", ") };
         self.in_doubt.give(&format!(
@@ -174,24 +200,48 @@ impl Said {
     }
 }
 
-fn wire(row: Kept) -> v1::Device {
-    let Kept { eui, mpxn, generation, model, operator, .. } = row;
+fn wire(row: Kept, keys: &[LabelKey]) -> v1::Device {
+    let Kept { eui, mpxn, generation, model, operator, labels, .. } = row;
+    let label =
+        |(key, value): (&LabelKey, &Arc<str>)| v1::Label { key: key.to_string(), value: value.as_ref().to_owned() };
     v1::Device {
         device_id: eui,
         mpxn: mpxn.to_string(),
         generation: generation as i32,
         model: model.as_ref().to_owned(),
         operator: operator.get().into(),
+        labels: keys.iter().zip(&labels).map(label).collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::intake::form::Form;
 
     fn read(text: &str) -> Read {
         let rows = inventory::Rows::new(text.as_bytes()).unwrap();
-        Read::of(rows, &Names::builtin(), &ProgressBar::hidden()).unwrap()
+        Read::of(rows, Keys::default(), &Names::builtin(), &ProgressBar::hidden()).unwrap()
+    }
+
+    #[test]
+    fn labels_of_columns_and_of_the_network_are_stated_of_each_device() {
+        let key = |name: &str| name.parse::<LabelKey>().unwrap();
+        let form = Form { labels: vec![(key("feeder"), "Feeder".to_owned())], ..Form::default() };
+        let text = "eui,mpxn,generation,model,feeder\n\
+                    02-00-5E-10-00-00-A0-2C,2400000000013,smets2,A,F1\n\
+                    02-00-5E-10-00-00-A0-2D,,smets2,A,\n\
+                    02-00-5E-10-00-00-A0-2E,,smets2,A,F1\n\
+                    02-00-5E-10-00-00-A0-2E,,smets2,A,F2\n";
+        let rows = inventory::Rows::of(text.as_bytes(), &form).unwrap();
+        let keys = Keys { columns: vec![key("feeder")], network: Some(key("network")) };
+        let read = Read::of(rows, keys, &Names::builtin(), &ProgressBar::hidden()).unwrap();
+        assert_eq!(read.noticed.in_doubt_count, 2, "rows that differ in a label alone");
+        let labels: Vec<Vec<String>> = read
+            .devices()
+            .map(|device| device.labels.iter().map(|label| format!("{}={}", label.key, label.value)).collect())
+            .collect();
+        assert_eq!(labels, [["feeder=F1", "network=24"], ["feeder=", "network="]]);
     }
 
     #[test]

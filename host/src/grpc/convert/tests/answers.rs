@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     domain::{FaultKind, FinalUntil, Guard, RemarkCounts, Revocation, RuleFault},
-    pipeline::{Allowed, PluginView},
+    pipeline::{Allowed, NamedDevice, PluginView},
     plugin::{Needs, Report},
 };
 
@@ -116,6 +116,7 @@ fn a_table_of_counts_goes_out_whole_or_not_at_all() {
         recipient: Some(Eui64::NONE),
         family: Some("voltage".into()),
         occurred_ms: Some(Some(0)),
+        labels: vec![("feeder".parse().unwrap(), "F1".into())],
     };
     let none = CountKey { code: Some(None), ..CountKey::default() };
     let counts =
@@ -152,6 +153,7 @@ fn a_table_of_counts_goes_out_whole_or_not_at_all() {
         family: Some("voltage".into()),
         occurred_start_ms: Some(0),
         is_provisional: true,
+        labels: vec![v1::Label { key: "feeder".into(), value: "F1".into() }],
         ..bare.clone()
     };
     assert_eq!(response.rows, [expected, bare.clone()]);
@@ -180,27 +182,37 @@ fn a_device_goes_out_whole() {
         listed: true,
     };
     let states = vec![("storm".to_owned(), Some(AlertCode(7)), vec![1, 2]), ("burst".to_owned(), None, vec![3])];
+    let labels = vec![("feeder".parse().unwrap(), "F1".into())];
     let view = DeviceView {
         device,
         model: "ACME-1".into(),
+        labels: labels.clone(),
         balance: ENDS,
         states,
         counted_since_ms: Some(9),
         position: Position(6),
     };
     let response = device::view(view.clone());
-    let shown = v1::Device { device_id: 5, mpxn: "123456".into(), generation: 2, model: "ACME-1".into(), operator: 12 };
+    let label = v1::Label { key: "feeder".into(), value: "F1".into() };
+    let shown = v1::Device {
+        device_id: 5,
+        mpxn: "123456".into(),
+        generation: 2,
+        model: "ACME-1".into(),
+        operator: 12,
+        labels: vec![label],
+    };
     assert_eq!((response.device, response.in_inventory, response.position), (Some(shown.clone()), true, 6));
     assert_eq!((response.balance, response.counted_since_ms), (Some(WIRE_ENDS), Some(9)));
     assert_eq!(response.states[0], v1::DeviceState { rule: "storm".into(), code: 7, words: vec![1, 2] });
     assert_eq!(response.states[1], v1::DeviceState { rule: "burst".into(), code: 0, words: vec![3] });
 
-    let unlisted = DeviceView { device: Device::unlisted(Eui64(5)), model: String::new(), ..view };
+    let unlisted = DeviceView { device: Device::unlisted(Eui64(5)), model: String::new(), labels: Vec::new(), ..view };
     let response = device::view(unlisted);
     let only_its_id = v1::Device { device_id: 5, ..v1::Device::default() };
     assert_eq!((response.device, response.in_inventory), (Some(only_its_id), false));
 
-    let named = (device, "ACME-1".to_owned());
+    let named = NamedDevice { device, model: "ACME-1".to_owned(), labels };
     let put = device::devices_put(DevicesPut {
         added: 1,
         changed: 2,
@@ -210,7 +222,8 @@ fn a_device_goes_out_whole() {
         mpxn_changed: 6,
         generation_changed: 7,
         model_changed: 8,
-        changes: vec![(named.clone(), named)],
+        labels_changed: 9,
+        changes: vec![(named.clone(), named.clone())],
     });
     let change = v1::DeviceChange { before: Some(shown.clone()), after: Some(shown) };
     let expected = v1::PutDevicesResponse {
@@ -222,9 +235,17 @@ fn a_device_goes_out_whole() {
         mpxn_changed: 6,
         generation_changed: 7,
         model_changed: 8,
+        labels_changed: 9,
         changes: vec![change],
     };
     assert_eq!(put, expected);
+
+    // A page ends where a message is full, and has a device all the same.
+    let found = |count| ((0..count).map(|number| (number, named.clone())).collect(), Some(99));
+    let all = device::page(found(3), 4 << 20);
+    assert_eq!((all.devices.len(), all.next_page_token.as_str()), (3, "99"));
+    let one = device::page(found(3), 1);
+    assert_eq!((one.devices.len(), one.next_page_token.as_str()), (1, "1"));
 }
 
 #[test]

@@ -251,7 +251,7 @@ fn a_listing_is_asked_for_within_limits() {
 fn counts_are_asked_for() {
     let ask = v1::QueryCountsRequest::default;
     let query = count::query(v1::QueryCountsRequest {
-        group_by: (1..=12).collect(),
+        group_by: (1..=13).collect(),
         codes: vec![9],
         rule: "high".into(),
         operators: vec![10],
@@ -261,6 +261,8 @@ fn counts_are_asked_for() {
         until_ms: 7_200_000,
         top: 5,
         only_throttled: true,
+        label_keys: vec!["feeder".into()],
+        labels: vec![v1::LabelFilter { key: "postcode".into(), values: vec![String::new()] }],
     })
     .unwrap();
     let expected = [
@@ -276,9 +278,11 @@ fn counts_are_asked_for() {
         Grouping::Recipient,
         Grouping::Family,
         Grouping::OccurredDay,
+        Grouping::Label(0),
     ];
     assert_eq!((query.top, query.only_throttled, query.is_of_log()), (Some(5), true, true));
     assert_eq!(query.group_by, expected);
+    assert_eq!((query.label_keys[0].as_str(), query.labels[0].key.as_str()), ("feeder", "postcode"));
     assert_eq!(query.generations, [Generation::Unknown, Generation::Smets2]);
     assert_eq!(query.models, ["", "ACME-1"]);
     assert_eq!(
@@ -294,7 +298,13 @@ fn counts_are_asked_for() {
         count::query,
         vec![
             (group_by(&[1, 0]), "group_by[1]: the grouping is not stated"),
-            (group_by(&[13]), "group_by[0]: 13 is no grouping"),
+            (group_by(&[14]), "group_by[0]: 14 is no grouping"),
+            (group_by(&[13]), "label_keys: 0 keys, and group_by has 1 of GROUPING_LABEL"),
+            (
+                v1::QueryCountsRequest { label_keys: vec!["feeder".into()], ..ask() },
+                "label_keys: 1 keys, and group_by has 0 of GROUPING_LABEL",
+            ),
+            (v1::QueryCountsRequest { label_keys: vec!["A".into()], ..ask() }, "label_keys[0]: \"A\" is no key"),
             (v1::QueryCountsRequest { codes: vec![1 << 16], ..ask() }, "codes[0]: 65536 is no alert code"),
             (v1::QueryCountsRequest { operators: vec![10, 100], ..ask() }, "operators[1]: 100 is no distributor id"),
             (v1::QueryCountsRequest { generations: vec![3], ..ask() }, "generations[0]: 3 is no generation"),
@@ -308,7 +318,14 @@ fn a_row_of_an_inventory_is_read_and_a_bad_one_is_named() {
     // Of the ten last digits, one makes an MPAN of operator 12.
     let mpans = (0..10).map(|digit| format!("120003456789{digit}"));
     let mpan = mpans.into_iter().find(|mpan| mpan.parse::<Mpxn>().is_ok()).unwrap();
-    let good = || v1::Device { device_id: 5, mpxn: mpan.clone(), generation: 1, model: "ACME-1".into(), operator: 0 };
+    let good = || v1::Device {
+        device_id: 5,
+        mpxn: mpan.clone(),
+        generation: 1,
+        model: "ACME-1".into(),
+        operator: 0,
+        labels: Vec::new(),
+    };
     let put = |devices| device::devices(v1::PutDevicesRequest { devices, dry_run: false }, 2);
 
     let other = v1::Device { device_id: 6, operator: 23, mpxn: String::new(), generation: 0, ..good() };
