@@ -1,4 +1,4 @@
-//! Labels of devices through the real binary: what a load states, removes and leaves, what counts say by them,
+//! Labels of devices through the real binary: what a load states, removes and leaves, what counts and reports say by them,
 //! and what another operator is told.
 
 use serde_json::{Value, json};
@@ -200,6 +200,40 @@ fn counts_by_a_label_add_up_to_the_plain_count_before_and_after_a_restart() {
 }
 
 #[test]
+fn a_report_by_a_label_has_the_numbers_of_the_counts() {
+    let labelled = Labelled::start(&[]);
+    labelled.load(DEVICES, &LABELS);
+    labelled.send(0);
+    let report = |arguments: &[&str]| {
+        let fixed = ["report", "alerts", "--period", "day", "--ending", "2026-11-23", "--label", "substation"];
+        let output = labelled.host.weir([&fixed, arguments].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let section = |top: &str| {
+        let report: Value = serde_json::from_str(&report(&["--json", "--top", top])).unwrap();
+        let sections = report["sections"].as_array().unwrap();
+        sections.iter().find(|section| section["name"] == "label").unwrap().clone()
+    };
+    let lines = |section: &Value| {
+        let line = |line: &Value| {
+            (line["label"].as_str().unwrap().to_owned(), line["devices"].clone(), line["received"].clone())
+        };
+        section["lines"].as_array().unwrap().iter().map(line).collect::<Vec<_>>()
+    };
+    let line = |label: &str, devices: u64, received: u64| (label.to_owned(), json!(devices), json!(received));
+    let all = section("10");
+    assert_eq!(all["title"], "By substation, as the inventory has it now");
+    // The line that is none counts where the host received it.
+    assert_eq!(lines(&all), [line("(not labelled)", 1, 12), line("Ash Lane", 3, 7), line("Mill, Old", 1, 3)]);
+    assert_eq!(lines(&section("1")), [line("(not labelled)", 1, 12), ("2 more".to_owned(), Value::Null, json!(10))]);
+    assert!(report(&["--format", "html"]).contains("By substation, as the inventory has it now"));
+    assert!(report(&[]).contains("## By substation, as the inventory has it now"));
+    assert!(report(&["--format", "csv"]).contains("\nlabel,Ash Lane,3,7,"));
+    assert_eq!(labelled.host.stop(), Some(0));
+}
+
+#[test]
 fn meters_of_independent_networks_are_told_apart_by_a_label_of_the_load() {
     let labelled = Labelled::start(&[]);
     let load = labelled.load(DEVICES, &[&LABELS[..], &["--network-label", "network"]].concat());
@@ -268,7 +302,8 @@ fn an_operator_is_told_labels_of_its_own_devices_alone() {
     // A key that no device of its own has is as if it were not there.
     let said = lond(&["count", "--by", "label:depot"]).unwrap_err();
     assert!(said.contains("no device has the label depot; there are: substation") && !said.contains("East"), "{said}");
-    for arguments in [&["device", "list"][..]] {
+    for arguments in [&["device", "list"][..], &["report", "alerts", "--label", "substation", "--ending", "2030-01-01"]]
+    {
         let said = format!("{:?}", lond(arguments));
         assert!(!said.contains("Secret Row") && !said.contains("East"), "{arguments:?}: {said}");
     }

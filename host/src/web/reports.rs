@@ -51,6 +51,7 @@ async fn show(visitor: &Visitor) -> Result<Shown, Refusal> {
         generations: generation(here.get("generation"))?.into_iter().collect(),
         operators: operator.into_iter().collect(),
         top: TOP,
+        label: None,
     };
     let report = alerts::ask(visitor.link(), wanted, visitor.names().await?).await?;
     let signal = signal(visitor, ending).await?;

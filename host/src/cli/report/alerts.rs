@@ -29,13 +29,16 @@ use crate::{
             time, utc,
         },
     },
-    domain::{Eui64, FinalUntil, Millis, OperatorId},
+    domain::{Eui64, FinalUntil, LabelKey, Millis, OperatorId},
     page,
 };
+
+mod by_label;
 
 pub(super) const EXAMPLES: &str = "Examples:
   weir report alerts --generation smets1 --period week
   weir report alerts --period month --ending 2026-10-31 --operator LOND --format html > october.html
+  weir report alerts --period week --label substation --top 20
   weir report alerts --period day --format csv > levels.csv";
 
 #[derive(Debug, clap::Args)]
@@ -52,7 +55,11 @@ pub(in crate::cli) struct Args {
     /// Only these operators: distributor ids, four letters like LOND, or unknown.
     #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = arguments::operator)]
     operator: Vec<OperatorId>,
-    /// How many devices are listed, those that raise most.
+    /// Report by this label of the devices too, like a substation, as the inventory has it now: those values whose devices
+    /// raise most, and the others together.
+    #[arg(long, value_name = "KEY")]
+    label: Option<LabelKey>,
+    /// How many devices, and values of the label, are listed: those that raise most.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=100))]
     top: u32,
     /// What to print.
@@ -105,15 +112,17 @@ pub(crate) struct Wanted {
     pub(crate) days: Days,
     pub(crate) generations: Vec<arguments::Generation>,
     pub(crate) operators: Vec<OperatorId>,
-    /// How many devices are listed.
+    /// How many devices, and values of the label, are listed.
     pub(crate) top: usize,
+    /// The label that is reported by.
+    pub(crate) label: Option<LabelKey>,
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let Args { period, ending, generation, operator, top, format, names } = args;
+    let Args { period, ending, generation, operator, label, top, format, names } = args;
     let names = names.of_host(session).await?;
-    let wanted =
-        Wanted { days: Days::new(period, ending)?, generations: generation, operators: operator, top: top as usize };
+    let (days, top) = (Days::new(period, ending)?, top as usize);
+    let wanted = Wanted { days, generations: generation, operators: operator, top, label };
     let format = if session.json { Format::Json } else { format };
     let report = ask(link(session.connect().await?), wanted, names).await;
     let report = report.map_err(|status| session.failed(&status))?;
@@ -216,9 +225,10 @@ impl Asking {
             if key != v1::Grouping::Day {
                 lines.sort_by_key(|line| std::cmp::Reverse(line.taken()));
             }
-            sections.push(Section { name, title, lines });
+            sections.push(Section { name, title: title.to_owned(), lines });
         }
-        sections.push(Section { name: "device", title: "Devices that raise most", lines: top });
+        sections.extend(self.by_label().await?);
+        sections.push(Section { name: "device", title: "Devices that raise most".to_owned(), lines: top });
         let (changes, changes_left_out) = self.changes().await?;
         Ok(Report {
             first_day: self.days.first.to_string(),

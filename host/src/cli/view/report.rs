@@ -106,7 +106,7 @@ impl Line {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Section {
     pub name: &'static str,
-    pub title: &'static str,
+    pub title: String,
     pub lines: Vec<Line>,
 }
 
@@ -220,10 +220,10 @@ impl Report {
     }
 
     /// All sections, the total first.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &'static str, &[Line])> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &str, &[Line])> {
         let total = ("total", "In all", std::slice::from_ref(&self.total));
         std::iter::once(total)
-            .chain(self.sections.iter().map(|section| (section.name, section.title, &section.lines[..])))
+            .chain(self.sections.iter().map(|section| (section.name, section.title.as_str(), &section.lines[..])))
     }
 
     /// As CSV: a row a line, with the section it is of.
@@ -269,7 +269,7 @@ impl Report {
         let mut text = format!("# {}\n\n", marked(&self.title()));
         self.summary().iter().for_each(|sentence| text.push_str(&format!("{}\n", marked(sentence))));
         for (_, title, lines) in self.all() {
-            text.push_str(&format!("\n## {title}\n\n"));
+            text.push_str(&format!("\n## {}\n\n", marked(title)));
             text.push_str(&markdown_table(&Self::HEADINGS, lines.iter().map(Line::values)));
         }
         text.push_str("\n## Changes to rules\n\n");
