@@ -50,6 +50,11 @@ pub(super) fn examine(
         Err(other) => return Err(other),
     };
     while let Some(table) = TABLES.get(place.tables) {
+        // A program before this one did not make all of them, and they are added once the store is open.
+        if !counted.is_empty() && !counted.contains_key(table.name()) {
+            place.tables += 1;
+            continue;
+        }
         if place.key.is_none() {
             let rows = table.rows(txn);
             if counted.get(table.name()).zip(rows.ok()).is_some_and(|(counted, rows)| *counted != rows) {

@@ -201,6 +201,21 @@ fn a_value_of_another_key_or_table_is_found() {
     assert!(gone.contains("table hour, key none (rows of the table)"), "{gone}");
 }
 
+/// A store of format 5 lacks tables of this format, and that is no damage.
+#[test]
+fn a_damaged_store_of_format_5_is_mended_too() {
+    let disk = filled();
+    before::without_labels(&disk, 5);
+    let live = disk.live_bytes();
+    let is_mended = |bit: usize| {
+        let damaged = disk.after_kill();
+        damaged.flip(bit);
+        Store::with_backend(damaged, &limits(), ACKS_KEPT).is_ok_and(|store| !store.mended().is_empty())
+    };
+    let mut places = random(16_001).map(|number| live[number / 8 % live.len()] * 8 + number % 8).take(200);
+    assert!(places.any(is_mended), "a page or an hour among 200 places");
+}
+
 #[test]
 fn an_empty_file_is_no_new_store() {
     let folder = tempfile::tempdir().unwrap();
