@@ -120,7 +120,7 @@ async fn record(handle: &Handle, plan: Plan, chain: &[&str]) -> Result<()> {
             generation: Generation::from_number(sent.generation as u8).unwrap_or_default(),
             model: sent.model,
             operator: mpxn.distributor().unwrap_or(OperatorId::UNKNOWN),
-            labels: Vec::new(),
+            ..DeviceRequest::default()
         })
     };
     let devices: Vec<DeviceRequest> = plan.fleet().inventory().map(device).collect::<Result<_>>()?;

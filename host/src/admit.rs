@@ -6,6 +6,7 @@
 mod copies;
 mod inventory;
 mod labels;
+mod points;
 
 pub use copies::{Copies, Horizon, KEPT_MS, Memory, Note, Sight};
 pub use inventory::{Change, Inventory, InventoryError};

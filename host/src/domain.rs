@@ -13,10 +13,12 @@ mod effects;
 mod finality;
 mod ids;
 mod label;
+mod placement;
 mod producer;
 mod remark;
 mod rule;
 mod settings;
+mod tenure;
 mod text;
 
 pub use access::{Identity, OperatorSet, ProducerPattern, Role, SenderLimits, Tenant, Token, TokenHash, owner_of_rule};
@@ -40,6 +42,7 @@ pub use label::{
     DeviceLabels, KeptLabels, LABEL_KEY_BYTES_MAX, LABEL_VALUE_BYTES_MAX, LabelEffects, LabelKey, LabelNumbers,
     LabelValue, StatedLabel, check_label_value, proposed as proposed_label_key,
 };
+pub use placement::{DeviceType, Placement, PlacementChange, PointRole};
 pub use producer::{BatchDigest, ProducerKey, ProducerMark};
 pub use remark::{Remark, RemarkCounts, Remarks};
 pub use rule::{
@@ -47,6 +50,7 @@ pub use rule::{
     RuleFault, RuleRevision, Scope, SigningKey, StateKey,
 };
 pub use settings::{GuestRoom, JudgingSettings, SettingsNo, TURN_ALERTS};
+pub use tenure::{Period, TENURES_MAX, Tenure, TenureChange, Tenures};
 pub use text::{check_block, check_line, is_unsafe, shown};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.

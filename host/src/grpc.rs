@@ -180,7 +180,7 @@ fn router(
     let alerts = alerts::Alerts::new(door.clone(), config, stopping.clone());
     let plugins = plugins::Plugins::new(door.clone(), bytes_max);
     let rules = rules::Rules::new(door.clone(), bytes_max);
-    let devices = devices::Devices::new(door.clone(), config.intake.put_devices_max, config.intake.message_bytes_max);
+    let devices = devices::Devices::new(door.clone(), config.intake.put_devices_max, bytes_max);
     let reports = reports::Reports::new(door.clone(), bytes_max);
     let counts = counts::Counts::new(door.clone(), bytes_max, stopping.clone());
     let cursors = subscribe::Cursors::new(door.clone());

@@ -61,7 +61,7 @@ impl LineError {
         }
     }
 
-    fn new(line: u64, field: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(line: u64, field: &str, message: impl Into<String>) -> Self {
         Self { line, field: field.to_owned(), message: message.into(), fatal: false }
     }
 }

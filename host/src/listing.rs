@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     domain::{
-        Alert, AlertCode, End, Eui64, FaultKind, Flags, Generation, Group, Millis, ModelId, OperatorId, Position,
+        Alert, AlertCode, End, Eui64, FaultKind, Flags, Generation, Group, Millis, ModelId, Mpxn, OperatorId, Position,
         Remarks, Revision,
     },
     evaluate::Filter,
@@ -43,6 +43,8 @@ pub struct AlertQuery {
     pub occurred_ms: Option<std::ops::Range<Millis>>,
     /// When the DCC passed them on; `None` for any time, or none.
     pub dcc_ms: Option<std::ops::Range<Millis>>,
+    /// One metering point.
+    pub point: Option<PointFilter>,
     /// Look at so many rows, and at the rest of the group they end in; `None` for no end.
     pub looked_rows_max: Option<usize>,
 }
@@ -51,6 +53,23 @@ impl AlertQuery {
     /// The times of receipt it lets through.
     pub fn received_ms(&self) -> std::ops::Range<Millis> {
         self.since_ms.unwrap_or(Millis::MIN)..self.until_ms.unwrap_or(Millis::MAX)
+    }
+}
+
+/// Alerts of one metering point: those that name it, and those of devices that are or were at it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PointFilter {
+    /// The point.
+    pub mpxn: Mpxn,
+    /// The devices, each with the times of receipt that count.
+    pub devices: Vec<(Eui64, std::ops::Range<Millis>)>,
+}
+
+impl PointFilter {
+    fn admits(&self, group: &Group, row: usize) -> bool {
+        let (device, received) = (group.rows.device[row], group.rows.received_ms[row]);
+        self.devices.iter().any(|(known, times)| known.0 == device && times.contains(&received))
+            || group.rows.details(row).is_some_and(|details| details.mpxn == self.mpxn)
     }
 }
 
@@ -73,6 +92,7 @@ impl<'a> Admits<'a> {
         let Self { query, filter, revisions } = self;
         let mark = group.mark_of(row);
         query.device.is_none_or(|device| group.rows.device[row] == device.0)
+            && query.point.as_ref().is_none_or(|point| point.admits(group, row))
             // A list of outcomes has each once.
             && (query.ends.is_empty() || query.ends.contains(&mark.end))
             && revisions.is_none_or(|revisions| revisions.binary_search(&mark.rule).is_ok())

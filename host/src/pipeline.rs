@@ -40,13 +40,14 @@ pub use clock::{Clock, Shown, WrongClock};
 pub use collect::{GroupSize, GroupSizing};
 pub use cursors::Seat;
 pub use desk::{Head, QuestionView, Stage};
-pub use devices::{DevicesPut, NamedDevice};
+pub use devices::{DevicesPut, LoadTerms, NamedDevice, SharedPoint};
 pub use figures::{DURATION_BOUNDS_S, Durations, Figures, RuleFigures};
 pub use handle::{
-    Allowed, Batch, CodesView, Component, CursorView, DeniedCaller, DeviceRequest, DeviceView, ExplanationView, Handle,
-    HostView, InventoryCount, InventoryCounts, InventoryKey, InventoryQuery, MigrationQuery, MigrationView, NewToken,
-    Piece, PluginView, Promotion, RuleChange, RuleChangesQuery, RuleRequest, Status, SubscribeRequest, Subscription,
-    VariantRequest, Watched, WhatIfRequest,
+    Allowed, AtPoint, Batch, CodesView, Component, CursorView, DeniedCaller, DeviceRequest, DeviceView,
+    ExplanationView, Handle, HostView, InventoryCount, InventoryCounts, InventoryKey, InventoryQuery, MigrationQuery,
+    MigrationView, NewToken, Piece, PluginView, PointHistory, PointPeriod, Promotion, Proposal, ProposalKind,
+    ProposalQuery, Proposals, RuleChange, RuleChangesQuery, RuleRequest, StandingAt, Status, SubscribeRequest,
+    Subscription, VariantRequest, Watched, WhatIfRequest,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, code_table, system_times};
 pub use plugins::Revoked;

@@ -17,7 +17,7 @@ use crate::{
     config::{Config, ConfigError},
     domain::{
         Alert, AlertCode, Device, DeviceNo, End, Eui64, Fault, FaultKind, Judge, Mark, Metering, Millis, Mode, ModelId,
-        Outcome, Position, Revision, Rule, RuleFault, RuleRevision, Scope,
+        Outcome, Placement, Position, Revision, Rule, RuleFault, RuleRevision, Scope,
     },
     evaluate::{Chain, ChainSettings, Judged, Judgement, State, judge},
     intake::{inventory::Row, plausible::Ranges},
@@ -215,14 +215,15 @@ impl Rehearsal<'_> {
         let mut inventory = Inventory::default();
         for row in self.devices {
             inventory.learn_model(&row.model, self.config.intake.models_max)?;
-            inventory.put(Device {
+            let device = Device {
                 eui: row.eui,
                 mpxn: row.mpxn,
                 operator: row.settled_operator(),
                 generation: row.generation,
                 model: ModelId::of(&row.model),
                 listed: true,
-            });
+            };
+            inventory.put(device, row.placement.over(Placement::default()));
         }
         Ok(inventory)
     }

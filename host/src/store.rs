@@ -11,8 +11,8 @@ use redb::TableDefinition;
 use self::{growth::Growth, meta::Progress, sealed::unpanicked, shared::Shared};
 use crate::domain::{
     AuditEntry, ClockMark, Cursor, Device, Effects, Eui64, GuardCount, Handover, JudgingSettings, KeptFault,
-    KeptLabels, KeptQuestion, PluginInfo, Position, ProducerMark, Retention, Revocation, RuleRevision, SettingsNo,
-    SigningKey, Token,
+    KeptLabels, KeptQuestion, Placement, PluginInfo, Position, ProducerMark, Retention, Revocation, RuleRevision,
+    SettingsNo, SigningKey, Token,
 };
 
 mod audit;
@@ -36,6 +36,7 @@ mod meta;
 mod model;
 mod opening;
 mod page;
+mod placement;
 mod plugin;
 mod producer;
 mod question;
@@ -45,6 +46,7 @@ mod sealed;
 mod sealing;
 mod settings;
 mod shared;
+mod tenure;
 mod token;
 
 pub use damage::Place;
@@ -85,6 +87,8 @@ pub struct Snapshot {
     pub replay_from: Position,
     /// The devices; the index is the number.
     pub devices: Vec<Device>,
+    /// Where devices are connected, by number.
+    pub placements: Vec<(u32, Placement)>,
     /// Names of models, in order of the alphabet.
     pub models: Vec<String>,
     /// Labels of devices.
@@ -147,6 +151,7 @@ impl Store {
             replay_from: progress.replay_from,
             labels: label::read(&txn, devices.len())?,
             devices,
+            placements: placement::read(&txn)?,
             models: model::read(&txn)?,
             plugins: plugin::read(&txn)?,
             revoked_keys: plugin::revoked_keys(&txn)?,
@@ -274,6 +279,8 @@ impl Store {
         }
         let txn = self.shared.begin_write(&self.progress)?;
         device::write(&txn, &effects.devices)?;
+        placement::write(&txn, &effects.placements)?;
+        tenure::write(&txn, &effects.tenures)?;
         model::write(&txn, &effects.models)?;
         label::write(&txn, &effects.labels)?;
         if let Some((info, component)) = &effects.plugin {

@@ -73,7 +73,6 @@ struct Terms {
     authenticate: bool,
     /// Over TLS.
     is_secure: bool,
-    put_devices_max: usize,
     list_alerts_max: usize,
 }
 
@@ -90,7 +89,6 @@ pub fn page(config: &Config) -> MakePage {
     let terms = Arc::new(Terms {
         authenticate: config.authenticate,
         is_secure: config.tls_certificate.is_some(),
-        put_devices_max: config.intake.put_devices_max,
         list_alerts_max: config.intake.list_alerts_max,
     });
     let sessions = Arc::new(Sessions::new(&config.access));

@@ -242,7 +242,7 @@ pub async fn perform(handle: &Handle, step: &Step) -> Result<Option<weir_host::d
                 generation: Generation::Smets1,
                 model: format!("model-{}", eui % 7),
                 operator: OperatorId::new(*operator).expect("the workload gives distributor ids"),
-                labels: Vec::new(),
+                ..DeviceRequest::default()
             };
             handle.put_devices(devices.iter().map(device).collect()).await.map(|_| None)
         }

@@ -347,7 +347,7 @@ async fn messages(channel: &Channel, doubtful: &[World]) -> u64 {
         let mut found = BTreeSet::new();
         for at in [0, DEVICES / 2, DEVICES - 1] {
             let wanted = device(message, at);
-            let request = v1::GetDeviceRequest { device_id: wanted.device_id };
+            let request = v1::GetDeviceRequest { device_id: wanted.device_id, ..Default::default() };
             let answer = devices.get_device(request).await.map(tonic::Response::into_inner);
             found.insert(answer.is_ok_and(|known| known.in_inventory && known.device == Some(wanted)));
         }

@@ -10,7 +10,7 @@ use tonic::{
 };
 use weir_tests::{
     estate::{self, HOSTILE, KEEPING},
-    host::Host,
+    host::{self, Host},
     http::{Answer, ask, get, post},
 };
 
@@ -179,11 +179,19 @@ fn a_device_is_found_by_what_it_is_called_and_the_numbers_are_those_of_weir_coun
     let host = start(folder.path(), &[]);
     estate::happened(&host, folder.path(), None);
     let device = "/devices/00-0D-6F-00-00-00-00-07";
-    for wanted in ["00-0D-6F-00-00-00-00-07", "000d6f0000000007", &estate::mpan(7)] {
+    let (import, export) = (estate::mpan(7), estate::mpan(7_000));
+    let placed = format!(
+        "eui,mpxn,generation,model,export_mpan,hub\n\
+         00-0D-6F-00-00-00-00-07,{import},smets1,Alpha-1,{export},00-0D-6F-00-00-00-00-08\n"
+    );
+    let placed = host::file(folder.path(), "placed.csv", &placed);
+    assert!(host.weir(["device", "load", &placed]).status.success());
+    for wanted in ["00-0D-6F-00-00-00-00-07", "000d6f0000000007", &import, &export] {
         let found = get(&host.url, &format!("/devices?find={wanted}"), &[]);
         assert_eq!((found.status, found.header("location")), (303, device), "{wanted}");
     }
     let page = get(&host.url, &format!("{device}?until=2019-07-04&outcome=suppressed"), &[]).body;
+    assert!(page.contains(&export) && page.contains("href=\"/devices/00-0D-6F-00-00-00-00-08\""), "{page}");
     assert!(page.contains("10 alerts, the newest first") && page.contains("voltage r2: "), "{page}");
     assert!(page.contains("{&quot;codes&quot;:[&quot;8F40&quot;],&quot;below_dv&quot;:2580}"), "{page}");
 

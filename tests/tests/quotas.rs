@@ -51,7 +51,7 @@ async fn prepare(handle: &Handle) {
         generation: Generation::Smets1,
         model: String::new(),
         operator: OperatorId::new(if eui <= DEVICES / 2 { 12 } else { 13 }).unwrap(),
-        labels: Vec::new(),
+        ..DeviceRequest::default()
     };
     handle.put_devices((1..=DEVICES).map(device).collect()).await.unwrap();
 }

@@ -254,7 +254,7 @@ fn an_operators_rule_is_called_again_as_it_was_called() {
             generation: Generation::Smets1,
             model: String::new(),
             operator,
-            labels: Vec::new(),
+            ..DeviceRequest::default()
         };
         handle.put_devices((1..=7).map(device).collect()).await.unwrap();
         let scope = Scope { operators: vec![operator], ..Scope::default() };

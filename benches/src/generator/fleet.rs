@@ -108,7 +108,7 @@ impl Fleet {
                 generation: device.generation().into(),
                 model: device.model(),
                 operator: 0,
-                labels: Vec::new(),
+                ..v1::Device::default()
             }
         })
     }

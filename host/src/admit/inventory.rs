@@ -7,7 +7,8 @@ use std::{collections::HashMap, hash::BuildHasher};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::domain::{Device, DeviceNo, Eui64, Generation, ModelId, OperatorId};
+use super::points::Points;
+use crate::domain::{Device, DeviceNo, Eui64, Generation, ModelId, Mpxn, OperatorId, Placement};
 
 /// What putting a device did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +23,10 @@ pub enum Change {
 
 impl Change {
     /// What putting a device does, given it as it was. One that alerts alone had named is new.
-    pub fn between(before: Option<Device>, after: Device) -> Self {
+    pub fn between(before: Option<(Device, Placement)>, after: (Device, Placement)) -> Self {
         match before {
             Some(before) if before == after => Self::Unchanged,
-            Some(before) if before.listed => Self::Changed,
+            Some((before, _)) if before.listed => Self::Changed,
             _ => Self::Added,
         }
     }
@@ -52,21 +53,23 @@ pub enum InventoryError {
     },
 }
 
-/// Devices by number, findable by EUI-64.
+/// Devices by number, findable by EUI-64 and by metering point.
 #[derive(Debug, Default)]
 pub struct Inventory {
     /// Numbers, hashed by the EUI-64 they stand for: five bytes a device beside the row itself.
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
     devices: Vec<Device>,
+    points: Points,
     models: HashMap<ModelId, String>,
 }
 
 impl Inventory {
-    /// From what a store kept: devices in the order of their numbers.
-    pub fn load(devices: Vec<Device>, models: Vec<String>) -> Self {
+    /// From what a store kept: devices in the order of their numbers, and where they are connected by number.
+    pub fn load(devices: Vec<Device>, placements: Vec<(u32, Placement)>, models: Vec<String>) -> Self {
         let models = models.into_iter().map(|name| (ModelId::of(&name), name)).collect();
-        let mut inventory = Self { models, ..Self::default() };
+        let points = Points::load(&devices, placements);
+        let mut inventory = Self { points, models, ..Self::default() };
         inventory.index.reserve(devices.len(), |_| 0);
         for device in devices {
             inventory.append(device);
@@ -106,14 +109,27 @@ impl Inventory {
         self.append(Device::unlisted(eui))
     }
 
-    /// Adds or replaces a device.
-    pub fn put(&mut self, device: Device) -> (DeviceNo, Change) {
+    /// Where a device is connected.
+    pub fn placement(&self, no: DeviceNo) -> Placement {
+        self.points.placement(no)
+    }
+
+    /// The devices whose rows name a metering point, in the order of their numbers from one on.
+    pub fn at(&self, mpxn: Mpxn, from: DeviceNo) -> impl Iterator<Item = DeviceNo> {
+        self.points.at(mpxn, from)
+    }
+
+    /// Adds or replaces a device and its placement.
+    pub fn put(&mut self, device: Device, placement: Placement) -> (DeviceNo, Change) {
         let Some(no) = self.number(device.eui) else {
-            return (self.append(device), Change::Added);
+            let no = self.append(device);
+            self.points.change(no, None, (&device, placement));
+            return (no, Change::Added);
         };
-        let known = &mut self.devices[no.index()];
-        let before = std::mem::replace(known, device);
-        (no, Change::between(Some(before), device))
+        let before = std::mem::replace(&mut self.devices[no.index()], device);
+        let was = self.points.placement(no);
+        self.points.change(no, Some(&before), (&device, placement));
+        (no, Change::between(Some((before, was)), (device, placement)))
     }
 
     /// Learns a model name; tells whether it is new.

@@ -1,8 +1,8 @@
 use super::*;
 use crate::{
     domain::{
-        AlertCode, DccTimeStatus, Device, Generation, Message, ModelId, Mpxn, OperatorId, PayloadKind, Remarks,
-        TimeStatus,
+        AlertCode, DccTimeStatus, Device, Generation, Message, ModelId, Mpxn, OperatorId, PayloadKind, Placement,
+        Remarks, TimeStatus,
     },
     intake::tables::CodeTable,
 };
@@ -62,9 +62,9 @@ fn an_alert_is_joined_with_the_inventory_as_it_is_now() {
         listed: true,
     };
     door.take(alert(1, 1)).unwrap();
-    assert_eq!(door.inventory.put(device), (DeviceNo(0), Change::Added));
+    assert_eq!(door.inventory.put(device, Placement::default()), (DeviceNo(0), Change::Added));
     door.take(alert(1, 2)).unwrap();
-    assert_eq!(door.inventory.put(device), (DeviceNo(0), Change::Unchanged));
+    assert_eq!(door.inventory.put(device, Placement::default()), (DeviceNo(0), Change::Unchanged));
 
     assert_eq!(door.admitted.rows.operator, [0, 14]);
     assert_eq!(door.admitted.rows.model, [0, ModelId::of("A").0]);
@@ -84,8 +84,8 @@ fn a_stated_generation_fills_a_gap_and_never_replaces_the_inventorys() {
         model: ModelId::default(),
         listed: true,
     };
-    door.inventory.put(device(1, Generation::Smets2));
-    door.inventory.put(device(2, Generation::Unknown));
+    door.inventory.put(device(1, Generation::Smets2), Placement::default());
+    door.inventory.put(device(2, Generation::Unknown), Placement::default());
     for (row, (eui, stated, counts, differs)) in [
         (1, Generation::Smets1, Generation::Smets2, true),
         (1, Generation::Smets2, Generation::Smets2, false),

@@ -10,8 +10,8 @@ use weir_proto::v1;
 pub(crate) use super::names::{NameFiles, Names};
 use super::{Failure, view::utc};
 use crate::{
-    domain::{AlertCode, Eui64, HOUR_MS, IdError, Millis, OperatorId},
-    intake::{tables::OperatorTable, times::check_leap_second},
+    domain::{AlertCode, Eui64, HOUR_MS, IdError, Millis, Mpxn, OperatorId},
+    intake::{claims::Subject, inventory, tables::OperatorTable, times::check_leap_second},
     near::{as_hex, did_you_mean, nearest},
 };
 
@@ -151,6 +151,28 @@ pub(crate) fn operator(text: &str) -> Result<OperatorId, String> {
 /// A device.
 pub(crate) fn device(text: &str) -> Result<Eui64, String> {
     identifier(text)
+}
+
+/// A metering point, in the forms in which people paste it.
+pub(crate) fn metering_point(text: &str) -> Result<Mpxn, String> {
+    match inventory::metering_point(text)? {
+        Mpxn::NONE => Err("expected an MPAN (13 digits) or MPRN (6 to 10 digits)".to_owned()),
+        mpxn => Ok(mpxn),
+    }
+}
+
+/// A device, or whatever is at a metering point.
+pub(crate) fn subject(text: &str) -> Result<Subject, String> {
+    if let Ok(eui) = device(text) {
+        return Ok(Subject::Device(eui));
+    }
+    let digits = text.chars().filter(|character| *character != ' ');
+    let is_short = digits.clone().all(|digit| digit.is_ascii_digit()) && digits.count() < 16;
+    match metering_point(text) {
+        Ok(mpxn) => Ok(Subject::Point(mpxn)),
+        Err(why) if is_short => Err(why),
+        Err(_) => device(text).map(Subject::Device),
+    }
 }
 
 /// An alert code.

@@ -133,7 +133,11 @@ impl Asking<'_> {
         let mut page_token = String::new();
         loop {
             let operators = self.args.only.operators();
-            let request = v1::ListDevicesRequest { page_size: 0, page_token: page_token.clone(), operators };
+            let request = v1::ListDevicesRequest {
+                page_token: page_token.clone(),
+                operators,
+                ..v1::ListDevicesRequest::default()
+            };
             let answer = client.list_devices(request).await.map_err(|status| self.session.failed(&status))?;
             let v1::ListDevicesResponse { devices, next_page_token } = answer.into_inner();
             let known = devices.iter().filter(|device| !device.mpxn.is_empty());

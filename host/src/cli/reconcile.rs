@@ -198,6 +198,8 @@ async fn undecided(session: &Session, args: &Args, file: &TheirFile) -> Result<F
 struct Known {
     /// Devices that stand for a metering point of theirs.
     points: HashMap<Eui64, Mpxn>,
+    /// Their other points of such devices, and what each is called in the comparison.
+    same: HashMap<Mpxn, Mpxn>,
     /// Subjects that we know.
     subjects: BTreeSet<Subject>,
     operators: BTreeSet<OperatorId>,
@@ -206,26 +208,56 @@ struct Known {
 impl Known {
     /// What a device is called in the comparison: its metering point, if they call it so.
     fn subject(&self, device: Eui64) -> Subject {
-        self.points.get(&device).map_or(Subject::Device(device), |mpxn| Subject::Point(*mpxn))
+        self.points.get(&device).map_or(Subject::Device(device), |mpxn| Subject::Point(self.first(*mpxn)))
+    }
+
+    /// The point that stands for all those of a meter.
+    fn first(&self, mut mpxn: Mpxn) -> Mpxn {
+        while let Some(first) = self.same.get(&mpxn) {
+            mpxn = *first;
+        }
+        mpxn
     }
 
     /// What their subject is called in the comparison.
     fn settled(&self, subject: Subject) -> Subject {
         match subject {
             Subject::Device(device) => self.subject(device),
-            point @ Subject::Point(_) => point,
+            Subject::Point(mpxn) => Subject::Point(self.first(mpxn)),
         }
     }
 
     fn meet(&mut self, device: v1::Device, wanted: &BTreeSet<Subject>) {
         let eui = Eui64(device.device_id);
-        let point = device.mpxn.parse::<Mpxn>().ok().filter(|mpxn| wanted.contains(&Subject::Point(*mpxn)));
-        if point.is_none() && !wanted.contains(&Subject::Device(eui)) {
-            return;
+        if self.name(eui, &device, wanted) {
+            self.operators.extend(OperatorId::new(device.operator));
         }
-        self.points.extend(point.map(|mpxn| (eui, mpxn)));
-        self.subjects.insert(self.subject(eui));
-        self.operators.extend(OperatorId::new(device.operator));
+    }
+
+    /// Notes what a device is called, if they name it by its EUI-64 or by any of its metering points.
+    fn name(&mut self, eui: Eui64, device: &v1::Device, wanted: &BTreeSet<Subject>) -> bool {
+        let v1::Device { mpxn, secondary_mpan, export_mpan, .. } = device;
+        let all = [Some(mpxn), secondary_mpan.as_ref(), export_mpan.as_ref()].into_iter().flatten();
+        let points = all.filter_map(|mpxn| mpxn.parse::<Mpxn>().ok());
+        let mut points = points.filter(|mpxn| wanted.contains(&Subject::Point(*mpxn)));
+        let Some(point) = points.next() else {
+            if wanted.contains(&Subject::Device(eui)) {
+                self.subjects.insert(Subject::Device(eui));
+                return true;
+            }
+            return false;
+        };
+        let first = self.first(point);
+        for other in points {
+            let other = self.first(other);
+            if other != first {
+                self.same.insert(other, first);
+            }
+        }
+        self.points.insert(eui, point);
+        // What it is called is known once all devices are: two meters may share a point.
+        self.subjects.insert(Subject::Point(point));
+        true
     }
 }
 
@@ -312,11 +344,12 @@ async fn known(session: &Session, channel: Connection, wanted: BTreeSet<Subject>
     let mut known = Known::default();
     let mut page_token = String::new();
     loop {
-        let request = v1::ListDevicesRequest { page_size: 0, page_token, operators: Vec::new() };
+        let request = v1::ListDevicesRequest { page_token, ..v1::ListDevicesRequest::default() };
         let answer = client.list_devices(request).await.map_err(|status| session.failed(&status))?;
         let v1::ListDevicesResponse { devices, next_page_token } = answer.into_inner();
         devices.into_iter().for_each(|device| known.meet(device, &wanted));
         if next_page_token.is_empty() {
+            known.subjects = known.subjects.iter().map(|subject| known.settled(*subject)).collect();
             return Ok(known);
         }
         page_token = next_page_token;

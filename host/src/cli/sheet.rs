@@ -34,6 +34,13 @@ impl Sheet {
         self.0.push('\n');
     }
 
+    /// Adds a row for a program, to the character: what it reads must be what was there.
+    pub(super) fn row_as_it_is(&mut self, texts: &[String]) {
+        let field = |text: &String| if text.is_empty() { String::new() } else { quoted(text) };
+        self.0.push_str(&texts.iter().map(field).collect::<Vec<_>>().join(","));
+        self.0.push('\n');
+    }
+
     /// The file.
     pub(super) fn finish(self) -> String {
         self.0

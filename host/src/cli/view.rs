@@ -21,6 +21,7 @@ pub(crate) mod export;
 pub(crate) mod host;
 pub(crate) mod migration;
 pub(crate) mod plugin;
+pub(crate) mod point;
 pub(crate) mod producer;
 pub(crate) mod reconcile;
 pub(crate) mod rehearsal;

@@ -7,8 +7,9 @@ use std::fmt;
 
 use super::{
     AlertCode, AuditEntry, Cell, Cursor, CursorKey, Digest, End, Eui64, FaultKind, Generation, HourPage,
-    JudgingSettings, LabelEffects, Millis, ModelId, Mpxn, OperatorId, PluginInfo, Position, ProducerKey, ProducerMark,
-    Reject, RejectReason, RemarkCounts, Revision, Revocation, Rows, RuleRevision, SettingsNo, SigningKey, Token,
+    JudgingSettings, LabelEffects, Millis, ModelId, Mpxn, OperatorId, Placement, PluginInfo, Position, ProducerKey,
+    ProducerMark, Reject, RejectReason, RemarkCounts, Revision, Revocation, Rows, RuleRevision, SettingsNo, SigningKey,
+    TenureChange, Token,
 };
 
 /// What became of an admitted alert, and by which rule.
@@ -472,6 +473,10 @@ pub struct Effects {
     pub code_table: Option<CodeTableChange>,
     /// Devices that are new or changed, by number.
     pub devices: Vec<(u32, Device)>,
+    /// Where devices are connected, by number, where that is new or changed.
+    pub placements: Vec<(u32, Placement)>,
+    /// What a load says of devices at metering points.
+    pub tenures: Vec<(Mpxn, TenureChange)>,
     /// Names of models not met before.
     pub models: Vec<String>,
     /// Labels of devices.

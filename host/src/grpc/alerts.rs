@@ -123,7 +123,10 @@ impl AlertService for Alerts {
         request: Request<v1::ListAlertsRequest>,
     ) -> Result<Response<v1::ListAlertsResponse>, Status> {
         let (handle, bytes_max) = (self.door.open(&request)?, self.limits.message_bytes_max);
-        let query = listing::query(request.into_inner(), &self.limits).map_err(status)?;
+        let mut query = listing::query(request.into_inner(), &self.limits).map_err(status)?;
+        if let Some(point) = &mut query.point {
+            point.devices = handle.devices_of_point(point.mpxn).await.map_err(status)?;
+        }
         let list = move |handle: &Handle| handle.alerts(&query).map(|page| listing::page(page, bytes_max));
         Ok(Response::new(handle.query(list).await.map_err(status)?))
     }

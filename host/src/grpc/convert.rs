@@ -24,6 +24,7 @@ pub mod label;
 pub mod listing;
 pub mod page;
 pub mod plugin;
+pub mod point;
 pub mod producer;
 pub mod report;
 pub mod rule;

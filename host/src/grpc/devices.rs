@@ -3,11 +3,19 @@
 //! It must not know how devices are kept. Invariant: each message of an inventory is committed before the next is read,
 //! so what a broken stream has done is a whole number of messages.
 
+use tokio_stream::Iter;
 use tonic::{Request, Response, Status, Streaming};
 use weir_proto::v1::{self, device_service_server::DeviceService};
 
-use super::{convert::device, gate::Door, status::status};
-use crate::pipeline::DevicesPut;
+use super::{
+    convert::{
+        device::{self, Wanted},
+        point::{self, ProposalPieces},
+    },
+    gate::Door,
+    status::status,
+};
+use crate::pipeline::{DevicesPut, LoadTerms};
 
 /// The service.
 pub struct Devices {
@@ -25,6 +33,8 @@ impl Devices {
 
 #[tonic::async_trait]
 impl DeviceService for Devices {
+    type ListProposalsStream = Iter<ProposalPieces>;
+
     async fn put_devices(
         &self,
         request: Request<Streaming<v1::PutDevicesRequest>>,
@@ -32,9 +42,10 @@ impl DeviceService for Devices {
         let handle = self.door.open(&request)?;
         let mut messages = request.into_inner();
         let mut total = DevicesPut::default();
+        let at_ms = handle.now_ms();
         while let Some(message) = messages.message().await? {
             let (devices, dry_run) = device::devices(message, self.put_devices_max).map_err(status)?;
-            total.add(handle.load_devices(devices, dry_run).await.map_err(status)?);
+            total.add(handle.load_devices(devices, LoadTerms { dry_run, at_ms }).await.map_err(status)?);
         }
         Ok(Response::new(device::devices_put(total)))
     }
@@ -44,9 +55,11 @@ impl DeviceService for Devices {
         request: Request<v1::GetDeviceRequest>,
     ) -> Result<Response<v1::GetDeviceResponse>, Status> {
         let handle = self.door.open(&request)?;
-        let eui = device::wanted(request.into_inner()).map_err(status)?;
-        let view = handle.device(eui).await.map_err(status)?;
-        Ok(Response::new(device::view(view)))
+        let (view, replaced) = match device::wanted(request.into_inner()).map_err(status)? {
+            Wanted::Device(eui) => (handle.device(eui).await.map_err(status)?, Vec::new()),
+            Wanted::Point(mpxn) => handle.device_at(mpxn).await.map_err(status)?,
+        };
+        Ok(Response::new(device::view(view, &replaced)))
     }
 
     async fn list_devices(
@@ -54,9 +67,31 @@ impl DeviceService for Devices {
         request: Request<v1::ListDevicesRequest>,
     ) -> Result<Response<v1::ListDevicesResponse>, Status> {
         let handle = self.door.open(&request)?;
-        let (from, devices_max, operators) =
+        let (from, devices_max, operators, mpxn) =
             device::listed(request.into_inner(), self.put_devices_max).map_err(status)?;
-        let page = handle.query(move |handle| handle.devices(from, devices_max, &operators)).await.map_err(status)?;
-        Ok(Response::new(device::page(page, self.message_bytes_max)))
+        let page = match mpxn {
+            Some(mpxn) => handle.at_point(mpxn, from, devices_max, operators).await.map(|at| (at.devices, at.next)),
+            None => handle.query(move |handle| handle.devices(from, devices_max, &operators)).await,
+        };
+        Ok(Response::new(device::page(page.map_err(status)?, self.message_bytes_max)))
+    }
+
+    async fn get_point_history(
+        &self,
+        request: Request<v1::GetPointHistoryRequest>,
+    ) -> Result<Response<v1::GetPointHistoryResponse>, Status> {
+        let handle = self.door.open(&request)?;
+        let mpxn = point::wanted(&request.into_inner().mpxn).map_err(status)?;
+        Ok(Response::new(point::history(handle.point_history(mpxn).await.map_err(status)?)))
+    }
+
+    async fn list_proposals(
+        &self,
+        request: Request<v1::ListProposalsRequest>,
+    ) -> Result<Response<Iter<ProposalPieces>>, Status> {
+        let handle = self.door.open(&request)?;
+        let query = point::proposal_query(request.into_inner()).map_err(status)?;
+        let proposals = handle.proposals(query).await.map_err(status)?;
+        Ok(Response::new(tokio_stream::iter(ProposalPieces::new(proposals, self.message_bytes_max))))
     }
 }

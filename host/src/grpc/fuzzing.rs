@@ -7,7 +7,7 @@ use prost::Message;
 use weir_proto::v1;
 
 use super::{
-    convert::{access, alert, count, device, listing, plugin, rule, trial},
+    convert::{access, alert, count, device, listing, plugin, point, rule, trial},
     status::status,
 };
 use crate::{config::IntakeLimits, domain::is_unsafe, pipeline::Refusal};
@@ -36,7 +36,11 @@ pub fn request(kind: u8, bytes: &[u8]) -> bool {
         5 => taken(bytes, access::audit_page),
         6 => taken(bytes, count::query),
         7 => taken(bytes, |request| device::devices(request, limits.put_devices_max)),
-        8 => taken(bytes, device::wanted),
+        8 => {
+            taken(bytes, device::wanted)
+                | taken(bytes, |v1::GetPointHistoryRequest { mpxn }| point::wanted(&mpxn))
+                | taken(bytes, point::proposal_query)
+        }
         9 => taken(bytes, |request: v1::UploadPluginRequest| {
             let mut upload = plugin::Upload::new(UPLOAD_BYTES_MAX);
             upload.take(request.clone())?;

@@ -37,12 +37,14 @@ mod device;
 mod documents;
 mod encoding;
 mod header;
+mod inventory;
 mod time;
 mod tree;
 
 use device::Found;
 use documents::{Document, Documents};
 use header::{Header, Throttle};
+pub use inventory::Inventory;
 use tree::{Element, Tree};
 
 /// How a throttled alert's count of copies is meant: the documents do not say.
@@ -201,6 +203,12 @@ impl<R: BufRead> Alerts<R> {
         }
         Ok(())
     }
+}
+
+/// Returns true for the beginning of documents: what it begins with is `<`, in whatever encoding.
+pub fn begins(head: &[u8]) -> bool {
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, 0 | 0xEF | 0xBB | 0xBF | 0xFE | 0xFF);
+    head.iter().find(|byte| !is_blank(byte)) == Some(&b'<')
 }
 
 /// Finds the alert of a document. One that is there twice, as it came and parsed, is one.

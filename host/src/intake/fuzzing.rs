@@ -13,7 +13,7 @@ use super::{
     duis_xml::{self, ThrottledCount},
     form::Form,
     gbcs_hex,
-    inventory::Rows,
+    inventory::{Row, Rows},
     ndjson::{self, over_lines},
     record::{is_blank, is_empty},
 };
@@ -54,6 +54,9 @@ pub fn decoded(format: Format, bytes: &[u8]) -> usize {
     let whole = read(format, bytes);
     let pieces = read(format, BufReader::with_capacity(PIECE_BYTES, bytes));
     assert_eq!(whole, pieces, "the same bytes in small pieces");
+    if format == Format::DuisXml {
+        assert_eq!(inventory(bytes), inventory(BufReader::with_capacity(PIECE_BYTES, bytes)));
+    }
     let (items, remarks) = match whole {
         Ok(read) => read,
         Err(error) => {
@@ -96,6 +99,18 @@ fn read(format: Format, reader: impl BufRead) -> Result<Read, LineError> {
         let Some(item) = item else { return Ok((items, remarks)) };
         items.push((alerts.line(), item));
     }
+}
+
+/// Reads documents as an inventory. Gives the devices and errors, each with its line.
+fn inventory(reader: impl BufRead) -> Vec<(u64, Result<Row, LineError>)> {
+    let mut devices = duis_xml::Inventory::new(reader, None);
+    let mut read = Vec::new();
+    while let Some(device) = devices.next() {
+        device.as_ref().err().into_iter().for_each(plain);
+        read.push((devices.line(), device));
+    }
+    std::iter::from_fn(|| devices.remark()).for_each(|remark| plain(&remark));
+    read
 }
 
 /// Items of a file by its lines; `None` where lines do not tell.

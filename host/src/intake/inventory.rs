@@ -3,8 +3,9 @@
 //! It must not know what the inventory is used for. Invariant: a row is taken whole or named whole.
 //!
 //! Columns, in any order: `eui`, `mpxn`, `generation`, `model` (a value may be empty: not known), and `operator`, a
-//! distributor id, which may be left out: it is then taken from the MPAN. Columns that the reader is told of as labels
-//! come besides.
+//! distributor id, which may be left out: it is then taken from the MPAN. Of `secondary_mpan`, `export_mpan`, `type` and `hub`
+//! a file may have any: a column that it lacks leaves what the inventory has, an empty value takes that away. Columns that the
+//! reader is told of as labels come besides.
 
 use std::{io::BufRead, str::FromStr};
 
@@ -17,18 +18,26 @@ use super::{
     shown,
     tables::OperatorTable,
 };
-use crate::domain::{Eui64, Generation, LABEL_VALUE_BYTES_MAX, Mpxn, OperatorId, check_label_value, check_line};
+use crate::domain::{
+    DeviceType, Eui64, Generation, LABEL_VALUE_BYTES_MAX, Mpxn, OperatorId, PlacementChange, check_label_value,
+    check_line,
+};
 
 /// Bytes of a model's name.
 pub const MODEL_BYTES_MAX: usize = 64;
 
-const COLUMNS: &[&str] = &["eui", "mpxn", "generation", "model", "operator"];
+const COLUMNS: &[&str] =
+    &["eui", "mpxn", "generation", "model", "operator", "secondary_mpan", "export_mpan", "type", "hub"];
 const REQUIRED: usize = 4;
 const EUI: usize = 0;
 const MPXN: usize = 1;
 const GENERATION: usize = 2;
 const MODEL: usize = 3;
 const OPERATOR: usize = 4;
+const SECONDARY: usize = 5;
+const EXPORT: usize = 6;
+const TYPE: usize = 7;
+const HUB: usize = 8;
 
 const LAYOUT: Layout = Layout {
     aliases: &[
@@ -40,6 +49,13 @@ const LAYOUT: Layout = Layout {
         ("device_model", MODEL),
         ("operator_id", OPERATOR),
         ("distributor_id", OPERATOR),
+        ("import_mpxn", MPXN),
+        ("import_mpan", MPXN),
+        ("secondary_import_mpan", SECONDARY),
+        ("device_type", TYPE),
+        ("hub_id", HUB),
+        ("comms_hub", HUB),
+        ("comms_hub_id", HUB),
     ],
     is_foreign: true,
     takes_labels: true,
@@ -62,6 +78,10 @@ pub struct Row {
     pub operator: OperatorId,
     /// Values of the labels that were asked for, in that order; empty for none.
     pub labels: Vec<String>,
+    /// Whether a device that has an operator keeps it, unless its MPAN has moved to another distributor.
+    pub keep_operator: bool,
+    /// Where it is connected, as far as the row says.
+    pub placement: PlacementChange,
 }
 
 impl Row {
@@ -134,10 +154,35 @@ fn row(record: &Record<'_>, labels: usize) -> Result<Row, LineError> {
         model: record.read(MODEL, model)?.unwrap_or_default(),
         operator: record.read(OPERATOR, operator)?.unwrap_or_default(),
         labels: (0..labels).map(|at| Ok(label(at)?.unwrap_or_default())).collect::<Result<_, LineError>>()?,
+        keep_operator: false,
+        placement: PlacementChange {
+            secondary: stated(record, SECONDARY, mpan)?,
+            export: stated(record, EXPORT, mpan)?,
+            kind: stated(record, TYPE, DeviceType::from_str)?,
+            hub: stated(record, HUB, identifiers::device)?,
+        },
     })
 }
 
-fn model(text: &str) -> Result<String, String> {
+/// The value of a column that a file may lack; the default where it is empty.
+fn stated<T: Default, E: ToString>(
+    record: &Record<'_>,
+    column: usize,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, LineError> {
+    if record.has(column) { record.read(column, read).map(|value| Some(value.unwrap_or_default())) } else { Ok(None) }
+}
+
+fn mpan(text: &str) -> Result<Mpxn, String> {
+    let mpan = identifiers::mpxn(text)?;
+    if mpan.distributor().is_some() {
+        return Ok(mpan);
+    }
+    Err(format!("expected an MPAN (13 digits), found the MPRN {mpan}"))
+}
+
+/// Parses the name of a model.
+pub(super) fn model(text: &str) -> Result<String, String> {
     if placeholder::is_one(text) {
         return Err(format!("expected the name of a model, found {}", shown(text)));
     }
@@ -186,11 +231,46 @@ mod tests {
             model: "Maker A 100".to_owned(),
             operator: OperatorId::new(13).unwrap(),
             labels: Vec::new(),
+            keep_operator: false,
+            placement: PlacementChange::default(),
         };
         assert_eq!(rows[0], Ok(first));
         let second = rows[1].as_ref().unwrap();
         assert_eq!((second.mpxn, second.operator), (Mpxn::NONE, OperatorId::UNKNOWN));
         assert!(read("eui,mpxn,generation,model\n00DB1234567890A0,,smets2,M\n")[0].is_ok());
+    }
+
+    #[test]
+    fn a_column_that_is_not_there_says_nothing_and_an_empty_value_takes_away() {
+        let read = |columns: &str, values: &str| {
+            let row = read(&format!("eui,mpxn,generation,model{columns}\n00DB1234567890A0,,,{values}\n")).remove(0);
+            row.map(|row| row.placement)
+        };
+        assert_eq!(read("", ""), Ok(PlacementChange::default()));
+        let all = ",Export MPAN,secondary_mpan,Device Type,hub";
+        let placement = read(all, ",13 1234 5678 907,1000000000012,esme,00-DB-12-34-56-78-90-A1").unwrap();
+        let expected = PlacementChange {
+            secondary: Some("1000000000012".parse().unwrap()),
+            export: Some("1312345678907".parse().unwrap()),
+            kind: Some(DeviceType::Esme),
+            hub: Some(Eui64(0x00DB_1234_5678_90A1)),
+        };
+        assert_eq!(placement, expected);
+        let none = PlacementChange {
+            secondary: Some(Mpxn::NONE),
+            export: Some(Mpxn::NONE),
+            kind: Some(DeviceType::Unknown),
+            hub: Some(Eui64::NONE),
+        };
+        assert_eq!(read(all, ",,,,"), Ok(none));
+        for (values, words) in [
+            (",7654321,,,", "line 2: export_mpan: expected an MPAN (13 digits), found the MPRN 7654321"),
+            (",,,meter,", "line 2: type: expected a device type: ESME, GSME"),
+            (",,,,00", "line 2: hub: expected an EUI-64"),
+        ] {
+            let error = read(all, values).unwrap_err();
+            assert!(error.starts_with(words), "{error}");
+        }
     }
 
     #[test]
@@ -249,7 +329,8 @@ mod tests {
         let error = Rows::new("eui,mpxn,generation\n".as_bytes()).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "line 1: model: the column is missing; known columns are: eui, mpxn, generation, model, operator"
+            "line 1: model: the column is missing; known columns are: eui, mpxn, generation, model, operator, \
+             secondary_mpan, export_mpan, type, hub"
         );
     }
 

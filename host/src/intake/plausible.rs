@@ -37,7 +37,7 @@ impl FromStr for Unit {
             volts if VOLTS.iter().any(|name| name.eq_ignore_ascii_case(volts)) => {
                 Err(format!("voltages are counted in dv (tenths of a volt), found {}", shown(volts)))
             }
-            text if text.len() <= UNIT_CHARS_MAX && own(text) => Ok(Self::Own(text.to_owned())),
+            text if (1..=UNIT_CHARS_MAX).contains(&text.len()) && own(text) => Ok(Self::Own(text.to_owned())),
             _ => Err(format!(
                 "expected dv, thousandths, -, or one of your own like s: at most {UNIT_CHARS_MAX} letters, digits and %/, \
                  found {}",
@@ -165,6 +165,13 @@ mod tests {
             assert_eq!(likely, None, "{unclear}");
             assert!(told.ends_with("is not plausible for 8F40 (1000 to 4000 dv)"), "{told}");
         }
+    }
+
+    /// A host that has no unit for a code says so by an empty text.
+    #[test]
+    fn an_empty_text_is_no_unit() {
+        assert!("".parse::<Unit>().is_err());
+        assert_eq!("s".parse(), Ok(Unit::Own("s".to_owned())));
     }
 
     #[test]

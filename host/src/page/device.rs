@@ -47,14 +47,22 @@ pub(crate) fn head(view: &DeviceView, names: &Names, times: &Markup) -> Markup {
     let Balance { received, forwarded, suppressed, duplicate, .. } = view.balance;
     let ever = if view.counted_since_ms.is_some() { "Alerts since it is yours" } else { "Alerts ever" };
     let or_not = |known: &str| if known.is_empty() { text("not known") } else { text(known) };
+    let hub = device.hub_id.as_deref();
+    let placed = [
+        ("Secondary MPAN", device.secondary_mpan.as_deref().map(text)),
+        ("Export MPAN", device.export_mpan.as_deref().map(text)),
+        ("Type", device.r#type.map(text)),
+        ("Hub", hub.map(|hub| html! { a href=(Address::below("/devices", hub)) { (text(hub)) } })),
+    ];
+    let placed = placed.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let known = [
+        ("Model", or_not(&device.model)),
+        ("Generation", text(device.generation)),
+        ("Operator", text(&names.operator(device.operator))),
+        ("Inventory", text(if view.in_inventory { "listed" } else { "not listed: known from its alerts alone" })),
+    ];
     html! {
-        (facts([
-            ("MPxN", or_not(&device.mpxn)),
-            ("Model", or_not(&device.model)),
-            ("Generation", text(device.generation)),
-            ("Operator", text(&names.operator(device.operator))),
-            ("Inventory", text(if view.in_inventory { "listed" } else { "not listed: known from its alerts alone" })),
-        ]))
+        (facts([("MPxN", or_not(&device.mpxn))].into_iter().chain(placed).chain(known)))
         @if !device.labels.is_empty() {
             h2 { "Its labels" }
             (facts(device.labels.iter().map(|(key, value)| (text(key), text(value)))))

@@ -57,8 +57,12 @@ impl Engine {
                 Work::default()
             }
             Command::DropCursor(key, reply) => settle(reply, self.drop_cursor(&key)),
-            Command::PutDevices(devices, dry_run, who, reply) => {
-                settle(reply, self.put_devices(&devices, dry_run, &who))
+            Command::PutDevices(devices, terms, who, reply) => settle(reply, self.put_devices(&devices, terms, &who)),
+            Command::AtPoint { mpxn, from, devices_max, operators, reply } => {
+                settle(reply, Ok((self.at_point(mpxn, from, devices_max, &operators), Work::default())))
+            }
+            Command::Standings { pairs, own, reply } => {
+                settle(reply, Ok((self.standings(&pairs, own), Work::default())))
             }
             Command::Device(eui, own, reply) => {
                 settle(reply, self.device(eui, own).map(|view| (view, Work::default())))
@@ -245,6 +249,7 @@ impl Engine {
         });
         Ok(DeviceView {
             device,
+            placement: self.inventory.placement(no),
             model: self.inventory.model_name(device.model).to_owned(),
             labels: self.labels.of(no),
             balance: Balance {

@@ -13,11 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     config::GroupLimits,
     domain::{
-        Ack, AuditEvent, ClockMark, Cursor, CursorKey, Digest, Eui64, Identity, KeptQuestion, Millis, OperatorId,
+        Ack, AuditEvent, ClockMark, Cursor, CursorKey, Digest, Eui64, Identity, KeptQuestion, Millis, Mpxn, OperatorId,
         PluginInfo, Position, ProducerKey, Revision, SigningKey, Token,
     },
     pipeline::{
-        DeviceRequest, DeviceView, DevicesPut, Promotion, RuleRequest,
+        AtPoint, DeviceRequest, DeviceView, DevicesPut, LoadTerms, Promotion, RuleRequest, StandingAt,
         cursors::Cursors,
         handle::Submission,
         plugins::{Revoked, Upload},
@@ -66,7 +66,29 @@ pub enum Command {
     /// Forget a cursor.
     DropCursor(CursorKey, Reply<()>),
     /// Add or change devices, or only say what that would do.
-    PutDevices(Vec<DeviceRequest>, bool, Arc<Identity>, Reply<DevicesPut>),
+    PutDevices(Vec<DeviceRequest>, LoadTerms, Arc<Identity>, Reply<DevicesPut>),
+    /// Look up the devices at a metering point.
+    AtPoint {
+        /// The point.
+        mpxn: Mpxn,
+        /// The number to go on from.
+        from: u32,
+        /// How many at most.
+        devices_max: usize,
+        /// Of these operators; of any where there is none.
+        operators: Vec<OperatorId>,
+        /// Where they go.
+        reply: Reply<AtPoint>,
+    },
+    /// Say what the inventory has of devices and the metering points they are said to be at.
+    Standings {
+        /// The devices, each with a point.
+        pairs: Vec<(Eui64, Mpxn)>,
+        /// The operator whose devices the caller may know of; `None` for all.
+        own: Option<OperatorId>,
+        /// Where the answers go, in the same order.
+        reply: Reply<Vec<StandingAt>>,
+    },
     /// Show a device.
     /// Of one operator, where it is told of its own alone.
     Device(Eui64, Option<OperatorId>, Reply<DeviceView>),
@@ -231,7 +253,9 @@ impl Command {
     pub fn audience(&self) -> Audience {
         match self {
             Self::Batch(..) | Self::Producer(..) => Audience::Sender,
-            Self::Device(..) | Self::Producers { .. } => Audience::Reader,
+            Self::Device(..) | Self::AtPoint { .. } | Self::Standings { .. } | Self::Producers { .. } => {
+                Audience::Reader
+            }
             _ => Audience::Changer,
         }
     }
@@ -239,8 +263,9 @@ impl Command {
     /// True if nothing is to be written for it.
     pub fn only_reads(&self, cursors: &Cursors) -> bool {
         match self {
-            Self::Device(..) | Self::Producer(..) | Self::Producers { .. } | Self::Wake => true,
-            Self::PutDevices(_, dry_run, ..) => *dry_run,
+            Self::Device(..) | Self::AtPoint { .. } | Self::Standings { .. } => true,
+            Self::Producer(..) | Self::Producers { .. } | Self::Wake => true,
+            Self::PutDevices(_, terms, ..) => terms.dry_run,
             Self::OpenCursor(key, ..) => cursors.get(key).is_some(),
             _ => false,
         }
@@ -260,6 +285,8 @@ impl Command {
             Self::RemoveRule(.., reply) => drop(reply.send(Err(refusal))),
             Self::PutDevices(.., reply) => drop(reply.send(Err(refusal))),
             Self::Device(_, _, reply) => drop(reply.send(Err(refusal))),
+            Self::AtPoint { reply, .. } => drop(reply.send(Err(refusal))),
+            Self::Standings { reply, .. } => drop(reply.send(Err(refusal))),
             Self::Producer(_, reply) => drop(reply.send(Err(refusal))),
             Self::Producers { reply, .. } => drop(reply.send(Err(refusal))),
             Self::RemoveProducer(.., reply) => drop(reply.send(Err(refusal))),

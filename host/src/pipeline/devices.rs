@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::{
     admit::{Change, Inventory, LabelLimits, LabelPlan, with_stated},
     domain::{
-        AuditEvent, Device, DeviceLabels, DeviceTally, Effects, Handover, Identity, ModelId, OperatorId, StatedLabel,
+        AuditEvent, Device, DeviceLabels, DeviceNo, DeviceTally, Effects, Handover, Identity, Millis, ModelId,
+        OperatorId, Placement, PointRole, StatedLabel,
     },
     pipeline::{
         DeviceRequest,
@@ -16,17 +17,24 @@ use crate::{
     },
 };
 
+mod points;
+
+pub use points::SharedPoint;
+use points::{Loaded, Placed, changes, shared};
+
 /// Changes that are listed of one load; all are counted.
 const CHANGES_LISTED_MAX: usize = 1_000;
 
 /// Devices that one part of a load moved to another operator, and that are named in the audit log; all are counted.
 const MOVES_NOTED_MAX: usize = 100;
 
-/// A device with its model and labels by name.
+/// A device with its placement, and its model and labels by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedDevice {
     /// What the inventory says.
     pub device: Device,
+    /// Where it is connected.
+    pub placement: Placement,
     /// Its model; empty for not known.
     pub model: String,
     /// Its labels.
@@ -38,6 +46,15 @@ struct LabelsPut<'a> {
     before: &'a dyn Fn() -> DeviceLabels,
     stated: &'a [StatedLabel],
     differ: bool,
+}
+
+/// How devices are loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadTerms {
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// When the load began. Devices that the messages of one load bring to a metering point come to it at one time.
+    pub at_ms: Millis,
 }
 
 /// What loading an inventory did.
@@ -61,8 +78,18 @@ pub struct DevicesPut {
     pub model_changed: u64,
     /// Of the changed, those with another value of a label.
     pub labels_changed: u64,
+    /// Of the changed, those with another secondary or export MPAN.
+    pub other_points_changed: u64,
+    /// Of the changed, those of another type.
+    pub type_changed: u64,
+    /// Of the changed, those at another hub.
+    pub hub_changed: u64,
     /// The first of the changed, as they were and as they are.
     pub changes: Vec<(NamedDevice, NamedDevice)>,
+    /// Metering points that a device was brought to while another one is at them.
+    pub shared_count: u64,
+    /// The first of them.
+    pub shared: Vec<SharedPoint>,
 }
 
 impl DevicesPut {
@@ -77,16 +104,24 @@ impl DevicesPut {
         self.generation_changed += other.generation_changed;
         self.model_changed += other.model_changed;
         self.labels_changed += other.labels_changed;
+        self.other_points_changed += other.other_points_changed;
+        self.type_changed += other.type_changed;
+        self.hub_changed += other.hub_changed;
+        self.shared_count += other.shared_count;
         let room = CHANGES_LISTED_MAX.saturating_sub(self.changes.len());
         self.changes.extend(other.changes.into_iter().take(room));
+        let room = CHANGES_LISTED_MAX.saturating_sub(self.shared.len());
+        self.shared.extend(other.shared.into_iter().take(room));
     }
 
-    /// Counts a row, given the device as it was.
-    fn note(&mut self, before: Option<Device>, after: Device, labels: &LabelsPut<'_>, inventory: &Inventory) {
-        match (Change::between(before, after), before) {
-            (Change::Unchanged, Some(before)) if labels.differ => self.note_change(before, after, labels, inventory),
+    /// Counts a row.
+    fn note(&mut self, row: &Loaded, labels: &LabelsPut<'_>, inventory: &Inventory) {
+        match (Change::between(row.before, row.after), row.before) {
+            (Change::Unchanged, Some(before)) if labels.differ => {
+                self.note_change(before, row.after, labels, inventory);
+            }
             (Change::Unchanged, _) => self.unchanged += 1,
-            (Change::Changed, Some(before)) => self.note_change(before, after, labels, inventory),
+            (Change::Changed, Some(before)) => self.note_change(before, row.after, labels, inventory),
             (Change::Changed | Change::Added, before) => {
                 self.added += 1;
                 self.met += u64::from(before.is_some());
@@ -94,22 +129,32 @@ impl DevicesPut {
         }
     }
 
-    fn note_change(&mut self, before: Device, after: Device, labels: &LabelsPut<'_>, inventory: &Inventory) {
+    fn note_change(
+        &mut self,
+        (before, was): Placed,
+        (after, is): Placed,
+        labels: &LabelsPut<'_>,
+        inventory: &Inventory,
+    ) {
         self.changed += 1;
         self.operator_changed += u64::from(before.operator != after.operator);
         self.mpxn_changed += u64::from(before.mpxn != after.mpxn);
         self.generation_changed += u64::from(before.generation != after.generation);
         self.model_changed += u64::from(before.model != after.model);
         self.labels_changed += u64::from(labels.differ);
+        self.other_points_changed += u64::from((was.secondary, was.export) != (is.secondary, is.export));
+        self.type_changed += u64::from(was.kind != is.kind);
+        self.hub_changed += u64::from(was.hub != is.hub);
         if self.changes.len() < CHANGES_LISTED_MAX {
-            let named = |device: Device, labels| NamedDevice {
+            let named = |device: Device, placement, labels| NamedDevice {
                 device,
+                placement,
                 model: inventory.model_name(device.model).to_owned(),
                 labels,
             };
             let had = (labels.before)();
             let has = with_stated(had.clone(), labels.stated);
-            self.changes.push((named(before, had), named(after, has)));
+            self.changes.push((named(before, was, had), named(after, is, has)));
         }
     }
 }
@@ -119,70 +164,62 @@ impl Engine {
     pub fn put_devices(
         &mut self,
         devices: &[DeviceRequest],
-        dry_run: bool,
+        terms: LoadTerms,
         who: &Identity,
     ) -> Result<(DevicesPut, Work), Refusal> {
-        self.check_operators(devices, who)?;
+        let rows: Vec<Loaded> = devices.iter().map(|request| self.loaded(request)).collect();
+        self.check_operators(&rows, who)?;
+        check_points(&rows)?;
         let models = self.learn_models(devices)?;
-        let strangers = devices.iter().filter(|device| self.inventory.number(device.eui).is_none()).count();
+        let strangers = rows.iter().filter(|row| row.before.is_none()).count();
         let max = self.config.intake.devices_max;
         if strangers as u64 + u64::from(self.inventory.len()) > u64::from(max) {
             self.inventory.forget_models(&models);
             return Err(Refusal::Exhausted(format!("devices: {strangers} are new, and devices_max is {max}")));
         }
-        let plans = self.plan_labels(devices).inspect_err(|_| self.inventory.forget_models(&models))?;
+        let plans = self.plan_labels(devices, &rows).inspect_err(|_| self.inventory.forget_models(&models))?;
         let mut put = DevicesPut::default();
-        let mut listed = Vec::new();
+        let shared = shared(&rows, &self.inventory, who.sender.operators);
+        put.shared_count = shared.len() as u64;
+        put.shared = shared.into_iter().take(CHANGES_LISTED_MAX).collect();
+        let mut effects = Effects::default();
         let mut moves = Vec::new();
-        let mut handovers = Vec::new();
         let mut is_label_changed = false;
-        for (request, plan) in devices.iter().zip(plans) {
-            let device = Device {
-                eui: request.eui,
-                mpxn: request.mpxn,
-                operator: request.operator,
-                generation: request.generation,
-                model: ModelId::of(&request.model),
-                listed: true,
-            };
-            let number = self.inventory.number(device.eui);
-            let before = number.map(|no| *self.inventory.get(no));
+        for ((row, request), plan) in rows.iter().zip(devices).zip(plans) {
+            let number = self.inventory.number(request.eui);
             let had = || number.map(|no| self.labels.of(no)).unwrap_or_default();
             let labels = LabelsPut { before: &had, stated: &request.labels, differ: plan.differs() };
-            put.note(before, device, &labels, &self.inventory);
-            if dry_run {
+            put.note(row, &labels, &self.inventory);
+            if terms.dry_run {
                 self.labels.withdraw(plan);
                 continue;
             }
             is_label_changed |= !plan.is_empty();
-            if before != Some(device) {
+            if row.before != Some(row.after) {
+                let no = self.put_device(row, terms.at_ms, &mut effects);
+                let (device, before) = (row.after.0, row.before.map(|(before, _)| before));
                 let moved = |before: &Device| before.listed && before.operator != device.operator;
                 moves.extend(before.filter(moved).map(|before| (before, device)));
-                let (no, _) = self.inventory.put(device);
-                let tally = self.state.tally(no);
-                if before.is_some_and(|before| before.operator != device.operator) && tally != DeviceTally::default() {
-                    handovers.push((device.eui, Handover { since_ms: (self.clock)(), before: tally }));
-                }
-                listed.push((no.0, device));
                 self.labels.apply(no, plan);
             } else if let Some(no) = number {
                 self.labels.apply(no, plan);
             }
         }
         let mut work = Work::default();
-        if !listed.is_empty() || is_label_changed {
+        if !effects.devices.is_empty() || is_label_changed {
             if !models.is_empty() {
                 let names = Arc::new(self.inventory.models().clone());
                 work.acts.push(Box::new(move |shared| *shared.models.write() = names));
             }
             self.note_load(&put, &moves, who);
+            let Effects { devices, placements, tenures, handovers, .. } = effects;
             self.handovers.extend(handovers.iter().copied());
             let labels = self.labels.take_effects();
             if is_label_changed {
                 let table = self.labels.table();
                 work.acts.push(Box::new(move |shared| *shared.labels.write() = table));
             }
-            work.effects = Some(Effects { devices: listed, models, labels, handovers, ..self.effects() });
+            work.effects = Some(Effects { devices, placements, tenures, models, labels, handovers, ..self.effects() });
         } else {
             // Names that no device took up are not kept.
             self.inventory.forget_models(&models);
@@ -190,25 +227,61 @@ impl Engine {
         Ok((put, work))
     }
 
+    /// What a request makes of a device.
+    fn loaded(&self, request: &DeviceRequest) -> Loaded {
+        let before = self.inventory.number(request.eui);
+        let before = before.map(|no| (*self.inventory.get(no), self.inventory.placement(no)));
+        let operator = match before {
+            Some((before, _)) if request.keep_operator && before.operator != OperatorId::UNKNOWN => {
+                let moved = request.mpxn.distributor().filter(|id| before.mpxn.distributor() != Some(*id));
+                if moved.is_some() { request.operator } else { before.operator }
+            }
+            _ => request.operator,
+        };
+        let device = Device {
+            eui: request.eui,
+            mpxn: request.mpxn,
+            operator,
+            generation: request.generation,
+            model: ModelId::of(&request.model),
+            listed: true,
+        };
+        let was = before.map_or_else(Placement::default, |(_, placement)| placement);
+        Loaded { before, after: (device, request.placement.over(was)) }
+    }
+
+    /// Puts a device into the inventory, and what is to be written for that into some effects. Returns its number.
+    fn put_device(&mut self, row: &Loaded, at_ms: Millis, effects: &mut Effects) -> DeviceNo {
+        let (device, placement) = row.after;
+        let (no, _) = self.inventory.put(device, placement);
+        let tally = self.state.tally(no);
+        if row.before.is_some_and(|(before, _)| before.operator != device.operator) && tally != DeviceTally::default() {
+            effects.handovers.push((device.eui, Handover { since_ms: (self.clock)(), before: tally }));
+        }
+        if row.before.map_or_else(Placement::default, |(_, was)| was) != placement {
+            effects.placements.push((no.0, placement));
+        }
+        effects.tenures.extend(changes(row, at_ms));
+        effects.devices.push((no.0, device));
+        no
+    }
+
     /// Rejects devices that are of operators whose devices the caller may not load, now or from then on.
-    fn check_operators(&self, devices: &[DeviceRequest], who: &Identity) -> Result<(), Refusal> {
+    fn check_operators(&self, rows: &[Loaded], who: &Identity) -> Result<(), Refusal> {
         let allowed = who.sender.operators;
         if allowed.is_all() {
             return Ok(());
         }
-        let now = |device: &DeviceRequest| {
-            let known = self.inventory.number(device.eui);
-            known.map_or(OperatorId::UNKNOWN, |number| self.inventory.get(number).operator)
-        };
-        for (index, device) in devices.iter().enumerate() {
+        for (index, row) in rows.iter().enumerate() {
             // One that nobody has yet may be taken in; one of another operator may not, and whose it is is not told.
-            let (before, after) = (now(device), device.operator);
+            let before = row.before.map_or(OperatorId::UNKNOWN, |(before, _)| before.operator);
+            let (eui, after) = (row.after.0.eui, row.after.0.operator);
             let is_free = before == OperatorId::UNKNOWN || allowed.contains(before);
             if is_free && allowed.contains(after) {
                 continue;
             }
             let wrong = if is_free { format!("is to be of operator {after}") } else { "is of another".to_owned() };
-            let message = format!("{}: {wrong}, and this token loads devices of {allowed} alone", device.eui);
+            let message = format!("{eui}: {wrong}, and this token loads devices of {allowed} alone");
             return Err(Refusal::Denied { field: format!("devices[{index}]"), message });
         }
         Ok(())
@@ -218,10 +291,15 @@ impl Engine {
     fn note_load(&mut self, put: &DevicesPut, moves: &[(Device, Device)], who: &Identity) {
         let DevicesPut { added, changed, operator_changed, mpxn_changed, generation_changed, model_changed, .. } = put;
         let labels_changed = put.labels_changed;
+        let DevicesPut { other_points_changed, type_changed, hub_changed, .. } = put;
         let detail = format!(
             "{added} added, {changed} changed: {operator_changed} of operator, {mpxn_changed} of metering point, \
              {generation_changed} of generation, {model_changed} of model, {labels_changed} of labels"
         );
+        let others =
+            [(other_points_changed, "of secondary or export MPAN"), (type_changed, "of type"), (hub_changed, "of hub")];
+        let others = others.into_iter().filter(|(count, _)| **count > 0);
+        let detail = others.fold(detail, |detail, (count, what)| format!("{detail}, {count} {what}"));
         let left_out = moves.len().saturating_sub(MOVES_NOTED_MAX);
         let more = if left_out > 0 { format!("; {left_out} moves are not named") } else { String::new() };
         self.note(AuditEvent::new(&who.name, "device.load", "", &format!("{detail}{more}")));
@@ -232,7 +310,7 @@ impl Engine {
     }
 
     /// Plans what rows make of labels: of all, or of none and why. Each plan is to be applied or withdrawn.
-    fn plan_labels(&mut self, devices: &[DeviceRequest]) -> Result<Vec<LabelPlan>, Refusal> {
+    fn plan_labels(&mut self, devices: &[DeviceRequest], rows: &[Loaded]) -> Result<Vec<LabelPlan>, Refusal> {
         let intake = &self.config.intake;
         let limits = LabelLimits {
             keys_max: intake.label_keys_max,
@@ -240,9 +318,9 @@ impl Engine {
             operator_values_max: intake.operator_label_values_max,
         };
         let mut plans = Vec::with_capacity(devices.len());
-        for (index, device) in devices.iter().enumerate() {
-            let number = self.inventory.number(device.eui);
-            match self.labels.plan(number, device.operator, &device.labels, &limits) {
+        for (index, (request, row)) in devices.iter().zip(rows).enumerate() {
+            let number = self.inventory.number(request.eui);
+            match self.labels.plan(number, row.after.0.operator, &request.labels, &limits) {
                 Ok(plan) => plans.push(plan),
                 Err(why) => {
                     plans.into_iter().for_each(|plan| self.labels.withdraw(plan));
@@ -268,4 +346,21 @@ impl Engine {
         }
         Ok(learnt)
     }
+}
+
+/// Rejects a device that has one metering point twice.
+fn check_points(rows: &[Loaded]) -> Result<(), Refusal> {
+    for (index, row) in rows.iter().enumerate() {
+        let (device, placement) = row.after;
+        let points: Vec<_> = placement.points(&device).collect();
+        let twice = (1..points.len()).find(|at| points[..*at].iter().any(|(_, mpxn)| *mpxn == points[*at].1));
+        let Some((role, mpxn)) = twice.map(|at| points[at]) else { continue };
+        let field = if role == PointRole::Export { "export_mpan" } else { "secondary_mpan" };
+        let message = format!(
+            "{mpxn} is another metering point of {} already; give it one role, and empty the other",
+            device.eui
+        );
+        return Err(Refusal::invalid(format!("devices[{index}].{field}"), message));
+    }
+    Ok(())
 }

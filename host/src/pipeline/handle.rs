@@ -10,11 +10,11 @@ use crate::{
     config::{LimitsByOwner, ReportLimits, SubscribeLimits, WhatIfLimits},
     domain::{
         Ack, Alert, AlertCode, Balance, BatchDigest, Device, DeviceLabels, Digest, Eui64, Generation, Identity, Millis,
-        Mpxn, OperatorId, OperatorSet, Position, ProducerKey, Reject, Role, StatedLabel,
+        Mpxn, OperatorId, OperatorSet, Placement, PlacementChange, Position, ProducerKey, Reject, Role, StatedLabel,
     },
     evaluate::SettingsByNo,
     pipeline::{
-        DevicesPut,
+        DevicesPut, LoadTerms,
         clock::{Clock, WrongClock},
         collect::{Command, Reply},
         digest,
@@ -38,7 +38,9 @@ mod figures;
 mod host;
 mod labels;
 mod plugins;
+mod points;
 mod producers;
+mod proposals;
 mod queries;
 mod report;
 mod rules;
@@ -56,6 +58,8 @@ pub use figures::Watched;
 pub use host::HostView;
 pub(super) use plugins::plugins_left;
 pub use plugins::{Allowed, PluginView};
+pub use points::{AtPoint, PointHistory, PointPeriod};
+pub use proposals::{Proposal, ProposalKind, ProposalQuery, Proposals, StandingAt};
 pub use report::{
     InventoryCount, InventoryCounts, InventoryKey, InventoryQuery, MigrationQuery, MigrationView, RuleChange,
     RuleChangesQuery,
@@ -94,7 +98,7 @@ pub struct Submission {
 }
 
 /// A row of an inventory.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeviceRequest {
     /// EUI-64.
     pub eui: Eui64,
@@ -108,6 +112,10 @@ pub struct DeviceRequest {
     pub operator: OperatorId,
     /// Labels that it states, each key once, in order of the keys. A key that is not there leaves that label as it is.
     pub labels: Vec<StatedLabel>,
+    /// Whether a device that has an operator keeps it, unless the MPAN is of another distributor than the one it had.
+    pub keep_operator: bool,
+    /// Where it is connected, as far as the row says.
+    pub placement: PlacementChange,
 }
 
 /// One device as its users see it.
@@ -115,6 +123,8 @@ pub struct DeviceRequest {
 pub struct DeviceView {
     /// What the inventory says.
     pub device: Device,
+    /// Where it says that it is connected.
+    pub placement: Placement,
     /// Its model by name.
     pub model: String,
     /// Its labels.
@@ -229,14 +239,15 @@ impl Handle {
 
     /// Adds or changes devices: all of them, or none and why.
     pub async fn put_devices(&self, devices: Vec<DeviceRequest>) -> Result<DevicesPut, Refusal> {
-        self.load_devices(devices, false).await
+        self.load_devices(devices, LoadTerms { dry_run: false, at_ms: self.now_ms() }).await
     }
 
-    /// The same; on a `dry_run` it is only said what would be done.
-    pub async fn load_devices(&self, devices: Vec<DeviceRequest>, dry_run: bool) -> Result<DevicesPut, Refusal> {
-        let mut put = self.ask(|reply| Command::PutDevices(devices, dry_run, self.who.clone(), reply)).await?;
+    /// The same, of one load of several parts or on a dry run.
+    pub async fn load_devices(&self, devices: Vec<DeviceRequest>, terms: LoadTerms) -> Result<DevicesPut, Refusal> {
+        let mut put = self.ask(|reply| Command::PutDevices(devices, terms, self.who.clone(), reply)).await?;
         if self.who.role == Role::Inventory {
             put.changes.clear();
+            put.shared.clear();
         }
         Ok(put)
     }

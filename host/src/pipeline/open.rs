@@ -249,7 +249,8 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let chain = registry.chain_at(position, &sources, settings.today())?;
     let is_new = snapshot.settings.iter().all(|(no, _)| *no != settings.today_no());
     let (code_tables, code_table_unwritten) = code_tables(&mut snapshot, code_table)?;
-    let inventory = Inventory::load(std::mem::take(&mut snapshot.devices), std::mem::take(&mut snapshot.models));
+    let (devices, placements) = (std::mem::take(&mut snapshot.devices), std::mem::take(&mut snapshot.placements));
+    let inventory = Inventory::load(devices, placements, std::mem::take(&mut snapshot.models));
     let labels = Labels::load(std::mem::take(&mut snapshot.labels), |no| inventory.get(no).operator);
     *shared.labels.write() = labels.table();
     let ran = RunClock::after(snapshot.ran_ms, Arc::clone(&parts.times.passed));

@@ -11,7 +11,7 @@ use super::{
     error::Defect,
     guard, hour, label,
     log::{GroupHead, group},
-    page, plugin, producer, revision, settings, token,
+    page, placement, plugin, producer, revision, settings, tenure, token,
 };
 use crate::domain::{
     AlertCode, Cell, Details, DevicePage, DeviceTally, Digest, End, Fault, FaultKind, Group, Guard, HourPage, Mark,
@@ -51,6 +51,8 @@ pub fn stored(table: u8, bytes: &[u8]) -> bool {
         11 => same(bytes, code_table::decode, |value, out| *out = code_table::encode(value)),
         12 => same(bytes, label::decode, label::encode),
         13 => same(bytes, label::decode_value, |value, out| *out = label::encode_value(value)),
+        14 => same(bytes, placement::decode, |value, out| *out = placement::encode(value)),
+        15 => same(bytes, tenure::decode, |value, out| *out = tenure::encode(value)),
         _ => {
             let euis: Vec<u64> = (1..=DEVICES).collect();
             same(bytes, |bytes| group::decode(bytes, &euis), |value, out| fits(group::encode(value, &euis, out)))

@@ -27,7 +27,7 @@ const VERSION: u8 = 1;
 const FORMAT: u64 = 6;
 /// The formats before, which this program reads as well: every value says its version. A file becomes one of this format
 /// when it is opened, before anything of it is written that an older program would misread. Those before 4 lack checksums
-/// and tables; format 4 lacks versions of values, and format 5 the tables of labels.
+/// and tables; format 4 lacks versions of values, and formats 4 and 5 lack tables, which are made as any that is missing.
 const FORMATS_BEFORE: [u64; 2] = [2, 3];
 const FORMATS_OF_OLDER_VALUES: [u64; 2] = [4, 5];
 

@@ -9,9 +9,11 @@ use super::{
     error::{Damage, Error},
     handover, hour,
     log::{Groups, Heads},
-    page, plugin, question,
+    page, placement, plugin, question, tenure,
 };
-use crate::domain::{AuditEntry, Device, DevicePage, Digest, Eui64, Handover, HourPage, Position};
+use crate::domain::{
+    AuditEntry, Device, DevicePage, Digest, Eui64, Handover, HourPage, Mpxn, Placement, Position, Tenures,
+};
 
 /// A cheap handle to read with: clone it for every task. Once the store is closed it answers [`Error::Closed`].
 ///
@@ -52,8 +54,21 @@ impl Reader {
     }
 
     /// At most so many devices from a number on, each with its number.
-    pub fn devices(&self, from: u32, devices_max: usize) -> Result<Vec<(u32, Device)>, Error> {
-        device::read_some(&self.0.begin_read()?, from, devices_max)
+    pub fn devices(&self, from: u32, devices_max: usize) -> Result<Vec<(u32, Device, Placement)>, Error> {
+        let txn = self.0.begin_read()?;
+        let devices = device::read_some(&txn, from, devices_max)?;
+        let Some((last, _)) = devices.last() else { return Ok(Vec::new()) };
+        let mut placements = placement::read_some(&txn, from..=*last)?.into_iter().peekable();
+        let placed = devices.into_iter().map(|(no, device)| {
+            let own = placements.next_if(|(placed, _)| *placed == no);
+            (no, device, own.map_or_else(Placement::default, |(_, placement)| placement))
+        });
+        Ok(placed.collect())
+    }
+
+    /// Which devices were at a metering point; `None` where no load has spoken of it since that is kept.
+    pub fn tenures(&self, mpxn: Mpxn) -> Result<Option<Tenures>, Error> {
+        tenure::read_one(&self.0.begin_read()?, mpxn)
     }
 
     /// The last time that a device came to another operator; `None` where it never did after alerts of it were counted.

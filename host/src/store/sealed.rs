@@ -108,6 +108,20 @@ impl<K: TableKey> Writing<'_, K> {
         guarded(self.name, || Ok(table.remove(key)?.is_some()))
     }
 
+    /// How many rows there are.
+    pub(super) fn rows(&self) -> Result<u64, Error> {
+        guarded(self.name, || Ok(self.table.len()?))
+    }
+
+    /// The value of a key.
+    pub(super) fn get<'k, T>(
+        &self,
+        key: impl Borrow<K::SelfType<'k>>,
+        decode: impl Fn(&[u8]) -> Result<T, Defect>,
+    ) -> Result<Option<T>, Error> {
+        get(self.name, &self.table, key.borrow(), decode)
+    }
+
     /// True if there is a value of a key.
     pub(super) fn has<'k>(&self, key: impl Borrow<K::SelfType<'k>>) -> Result<bool, Error> {
         guarded(self.name, || Ok(self.table.get(key)?.is_some()))
@@ -163,11 +177,7 @@ impl<K: TableKey> Reading<K> {
         key: impl Borrow<K::SelfType<'k>>,
         decode: impl Fn(&[u8]) -> Result<T, Defect>,
     ) -> Result<Option<T>, Error> {
-        guarded(self.name, || {
-            let Some(value) = self.table.get(key.borrow())? else { return Ok(None) };
-            let value = codec::open(seed::<K>(self.name, key.borrow()), value.value()).and_then(decode);
-            value.map(Some).map_err(|defect| Error::corrupt(self.name, K::show(key.borrow()), defect))
-        })
+        get(self.name, &self.table, key.borrow(), decode)
     }
 
     /// What is stored under a key, damaged or not.
@@ -199,6 +209,20 @@ impl<K: TableKey> Reading<K> {
         let range = guarded(self.name, || Ok(self.table.range_owned::<K::SelfType<'_>>(..)?))?;
         Ok(Entries { name: self.name, range: Some(range), before: Vec::new(), left })
     }
+}
+
+/// What `decode` makes of the value of a key.
+fn get<K: TableKey, T>(
+    name: &'static str,
+    table: &impl ReadableTable<K, &'static [u8]>,
+    key: &K::SelfType<'_>,
+    decode: impl Fn(&[u8]) -> Result<T, Defect>,
+) -> Result<Option<T>, Error> {
+    guarded(name, || {
+        let Some(value) = table.get(key)? else { return Ok(None) };
+        let value = codec::open(seed::<K>(name, key), value.value()).and_then(decode);
+        value.map(Some).map_err(|defect| Error::corrupt(name, K::show(key), defect))
+    })
 }
 
 /// A key and a value as they are stored.

@@ -9,14 +9,14 @@ use super::{
     error::Error,
     fault, guard, handover, hour, label, log,
     meta::{self, Progress, Sealing},
-    model, page, plugin, producer, question, revision,
+    model, page, placement, plugin, producer, question, revision,
     sealed::AnyTable,
-    settings, token,
+    settings, tenure, token,
 };
 use crate::domain::ClockMark;
 
 /// Every table with checksums. Their order is part of the disk format while a store is on its way.
-pub(super) const TABLES: [&dyn AnyTable; 23] = [
+pub(super) const TABLES: [&dyn AnyTable; 25] = [
     &revision::TABLE,
     &token::TABLE,
     &audit::TABLE,
@@ -40,6 +40,8 @@ pub(super) const TABLES: [&dyn AnyTable; 23] = [
     &label::KEYS,
     &label::VALUES,
     &label::TABLE,
+    &placement::TABLE,
+    &tenure::TABLE,
 ];
 
 /// Bytes that are rewritten in one commit.

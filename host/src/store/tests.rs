@@ -18,6 +18,7 @@ pub(super) mod fixtures;
 mod labels;
 mod older_program;
 mod rot;
+mod tenures;
 
 use disk::Disk;
 use fixtures::{
@@ -512,6 +513,8 @@ fn the_published_encodings_stay() {
         ("guard", fingerprint::<u32>(&txn, "guard")),
         ("settings", fingerprint::<u32>(&txn, "settings")),
         ("code_table", fingerprint::<u64>(&txn, "code_table")),
+        ("placement", fingerprint::<u32>(&txn, "placement")),
+        ("tenure", fingerprint::<u64>(&txn, "tenure")),
     ];
     let published = [
         ("log", (379, 0xCAEB_69ED_0425_6C7B)),
@@ -527,6 +530,8 @@ fn the_published_encodings_stay() {
         ("guard", (34, 0x7618_6791_3217_5B6B)),
         ("settings", (73, 0xE276_8626_6398_8A71)),
         ("code_table", (22, 0x00BC_60D8_1EBE_E4A5)),
+        ("placement", (52, 0x6EDA_FE40_D5ED_6855)),
+        ("tenure", (132, 0x2FF5_FDDF_B645_BB7A)),
     ];
     assert_eq!(found, published);
 }

@@ -41,9 +41,6 @@ const ALERTS_MAX: usize = 10_000;
 /// Alerts on one page.
 const PAGE_ALERTS: usize = 50;
 
-/// Devices that are looked at to find one by its metering point: more take too long for a page.
-const SEARCHED_MAX: usize = 2_000_000;
-
 pub async fn list(visitor: Visitor) -> Response {
     let wanted = visitor.here.get("find").trim().to_owned();
     let found = match wanted.as_str() {
@@ -74,7 +71,7 @@ pub async fn one(visitor: Visitor, Path(eui): Path<String>) -> Response {
 /// A device by what somebody calls it.
 async fn find(visitor: &Visitor, wanted: &str) -> Result<Option<Eui64>, Refusal> {
     if let Ok(eui) = arguments::device(wanted) {
-        let request = v1::GetDeviceRequest { device_id: eui.0 };
+        let request = v1::GetDeviceRequest { device_id: eui.0, ..Default::default() };
         visitor.devices().get_device(request).await?;
         return Ok(Some(eui));
     }
@@ -82,25 +79,15 @@ async fn find(visitor: &Visitor, wanted: &str) -> Result<Option<Eui64>, Refusal>
     let mpxn: Mpxn = wanted.replace(' ', "").parse().map_err(|_| {
         absent(format!("{wanted:?} is neither an EUI-64 (16 hex digits) nor an MPAN (13 digits) or MPRN (6 to 10)."))
     })?;
-    let mpxn = mpxn.to_string();
-    let (mut page_token, mut looked_at) = (String::new(), 0);
-    loop {
-        let page_size = u32::try_from(visitor.terms.put_devices_max).unwrap_or(u32::MAX);
-        let request = v1::ListDevicesRequest { page_size, page_token, operators: Vec::new() };
-        let part = visitor.devices().list_devices(request).await?.into_inner();
-        looked_at += part.devices.len();
-        if let Some(device) = part.devices.iter().find(|device| device.mpxn == mpxn) {
-            return Ok(Some(Eui64(device.device_id)));
+    let request = v1::GetDeviceRequest { device_id: 0, mpxn: mpxn.to_string() };
+    match visitor.devices().get_device(request).await {
+        Ok(answer) => Ok(answer.into_inner().device.map(|device| Eui64(device.device_id))),
+        Err(status) if status.code() == tonic::Code::NotFound => {
+            Err(absent(format!("No device that you may see has the MPxN {mpxn}.")))
         }
-        page_token = part.next_page_token;
-        if page_token.is_empty() {
-            return Err(absent(format!("No device that you may see has the MPxN {mpxn}.")));
-        }
-        if looked_at >= SEARCHED_MAX {
-            return Err(absent(format!(
-                "The first {looked_at} devices do not have the MPxN {mpxn}; search by EUI-64."
-            )));
-        }
+        // Several have it: which they are is all that can be said.
+        Err(status) if status.code() == tonic::Code::FailedPrecondition => Err(absent(status.message().to_owned())),
+        Err(status) => Err(status.into()),
     }
 }
 
@@ -142,7 +129,7 @@ async fn loudest(visitor: &Visitor, window: &Window) -> Result<(Vec<Loud>, u64),
 
 /// What a device is, in words.
 async fn said(visitor: &Visitor, device_id: u64) -> Result<String, Refusal> {
-    let answer = match visitor.devices().get_device(v1::GetDeviceRequest { device_id }).await {
+    let answer = match visitor.devices().get_device(v1::GetDeviceRequest { device_id, ..Default::default() }).await {
         Ok(answer) => DeviceView::from(answer.into_inner()).device,
         // It was this operator's when it raised the alerts, and is another's now.
         Err(status) if status.code() == tonic::Code::NotFound => return Ok(String::new()),
@@ -155,7 +142,7 @@ async fn said(visitor: &Visitor, device_id: u64) -> Result<String, Refusal> {
 
 async fn show_one(visitor: &Visitor, eui: Eui64) -> Result<Shown, Refusal> {
     let window = Window::read(&visitor.here, "week", now())?;
-    let answer = visitor.devices().get_device(v1::GetDeviceRequest { device_id: eui.0 }).await?;
+    let answer = visitor.devices().get_device(v1::GetDeviceRequest { device_id: eui.0, ..Default::default() }).await?;
     let view = DeviceView::from(answer.into_inner());
     let page_size = ALERTS_MAX.min(visitor.terms.list_alerts_max);
     let request = v1::ListAlertsRequest {

@@ -233,7 +233,7 @@ pub fn forget(terms: &Terms) -> String {
 mod tests {
     use super::*;
 
-    const OPEN: Terms = Terms { authenticate: true, is_secure: false, put_devices_max: 1, list_alerts_max: 1 };
+    const OPEN: Terms = Terms { authenticate: true, is_secure: false, list_alerts_max: 1 };
 
     #[test]
     fn a_cookie_is_found_among_others_and_has_the_marks_that_keep_it() {

@@ -10,7 +10,7 @@ use crate::{
         arguments::{self, NameFiles, Only, Period, stretch},
         view::alert::{LoggedAlert, table},
     },
-    domain::{Eui64, Millis},
+    domain::{Eui64, Millis, Mpxn},
 };
 
 /// Alerts of one page.
@@ -30,6 +30,9 @@ pub(in crate::cli) struct Args {
     /// Only this device: EUI-64, 16 hex digits.
     #[arg(long, value_name = "EUI", value_parser = arguments::device)]
     device: Option<Eui64>,
+    /// Only this metering point, an MPAN or MPRN: alerts that name it, and those of devices that are or were at it.
+    #[arg(long, value_name = "MPXN", value_parser = arguments::metering_point)]
+    mpxn: Option<Mpxn>,
     /// Only alerts that this rule suppressed or was overruled on.
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
@@ -128,5 +131,6 @@ fn request(args: &Args) -> Result<v1::ListAlertsRequest, Failure> {
         occurred_until_ms,
         dcc_since_ms,
         dcc_until_ms,
+        mpxn: args.mpxn.map(|mpxn| mpxn.to_string()).unwrap_or_default(),
     })
 }

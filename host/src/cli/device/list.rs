@@ -35,8 +35,8 @@ pub(in crate::cli) struct Args {
     /// Only this model; unknown for those without.
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// Only devices at this metering point: an MPAN or MPRN.
-    #[arg(long, value_name = "MPXN", value_parser = metering_point)]
+    /// Only devices at this metering point: an MPAN or MPRN, in whatever role.
+    #[arg(long, value_name = "MPXN", value_parser = arguments::metering_point)]
     mpxn: Option<Mpxn>,
     /// Only devices with this value of a label; without a value, as in feeder=, those without the label. Of several values of
     /// one label any, of several labels all.
@@ -55,19 +55,14 @@ pub(in crate::cli) struct Args {
     names: NameFiles,
 }
 
-fn metering_point(text: &str) -> Result<Mpxn, String> {
-    crate::intake::inventory::metering_point(text)
-}
-
 impl Args {
     fn admits(&self, device: &v1::Device, filters: &[v1::LabelFilter]) -> bool {
-        let v1::Device { mpxn, generation, model, operator, labels, .. } = device;
-        let is_listed = !mpxn.is_empty() || *generation != 0 || !model.is_empty() || *operator != 0;
+        let v1::Device { generation, model, labels, .. } = device;
+        let is_listed = device::is_listed(device);
         let wanted_model = self.model.as_deref().map(|wanted| if wanted == "unknown" { "" } else { wanted });
         (!self.unlisted || !is_listed)
             && (self.generation.is_empty() || self.generation.iter().any(|wanted| wanted.wire() == *generation))
             && wanted_model.is_none_or(|wanted| wanted == model)
-            && self.mpxn.is_none_or(|wanted| mpxn.parse() == Ok(wanted))
             && labels::admit(filters, labels)
     }
 }
@@ -79,6 +74,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         page_size: PAGE_DEVICES,
         page_token: String::new(),
         operators: arguments::operators(&args.operator),
+        mpxn: args.mpxn.map(|mpxn| mpxn.to_string()).unwrap_or_default(),
     };
     let (mut listed, mut count, mut more) = (Vec::new(), 0_usize, false);
     'pages: loop {

@@ -3,7 +3,7 @@
 //! Invariants: devices that the file does not name stay unchanged; conflicting
 //! rows of a device load nothing, so a load does what its dry run said in any order of rows.
 
-use std::{collections::HashMap, path::PathBuf, thread};
+use std::{path::PathBuf, thread};
 
 use prost::Message;
 use tokio::sync::mpsc;
@@ -17,16 +17,18 @@ use crate::{
         form::FormArgs,
         input,
         table::thousands,
-        view::device::{self, Change, Missing, MissingDevice},
+        view::device::{self, Change, Device, Missing, MissingDevice, SharedPoint},
         view::eui,
     },
     domain::{LabelKey, Mpxn},
-    intake::{LineError, inventory},
+    intake::LineError,
 };
 
 mod rows;
+mod source;
 
-use rows::{Keys, Noticed, Read};
+use rows::{Keys, Named, Noticed, Read};
+use source::{Format, Source};
 
 use super::labels::{self, LabelColumn};
 
@@ -51,6 +53,8 @@ pub(super) const HELP: &str = "Examples:
   weir device load devices.csv --label substation --label feeder=PrimaryFeeder
   weir device load devices.csv --network-label network
 
+  weir device load read-inventory.xml --dry-run
+
   eui,mpxn,generation,model
   00-DB-12-34-56-78-90-A0,1312345678907,smets1,Maker A 100";
 
@@ -58,6 +62,9 @@ pub(super) const HELP: &str = "Examples:
 pub(in crate::cli) struct Args {
     /// The inventory; - for stdin.
     file: PathBuf,
+    /// What the file is. Without it: documents where it begins with <, else CSV.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Only say what would change.
     #[arg(long)]
     dry_run: bool,
@@ -81,21 +88,22 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
-    let Args { file: path, dry_run, missing, label: columns, network_label, form, names } = args;
+    let Args { file: path, format, dry_run, missing, label: columns, network_label, form, names } = args;
     check_keys(&columns, network_label.as_ref())?;
     let (names, mut form) = (names.read()?, form.read(session)?);
     form.labels = columns.into_iter().map(|LabelColumn { key, heading }| (key, heading)).collect();
     let keys = Keys { columns: form.labels.iter().map(|(key, _)| key.clone()).collect(), network: network_label };
     let input = input::open(&path)?;
     let bad_file = |error: LineError| Failure::usage(format!("{}: {error}", path.display()));
-    let rows = inventory::Rows::of(input.reader, &form).map_err(bad_file)?;
+    let rows = Source::of(input.reader, format, &form).map_err(bad_file)?;
+    let items = rows.items();
     let mut client = super::client(session).await?;
     // A thread of its own, which the end of the process does not wait for: it may be held up by a silent stdin.
     let (progress, operators) = (input.progress.clone(), names.clone());
     let reading = tokio::task::spawn_blocking(move || Read::of(rows, keys, &operators, &progress));
     let read = reading.await.map_err(|_| Failure::internal("the inventory's reader stopped"))?.map_err(bad_file)?;
     input.progress.finish_and_clear();
-    let (named, noticed) = (if missing { read.named() } else { HashMap::new() }, read.noticed);
+    let (named, noticed) = (if missing { read.named() } else { Named::default() }, read.noticed);
     let devices = read.devices();
     let (chunks, requests) = mpsc::channel(CHUNKS_AHEAD_MAX);
     thread::spawn(move || {
@@ -111,19 +119,16 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let missing = if missing { Some(compare(session, &named).await?) } else { None };
     show(session, load(put, &noticed, dry_run, missing), &names)?;
     let Noticed { unreadable_count, in_doubt_count, .. } = noticed;
-    let told: Vec<String> = [
-        (unreadable_count, "line that cannot be read was skipped", "lines that cannot be read were skipped"),
-        (in_doubt_count, "line of a device in two ways was skipped", "lines of devices in two ways were skipped"),
-    ]
-    .into_iter()
-    .filter(|(count, ..)| *count > 0)
-    .map(|(count, one, several)| format!("{} {}", thousands(count), if count == 1 { one } else { several }))
-    .collect();
+    let told: Vec<String> = [(unreadable_count, items.unreadable), (in_doubt_count, items.in_doubt)]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, (one, several))| format!("{} {}", thousands(count), if count == 1 { one } else { several }))
+        .collect();
     if told.is_empty() {
         return Ok(());
     }
     let message = format!("{}: {}", path.display(), told.join(", "));
-    Err(Failure::usage(message).with_hint("mend those lines and load them again"))
+    Err(Failure::usage(message).with_hint("mend those and load them again"))
 }
 
 /// Rejects two columns of one label.
@@ -135,14 +140,16 @@ fn check_keys(columns: &[LabelColumn], network: Option<&LabelKey>) -> Result<(),
     }
 }
 
-/// Divides rows into messages.
-fn in_chunks(devices: impl Iterator<Item = v1::Device>) -> impl Iterator<Item = Vec<v1::Device>> {
+/// Divides rows into messages. Rows that share a metering point stay in one where it has room, for the host tells which
+/// devices of one message share it.
+fn in_chunks(devices: impl Iterator<Item = (bool, v1::Device)>) -> impl Iterator<Item = Vec<v1::Device>> {
     let mut devices = devices.peekable();
     std::iter::from_fn(move || {
         let (mut chunk, mut bytes) = (Vec::new(), 0);
-        while let Some(device) = devices.next_if(|device| {
+        while let Some((_, device)) = devices.next_if(|(goes_on, device)| {
+            let more = if *goes_on { 2 } else { 1 };
             bytes += device.encoded_len() + ROW_FRAME_BYTES;
-            chunk.is_empty() || chunk.len() < CHUNK_ROWS && bytes <= CHUNK_BYTES
+            chunk.is_empty() || chunk.len() < more * CHUNK_ROWS && bytes <= more * CHUNK_BYTES
         }) {
             chunk.push(device);
         }
@@ -152,8 +159,9 @@ fn in_chunks(devices: impl Iterator<Item = v1::Device>) -> impl Iterator<Item = 
 
 fn load(put: v1::PutDevicesResponse, noticed: &Noticed, dry_run: bool, missing: Option<Missing>) -> device::Load {
     let v1::PutDevicesResponse { added, changed, unchanged, met, .. } = put;
-    let v1::PutDevicesResponse { operator_changed, mpxn_changed, generation_changed, model_changed, .. } = put;
-    let v1::PutDevicesResponse { labels_changed, changes, .. } = put;
+    let v1::PutDevicesResponse { operator_changed, mpxn_changed, generation_changed, model_changed, changes, .. } = put;
+    let v1::PutDevicesResponse { other_points_changed, type_changed, hub_changed, labels_changed, .. } = put;
+    let v1::PutDevicesResponse { shared_point_count, shared_points, .. } = put;
     device::Load {
         dry_run,
         added,
@@ -164,6 +172,9 @@ fn load(put: v1::PutDevicesResponse, noticed: &Noticed, dry_run: bool, missing: 
         generation_changed,
         model_changed,
         labels_changed,
+        other_points_changed,
+        type_changed,
+        hub_changed,
         unchanged,
         unreadable_count: noticed.unreadable_count,
         in_doubt_count: noticed.in_doubt_count,
@@ -171,6 +182,8 @@ fn load(put: v1::PutDevicesResponse, noticed: &Noticed, dry_run: bool, missing: 
         wrong_operator_count: noticed.wrong_operator_count,
         missing,
         changes: changes.into_iter().map(Change::from).collect(),
+        shared_point_count,
+        shared_points: shared_points.into_iter().map(SharedPoint::from).collect(),
     }
 }
 
@@ -183,6 +196,9 @@ fn show(session: &Session, load: device::Load, names: &Names) -> Result<(), Fail
     if !load.changes.is_empty() {
         session.list(&load.changes[..first(load.changes.len())], |changes| device::changes(changes, names))?;
     }
+    if !load.shared_points.is_empty() {
+        session.list(&load.shared_points[..first(load.shared_points.len())], device::shared)?;
+    }
     let missing = load.missing.map(|missing| missing.devices).unwrap_or_default();
     if !missing.is_empty() {
         session.list(&missing[..first(missing.len())], device::missing)?;
@@ -191,9 +207,7 @@ fn show(session: &Session, load: device::Load, names: &Names) -> Result<(), Fail
 }
 
 /// Which devices of the host's inventory a file does not name.
-async fn compare(session: &Session, named: &HashMap<u64, Mpxn>) -> Result<Missing, Failure> {
-    let points: HashMap<Mpxn, u64> =
-        named.iter().filter(|(_, mpxn)| **mpxn != Mpxn::NONE).map(|(eui, mpxn)| (*mpxn, *eui)).collect();
+async fn compare(session: &Session, named: &Named) -> Result<Missing, Failure> {
     let mut client = super::client(session).await?;
     let mut request = v1::ListDevicesRequest { page_size: PAGE_DEVICES, ..v1::ListDevicesRequest::default() };
     let mut missing = Missing::default();
@@ -202,17 +216,17 @@ async fn compare(session: &Session, named: &HashMap<u64, Mpxn>) -> Result<Missin
         let v1::ListDevicesResponse { devices, next_page_token } = answer.into_inner();
         for device in devices {
             // What only alerts have named was never in the inventory.
-            let v1::Device { device_id, mpxn, generation, model, operator, labels: _ } = device;
-            let listed = !mpxn.is_empty() || generation != 0 || !model.is_empty() || operator != 0;
-            if !listed || named.contains_key(&device_id) {
+            if !device::is_listed(&device) || named.devices.contains(&device.device_id) {
                 continue;
             }
-            let by = mpxn.parse().ok().and_then(|mpxn: Mpxn| points.get(&mpxn).copied());
+            let device = Device::from(device);
+            let mut points = device.points().into_iter().filter_map(|mpxn| mpxn.parse::<Mpxn>().ok());
+            let by = points.find_map(|mpxn| named.points.get(&mpxn).copied());
             missing.device_count += 1;
             missing.replaced_count += u64::from(by.is_some());
             if missing.devices.len() < MISSING_LISTED_MAX {
-                let (device_id, replaced_by) = (eui(device_id), by.and_then(eui));
-                missing.devices.push(MissingDevice { device_id, mpxn, replaced_by });
+                let Device { device_id, mpxn, .. } = device;
+                missing.devices.push(MissingDevice { device_id, mpxn, replaced_by: by.and_then(eui) });
             }
         }
         if next_page_token.is_empty() {
@@ -231,7 +245,8 @@ mod tests {
         let label = |at: usize| v1::Label { key: format!("key_{at}"), value: "x".repeat(64) };
         let large = v1::Device { labels: (0..16).map(label).collect(), ..v1::Device::default() };
         for (device, rows, chunk_max) in [(large, 3_000, 1_000), (v1::Device::default(), 20_000, CHUNK_ROWS)] {
-            let chunks: Vec<usize> = in_chunks(vec![device; rows].into_iter()).map(|chunk| chunk.len()).collect();
+            let chunks: Vec<usize> =
+                in_chunks(vec![(false, device); rows].into_iter()).map(|chunk| chunk.len()).collect();
             assert_eq!(chunks.iter().sum::<usize>(), rows);
             assert!(chunks.iter().all(|chunk| (1..=chunk_max).contains(chunk)), "{chunks:?}");
         }

@@ -358,7 +358,7 @@ impl Asking {
     async fn label(&self, device_id: u64) -> Result<String, Status> {
         let mut client = DeviceServiceClient::new(self.link.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let eui = Eui64(device_id);
-        let answer = match client.get_device(v1::GetDeviceRequest { device_id }).await {
+        let answer = match client.get_device(v1::GetDeviceRequest { device_id, ..Default::default() }).await {
             Ok(answer) => answer.into_inner(),
             // It was this operator's when it raised the alerts, and is another's now.
             Err(status) if status.code() == tonic::Code::NotFound => return Ok(eui.to_string()),

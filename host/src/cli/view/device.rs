@@ -17,13 +17,21 @@ use crate::{
 };
 
 /// What the inventory says of a device.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Device {
     pub device_id: Option<String>,
     pub mpxn: String,
     pub generation: &'static str,
     pub model: String,
     pub operator: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secondary_mpan: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub export_mpan: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hub_id: Option<String>,
     /// Labels by key.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -31,9 +39,63 @@ pub(crate) struct Device {
 
 impl From<v1::Device> for Device {
     fn from(message: v1::Device) -> Self {
-        let v1::Device { device_id, mpxn, generation: number, model, operator, labels } = message;
+        let kind = type_name(message.r#type());
+        let v1::Device { device_id, mpxn, generation: number, model, operator, labels, .. } = message;
         let labels = labels.into_iter().map(|label| (label.key, label.value)).collect();
-        Self { device_id: eui(device_id), mpxn, generation: generation(number), model, operator, labels }
+        // What a load is asked for is no part of a device.
+        let v1::Device { secondary_mpan, export_mpan, r#type: _, hub_id, keep_operator: _, .. } = message;
+        Self {
+            device_id: eui(device_id),
+            mpxn,
+            generation: generation(number),
+            model,
+            operator,
+            secondary_mpan,
+            export_mpan,
+            r#type: kind,
+            hub_id: hub_id.and_then(eui),
+            labels,
+        }
+    }
+}
+
+impl Device {
+    /// Its metering points.
+    pub(crate) fn points(&self) -> Vec<&str> {
+        let all = [Some(&self.mpxn), self.secondary_mpan.as_ref(), self.export_mpan.as_ref()];
+        all.into_iter().flatten().map(String::as_str).filter(|mpxn| !mpxn.is_empty()).collect()
+    }
+
+    /// What is known of it beside the columns of every device, each under its name.
+    pub(crate) fn placement(&self) -> [(&'static str, Option<&str>); 4] {
+        [
+            ("secondary MPAN", self.secondary_mpan.as_deref()),
+            ("export MPAN", self.export_mpan.as_deref()),
+            ("type", self.r#type),
+            ("hub", self.hub_id.as_deref()),
+        ]
+    }
+}
+
+/// Returns true for a device that an inventory lists, and not alerts alone.
+pub(crate) fn is_listed(device: &v1::Device) -> bool {
+    let v1::Device { mpxn, generation, model, operator, secondary_mpan, export_mpan, hub_id, .. } = device;
+    let has_placement =
+        secondary_mpan.is_some() || export_mpan.is_some() || hub_id.is_some() || device.r#type.is_some();
+    !mpxn.is_empty() || *generation != 0 || !model.is_empty() || *operator != 0 || has_placement
+}
+
+fn type_name(kind: v1::DeviceType) -> Option<&'static str> {
+    match kind {
+        v1::DeviceType::Unspecified => None,
+        v1::DeviceType::Esme => Some("ESME"),
+        v1::DeviceType::Gsme => Some("GSME"),
+        v1::DeviceType::Gpf => Some("GPF"),
+        v1::DeviceType::Chf => Some("CHF"),
+        v1::DeviceType::Hcalcs => Some("HCALCS"),
+        v1::DeviceType::Ppmid => Some("PPMID"),
+        v1::DeviceType::Ihd => Some("IHD"),
+        v1::DeviceType::Cad => Some("CAD"),
     }
 }
 
@@ -63,11 +125,15 @@ pub(crate) struct DeviceView {
     pub position: u64,
     /// Absent where the counts are of all alerts there were.
     pub counted_since_ms: Option<i64>,
+    /// Where it was asked for by a metering point: others that are at the point and gave way to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replaced_device_ids: Vec<String>,
 }
 
 impl From<v1::GetDeviceResponse> for DeviceView {
     fn from(message: v1::GetDeviceResponse) -> Self {
-        let v1::GetDeviceResponse { device, in_inventory, balance, states, position, counted_since_ms } = message;
+        let v1::GetDeviceResponse { device, in_inventory, balance, states, position, counted_since_ms, .. } = message;
+        let v1::GetDeviceResponse { replaced_device_ids, .. } = message;
         Self {
             device: device.map(Device::from).unwrap_or_default(),
             in_inventory,
@@ -75,6 +141,7 @@ impl From<v1::GetDeviceResponse> for DeviceView {
             states: states.into_iter().map(State::from).collect(),
             position,
             counted_since_ms,
+            replaced_device_ids: replaced_device_ids.into_iter().filter_map(eui).collect(),
         }
     }
 }
@@ -91,6 +158,10 @@ pub(crate) struct Load {
     pub mpxn_changed: u64,
     pub generation_changed: u64,
     pub model_changed: u64,
+    /// Of the changed, those with another secondary or export MPAN.
+    pub other_points_changed: u64,
+    pub type_changed: u64,
+    pub hub_changed: u64,
     pub labels_changed: u64,
     pub unchanged: u64,
     /// Lines that could not be read and were skipped.
@@ -106,6 +177,29 @@ pub(crate) struct Load {
     pub missing: Option<Missing>,
     /// The first of the changed.
     pub changes: Vec<Change>,
+    /// How often a device was brought to a metering point while another one is at it.
+    pub shared_point_count: u64,
+    /// The first of them.
+    pub shared_points: Vec<SharedPoint>,
+}
+
+/// Two devices at one metering point.
+#[derive(Debug, Serialize)]
+pub(crate) struct SharedPoint {
+    pub mpxn: String,
+    /// The device that was brought to it.
+    pub device_id: Option<String>,
+    /// The device that is at it too.
+    pub other_device_id: Option<String>,
+    /// Whether the other gives way; else nothing decides between them.
+    pub is_replaced: bool,
+}
+
+impl From<v1::SharedPoint> for SharedPoint {
+    fn from(message: v1::SharedPoint) -> Self {
+        let v1::SharedPoint { mpxn, device_id, other_device_id, is_replaced } = message;
+        Self { mpxn, device_id: eui(device_id), other_device_id: eui(other_device_id), is_replaced }
+    }
 }
 
 /// Devices that a file does not name. Nothing is done about them.
@@ -152,11 +246,15 @@ pub(crate) fn load_table(load: &Load) -> Table {
         ("  mpxn", load.mpxn_changed, false),
         ("  generation", load.generation_changed, false),
         ("  model", load.model_changed, false),
+        ("  secondary or export MPAN", load.other_points_changed, false),
+        ("  type", load.type_changed, false),
+        ("  hub", load.hub_changed, false),
         ("  labels", load.labels_changed, false),
         ("unchanged", load.unchanged, true),
         ("unreadable", load.unreadable_count, true),
         ("rows of one device that differ", load.in_doubt_count, false),
         ("rows that are there before", load.repeated_count, false),
+        ("metering points with another device", load.shared_point_count, false),
         ("operator against MPAN", load.wrong_operator_count, false),
         ("not in the file", load.missing.as_ref().map_or(0, |missing| missing.device_count), load.missing.is_some()),
         ("  replaced", load.missing.as_ref().map_or(0, |missing| missing.replaced_count), false),
@@ -182,10 +280,13 @@ pub(crate) fn changes(changes: &[Change], names: &Names) -> Table {
             labels.get(key).map_or_else(|| "none".to_owned(), String::clone)
         };
         let keys: BTreeSet<&String> = before.labels.keys().chain(after.labels.keys()).collect();
-        let labels = keys.into_iter();
-        let labels = labels.map(|key| (label(key), value(&before.labels, key), value(&after.labels, key)));
+        let labels = keys.into_iter().map(|key| (label(key), value(&before.labels, key), value(&after.labels, key)));
+        let placed = before.placement().into_iter().zip(after.placement());
+        let placed = placed.map(|((part, was), (_, is))| {
+            (part.to_owned(), was.unwrap_or("unknown").to_owned(), is.unwrap_or("unknown").to_owned())
+        });
         let parts = parts.into_iter().map(|(part, was, is)| (part.to_owned(), was, is));
-        for (part, was, is) in parts.chain(labels).filter(|(_, was, is)| was != is) {
+        for (part, was, is) in parts.chain(placed).chain(labels).filter(|(_, was, is)| was != is) {
             table.row([device(), Value::Text(part), Value::text(was), Value::text(is)]);
         }
     }
@@ -197,13 +298,18 @@ fn label(key: &str) -> String {
     format!("label {key}")
 }
 
-/// Returns devices of the inventory as a table, with columns of some of their labels.
+/// Returns devices of the inventory as a table, with columns of some of their labels. Of what else none of them has there is
+/// no column.
 pub(crate) fn list(devices: &[Device], keys: &[LabelKey], names: &Names) -> Table {
+    let placed: Vec<usize> =
+        (0..4).filter(|at| devices.iter().any(|device| device.placement()[*at].1.is_some())).collect();
+    let more = placed.iter().map(|at| Device::default().placement()[*at].0.to_owned());
     let own = keys.iter().map(|key| label(key.as_str()));
     let fixed = ["device", "mpxn", "generation", "model", "operator"].map(str::to_owned);
-    let headings: Vec<String> = fixed.into_iter().chain(own).collect();
+    let headings: Vec<String> = fixed.into_iter().chain(more).chain(own).collect();
     let mut table = Table::new(&headings);
-    for Device { device_id, mpxn, generation, model, operator, labels } in devices {
+    for device in devices {
+        let Device { device_id, mpxn, generation, model, operator, labels, .. } = device;
         let own = keys.iter().map(|key| Value::text(labels.get(key.as_str()).map_or("", String::as_str)));
         let fixed = [
             Value::text(device_id.as_deref().unwrap_or("unknown")),
@@ -212,7 +318,19 @@ pub(crate) fn list(devices: &[Device], keys: &[LabelKey], names: &Names) -> Tabl
             Value::text(model),
             Value::Text(names.operator(*operator)),
         ];
-        table.row(fixed.into_iter().chain(own));
+        let more = placed.iter().map(|at| Value::text(device.placement()[*at].1.unwrap_or("")));
+        table.row(fixed.into_iter().chain(more).chain(own));
+    }
+    table
+}
+
+/// Returns devices at one metering point as a table.
+pub(crate) fn shared(points: &[SharedPoint]) -> Table {
+    let mut table = Table::new(&["metering point", "device", "also there", "found by it"]);
+    for SharedPoint { mpxn, device_id, other_device_id, is_replaced } in points {
+        let found = if *is_replaced { "the device, from this load on" } else { "none: nothing decides" };
+        let texts = [mpxn, device_id.as_deref().unwrap_or("unknown"), other_device_id.as_deref().unwrap_or("unknown")];
+        table.row(texts.into_iter().chain([found]).map(Value::text));
     }
     table
 }
@@ -229,7 +347,8 @@ pub(crate) fn missing(devices: &[MissingDevice]) -> Table {
 
 /// One device, a line for each of its facts.
 pub(crate) fn facts(view: &DeviceView, names: &Names) -> Table {
-    let Device { device_id, mpxn, generation, model, operator, labels } = &view.device;
+    let Device { device_id, mpxn, generation, model, operator, labels, .. } = &view.device;
+    let placed = view.device.placement().into_iter().filter_map(|(name, text)| Some((name, Value::text(text?))));
     let counts = Balance::HEADINGS.into_iter().zip(view.balance.values());
     let head = [
         ("device", Value::text(device_id.as_deref().unwrap_or("unknown"))),
@@ -244,7 +363,7 @@ pub(crate) fn facts(view: &DeviceView, names: &Names) -> Table {
     let labels = labels.iter().map(|(key, value)| (label(key), Value::text(value)));
     let named = |(name, value): (&str, Value)| (name.to_owned(), value);
     let rest = since.into_iter().chain(counts).chain(states).map(named);
-    Table::facts(head.into_iter().map(named).chain(labels).chain(rest))
+    Table::facts(head.into_iter().chain(placed).map(named).chain(labels).chain(rest))
 }
 
 pub(crate) fn state_text(state: &State) -> String {
@@ -268,12 +387,14 @@ mod tests {
                 model: String::new(),
                 operator: 13,
                 labels: vec![v1::Label { key: "feeder".to_owned(), value: "F1".to_owned() }],
+                ..v1::Device::default()
             }),
             in_inventory: true,
             balance: Some(balance),
             states: vec![v1::DeviceState { rule: "storm".to_owned(), code: 0x8F40, words: vec![3, 17] }],
             position: 99,
             counted_since_ms: None,
+            replaced_device_ids: Vec::new(),
         });
         let expected = [
             "+----------------------------------------+",

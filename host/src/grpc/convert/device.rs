@@ -10,10 +10,10 @@ use weir_proto::v1;
 use super::{
     balance, device_id, each, generation, label,
     listing::{FRAME_BYTES, PAGE_BYTES},
-    model, operator, page_at, wire_generation,
+    model, operator, page_at, point, wire_generation,
 };
 use crate::{
-    domain::{AlertCode, Device, Eui64, Mpxn, OperatorId},
+    domain::{AlertCode, Device, Eui64, Mpxn, OperatorId, Placement},
     pipeline::{DeviceRequest, DeviceView, DevicesPut, NamedDevice, Refusal},
 };
 
@@ -56,15 +56,19 @@ fn once(devices: Vec<DeviceRequest>) -> Result<Vec<DeviceRequest>, Refusal> {
 }
 
 fn device(row: usize, sent: v1::Device) -> Result<DeviceRequest, Refusal> {
-    let v1::Device { device_id: id, mpxn, generation: generation_number, model: name, operator: operator_id, labels } =
-        sent;
     let refuse = |field: &str, why: String| Refusal::invalid(format!("devices[{row}].{field}"), why);
+    let placement = point::placement(&sent).map_err(|(field, why)| refuse(field, why))?;
+    let keep_operator = sent.keep_operator;
+    let v1::Device { device_id: id, mpxn, generation: generation_number, model: name, .. } = sent;
+    let (operator_id, labels) = (sent.operator, sent.labels);
     let mpxn: Mpxn = mpxn.parse().map_err(|error: crate::domain::IdError| refuse("mpxn", error.to_string()))?;
     let operator = match operator_id {
         0 => mpxn.distributor().unwrap_or_default(),
         id => operator(id).map_err(|why| refuse("operator", why))?,
     };
     Ok(DeviceRequest {
+        placement,
+        keep_operator,
         eui: device_id(id)
             .and_then(|eui| eui.of_device().map_err(|error| error.to_string()))
             .map_err(|why| refuse("device_id", why))?,
@@ -79,8 +83,8 @@ fn device(row: usize, sent: v1::Device) -> Result<DeviceRequest, Refusal> {
 /// What the messages of a stream did together.
 pub fn devices_put(done: DevicesPut) -> v1::PutDevicesResponse {
     let DevicesPut { added, changed, unchanged, met, .. } = done;
-    let DevicesPut { operator_changed, mpxn_changed, generation_changed, model_changed, .. } = done;
-    let DevicesPut { labels_changed, changes, .. } = done;
+    let DevicesPut { operator_changed, mpxn_changed, generation_changed, model_changed, changes, .. } = done;
+    let DevicesPut { other_points_changed, type_changed, hub_changed, labels_changed, shared_count, shared, .. } = done;
     let change = |(before, after)| v1::DeviceChange { before: Some(wire(before)), after: Some(wire(after)) };
     v1::PutDevicesResponse {
         added,
@@ -93,20 +97,39 @@ pub fn devices_put(done: DevicesPut) -> v1::PutDevicesResponse {
         model_changed,
         changes: changes.into_iter().map(change).collect(),
         labels_changed,
+        other_points_changed,
+        type_changed,
+        hub_changed,
+        shared_point_count: shared_count,
+        shared_points: shared.into_iter().map(point::shared).collect(),
     }
 }
 
-/// Which device.
-pub fn wanted(request: v1::GetDeviceRequest) -> Result<Eui64, Refusal> {
-    let v1::GetDeviceRequest { device_id: id } = request;
-    device_id(id).map_err(|why| Refusal::invalid("device_id", why))
+/// How a device is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// By its EUI-64.
+    Device(Eui64),
+    /// By a metering point.
+    Point(Mpxn),
 }
 
-/// A device.
-pub fn view(view: DeviceView) -> v1::GetDeviceResponse {
-    let DeviceView { device, model, labels, balance: ends, states, counted_since_ms, position } = view;
+/// Which device.
+pub fn wanted(request: v1::GetDeviceRequest) -> Result<Wanted, Refusal> {
+    let v1::GetDeviceRequest { device_id: id, mpxn } = request;
+    match (id, mpxn.as_str()) {
+        (id, "") => device_id(id).map(Wanted::Device).map_err(|why| Refusal::invalid("device_id", why)),
+        (0, mpxn) => point::wanted(mpxn).map(Wanted::Point),
+        _ => Err(Refusal::invalid("mpxn", "device_id is given too; ask by one of them")),
+    }
+}
+
+/// A device, and those that gave way to it where it was asked for.
+pub fn view(view: DeviceView, replaced: &[Eui64]) -> v1::GetDeviceResponse {
+    let DeviceView { device, placement, model, labels, balance: ends, states, counted_since_ms, position } = view;
     v1::GetDeviceResponse {
-        device: Some(wire(NamedDevice { device, model, labels })),
+        device: Some(wire(NamedDevice { device, placement, model, labels })),
+        replaced_device_ids: replaced.iter().map(|eui| eui.0).collect(),
         in_inventory: device.listed,
         balance: Some(balance(ends)),
         states: states.into_iter().map(state).collect(),
@@ -122,12 +145,13 @@ fn state((rule, code, words): (String, Option<AlertCode>, Vec<u64>)) -> v1::Devi
 /// Devices in one page for which no size is asked.
 const PAGE_DEVICES: usize = 1_000;
 
-/// From which number on, how many, and whose devices are to be listed.
+/// From which number on, how many, whose devices, and at which metering point are to be listed.
 pub fn listed(
     request: v1::ListDevicesRequest,
     put_devices_max: usize,
-) -> Result<(u32, usize, Vec<OperatorId>), Refusal> {
-    let v1::ListDevicesRequest { page_size, page_token, operators } = request;
+) -> Result<(u32, usize, Vec<OperatorId>, Option<Mpxn>), Refusal> {
+    let v1::ListDevicesRequest { page_size, page_token, operators, mpxn } = request;
+    let mpxn = (!mpxn.is_empty()).then(|| point::wanted(&mpxn)).transpose()?;
     let devices_max = match page_size as usize {
         0 => PAGE_DEVICES.min(put_devices_max),
         asked if asked <= put_devices_max => asked,
@@ -136,7 +160,7 @@ pub fn listed(
             return Err(Refusal::invalid("page_size", why));
         }
     };
-    Ok((page_at(&page_token)?.unwrap_or(0), devices_max, each("operators", operators, operator)?))
+    Ok((page_at(&page_token)?.unwrap_or(0), devices_max, each("operators", operators, operator)?, mpxn))
 }
 
 /// A page of devices: as many as fit a message of `bytes_max` bytes, and at least one.
@@ -155,9 +179,12 @@ pub fn page((found, next): (Vec<(u32, NamedDevice)>, Option<u32>), bytes_max: us
     v1::ListDevicesResponse { devices, next_page_token: next.map(|number| number.to_string()).unwrap_or_default() }
 }
 
-fn wire(device: NamedDevice) -> v1::Device {
-    let NamedDevice { device, model, labels } = device;
+/// A device as the inventory has it.
+pub(super) fn wire(device: NamedDevice) -> v1::Device {
+    let NamedDevice { device, placement, model, labels } = device;
     let Device { eui, mpxn, operator, generation, model: _, listed: _ } = device;
+    let Placement { secondary, export, kind, hub } = placement;
+    let written = |mpxn: Mpxn| (mpxn != Mpxn::NONE).then(|| mpxn.to_string());
     v1::Device {
         device_id: eui.0,
         mpxn: mpxn.to_string(),
@@ -165,5 +192,10 @@ fn wire(device: NamedDevice) -> v1::Device {
         model,
         operator: operator.get().into(),
         labels: label::wire(labels),
+        secondary_mpan: written(secondary),
+        export_mpan: written(export),
+        r#type: point::wire_type(kind).map(Into::into),
+        hub_id: (hub != Eui64::NONE).then_some(hub.0),
+        keep_operator: false,
     }
 }

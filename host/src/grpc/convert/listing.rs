@@ -6,11 +6,13 @@
 use prost::Message;
 use weir_proto::v1;
 
-use super::{alert::wire_alert, code, each, filter, generation, model, operator, shown, sorted, time, wire_generation};
+use super::{
+    alert::wire_alert, code, each, filter, generation, model, operator, point, shown, sorted, time, wire_generation,
+};
 use crate::{
     config::IntakeLimits,
     domain::{End, Eui64, FaultKind, Millis, ModelId, Position, Remark, Revision},
-    listing::{AlertPage, AlertQuery, LoggedAlert, RuleMark},
+    listing::{AlertPage, AlertQuery, LoggedAlert, PointFilter, RuleMark},
     pipeline::Refusal,
 };
 
@@ -41,6 +43,7 @@ pub fn query(request: v1::ListAlertsRequest, limits: &IntakeLimits) -> Result<Al
         occurred_until_ms,
         dcc_since_ms,
         dcc_until_ms,
+        mpxn,
     } = request;
     let page_size = match page_size as usize {
         0 => PAGE_SIZE.min(limits.list_alerts_max),
@@ -56,8 +59,10 @@ pub fn query(request: v1::ListAlertsRequest, limits: &IntakeLimits) -> Result<Al
         let end = time(until_ms).unwrap_or(Millis::MAX);
         Ok::<_, Refusal>((since_ms != 0 || until_ms != 0).then_some(since_ms..end))
     };
+    let named = |mpxn: String| Ok::<_, Refusal>(PointFilter { mpxn: point::wanted(&mpxn)?, devices: Vec::new() });
     Ok(AlertQuery {
         page_size,
+        point: filter(mpxn).map(named).transpose()?,
         from: position(&page_token)?,
         ends: sorted(each("outcomes", outcomes, end)?),
         rule: filter(rule),
@@ -71,7 +76,7 @@ pub fn query(request: v1::ListAlertsRequest, limits: &IntakeLimits) -> Result<Al
 
 /// Checks a beginning and an end, 0 for open ones. An end that is not after its beginning would list nothing, and look as
 /// if there were nothing.
-fn check_times([since, until]: [&str; 2], (since_ms, until_ms): (Millis, Millis)) -> Result<(), Refusal> {
+pub(super) fn check_times([since, until]: [&str; 2], (since_ms, until_ms): (Millis, Millis)) -> Result<(), Refusal> {
     if since_ms < 0 {
         return Err(Refusal::invalid(since, format!("{since_ms} lies before 1970")));
     }

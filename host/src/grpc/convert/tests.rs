@@ -10,12 +10,12 @@ use crate::{
     books::{CountKey, CountQuery, CountTable, Counts, Grouping},
     config::IntakeLimits,
     domain::{
-        self, Ack, Alert, AlertCode, Balance, Column, DccTimeStatus, Details, Device, Digest, End, Eui64, FaultKind,
-        Generation, Mode, ModelId, Mpxn, OperatorId, PayloadKind, PluginInfo, Position, RejectReason, Remark, Remarks,
-        Revision, Scope, StateKey, TimeStatus,
+        self, Ack, Alert, AlertCode, Balance, Column, DccTimeStatus, Details, Device, DeviceType, Digest, End, Eui64,
+        FaultKind, Generation, Mode, ModelId, Mpxn, OperatorId, PayloadKind, Placement, PluginInfo, Position,
+        RejectReason, Remark, Remarks, Revision, Scope, StateKey, TimeStatus,
     },
     listing::{AlertPage, LoggedAlert, RuleMark},
-    pipeline::{DeviceView, DevicesPut, Refusal},
+    pipeline::{DeviceView, DevicesPut, Refusal, SharedPoint},
     registry::RuleView,
 };
 

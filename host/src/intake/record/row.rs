@@ -56,6 +56,14 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Returns true if the file has the column.
+    pub(in crate::intake) fn has(&self, column: usize) -> bool {
+        match self.texts {
+            Texts::Split(_, places) => places[column].is_some(),
+            Texts::Listed(_) => true,
+        }
+    }
+
     /// The value read as a `T`; `None` where it is empty.
     pub(in crate::intake) fn read<T, E: ToString>(
         &self,
@@ -84,7 +92,8 @@ impl<'a> Record<'a> {
         let mut filled = columns.iter().copied().filter(|column| !self.text(*column).is_empty());
         match (filled.next(), filled.next()) {
             (Some(first), Some(second)) => {
-                Err(self.error(second, format!("{} is filled in too; one of them must be empty", self.names.get(first))))
+                Err(self
+                    .error(second, format!("{} is filled in too; one of them must be empty", self.names.get(first))))
             }
             (first, _) => Ok(first),
         }

@@ -17,10 +17,11 @@ use crate::{
     },
     config::ReportLimits,
     domain::{
-        Device, DeviceNo, FinalUntil, Generation, HOUR_MS, LabelKey, Millis, ModelId, OperatorId, Position, Revision, RuleRevision,
+        Device, DeviceNo, FinalUntil, Generation, HOUR_MS, LabelKey, Millis, ModelId, OperatorId, Placement, Position,
+        Revision, RuleRevision,
     },
     migration::{Migration, Signal},
-    pipeline::devices::NamedDevice,
+    pipeline::NamedDevice,
     registry::RevisionView,
 };
 
@@ -151,9 +152,9 @@ impl Handle {
     pub fn devices(&self, from: u32, devices_max: usize, operators: &[OperatorId]) -> Result<DevicePart, Refusal> {
         let (models, labels) = (self.shared.models.read().clone(), self.shared.labels.read().clone());
         let (devices, next) = self.some_devices(from, devices_max, operators)?;
-        let named = devices.into_iter().map(|(number, device)| {
+        let named = devices.into_iter().map(|(number, (device, placement))| {
             let model = models.get(&device.model).cloned().unwrap_or_default();
-            (number, NamedDevice { device, model, labels: labels.of(DeviceNo(number), device.operator) })
+            (number, NamedDevice { device, placement, model, labels: labels.of(DeviceNo(number), device.operator) })
         });
         Ok((named.collect(), next))
     }
@@ -164,7 +165,7 @@ impl Handle {
         from: u32,
         devices_max: usize,
         operators: &[OperatorId],
-    ) -> Result<Numbered<Device>, Refusal> {
+    ) -> Result<Numbered<(Device, Placement)>, Refusal> {
         let mut operators = operators.to_vec();
         self.limit_operators(&mut operators)?;
         let reader = self.shared.reader()?;
@@ -174,14 +175,14 @@ impl Handle {
         loop {
             self.go_on()?;
             let some = reader.devices(next, at_a_time.min(DEVICES_AT_A_TIME)).map_err(internal)?;
-            let Some((last, _)) = some.last() else { return Ok((found, None)) };
+            let Some((last, ..)) = some.last() else { return Ok((found, None)) };
             let after = last + 1;
-            for (number, device) in some {
+            for (number, device, placement) in some {
                 if found.len() == devices_max {
                     return Ok((found, Some(number)));
                 }
                 if operators.is_empty() || operators.contains(&device.operator) {
-                    found.push((number, device));
+                    found.push((number, (device, placement)));
                 }
             }
             next = after;
@@ -197,7 +198,7 @@ impl Handle {
         while let Some(number) = from {
             let (devices, next) = self.some_devices(number, DEVICES_AT_A_TIME, operators)?;
             let wanted = |device: &Device| generations.is_empty() || generations.contains(&device.generation);
-            for (number, device) in devices.into_iter().filter(|(_, device)| wanted(device)) {
+            for (number, (device, _)) in devices.into_iter().filter(|(_, (device, _))| wanted(device)) {
                 if !labels.admit(number) {
                     continue;
                 }

@@ -276,7 +276,7 @@ fn as_of_format(database: &Database, format: u64) {
         let bytes: Vec<u64> = bytes.collect();
         (bytes.iter().sum::<u64>(), bytes.len() as u64)
     };
-    drop_labels(&txn);
+    drop_new_tables(&txn);
     let progress = {
         let table = txn.open_table(TableDefinition::<&str, &[u8]>::new("progress")).unwrap();
         let value = table.get("store").unwrap().unwrap().value().to_vec();
@@ -314,7 +314,14 @@ fn store_before(format: u64) -> (Disk, Snapshot, Vec<Group>) {
     // The time of the last entry is the last that is known.
     let last_ms = some_group(3, 2).judged_ms;
     let clock = Some(ClockMark { latest_ms: last_ms, age_ms: last_ms });
-    let snapshot = Snapshot { producers, ran_ms: 0, clock, labels: KeptLabels::default(), ..store.load().unwrap() };
+    let snapshot = Snapshot {
+        producers,
+        ran_ms: 0,
+        clock,
+        labels: KeptLabels::default(),
+        placements: Vec::new(),
+        ..store.load().unwrap()
+    };
     let groups = store.reader().groups(Position(0)).unwrap();
     let groups = groups.map(Result::unwrap).collect();
     store.close().unwrap();
@@ -324,23 +331,27 @@ fn store_before(format: u64) -> (Disk, Snapshot, Vec<Group>) {
     (disk, snapshot, groups)
 }
 
-/// Tables that formats before 6 did not have.
-const LABELS: [&str; 3] = ["label", "label_key", "label_value"];
+/// Tables that formats before 6 did not have, by number.
+const NEW_TABLES: [&str; 4] = ["label", "label_key", "label_value", "placement"];
 
-fn drop_labels(txn: &redb::WriteTransaction) {
-    LABELS.iter().for_each(|name| assert!(txn.delete_table(TableDefinition::<u32, &[u8]>::new(name)).unwrap()));
+/// The same, by metering point.
+const TENURES: &str = "tenure";
+
+fn drop_new_tables(txn: &redb::WriteTransaction) {
+    NEW_TABLES.iter().for_each(|name| assert!(txn.delete_table(TableDefinition::<u32, &[u8]>::new(name)).unwrap()));
+    assert!(txn.delete_table(TableDefinition::<u64, &[u8]>::new(TENURES)).unwrap());
 }
 
 /// Rewrites a closed store as a program of format 4 or 5 left it.
-pub(super) fn without_labels(disk: &Disk, format: u64) {
+pub(super) fn without_new_tables(disk: &Disk, format: u64) {
     let database = Database::builder().create_with_backend(disk.clone()).unwrap();
     let txn = database.begin_write().unwrap();
-    drop_labels(&txn);
+    drop_new_tables(&txn);
     txn.open_table(TableDefinition::<&str, u64>::new("meta")).unwrap().insert("format", format).unwrap();
     txn.commit().unwrap();
     let shared = Shared::over(database);
     let mut progress = meta::read(&shared.begin_read().unwrap()).unwrap();
-    LABELS.iter().for_each(|name| assert!(progress.rows.remove(*name).is_some()));
+    NEW_TABLES.iter().chain([&TENURES]).for_each(|name| assert!(progress.rows.remove(*name).is_some()));
     let txn = shared.begin_write(&progress).unwrap();
     meta::write(&txn, &progress).unwrap();
     txn.commit().unwrap();
@@ -359,14 +370,17 @@ fn is_sealed(disk: &Disk) -> bool {
     // The format, and bytes that are checked against their digests.
     names.retain(|name| !["meta", "component", "model", "producer"].contains(&name.as_str()));
     let all = names.iter().filter(|name| TABLES.iter().any(|table| table.name() == name.as_str())).count();
-    // A store of an earlier format has neither the names of models nor batches where this one has them, and no labels.
-    assert!(all + 2 + LABELS.len() >= TABLES.len() && all + 1 >= names.len(), "{names:?}");
+    // A store of an earlier format has neither the names of models nor batches where this one has them, and no tables that
+    // format 6 added.
+    assert!(all + 3 + NEW_TABLES.len() >= TABLES.len() && all + 1 >= names.len(), "{names:?}");
     names.iter().all(|name| match name.as_str() {
         "token" | "progress" | "fault" => sealed::<&str>(&txn, name),
         "plugin" | "revoked_key" => sealed::<[u8; 32]>(&txn, name),
         "batch" => sealed::<(&str, &str, u64)>(&txn, name),
         "cursor" => sealed::<(&str, &str)>(&txn, name),
-        "revision" | "device" | "page" | "hour" | "model_name" | "guard" | "settings" => sealed::<u32>(&txn, name),
+        "revision" | "device" | "placement" | "page" | "hour" | "model_name" | "guard" | "settings" => {
+            sealed::<u32>(&txn, name)
+        }
         "label" | "label_key" | "label_value" => sealed::<u32>(&txn, name),
         _ => sealed::<u64>(&txn, name),
     })
@@ -402,9 +416,9 @@ fn becomes_one_of_this_format(before_format: u64) {
     let before = Disk::default();
     let mut store = open(&before);
     store.commit(&one_of_everything()).unwrap();
-    let snapshot = Snapshot { labels: KeptLabels::default(), ..store.load().unwrap() };
+    let snapshot = Snapshot { labels: KeptLabels::default(), placements: Vec::new(), ..store.load().unwrap() };
     store.close().unwrap();
-    without_labels(&before, before_format);
+    without_new_tables(&before, before_format);
     assert_eq!(format(&before), before_format);
     for operations in 0.. {
         let disk = before.after_kill();

@@ -5,12 +5,12 @@ use sha2::{Digest as _, Sha256};
 use super::arbitrary;
 use crate::domain::{
     Ack, Alert, AlertCode, AuditEntry, AuditEvent, Balance, BatchDigest, Cell, ClockMark, CodeTableChange, Column,
-    Cursor, CursorKey, Device, DeviceNo, DevicePage, DeviceTally, Digest, Effects, End, Eui64, Fault, FaultKind,
-    FaultedAlert, Generation, Group, Guard, GuardCount, GuestRoom, Handover, HourPage, JudgingSettings, KeptFault,
-    KeptQuestion, LabelEffects, LabelValue, Mark, Message, Mode, ModelId, Mpxn, NamespacePage, OperatorId, PayloadKind,
-    PluginInfo, Position, ProducerKey, ProducerMark, RejectReason, Rejected, Remark, RemarkCounts, Retention, Revision,
-    Revocation, Role, Rows, Rule, RuleRevision, Scope, SenderLimits, Series, SettingsNo, Shadow, StateKey, Tally,
-    TimeStatus, Token,
+    Cursor, CursorKey, Device, DeviceNo, DevicePage, DeviceTally, DeviceType, Digest, Effects, End, Eui64, Fault,
+    FaultKind, FaultedAlert, Generation, Group, Guard, GuardCount, GuestRoom, Handover, HourPage, JudgingSettings,
+    KeptFault, KeptQuestion, LabelEffects, LabelValue, Mark, Message, Mode, ModelId, Mpxn, NamespacePage, OperatorId,
+    PayloadKind, Placement, PluginInfo, PointRole, Position, ProducerKey, ProducerMark, RejectReason, Rejected, Remark,
+    RemarkCounts, Retention, Revision, Revocation, Role, Rows, Rule, RuleRevision, Scope, SenderLimits, Series,
+    SettingsNo, Shadow, StateKey, Tally, Tenure, TenureChange, TimeStatus, Token,
 };
 
 /// A group at a position; its devices are numbers 0 to 4 of [`arbitrary::eui`].
@@ -127,6 +127,27 @@ pub(in crate::store) fn some_labels() -> LabelEffects {
         keys: vec![(0, "feeder".parse().ok()), (2, "postcode".parse().ok()), (5, None)],
         values: vec![(1, Some(value("Ash Lane"))), (4, Some(value("AB1 2CD"))), (9, None)],
         devices: vec![(1, vec![(0, 1)]), (3, vec![(0, 1), (2, 4)]), (4, vec![])],
+    }
+}
+
+pub(in crate::store) fn some_placement() -> Placement {
+    Placement {
+        secondary: Mpxn::from_number(1_200_000_000_055),
+        export: Mpxn::from_number(1_300_000_000_066),
+        kind: DeviceType::Esme,
+        hub: Eui64(arbitrary::eui(9)),
+    }
+}
+
+pub(in crate::store) fn some_tenure(device: u64) -> Tenure {
+    Tenure {
+        device: Eui64(device),
+        role: PointRole::Export,
+        operator: OperatorId::new(12).unwrap(),
+        is_meter: true,
+        since_ms: Some(1_794_000_000_000),
+        until_ms: None,
+        moved_from: (Mpxn::from_number(1_300_000_000_077), OperatorId::new(13).unwrap()),
     }
 }
 
@@ -281,6 +302,12 @@ pub(in crate::store) fn one_of_everything() -> Effects {
             dropped: vec![Position(1)],
         }),
         devices: (0..5).map(|no| (no, some_device(no))).collect(),
+        placements: vec![(1, some_placement()), (3, some_placement())],
+        tenures: vec![
+            (Mpxn::from_number(1_200_000_000_001), TenureChange::Begins(some_tenure(5))),
+            (Mpxn::from_number(1_200_000_000_001), TenureChange::Ends(some_tenure(6), 1_795_000_000_000)),
+            (Mpxn::from_number(7_654_321), TenureChange::Begins(some_tenure(7))),
+        ],
         models: vec!["B".to_owned(), "A".to_owned(), "B".to_owned()],
         labels: some_labels(),
         plugin: Some((some_plugin(), b"bytes".to_vec())),

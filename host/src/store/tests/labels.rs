@@ -57,7 +57,7 @@ fn a_store_of_format_5_is_given_the_tables_of_labels_and_takes_some() {
     let before = store.load().unwrap();
     store.commit(&Effects { labels: some_labels(), position: before.position, ..Effects::default() }).unwrap();
     store.close().unwrap();
-    before::without_labels(&disk, 5);
+    before::without_new_tables(&disk, 5);
     let mut store = open(&disk);
     assert_eq!(store.load().unwrap(), before);
     store.commit(&Effects { labels: some_labels(), position: before.position, ..Effects::default() }).unwrap();

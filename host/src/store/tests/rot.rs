@@ -205,7 +205,7 @@ fn a_value_of_another_key_or_table_is_found() {
 #[test]
 fn a_damaged_store_of_format_5_is_mended_too() {
     let disk = filled();
-    before::without_labels(&disk, 5);
+    before::without_new_tables(&disk, 5);
     let live = disk.live_bytes();
     let is_mended = |bit: usize| {
         let damaged = disk.after_kill();

@@ -1,18 +1,24 @@
 //! Reads a whole inventory, each device once.
 //!
 //! Invariants: conflicting rows of a device load nothing; identical rows load it once. Memory holds at most [`ROWS_MAX`] rows
-//! of about 80 bytes, and 16 more for each label.
+//! of about 90 bytes, 16 more for each label, and 56 more of each that says where its device is connected.
 
-use std::{collections::HashMap, collections::hash_map::Entry, io::BufRead, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    io::BufRead,
+    sync::Arc,
+};
 
 use indicatif::ProgressBar;
 use weir_proto::v1;
 
 use crate::{
     cli::{arguments::Names, device::labels, input::Notices},
-    domain::{Eui64, Generation, LabelKey, Mpxn, OperatorId},
+    domain::{DeviceType, Eui64, Generation, LabelKey, Mpxn, OperatorId, PlacementChange},
     intake::{LineError, inventory},
 };
+
+use super::source::Source;
 
 /// Devices of one file: more than Great Britain's largest network has meters.
 const ROWS_MAX: usize = 10_000_000;
@@ -37,6 +43,14 @@ pub(super) struct Keys {
     pub(super) network: Option<LabelKey>,
 }
 
+/// The devices of a file, conflicting ones included.
+#[derive(Default)]
+pub(super) struct Named {
+    pub(super) devices: HashSet<u64>,
+    /// A device at each metering point.
+    pub(super) points: HashMap<Mpxn, u64>,
+}
+
 /// The contents of a file.
 pub(super) struct Read {
     pub(super) noticed: Noticed,
@@ -45,16 +59,45 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// Returns all devices with their metering points, conflicting ones included.
-    pub(super) fn named(&self) -> HashMap<u64, Mpxn> {
-        self.rows.iter().map(|row| (row.eui, row.mpxn)).collect()
+    /// Returns all devices and their metering points.
+    pub(super) fn named(&self) -> Named {
+        let points = self.rows.iter().flat_map(|row| row.points().map(|mpxn| (mpxn, row.eui)));
+        Named { devices: self.rows.iter().map(|row| row.eui).collect(), points: points.collect() }
     }
 
-    /// Returns the devices to load, in file order.
-    pub(super) fn devices(self) -> impl Iterator<Item = v1::Device> + Send + 'static {
+    /// Returns the devices to load, in file order, but those that share a metering point one after the other. Each comes with
+    /// whether it goes on such a row.
+    pub(super) fn devices(mut self) -> impl Iterator<Item = (bool, v1::Device)> + Send + 'static {
         let keys = self.keys;
-        self.rows.into_iter().filter(|row| !row.in_doubt).map(move |row| wire(row, &keys))
+        self.rows.retain(|row| !row.in_doubt);
+        let firsts = firsts(&self.rows);
+        let first = |index: u32| firsts.get(&index).copied().unwrap_or(index);
+        let mut order: Vec<u32> = (0..).take(self.rows.len()).collect();
+        order.sort_by_key(|index| first(*index));
+        let mut rows: Vec<Option<Kept>> = self.rows.into_iter().map(Some).collect();
+        order.into_iter().filter_map(move |index| {
+            let row = rows[index as usize].take()?;
+            Some((firsts.contains_key(&index), wire(row, &keys)))
+        })
     }
+}
+
+/// For each row at a metering point that a row before it is at, the first of these.
+fn firsts(rows: &[Kept]) -> HashMap<u32, u32> {
+    let mut points: Vec<(Mpxn, u32)> =
+        rows.iter().zip(0..).flat_map(|(row, index)| row.points().map(move |mpxn| (mpxn, index))).collect();
+    points.sort_unstable();
+    let mut firsts: HashMap<u32, u32> = HashMap::new();
+    for shared in points.chunk_by(|one, other| one.0 == other.0) {
+        let mut first = shared[0].1;
+        while let Some(before) = firsts.get(&first) {
+            first = *before;
+        }
+        for (_, index) in shared.iter().filter(|(_, index)| *index > first) {
+            firsts.entry(*index).or_insert(first);
+        }
+    }
+    firsts
 }
 
 /// A row and its line.
@@ -65,15 +108,41 @@ struct Kept {
     model: Arc<str>,
     generation: Generation,
     operator: OperatorId,
+    keep_operator: bool,
     in_doubt: bool,
     /// Values of the labels, in the order of the keys.
     labels: Box<[Arc<str>]>,
+    /// Where it is connected, where the row says anything of that. Few do.
+    placement: Option<Box<PlacementChange>>,
 }
 
 impl Kept {
     fn says_the_same(&self, other: &Self) -> bool {
-        (self.mpxn, &self.model, self.generation, self.operator, &self.labels)
-            == (other.mpxn, &other.model, other.generation, other.operator, &other.labels)
+        (self.mpxn, &self.model, self.generation, self.operator, &self.labels, &self.placement)
+            == (other.mpxn, &other.model, other.generation, other.operator, &other.labels, &other.placement)
+    }
+
+    fn placement(&self) -> PlacementChange {
+        self.placement.as_deref().copied().unwrap_or_default()
+    }
+
+    fn points(&self) -> impl Iterator<Item = Mpxn> + use<> {
+        let PlacementChange { secondary, export, .. } = self.placement();
+        let all = [self.mpxn, secondary.unwrap_or_default(), export.unwrap_or_default()];
+        all.into_iter().filter(|mpxn| *mpxn != Mpxn::NONE)
+    }
+
+    /// Takes from another row of a document what this one leaves open: a response about a meter alone names no hub.
+    fn complete(&mut self, other: &mut Self) {
+        if !(self.keep_operator && other.keep_operator) {
+            return;
+        }
+        let hub = self.placement().hub.or(other.placement().hub);
+        let operator = if self.operator == OperatorId::UNKNOWN { other.operator } else { self.operator };
+        for row in [self, other] {
+            row.placement = Some(Box::new(PlacementChange { hub: row.placement().hub.or(hub), ..row.placement() }));
+            row.operator = if row.operator == OperatorId::UNKNOWN { operator } else { row.operator };
+        }
     }
 }
 
@@ -89,7 +158,7 @@ struct Said {
 impl Read {
     /// Reads a file. Fails if the input fails or has more than [`ROWS_MAX`] devices.
     pub(super) fn of<R: BufRead>(
-        mut rows: inventory::Rows<R>,
+        mut rows: Source<R>,
         keys: Keys,
         names: &Names,
         progress: &ProgressBar,
@@ -126,10 +195,15 @@ impl Read {
             let model = shared(row.model);
             let labels = row.labels.into_iter().chain(network).map(shared).collect();
             let (eui, mpxn, generation, operator) = (row.eui.0, row.mpxn, row.generation, row.operator);
-            let row = Kept { eui, mpxn, line, model, generation, operator, in_doubt: false, labels };
+            let placement = (row.placement != PlacementChange::default()).then(|| Box::new(row.placement));
+            let keep_operator = row.keep_operator;
+            let in_doubt = false;
+            let mut row =
+                Kept { eui, mpxn, line, model, generation, operator, keep_operator, in_doubt, labels, placement };
             match places.entry(eui) {
                 Entry::Occupied(place) => {
                     let first = &mut kept[*place.get() as usize];
+                    first.complete(&mut row);
                     if first.says_the_same(&row) && !first.in_doubt {
                         let message =
                             format!("line {line}: eui: it says of {} what line {} says", Eui64(eui), first.line);
@@ -188,7 +262,9 @@ impl Said {
             ("model", or_none(first.model.to_string()), or_none(other.model.to_string())),
             ("operator", first.operator.to_string(), other.operator.to_string()),
         ];
-        let differ = parts.into_iter().chain(labels).filter(|(_, was, is)| was != is);
+        let placed = placed(first.placement()).into_iter().zip(placed(other.placement()));
+        let placed = placed.map(|((part, was), (_, is))| (part, or_none(was), or_none(is)));
+        let differ = parts.into_iter().chain(placed).chain(labels).filter(|(_, was, is)| was != is);
         let differ: Vec<String> = differ.map(|(part, was, is)| format!("{part} {was} and {is}")).collect();
         let same = if differ.is_empty() { "a row of it is in doubt already".to_owned() } else { differ.join(", ") };
         self.in_doubt.give(&format!(
@@ -200,8 +276,21 @@ impl Said {
     }
 }
 
+/// What a row says of where its device is connected, each part under its name.
+fn placed(placement: PlacementChange) -> [(&'static str, String); 4] {
+    let PlacementChange { secondary, export, kind, hub } = placement;
+    let hub = hub.filter(|hub| *hub != Eui64::NONE);
+    [
+        ("secondary_mpan", secondary.unwrap_or_default().to_string()),
+        ("export_mpan", export.unwrap_or_default().to_string()),
+        ("type", kind.unwrap_or_default().to_string()),
+        ("hub", hub.map(|hub| hub.to_string()).unwrap_or_default()),
+    ]
+}
+
 fn wire(row: Kept, keys: &[LabelKey]) -> v1::Device {
-    let Kept { eui, mpxn, generation, model, operator, labels, .. } = row;
+    let PlacementChange { secondary, export, kind, hub } = row.placement();
+    let Kept { eui, mpxn, generation, model, operator, keep_operator, labels, .. } = row;
     let label =
         |(key, value): (&LabelKey, &Arc<str>)| v1::Label { key: key.to_string(), value: value.as_ref().to_owned() };
     v1::Device {
@@ -211,6 +300,11 @@ fn wire(row: Kept, keys: &[LabelKey]) -> v1::Device {
         model: model.as_ref().to_owned(),
         operator: operator.get().into(),
         labels: keys.iter().zip(&labels).map(label).collect(),
+        secondary_mpan: secondary.map(|mpxn| mpxn.to_string()),
+        export_mpan: export.map(|mpxn| mpxn.to_string()),
+        r#type: kind.map(|kind: DeviceType| kind as i32),
+        hub_id: hub.map(|hub| hub.0),
+        keep_operator,
     }
 }
 
@@ -220,7 +314,7 @@ mod tests {
     use crate::intake::form::Form;
 
     fn read(text: &str) -> Read {
-        let rows = inventory::Rows::new(text.as_bytes()).unwrap();
+        let rows = Source::of(text.as_bytes(), None, &Form::default()).unwrap();
         Read::of(rows, Keys::default(), &Names::builtin(), &ProgressBar::hidden()).unwrap()
     }
 
@@ -233,13 +327,13 @@ mod tests {
                     02-00-5E-10-00-00-A0-2D,,smets2,A,\n\
                     02-00-5E-10-00-00-A0-2E,,smets2,A,F1\n\
                     02-00-5E-10-00-00-A0-2E,,smets2,A,F2\n";
-        let rows = inventory::Rows::of(text.as_bytes(), &form).unwrap();
+        let rows = Source::of(text.as_bytes(), None, &form).unwrap();
         let keys = Keys { columns: vec![key("feeder")], network: Some(key("network")) };
         let read = Read::of(rows, keys, &Names::builtin(), &ProgressBar::hidden()).unwrap();
         assert_eq!(read.noticed.in_doubt_count, 2, "rows that differ in a label alone");
         let labels: Vec<Vec<String>> = read
             .devices()
-            .map(|device| device.labels.iter().map(|label| format!("{}={}", label.key, label.value)).collect())
+            .map(|(_, device)| device.labels.iter().map(|label| format!("{}={}", label.key, label.value)).collect())
             .collect();
         assert_eq!(labels, [["feeder=F1", "network=24"], ["feeder=", "network="]]);
     }
@@ -251,8 +345,8 @@ mod tests {
              0000000000000001,1312345678907,smets1,,10\n",
         );
         assert_eq!(read.noticed, Noticed { unreadable_count: 1, wrong_operator_count: 1, ..Noticed::default() });
-        assert_eq!(read.named().len(), 2);
-        let devices: Vec<v1::Device> = read.devices().collect();
+        assert_eq!(read.named().devices.len(), 2);
+        let devices: Vec<v1::Device> = read.devices().map(|(_, device)| device).collect();
         assert_eq!((devices[0].device_id, devices[0].mpxn.as_str()), (2, "1312345678907"));
         assert_eq!((devices[0].generation(), devices[0].model.as_str()), (v1::Generation::Smets2, "M"));
         assert_eq!((devices[1].device_id, devices[1].operator), (1, 10));
@@ -268,8 +362,30 @@ mod tests {
                     02-00-5E-10-00-00-A0-2C,1300000000442,smets2,Alder 3\n";
         let read = read(text);
         assert_eq!(read.noticed, Noticed { in_doubt_count: 3, repeated_count: 1, ..Noticed::default() });
-        assert_eq!(read.named().len(), 2, "the one in doubt is in the file");
-        let devices: Vec<u64> = read.devices().map(|device| device.device_id).collect();
+        assert_eq!(read.named().devices.len(), 2, "the one in doubt is in the file");
+        let devices: Vec<u64> = read.devices().map(|(_, device)| device.device_id).collect();
         assert_eq!(devices, [0x0200_5E10_0000_A02D]);
+    }
+
+    #[test]
+    fn devices_at_one_point_go_one_after_the_other_wherever_they_stand() {
+        let text = "eui,mpxn,generation,model,export_mpan\n\
+                    0000000000000001,1000000000012,,,\n\
+                    0000000000000002,1200000000011,,,\n\
+                    0000000000000003,,,,1000000000012\n\
+                    0000000000000004,7654321,,,\n\
+                    0000000000000005,1200000000011,,,1000000000012\n";
+        let devices: Vec<(bool, u64)> =
+            read(text).devices().map(|(goes_on, device)| (goes_on, device.device_id)).collect();
+        assert_eq!(devices, [(false, 1), (true, 3), (true, 5), (false, 2), (false, 4)]);
+        let named = read(text).named();
+        assert_eq!((named.devices.len(), named.points.len()), (5, 3));
+    }
+
+    #[test]
+    fn rows_that_differ_in_a_hub_are_in_doubt() {
+        let text = "eui,mpxn,generation,model,hub\n\
+                    0000000000000001,,,,0000000000000009\n0000000000000001,,,,0000000000000008\n";
+        assert_eq!(read(text).noticed.in_doubt_count, 2);
     }
 }

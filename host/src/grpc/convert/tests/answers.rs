@@ -183,8 +183,15 @@ fn a_device_goes_out_whole() {
     };
     let states = vec![("storm".to_owned(), Some(AlertCode(7)), vec![1, 2]), ("burst".to_owned(), None, vec![3])];
     let labels = vec![("feeder".parse().unwrap(), "F1".into())];
+    let placement = Placement {
+        secondary: Mpxn::NONE,
+        export: "1200000000011".parse().unwrap(),
+        kind: DeviceType::Esme,
+        hub: Eui64(8),
+    };
     let view = DeviceView {
         device,
+        placement,
         model: "ACME-1".into(),
         labels: labels.clone(),
         balance: ENDS,
@@ -192,7 +199,7 @@ fn a_device_goes_out_whole() {
         counted_since_ms: Some(9),
         position: Position(6),
     };
-    let response = device::view(view.clone());
+    let response = device::view(view.clone(), &[Eui64(9)]);
     let label = v1::Label { key: "feeder".into(), value: "F1".into() };
     let shown = v1::Device {
         device_id: 5,
@@ -201,18 +208,31 @@ fn a_device_goes_out_whole() {
         model: "ACME-1".into(),
         operator: 12,
         labels: vec![label],
+        secondary_mpan: None,
+        export_mpan: Some("1200000000011".into()),
+        r#type: Some(v1::DeviceType::Esme.into()),
+        hub_id: Some(8),
+        keep_operator: false,
     };
+    assert_eq!(response.replaced_device_ids, [9]);
     assert_eq!((response.device, response.in_inventory, response.position), (Some(shown.clone()), true, 6));
     assert_eq!((response.balance, response.counted_since_ms), (Some(WIRE_ENDS), Some(9)));
     assert_eq!(response.states[0], v1::DeviceState { rule: "storm".into(), code: 7, words: vec![1, 2] });
     assert_eq!(response.states[1], v1::DeviceState { rule: "burst".into(), code: 0, words: vec![3] });
 
-    let unlisted = DeviceView { device: Device::unlisted(Eui64(5)), model: String::new(), labels: Vec::new(), ..view };
-    let response = device::view(unlisted);
+    let unlisted = DeviceView {
+        device: Device::unlisted(Eui64(5)),
+        placement: Placement::default(),
+        model: String::new(),
+        labels: Vec::new(),
+        ..view
+    };
+    let response = device::view(unlisted, &[]);
     let only_its_id = v1::Device { device_id: 5, ..v1::Device::default() };
     assert_eq!((response.device, response.in_inventory), (Some(only_its_id), false));
 
-    let named = NamedDevice { device, model: "ACME-1".to_owned(), labels };
+    let named = NamedDevice { device, placement, model: "ACME-1".to_owned(), labels };
+    let shared = SharedPoint { mpxn: "123456".parse().unwrap(), device: Eui64(5), other: Eui64(6), is_replaced: true };
     let put = device::devices_put(DevicesPut {
         added: 1,
         changed: 2,
@@ -224,6 +244,11 @@ fn a_device_goes_out_whole() {
         model_changed: 8,
         labels_changed: 9,
         changes: vec![(named.clone(), named.clone())],
+        other_points_changed: 9,
+        type_changed: 10,
+        hub_changed: 11,
+        shared_count: 12,
+        shared: vec![shared],
     });
     let change = v1::DeviceChange { before: Some(shown.clone()), after: Some(shown) };
     let expected = v1::PutDevicesResponse {
@@ -237,6 +262,16 @@ fn a_device_goes_out_whole() {
         model_changed: 8,
         labels_changed: 9,
         changes: vec![change],
+        other_points_changed: 9,
+        type_changed: 10,
+        hub_changed: 11,
+        shared_point_count: 12,
+        shared_points: vec![v1::SharedPoint {
+            mpxn: "123456".into(),
+            device_id: 5,
+            other_device_id: 6,
+            is_replaced: true,
+        }],
     };
     assert_eq!(put, expected);
 

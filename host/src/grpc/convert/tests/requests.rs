@@ -1,5 +1,6 @@
 //! What comes in.
 
+use super::super::device::Wanted;
 use super::*;
 
 fn batch(alerts: Vec<v1::Alert>) -> v1::StreamAlertsRequest {
@@ -203,11 +204,13 @@ fn a_listing_is_asked_for_within_limits() {
             occurred_until_ms: 0,
             dcc_since_ms: 0,
             dcc_until_ms: 4,
+            mpxn: "123456".into(),
         },
         &limits,
     );
     let query = query.unwrap();
     assert_eq!((query.occurred_ms, query.dcc_ms), (Some(3..i64::MAX), Some(0..4)));
+    assert_eq!(query.point.map(|point| point.mpxn.to_string()).as_deref(), Some("123456"));
     assert_eq!(query.generations, [Generation::Unknown, Generation::Smets1]);
     assert_eq!(query.models, [ModelId::UNKNOWN, ModelId::of("Alpha-1")]);
     assert_eq!((query.page_size, query.from), (10_000, Position(u64::MAX)));
@@ -225,6 +228,7 @@ fn a_listing_is_asked_for_within_limits() {
             (token("p-7"), "page_token: "),
             (token("p+7"), "page_token: "),
             (token("p18446744073709551616"), "page_token: "),
+            (v1::ListAlertsRequest { mpxn: "12".into(), ..ask() }, "mpxn: expected an MPAN"),
             (v1::ListAlertsRequest { outcomes: vec![1, 0], ..ask() }, "outcomes[1]: the outcome is not stated"),
             (v1::ListAlertsRequest { outcomes: vec![3], ..ask() }, "outcomes[0]: rejected alerts are counted"),
             (v1::ListAlertsRequest { outcomes: vec![5], ..ask() }, "outcomes[0]: 5 is no outcome"),
@@ -323,8 +327,7 @@ fn a_row_of_an_inventory_is_read_and_a_bad_one_is_named() {
         mpxn: mpan.clone(),
         generation: 1,
         model: "ACME-1".into(),
-        operator: 0,
-        labels: Vec::new(),
+        ..v1::Device::default()
     };
     let put = |devices| device::devices(v1::PutDevicesRequest { devices, dry_run: false }, 2);
 
@@ -351,11 +354,23 @@ fn a_row_of_an_inventory_is_read_and_a_bad_one_is_named() {
             (vec![v1::Device { model: "\u{e9}".repeat(33), ..good() }], "devices[0].model: \"\u{e9}"),
             (vec![v1::Device { model: "a\tb".into(), ..good() }], "devices[0].model: \"a\\tb\" has the control"),
             (vec![v1::Device { operator: 266, ..good() }], "devices[0].operator: 266 is no distributor id"),
+            (
+                vec![v1::Device { export_mpan: Some("123456".into()), ..good() }],
+                "devices[0].export_mpan: 123456 is an MPRN; an MPAN has 13 digits",
+            ),
+            (
+                vec![v1::Device { secondary_mpan: Some("12".into()), ..good() }],
+                "devices[0].secondary_mpan: expected an MPAN",
+            ),
+            (vec![v1::Device { r#type: Some(9), ..good() }], "devices[0].type: 9 is no device type"),
         ],
     );
     assert_eq!(put(vec![good(), good()]).unwrap().0.len(), 1, "rows that say the same are one");
-    assert_eq!(device::wanted(v1::GetDeviceRequest { device_id: 5 }).unwrap(), Eui64(5));
-    let nobody = device::wanted(v1::GetDeviceRequest { device_id: 0 });
+    assert_eq!(
+        device::wanted(v1::GetDeviceRequest { device_id: 5, ..Default::default() }).unwrap(),
+        Wanted::Device(Eui64(5))
+    );
+    let nobody = device::wanted(v1::GetDeviceRequest::default());
     assert!(refusal(nobody).starts_with("device_id: 0 is no device"));
 }
 

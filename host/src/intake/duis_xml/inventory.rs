@@ -1,0 +1,206 @@
+//! The DCC's inventory, as the response to service request 8.2 (Read Inventory) has it: documents in, devices out.
+//!
+//! Invariant: a device is taken whole or named whole, and one that cannot be read costs no other of its document.
+//!
+//! ```text
+//! Response / Body / ResponseMessage   ServiceReference (8.2)
+//!   DSPInventory
+//!     Device*   DeviceID, DeviceType, DeviceStatus?, DeviceManufacturer, DeviceModel,
+//!               ImportMPxN?, SecondaryImportMPAN?, ExportMPAN?, CSPRegion?, S1SP?
+//! ```
+//!
+//! Generation: an `S1SP`, or the `CSPRegion` `SMETS1`, says SMETS1; another region says SMETS2. The hub of a device is the one
+//! `CHF` of its inventory. A device that was decommissioned or withdrawn has no metering point any more. A document states no
+//! operator, so a device keeps the one it has unless its MPAN has moved to another distributor; a hub that nobody has yet is of
+//! the distributor of its meters.
+
+use std::{collections::VecDeque, io::BufRead, str::FromStr};
+
+use super::{
+    DOCUMENT_BYTES_LIMIT, Wrong,
+    documents::{Document, Documents},
+    encoding,
+    header::{Notices, field},
+    tree::{Element, Tree},
+};
+use crate::{
+    domain::{DeviceType, Eui64, Generation, Mpxn, OperatorId, PlacementChange},
+    intake::{LineError, identifiers, inventory::Row, inventory::model, shown, text::Encoding},
+};
+
+/// The service whose response has an inventory.
+const SERVICE: &str = "8.2";
+
+/// Statuses of a device that is at no metering point any more.
+const GONE: [&str; 2] = ["Decommissioned", "Withdrawn"];
+
+/// The devices of documents.
+pub struct Inventory<R> {
+    documents: Box<Documents<R>>,
+    /// Devices of the document read last that were not handed out.
+    ready: VecDeque<Result<Row, LineError>>,
+    line: u64,
+    notices: VecDeque<LineError>,
+}
+
+impl<R: BufRead> Inventory<R> {
+    /// Takes the input; nothing is read yet.
+    /// `encoding` is that of documents that state none.
+    pub fn new(reader: R, encoding: Option<Encoding>) -> Self {
+        let documents = Box::new(Documents::new(reader, DOCUMENT_BYTES_LIMIT, encoding));
+        Self { documents, ready: VecDeque::new(), line: 0, notices: VecDeque::new() }
+    }
+
+    /// Returns the line on which the document of the last item begins.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Returns the next remark: something noteworthy that loses no data. Call it after each item and at the end.
+    pub fn remark(&mut self) -> Option<LineError> {
+        self.notices.pop_front().or_else(|| self.documents.passed_over())
+    }
+
+    /// Reads the devices of a document.
+    fn take(&mut self, document: &Document) -> Result<(), LineError> {
+        let line = document.line;
+        let wrong = |(field, message): Wrong| LineError::new(line, field, message);
+        let text = encoding::text(&document.bytes, document.encoding).map_err(|why| wrong(("document", why)))?;
+        let text = encoding::without_doubled_quotes(text);
+        let tree = Tree::read(&text).map_err(wrong)?;
+        let notices = &mut self.notices;
+        let mut notice = |field: &str, message: String| notices.push_back(LineError::new(line, field, message));
+        let mut found = false;
+        for inventory in tree.root().descendants().filter(|element| element.name() == "DSPInventory") {
+            found = true;
+            check_service(inventory).map_err(wrong)?;
+            self.ready.extend(devices(inventory, &mut notice).into_iter().map(|row| row.map_err(wrong)));
+        }
+        if found {
+            return Ok(());
+        }
+        match tree.root().find("ResponseCode").map(Element::text).filter(|code| code.starts_with('E')) {
+            Some(code) => {
+                let why =
+                    format!("{}: the DCC refused the request, and there is no inventory in the answer", shown(code));
+                Err(wrong(("ResponseCode", why)))
+            }
+            None => {
+                notice(
+                    "Body",
+                    "it holds no DSPInventory (the response to service request 8.2); passed over".to_owned(),
+                );
+                Ok(())
+            }
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for Inventory<R> {
+    type Item = Result<Row, LineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Some(item);
+            }
+            let document = match self.documents.next()? {
+                Ok(document) => document,
+                Err(error) => {
+                    self.line = error.line;
+                    return Some(Err(error));
+                }
+            };
+            self.line = document.line;
+            if let Err(error) = self.take(&document) {
+                return Some(Err(error));
+            }
+        }
+    }
+}
+
+/// Rejects an inventory that is the answer to another request: what its devices are then is not known.
+fn check_service(inventory: Element<'_>) -> Result<(), Wrong> {
+    let message = inventory.within(&["ResponseMessage"]);
+    match message.and_then(|message| message.child_text("ServiceReference")) {
+        None | Some(SERVICE) => Ok(()),
+        Some(other) => Err(("ServiceReference", format!("expected {SERVICE}, found {}", shown(other)))),
+    }
+}
+
+fn devices(inventory: Element<'_>, notices: Notices<'_>) -> Vec<Result<Row, Wrong>> {
+    let elements: Vec<Element<'_>> = inventory.children().filter(|element| element.name() == "Device").collect();
+    let hub = hub_of(&elements);
+    let read: Vec<Result<Row, Wrong>> = elements.iter().map(|element| device(*element, hub, notices)).collect();
+    let mut distributors: Vec<OperatorId> = read.iter().flatten().filter_map(|row| row.mpxn.distributor()).collect();
+    distributors.dedup();
+    let operator = if let [only] = distributors[..] { only } else { OperatorId::UNKNOWN };
+    let with_operator = |row: Row| {
+        let is_hub = row.placement.kind == Some(DeviceType::Chf);
+        if is_hub { Row { operator, ..row } } else { row }
+    };
+    read.into_iter().map(|row| row.map(with_operator)).collect()
+}
+
+/// The hub of an inventory, where it has one.
+fn hub_of(elements: &[Element<'_>]) -> Option<Eui64> {
+    let is_hub = |element: &&Element<'_>| element.child_text("DeviceType") == Some("CHF");
+    let mut hubs = elements.iter().filter(is_hub).filter_map(|element| element.child_text("DeviceID"));
+    match (hubs.next(), hubs.next()) {
+        (Some(only), None) => identifiers::device(only).ok(),
+        _ => None,
+    }
+}
+
+fn device(element: Element<'_>, hub: Option<Eui64>, notices: Notices<'_>) -> Result<Row, Wrong> {
+    let id = field(element, "DeviceID")?.ok_or_else(|| ("DeviceID", "it is missing".to_owned()))?;
+    let eui = identifiers::device(id).map_err(|why| ("DeviceID", why))?;
+    let of = |why: String| format!("{why}; of device {eui}");
+    let told = |name: &'static str| field(element, name).map_err(|(name, why)| (name, of(why)));
+    let kind = told("DeviceType")?.ok_or_else(|| ("DeviceType", of("it is missing".to_owned())))?;
+    let kind = DeviceType::from_str(kind).unwrap_or_else(|_| {
+        notices("DeviceType", format!("{} of {eui} is not known; taken as unknown", shown(kind)));
+        DeviceType::Unknown
+    });
+    let status = told("DeviceStatus")?.filter(|status| GONE.contains(status));
+    let mut point = |name: &'static str| -> Result<Mpxn, Wrong> {
+        let read = told(name)?.map(identifiers::mpxn).transpose().map_err(|why| (name, of(why)))?;
+        let mpxn = read.unwrap_or_default();
+        if mpxn != Mpxn::NONE && name != "ImportMPxN" && mpxn.distributor().is_none() {
+            return Err((name, of(format!("{mpxn} is an MPRN; an MPAN has 13 digits"))));
+        }
+        match status {
+            Some(status) if mpxn != Mpxn::NONE => {
+                notices(name, format!("{eui} is {status}: it is at {mpxn} no more"));
+                Ok(Mpxn::NONE)
+            }
+            _ => Ok(mpxn),
+        }
+    };
+    let (mpxn, secondary, export) = (point("ImportMPxN")?, point("SecondaryImportMPAN")?, point("ExportMPAN")?);
+    let names = [told("DeviceManufacturer")?, told("DeviceModel")?];
+    let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let hub = if kind == DeviceType::Chf { Some(Eui64::NONE) } else { hub };
+    Ok(Row {
+        eui,
+        mpxn,
+        generation: generation(told("S1SP")?, told("CSPRegion")?),
+        model: model(&name).map_err(|why| ("DeviceModel", of(why)))?,
+        operator: OperatorId::UNKNOWN,
+        keep_operator: true,
+        labels: Vec::new(),
+        placement: PlacementChange { secondary: Some(secondary), export: Some(export), kind: Some(kind), hub },
+    })
+}
+
+/// The generation, by who serves a SMETS1 device or where a SMETS2 one is served.
+fn generation(s1sp: Option<&str>, region: Option<&str>) -> Generation {
+    match (s1sp, region) {
+        (Some(_), _) | (None, Some("SMETS1")) => Generation::Smets1,
+        (None, None | Some("Unknown")) => Generation::Unknown,
+        (None, Some(_)) => Generation::Smets2,
+    }
+}
+
+#[cfg(test)]
+mod tests;
