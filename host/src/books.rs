@@ -9,17 +9,16 @@ mod devices;
 mod families;
 mod labels;
 mod ledger;
+mod query;
 
-pub use answer::{
-    CountKey, CountQuery, CountTable, Counts, Grouping, Names, Parties, QueryError, Ranks, Summing, TooManyCountRows,
-    check,
-};
+pub use answer::{CountKey, CountTable, Counts, Names, Parties, Ranks, Summing, TooManyCountRows};
 pub use devices::{
     AlertClock, CountingDevices, DeviceCounts, DeviceEnds, DeviceKey, DeviceQuery, TooManyDeviceRows, Weighed,
 };
 pub use families::Families;
 pub use labels::{LABELS_MAX, LabelFilter, LabelGroups, RowLabels};
 pub use ledger::Ledger;
+pub use query::{CountQuery, Grouping, QueryError, check};
 
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,6 @@ pub(crate) mod fuzzing;
 mod gate;
 mod health;
 mod hosts;
-mod offload;
 mod panics;
 mod peer;
 mod plugins;
@@ -166,7 +165,7 @@ fn layer(
     offload: runtime::Handle,
 ) -> entrance::Layer {
     let gate = gate::Layer::new(handle.clone(), config, Arc::clone(traffic));
-    entrance::Layer::new(gate, offload::Layer::new(offload), page)
+    entrance::Layer::new(gate, bodies::offload::Layer::new(offload), page)
 }
 
 fn router(

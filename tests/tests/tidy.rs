@@ -80,7 +80,7 @@ fn each_foreign_crate_has_one_owner() {
         ("redb::", &["host/src/store"]),
         ("parquet::", &["host/src/cli/export/columns", "host/src/intake/columnar"]),
         ("prometheus_client::", &["host/src/metrics"]),
-        ("hyper::", &["host/src/metrics", "host/src/grpc/bodies.rs"]),
+        ("hyper::", &["host/src/metrics", "host/src/grpc/bodies"]),
         ("wasmtime::", &["host/src/plugin"]),
         ("tonic::", &["host/src/grpc", "host/src/cli", "host/src/web"]),
         ("weir_proto::", &["host/src/grpc", "host/src/cli", "host/src/page", "host/src/web"]),

@@ -23,6 +23,8 @@ use super::{
 };
 use crate::pipeline::{Waiting, Wanted};
 
+pub(super) mod offload;
+
 /// What comes before each message: a flag and its length.
 const PREFIX_BYTES: usize = 5;
 

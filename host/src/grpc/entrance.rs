@@ -22,7 +22,11 @@ use tonic::{
 };
 use tower::util::BoxCloneService;
 
-use super::{bodies::Answering, gate, offload, panics, peer::Peer};
+use super::{
+    bodies::{Answering, offload},
+    gate, panics,
+    peer::Peer,
+};
 use crate::domain::Identity;
 
 /// What a call of the protocol says it is; `+proto` and the like may follow.

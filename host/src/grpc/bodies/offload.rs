@@ -15,7 +15,7 @@ use hyper::body::{Body as _, Bytes, Frame};
 use tokio::{runtime::Handle, sync::mpsc, task::JoinSet};
 use tonic::{Status, body::Body, codegen::http};
 
-use super::panics;
+use crate::grpc::panics;
 
 /// Calls that bring alerts, by the beginnings of their paths, and the health check, which must answer on a busy host.
 const PROMPT: [&str; 3] =
