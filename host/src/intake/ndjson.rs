@@ -78,7 +78,10 @@ impl<R: BufRead> Iterator for Alerts<R> {
                 return None;
             }
             let taken = match self.lines.next()? {
-                Err(error) => return Some(Err(error)),
+                Err(error) => {
+                    self.begun = true;
+                    return Some(Err(error));
+                }
                 Ok(text) if is_blank(text) => continue,
                 Ok(text) => match over_lines(text).filter(|_| !self.begun) {
                     Some(what) => {
@@ -320,6 +323,15 @@ mod tests {
             assert!(found[1].is_ok(), "{line}");
         }
     }
+
+    /// Only the first line says how a file is written, readable or not.
+    #[test]
+    fn an_array_after_a_damaged_line_costs_no_line_but_its_own() {
+        let lines = b"\xFF\n[{\"device\":1}]\n{\"device\":\"00DB1234567890A0\",\"code\":\"8F40\"}\n";
+        let found: Vec<bool> = Alerts::new(&lines[..]).map(|alert| alert.is_ok()).collect();
+        assert_eq!(found, [false, false, true]);
+    }
+
     #[test]
     fn what_goes_over_lines_is_one_error_and_not_one_a_line() {
         for (text, words) in [
