@@ -15,6 +15,7 @@ use weir_proto::v1::{self, code_service_client::CodeServiceClient};
 use super::{
     Failure, Session,
     session::{Link, MESSAGE_BYTES_MAX, link},
+    view::clean,
 };
 use crate::{
     domain::{AlertCode, OperatorId},
@@ -29,6 +30,9 @@ use crate::{
 const NO_NAME: &str = "(no public name)";
 /// Tables that are asked for: each is there because somebody changed the table and started the host.
 const TABLES_MAX: usize = 100;
+/// Characters of an operator's letters that an error shows.
+const NAME_CHARS_MAX: usize = 40;
+const MARKET_ID_HINT: &str = "give each distributor id letters of its own";
 
 /// Which tables give codes and operators their names. JSON has no names.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -53,6 +57,8 @@ impl NameFiles {
         names.codes = self.over(names.codes)?;
         if let Some(path) = &self.operator_table {
             names.operators = overlay(path, |file| names.operators.with_file(file))?;
+            check_market_ids(&names.operators)
+                .map_err(|why| Failure::usage(format!("{}: {why}", path.display())).with_hint(MARKET_ID_HINT))?;
         }
         Ok(names)
     }
@@ -90,6 +96,30 @@ impl NameFiles {
 fn overlay<T>(path: &PathBuf, read: impl FnOnce(BufReader<File>) -> Result<T, LineError>) -> Result<T, Failure> {
     let file = File::open(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     read(BufReader::new(file)).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+/// Rejects a table in which four letters mean another operator than in the table of this program, or two of them: an option
+/// like `--operator MANW` would then ask about one while the output names the other.
+fn check_market_ids(operators: &OperatorTable) -> Result<(), String> {
+    let builtin = OperatorTable::builtin();
+    let ids = (10..=99).filter_map(OperatorId::new);
+    let named = ids.filter_map(|id| operators.name(id).filter(|name| !name.is_empty()).map(|name| (id, name)));
+    let named: Vec<(OperatorId, &str)> = named.collect();
+    for (id, name) in &named {
+        let (id, name) = (*id, *name);
+        if let Some(other) = operators.find(name).filter(|other| *other != id) {
+            return Err(format!("market_id: {} is that of {other} and of {id}", clean(name, NAME_CHARS_MAX)));
+        }
+    }
+    for (id, name) in named {
+        if let Some(other) = builtin.find(name).filter(|other| *other != id) {
+            let name = clean(name, NAME_CHARS_MAX);
+            return Err(format!(
+                "market_id: {name} is given to {id}, and means {other} in options like --operator {name}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A table of codes, and the log positions of the alerts that were logged under it.
@@ -239,6 +269,19 @@ mod tests {
         assert_eq!(names.code("AD1"), "AD1 power outage seen through the comms hub");
         assert_eq!(names.code("N17"), "N17 (no public name)");
         assert_eq!((names.code("1234"), names.code("x")), ("1234".to_owned(), "x".to_owned()));
+    }
+
+    #[test]
+    fn letters_that_mean_two_operators_are_refused_with_both() {
+        let check = |rows: &str| {
+            let file = format!("id,market_id\n{rows}");
+            check_market_ids(&OperatorTable::builtin().with_file(file.as_bytes()).unwrap())
+        };
+        assert_eq!(check("40,NEWO\n13,MANX\n"), Ok(()));
+        assert_eq!(check("12,manw\n").unwrap_err(), "market_id: MANW is that of 12 and of 13");
+        assert_eq!(check("40,NEWO\n41,NEWO\n").unwrap_err(), "market_id: NEWO is that of 40 and of 41");
+        let swapped = check("12,MANW\n13,LOND\n").unwrap_err();
+        assert_eq!(swapped, "market_id: MANW is given to 12, and means 13 in options like --operator MANW");
     }
 
     #[test]
