@@ -148,9 +148,9 @@ pub(crate) fn operator(text: &str) -> Result<OperatorId, String> {
     })
 }
 
-/// A device.
+/// A device. Rejects the broadcast address, and 0.
 pub(crate) fn device(text: &str) -> Result<Eui64, String> {
-    identifier(text)
+    identifier::<Eui64>(text)?.of_device().map_err(|error| error.to_string())
 }
 
 /// A metering point, in the forms in which people paste it.
@@ -286,5 +286,13 @@ mod tests {
         assert!(code("8F").unwrap_err().ends_with("found \"8F\""));
         let device = device("OO-DB-12-34-56-78-9O-AO").unwrap_err();
         assert!(device.ends_with("; did you mean \"00-DB-12-34-56-78-90-A0\"?"), "{device}");
+    }
+
+    #[test]
+    fn the_broadcast_address_is_no_device() {
+        for text in ["FF-FF-FF-FF-FF-FF-FF-FF", "ffffffffffffffff"] {
+            let why = "FF-FF-FF-FF-FF-FF-FF-FF is the broadcast address, which no device has";
+            assert_eq!((device(text).unwrap_err(), subject(text).unwrap_err()), (why.to_owned(), why.to_owned()));
+        }
     }
 }
