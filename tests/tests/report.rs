@@ -200,3 +200,30 @@ fn the_signal_of_a_migration_is_among_the_figures() {
     }
     assert_eq!(host.stop(), Some(0));
 }
+
+#[test]
+fn a_sentence_is_whole_in_markdown_and_one_is_no_plural() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start_with(BINARY, &folder.path().join("data"), &[host::KEEPS_ALL]);
+    let device = "00-DB-12-34-56-78-90-A0";
+    let file = |name: &str, text: &str| host::file(folder.path(), name, text);
+    host.json([
+        "device",
+        "load",
+        &file("d.csv", &format!("eui,mpxn,generation,model\n{device},,smets1,A\n")),
+        "--json",
+    ]);
+    let alerts = format!("device,counter,code,received_at\n{device},1,8F36,2019-07-01T09:30:00Z\n");
+    host.json(["alert", "send", &file("a.csv", &alerts), "--json"]);
+    let report = |more: &[&str]| {
+        let output = host.weir([&["report", "alerts", "--period", "day", "--format", "md"], more].concat());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = report(&["--ending", "2019-07-01"]);
+    assert!(text.contains("1 alert was taken: 1 forwarded, 0 suppressed. 0 more were copies"), "{text}");
+    assert!(text.contains("The inventory lists 1 device, and 1 raised an alert"), "{text}");
+    // Of yesterday, alerts may still come.
+    let text = report(&[]);
+    assert!(text.contains("the DCC keeps for two days what it cannot deliver.\n"), "{text}");
+    assert_eq!(host.stop(), Some(0));
+}

@@ -17,7 +17,7 @@ use super::{
     arguments::{self, Only, Period},
     input,
     session::{Connection, MESSAGE_BYTES_MAX},
-    table::thousands,
+    table::{count_of, thousands},
     view::{alert::Balance, export},
 };
 use crate::domain::{Millis, Mpxn};
@@ -189,7 +189,8 @@ impl Asking<'_> {
         match missing {
             Some(0) => Ok(0),
             Some(missing) if self.has_lost_entries().await? => {
-                eprintln!("{} alerts that are counted are no longer in the log, by retention", thousands(missing));
+                let alerts = count_of(missing, "alert that is counted is", "alerts that are counted are");
+                eprintln!("{alerts} no longer in the log, by retention");
                 Ok(missing)
             }
             _ => Err(Failure::internal(format!(

@@ -215,6 +215,11 @@ impl Entry {
 }
 
 /// A number with a comma after every three digits.
+/// Writes a count with the word for what is counted: `1 alert`, `2,000 alerts`.
+pub(crate) fn count_of(value: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(value), if value == 1 { one } else { many })
+}
+
 pub(crate) fn thousands(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);

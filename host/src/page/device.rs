@@ -12,7 +12,7 @@ use super::{
 };
 use crate::cli::{
     arguments::Names,
-    table::{Value, thousands},
+    table::{Value, count_of},
     view::{
         alert::{Balance, LoggedAlert, measured, occurred, why},
         device::{DeviceView, state_text},
@@ -122,7 +122,7 @@ pub(crate) fn body(
         @if part.alerts.is_empty() {
             div.empty { p { "None in this period. Choose another one above." } }
         } @else {
-            (table(&format!("{} alerts, the newest first", thousands(part.count as u64)), &[
+            (table(&format!("{}, the newest first", count_of(part.count as u64, "alert", "alerts")), &[
                 "received", "occurred", "code", "measured", "outcome", "why", "parameters then", "model then", "operator then", "position",
             ], part.alerts.iter().map(|alert| row(alert, names))))
             (pages(here, part))

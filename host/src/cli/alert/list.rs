@@ -8,6 +8,7 @@ use crate::{
     cli::{
         Failure, Session,
         arguments::{self, NameFiles, Only, Period, stretch},
+        table::count_of,
         view::alert::{LoggedAlert, table},
     },
     domain::{Eui64, Millis, Mpxn},
@@ -98,7 +99,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
             return Ok(());
         }
         if left == 0 {
-            eprintln!("{} alerts listed, there are more: raise --limit", args.limit);
+            eprintln!("{} listed, there are more: raise --limit", count_of(args.limit, "alert", "alerts"));
             return Ok(());
         }
         request.page_token = next_page_token;

@@ -31,7 +31,7 @@ use crate::{
         form::FormArgs,
         input::Notices,
         signals::StopSignals,
-        table::{Table, Value, thousands},
+        table::{Table, Value, count_of},
         view::alert::{Balance, RemarkCounts},
     },
     intake::{
@@ -294,7 +294,11 @@ fn report(session: &Session, sent: &Sent) -> Result<(), Failure> {
         session.print(&unreadable::table(&sent.unreadable).fitted().to_string())?;
     }
     if !session.json && sent.sent_before_count > 0 {
-        session.print(&format!("{} alerts and lines had been sent before", thousands(sent.sent_before_count)))?;
+        session.print(&count_of(
+            sent.sent_before_count,
+            "alert or line had been sent before",
+            "alerts and lines had been sent before",
+        ))?;
     }
     session.show(sent, |sent| {
         // What there is nothing to say of has no column.
@@ -317,13 +321,20 @@ async fn stop_when_told(mut signals: StopSignals, watch: Arc<Watch>) {
     }
 }
 
+/// One of what the files consist of: `line, row or document` of `lines, rows or documents`.
+fn singular(items: &str) -> String {
+    let words = items.split(' ').map(|word| match word.strip_suffix(',') {
+        Some(listed) => format!("{},", listed.trim_end_matches('s')),
+        None => word.trim_end_matches('s').to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// All that could be sent was; whether all could is another question.
 fn verdict(path: &Path, items: &str, unreadable: u64, rejected: u64, were: &str) -> Result<(), Failure> {
-    let item = if unreadable == 1 { items.trim_end_matches('s') } else { items };
-    let could_not = format!("{} {item} could not be read", thousands(unreadable));
-    let alert = if rejected == 1 { "alert" } else { "alerts" };
+    let could_not = format!("{} could not be read", count_of(unreadable, &singular(items), items));
     let were = if rejected == 1 && were == "were" { "was" } else { were };
-    let refused = format!("{} {alert} {were} rejected by the server", thousands(rejected));
+    let refused = format!("{} {were} rejected by the server", count_of(rejected, "alert", "alerts"));
     let told = match (unreadable, rejected) {
         (0, 0) => return Ok(()),
         (_, 0) => could_not,
@@ -371,4 +382,19 @@ async fn standing(session: &Session, producer_id: &str) -> Result<v1::GetProduce
     let request = v1::GetProducerRequest { producer_id: producer_id.to_owned() };
     let answer = super::client(session).await?.get_producer(request).await;
     Ok(answer.map_err(|status| session.failed(&status))?.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_several_kinds_of_items_is_named_in_the_singular() {
+        assert_eq!(singular("lines, rows or documents"), "line, row or document");
+        let told = |unreadable, rejected| {
+            verdict(Path::new("a"), "lines, rows or documents", unreadable, rejected, "were").unwrap_err().message
+        };
+        assert_eq!(told(1, 0), "a: 1 line, row or document could not be read");
+        assert_eq!(told(2, 1), "a: 2 lines, rows or documents could not be read, 1 alert was rejected by the server");
+    }
 }

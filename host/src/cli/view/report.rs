@@ -8,13 +8,15 @@ use super::{alert::Balance, clean};
 use crate::{
     cli::{
         sheet::Sheet,
-        table::{Value, thousands},
+        table::{Value, count_of, thousands},
     },
     migration::thousandths,
 };
 
 /// Characters of one cell of a text.
 const CELL_CHARS_MAX: usize = 200;
+/// Characters of a sentence: more than any has, its names included.
+const SENTENCE_CHARS_MAX: usize = 2_000;
 
 /// The level of one thing.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -192,16 +194,16 @@ impl Report {
         let level = |level: Option<u64>| level.map_or_else(|| "-".to_owned(), thousandths);
         let mut sentences = vec![
             format!(
-                "{} alerts were taken: {} forwarded, {} suppressed. {} more were copies, {} could not be taken.",
-                thousands(self.total.taken()),
+                "{} taken: {} forwarded, {} suppressed. {}, {} could not be taken.",
+                count_of(self.total.taken(), "alert was", "alerts were"),
                 thousands(*forwarded),
                 thousands(*suppressed),
-                thousands(*duplicate),
+                count_of(*duplicate, "more was a copy", "more were copies"),
                 thousands(*rejected)
             ),
             format!(
-                "The inventory lists {} devices, and {} raised an alert: {} a listed device and day, {} after suppression.",
-                thousands(devices.unwrap_or(0)),
+                "The inventory lists {}, and {} raised an alert: {} a listed device and day, {} after suppression.",
+                count_of(devices.unwrap_or(0), "device", "devices"),
                 thousands(self.alerting_devices),
                 level(self.total.taken_per_1000_device_days),
                 level(self.total.forwarded_per_1000_device_days)
@@ -266,10 +268,12 @@ impl Report {
 
     /// As Markdown.
     pub(crate) fn markdown(&self) -> String {
-        let mut text = format!("# {}\n\n", marked(&self.title()));
-        self.summary().iter().for_each(|sentence| text.push_str(&format!("{}\n", marked(sentence))));
+        let mut text = format!("# {}\n\n", marked(&self.title(), SENTENCE_CHARS_MAX));
+        self.summary()
+            .iter()
+            .for_each(|sentence| text.push_str(&format!("{}\n", marked(sentence, SENTENCE_CHARS_MAX))));
         for (_, title, lines) in self.all() {
-            text.push_str(&format!("\n## {}\n\n", marked(title)));
+            text.push_str(&format!("\n## {}\n\n", marked(title, CELL_CHARS_MAX)));
             text.push_str(&markdown_table(&Self::HEADINGS, lines.iter().map(Line::values)));
         }
         text.push_str("\n## Changes to rules\n\n");
@@ -286,17 +290,17 @@ fn markdown_table(headings: &[&str], rows: impl Iterator<Item = Vec<Value>>) -> 
     for row in rows {
         let cells = row.into_iter().map(|value| match value {
             Value::Number(number) => thousands(number),
-            Value::Quantity(cell) | Value::Text(cell) => marked(&cell),
+            Value::Quantity(cell) | Value::Text(cell) => marked(&cell, CELL_CHARS_MAX),
         });
         text.push_str(&format!("| {} |\n", cells.collect::<Vec<_>>().join(" | ")));
     }
     text
 }
 
-/// Text that means nothing to Markdown, nor to the HTML that may come of it.
-fn marked(text: &str) -> String {
+/// Text that means nothing to Markdown, nor to the HTML that may come of it, cut to `chars_max` characters.
+fn marked(text: &str, chars_max: usize) -> String {
     let mut marked = String::with_capacity(text.len());
-    for character in clean(text, CELL_CHARS_MAX).chars() {
+    for character in clean(text, chars_max).chars() {
         match character {
             '<' => marked.push_str("&lt;"),
             '>' => marked.push_str("&gt;"),
@@ -338,6 +342,6 @@ mod tests {
 
     #[test]
     fn a_hostile_name_is_text_in_markdown_too() {
-        assert_eq!(marked("a|b<script>[x](y)\n"), "a\\|b&lt;script&gt;\\[x\\](y)\u{FFFD}");
+        assert_eq!(marked("a|b<script>[x](y)\n", CELL_CHARS_MAX), "a\\|b&lt;script&gt;\\[x\\](y)\u{FFFD}");
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::cli::{
     arguments::Names,
-    table::{Table, Value, thousands},
+    table::{Table, Value, count_of},
 };
 
 /// What became of alerts, against what the rule said.
@@ -159,7 +159,9 @@ pub(crate) fn notes(comparison: &Comparison) -> Vec<String> {
         (comparison.failed_count, "not judged: its call failed"),
     ];
     let notes = reasons.into_iter().filter(|(count, _)| *count > 0);
-    notes.map(|(count, why)| format!("{} alerts in its scope were {why}", thousands(count))).collect()
+    notes
+        .map(|(count, why)| format!("{} {why}", count_of(count, "alert in its scope was", "alerts in its scope were")))
+        .collect()
 }
 
 /// Sampled alerts, a row each.
