@@ -72,6 +72,8 @@ pub struct Case {
     pub theirs: BTreeMap<Key, u64>,
     /// What we know, of their subjects and of any other in the same scope.
     pub ours: BTreeMap<Key, Figures>,
+    /// What we took of their subjects before the inventory listed the devices. It is of no operator, and so not in ours.
+    pub unplaced: BTreeMap<Key, Figures>,
     /// Subjects of theirs that we do not know.
     pub unknown: BTreeSet<Subject>,
     /// The first day of which everything is kept; `None` where nothing is gone.
@@ -108,6 +110,8 @@ pub enum Cause {
     Suppressed,
     /// They count what a throttled alert stands for.
     Throttled,
+    /// Ours do not have alerts that were taken before the inventory listed the device: those are of no operator.
+    BeforeInventory,
     /// Their file has no such row.
     NotInFile,
     /// None of these makes the counts equal.
@@ -116,7 +120,7 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::UnknownDevice,
         Self::OutsideRetention,
         Self::DayBoundary,
@@ -124,6 +128,7 @@ impl Cause {
         Self::Duplicates,
         Self::Suppressed,
         Self::Throttled,
+        Self::BeforeInventory,
         Self::NotInFile,
         Self::NotExplained,
     ];
@@ -138,6 +143,7 @@ impl Cause {
             Self::Duplicates => "duplicates",
             Self::Suppressed => "suppressed",
             Self::Throttled => "throttled",
+            Self::BeforeInventory => "before-inventory",
             Self::NotInFile => "not-in-file",
             Self::NotExplained => "not-explained",
         }
@@ -153,6 +159,7 @@ impl Cause {
             Self::Duplicates => "they count copies that we dropped as duplicates",
             Self::Suppressed => "they never saw what was suppressed",
             Self::Throttled => "they count what throttled alerts stand for",
+            Self::BeforeInventory => "we took alerts before the inventory listed the device: they are of no operator",
             Self::NotInFile => "their file has no such row",
             Self::NotExplained => "none of the known causes makes the counts equal",
         }
@@ -261,9 +268,23 @@ fn row(case: &Case, key: Key, fits: &reading::Fits, in_file: bool) -> Option<Row
         Standing::UnknownDevice => vec![Cause::UnknownDevice],
         _ if !is_kept(case, key.day) => vec![Cause::OutsideRetention],
         _ if theirs.is_none() => missing(&figures, fits, in_file),
-        _ => fits.explain(count, &figures).unwrap_or_else(|| vec![Cause::NotExplained]),
+        _ => explain(case, &key, count, &figures, fits),
     };
     Some(Row { key, theirs, figures, standing, causes })
+}
+
+/// The causes that make both counts equal.
+fn explain(case: &Case, key: &Key, count: u64, figures: &Figures, fits: &reading::Fits) -> Vec<Cause> {
+    let with_unplaced = || {
+        let mut all = *figures;
+        all.add(case.unplaced.get(key)?);
+        let mut causes = fits.explain(count, &all)?;
+        causes.push(Cause::BeforeInventory);
+        causes.sort_unstable();
+        Some(causes)
+    };
+    let causes = fits.explain(count, figures).or_else(with_unplaced);
+    causes.unwrap_or_else(|| vec![Cause::NotExplained])
 }
 
 /// Why their file has no row where we counted something.

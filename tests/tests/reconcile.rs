@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use weir_tests::{
     estate::{self, DEVICES},
     host::{self, Host},
+    tenants::{create, weir},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
@@ -173,4 +174,50 @@ fn sheet_and_page_have_the_rows_that_differ() {
     assert!(refused("empty.csv", "mpxn,date,code,count\n").contains("has no rows"));
     assert!(refused("columns.csv", "mpxn,date,code\n").contains("count: the column is missing"));
     assert_eq!(example.host.stop(), Some(0));
+}
+
+/// A device that sent alerts before any inventory listed it. They stay of no operator.
+#[test]
+fn alerts_from_before_the_inventory_are_named_as_the_cause() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let host = Host::start_with(BINARY, &data, &[host::KEEPS_ALL, ("WEIR_AUTHENTICATE", "true")]);
+    let admin = fs::read_to_string(data.join("first-admin-token")).unwrap().trim().to_owned();
+    let file = |name: &str, text: &str| host::file(folder.path(), name, text);
+    let device = "02-00-5E-10-00-00-B6-01";
+    let alerts = |counters: std::ops::Range<u32>| {
+        let row = |counter| format!("{device},8F36,{counter},2019-07-01T09:30:00Z\n");
+        format!("device,code,counter,received_at\n{}", counters.map(row).collect::<String>())
+    };
+    let done = |arguments: &[&str]| weir(&host, &admin, arguments).unwrap();
+    done(&["alert", "send", &file("before.csv", &alerts(1..3))]);
+    done(&[
+        "device",
+        "load",
+        &file("devices.csv", &format!("eui,mpxn,generation,model\n{device},1300000000498,smets1,A\n")),
+    ]);
+    done(&["alert", "send", &file("after.csv", &alerts(3..4))]);
+    let claims =
+        |count: u32| file("claims.csv", &format!("device,date,code,count\n{device},2019-07-01,8F36,{count}\n"));
+
+    let found = done(&["reconcile", &claims(3)]).remove(0);
+    assert_eq!(found["rows"][0]["causes"], json!(["before-inventory"]), "{found}");
+    assert_eq!((&found["totals"]["ours"], &found["totals"]["theirs"]), (&1.into(), &3.into()), "{found}");
+    let found = done(&["reconcile", &claims(9)]).remove(0);
+    assert_eq!(found["rows"][0]["causes"], json!(["not-explained"]), "no cause that does not make the counts equal");
+    assert_eq!(found["scope"]["unplaced_count"], 2, "but they are told: {found}");
+    // The operator of the device is not shown alerts of no operator: that they may be the cause is said.
+    let operator = create(&host, &admin, "manw", &["operator", "--operator", "13"]);
+    let output = host.weir(["reconcile", &claims(3), "--token", &operator]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.success() && said.contains("before the inventory listed a device are of no operator"),
+        "{said}"
+    );
+
+    // The broadcast address is no device, in a file of theirs or as an option.
+    let output = host.weir(["alert", "list", "--device", "FF-FF-FF-FF-FF-FF-FF-FF", "--token", &admin]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.contains("is the broadcast address")), (Some(64), true), "{said}");
+    assert_eq!(host.stop(), Some(0));
 }

@@ -4,7 +4,7 @@
 //! of one log position.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io::{self, Write},
     ops::Range,
     path::PathBuf,
@@ -12,6 +12,7 @@ use std::{
 
 use clap::ValueEnum;
 use indicatif::ProgressBar;
+use jiff::civil::Date;
 use weir_proto::v1::{
     self, count_service_client::CountServiceClient, device_service_client::DeviceServiceClient,
     report_service_client::ReportServiceClient,
@@ -23,7 +24,7 @@ use super::{
     form::FormArgs,
     input::Notices,
     session::{Connection, MESSAGE_BYTES_MAX},
-    table::thousands,
+    table::{count_of, thousands},
     view::{
         count::Counts,
         reconcile::{self, Report, Scope},
@@ -33,7 +34,7 @@ use crate::{
     books::{DeviceEnds, Weighed},
     domain::{AlertCode, Eui64, FinalUntil, Millis, Mpxn, OperatorId},
     intake::claims::{DateOrder, Subject},
-    reconciliation::{self, Case, DayError, DayKind, DaySet, Figures, Key},
+    reconciliation::{self, Case, Cause, DayError, DayKind, DaySet, Figures, Key},
 };
 
 mod their_file;
@@ -138,17 +139,25 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     report.legend().iter().for_each(|line| eprintln!("{line}"));
     eprintln!("{}", report.fit_in_words());
     report.finality().iter().for_each(|line| eprintln!("{line}"));
-    if worst.len() < report.rows.len() {
+    if report.scope.unplaced_count > 0 {
+        let alerts = count_of(report.scope.unplaced_count, "alert was", "alerts were");
         eprintln!(
-            "{} more rows: --limit, --csv or --json shows them",
-            thousands((report.rows.len() - worst.len()) as u64)
+            "{alerts} taken of what is not explained, but before the inventory listed the device: of no operator, and not in ours"
         );
     }
-    if report.scope.rejected_count > 0 {
+    if report.scope.is_untold {
         eprintln!(
-            "{} alerts could not be taken; they are of no device, and in neither sum",
-            report.scope.rejected_count
+            "alerts that were taken before the inventory listed a device are of no operator; this caller is not shown them, so \
+             they may be behind what is not explained"
         );
+    }
+    if worst.len() < report.rows.len() {
+        let rows = count_of((report.rows.len() - worst.len()) as u64, "more row", "more rows");
+        eprintln!("{rows}: --limit, --csv or --json shows them");
+    }
+    if report.scope.rejected_count > 0 {
+        let alerts = count_of(report.scope.rejected_count, "alert", "alerts");
+        eprintln!("{alerts} could not be taken: of no device, and in neither sum");
     }
     Ok(())
 }
@@ -307,24 +316,40 @@ async fn compare(
         session,
         channel: channel.clone(),
         codes: &codes,
-        operators: &operators,
         days: &days,
+        kind,
         known: &known,
-        case,
+        kept_since: None,
         position: 0,
     };
     // Of no operator there is nothing to ask: an empty list would ask for all of them.
     let (mut rejected_count, mut provisional_since) = (0, None);
     if !operators.is_empty() {
-        asking.count(&own, v1::AlertClock::Received, kind, |figures| &mut figures.by_day).await?;
-        asking.count(&other, v1::AlertClock::Received, kind, |figures| &mut figures.by_other_day).await?;
-        asking.count(&own, v1::AlertClock::Occurred, kind, |figures| &mut figures.by_occurrence).await?;
+        case.ours = asking.figures(&operators, [&own, &other]).await?;
+        case.kept_since = asking.kept_since;
         let until;
         (rejected_count, until) = rejected(session, channel, &codes, &own).await?;
         // They may count by occurrence, so a day is final when no alert that occurred on it can come any more.
         let open = own.iter().position(|span| until.is_some_and(|until| until.is_occurrence_open(span.end)));
         provisional_since = open.and_then(|at| days.days().get(at).copied());
     }
+    let mut found = reconciliation::reconcile(&case);
+    let is_missing = |row: &reconciliation::Row| row.parts()[1] > 0 && row.causes.contains(&Cause::NotExplained);
+    let mut is_untold = false;
+    if !operators.is_empty() && !operators.contains(&OperatorId::UNKNOWN) && found.rows.iter().any(is_missing) {
+        match asking.figures(&[OperatorId::UNKNOWN], [&own, &other]).await {
+            Ok(mut unplaced) => {
+                unplaced.retain(|key, _| known.subjects.contains(&key.subject));
+                case.unplaced = unplaced;
+                found = reconciliation::reconcile(&case);
+            }
+            // It may not ask for them, or there are too many.
+            Err(failure) if failure.exit == Failure::USAGE => is_untold = true,
+            Err(failure) => return Err(failure),
+        }
+    }
+    let open = found.rows.iter().filter(|row| is_missing(row));
+    let unplaced_count = open.filter_map(|row| case.unplaced.get(&row.key)).map(Figures::ours).sum();
     let scope = Scope {
         days: args.days.name(),
         first_day: days.days().first().map(ToString::to_string).unwrap_or_default(),
@@ -333,9 +358,11 @@ async fn compare(
         operators: operators.iter().map(|operator| operator.get().into()).collect(),
         rejected_count,
         provisional_since,
+        unplaced_count,
+        is_untold,
         position: asking.position,
     };
-    Ok(Report::new(scope, &reconciliation::reconcile(&asking.case), args.all))
+    Ok(Report::new(scope, &found, args.all))
 }
 
 /// Looks through the inventory for what their file names.
@@ -361,21 +388,37 @@ struct Asking<'a> {
     session: &'a Session,
     channel: Connection,
     codes: &'a BTreeSet<AlertCode>,
-    operators: &'a [OperatorId],
     days: &'a DaySet,
+    kind: DayKind,
     known: &'a Known,
-    case: Case,
+    /// The first day of which everything is kept.
+    kept_since: Option<Date>,
     /// What the first answer was as of, and so all are.
     position: u64,
 }
 
 impl Asking<'_> {
+    /// Returns what there is of these operators' devices, by days of our kind and of the other.
+    async fn figures(
+        &mut self,
+        operators: &[OperatorId],
+        [own, other]: [&[Range<Millis>]; 2],
+    ) -> Result<BTreeMap<Key, Figures>, Failure> {
+        let mut all = BTreeMap::new();
+        let (received, occurred) = (v1::AlertClock::Received, v1::AlertClock::Occurred);
+        self.count(&mut all, operators, own, received, |figures| &mut figures.by_day).await?;
+        self.count(&mut all, operators, other, received, |figures| &mut figures.by_other_day).await?;
+        self.count(&mut all, operators, own, occurred, |figures| &mut figures.by_occurrence).await?;
+        Ok(all)
+    }
+
     /// Counts by these stretches, one a day, into a part of the figures.
     async fn count(
         &mut self,
+        all: &mut BTreeMap<Key, Figures>,
+        operators: &[OperatorId],
         spans: &[Range<Millis>],
         clock: v1::AlertClock,
-        kind: DayKind,
         part: impl Fn(&mut Figures) -> &mut DeviceEnds,
     ) -> Result<(), Failure> {
         let hull = spans.first().map_or(0, |span| span.start)..spans.last().map_or(0, |span| span.end);
@@ -385,7 +428,7 @@ impl Asking<'_> {
             clock: clock.into(),
             by_code: true,
             codes: arguments::codes(&codes),
-            operators: arguments::operators(self.operators),
+            operators: arguments::operators(operators),
             generations: Vec::new(),
             since_ms: hull.start.saturating_sub(LATE_MS_MAX),
             until_ms: hull.end.saturating_add(LATE_MS_MAX),
@@ -398,22 +441,27 @@ impl Asking<'_> {
             let v1::QueryDeviceCountsResponse { rows, position, kept_since_ms } = piece;
             self.position = position;
             // A day that is kept in part is not kept.
-            let kept_in_part = (kept_since_ms != 0).then(|| kind.of(kept_since_ms)).flatten();
-            self.case.kept_since = kept_in_part.and_then(|day| day.tomorrow().ok());
+            let kept_in_part = (kept_since_ms != 0).then(|| self.kind.of(kept_since_ms)).flatten();
+            self.kept_since = kept_in_part.and_then(|day| day.tomorrow().ok());
             for row in rows {
-                self.add(&row, &part)?;
+                self.add(all, &row, &part)?;
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, row: &v1::DeviceCountRow, part: impl Fn(&mut Figures) -> &mut DeviceEnds) -> Result<(), Failure> {
+    fn add(
+        &self,
+        all: &mut BTreeMap<Key, Figures>,
+        row: &v1::DeviceCountRow,
+        part: impl Fn(&mut Figures) -> &mut DeviceEnds,
+    ) -> Result<(), Failure> {
         let unasked = || Failure::internal("the server answered with a day or code that was not asked for");
         let day = *self.days.days().get(row.span as usize).ok_or_else(unasked)?;
         let code = u16::try_from(row.code).map(AlertCode).map_err(|_| unasked())?;
         let key = Key { subject: self.known.subject(Eui64(row.device_id)), code, day };
         let weighed = |count, represented| Weighed { count, represented };
-        let ends = part(self.case.ours.entry(key).or_default());
+        let ends = part(all.entry(key).or_default());
         ends.forwarded.add(weighed(row.forwarded, row.forwarded_represented));
         ends.suppressed.add(weighed(row.suppressed, row.suppressed_represented));
         ends.duplicate.add(weighed(row.duplicate, row.duplicate_represented));

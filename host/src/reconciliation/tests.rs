@@ -68,6 +68,21 @@ fn each_cause_is_named_where_it_makes_the_counts_equal() {
 }
 
 #[test]
+fn alerts_from_before_the_inventory_are_a_cause_where_they_make_the_counts_equal() {
+    let causes = |theirs: u64, ours: Figures| {
+        let unplaced = [(key(1, 1), figures(ends(4, 0, 1)))].into_iter().collect();
+        let found = reconcile(&Case { unplaced, ..case(&[(key(1, 1), theirs)], &[(key(1, 1), ours)]) });
+        assert_eq!(found.totals.ours, ours.ours(), "they are not in ours");
+        found.rows[0].causes.clone()
+    };
+    assert_eq!(causes(4, Figures::default()), [Cause::BeforeInventory]);
+    assert_eq!(causes(14, figures(ends(10, 0, 0))), [Cause::BeforeInventory]);
+    assert_eq!(causes(15, figures(ends(10, 0, 0))), [Cause::Duplicates, Cause::BeforeInventory]);
+    assert_eq!(causes(10, figures(ends(10, 0, 0))), [], "a count that agrees needs no cause");
+    assert_eq!(causes(77, figures(ends(10, 0, 0))), [Cause::NotExplained]);
+}
+
+#[test]
 fn of_two_causes_that_fit_a_row_the_one_that_fits_the_file_is_named() {
     // One row fits copies as well as a day that begins an hour earlier; nine others fit that day alone.
     let both = Figures { by_other_day: ends(11, 0, 1), ..figures(ends(10, 0, 1)) };
@@ -139,7 +154,7 @@ proptest! {
         // Of a device that we do not know there is nothing to know.
         let ours: BTreeMap<_, _> = ours.into_iter().filter(|(key, _)| !unknown.contains(&key.subject)).collect();
         let kept_since = kept_since.map(|day| date(2026, 11, day));
-        let case = Case { theirs, ours, unknown, kept_since };
+        let case = Case { theirs, ours, unknown, kept_since, ..Case::default() };
         let Reconciliation { rows, totals, fit } = reconcile(&case);
         prop_assert_eq!(totals.theirs, case.theirs.values().sum::<u64>());
         prop_assert_eq!(totals.ours, case.ours.values().map(Figures::ours).sum::<u64>());

@@ -150,7 +150,17 @@ pub(crate) struct Scope {
     /// The first day of which alerts may still come; left out where all days are final.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
     pub provisional_since: Option<Date>,
+    /// Alerts of rows that are not explained that were taken before the inventory listed the device, and so are not in ours.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unplaced_count: u64,
+    /// Alerts of no operator may be behind what is not explained, and the caller is not shown them.
+    #[serde(skip)]
+    pub is_untold: bool,
     pub position: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn as_text<S: serde::Serializer>(day: &Option<Date>, serializer: S) -> Result<S::Ok, S::Error> {
