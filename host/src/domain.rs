@@ -51,7 +51,7 @@ pub use rule::{
 };
 pub use settings::{GuestRoom, JudgingSettings, SettingsNo, TURN_ALERTS};
 pub use tenure::{Period, TENURES_MAX, Tenure, TenureChange, Tenures};
-pub use text::{check_block, check_line, is_unsafe, shown};
+pub use text::{check_block, check_line, is_unsafe, listed, shown};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Millis = i64;

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     domain::{
         Digest, FaultKind, Guard, GuestRoom, Judge, Millis, Mode, OperatorId, PluginInfo, Position, Revision,
-        Revocation, Rule, RuleRevision, Scope, SigningKey, owner_of_rule,
+        Revocation, Rule, RuleRevision, Scope, SigningKey, listed, owner_of_rule,
     },
     evaluate::{Chain, ChainRule, ChainSettings, Filter},
     near::{did_you_mean, nearest},
@@ -433,7 +433,7 @@ fn unknown(wanted: &str, plugins: &[&PluginInfo]) -> String {
 fn of_others(wanted: &str, named: &[&PluginInfo]) -> String {
     let owned = |info: &&PluginInfo| {
         let owners: Vec<String> = info.owners.iter().map(ToString::to_string).collect();
-        format!("{} of operator {}", info.digest, owners.join(" and "))
+        format!("{} of operator {}", info.digest, listed(&owners))
     };
     let owned: Vec<String> = named.iter().take(LISTED_MAX).map(owned).collect();
     format!(

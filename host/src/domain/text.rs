@@ -40,9 +40,25 @@ pub fn shown(text: &str, chars_max: usize) -> String {
     text.chars().take(chars_max).map(|c| if is_unsafe(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
+/// Joins words as a sentence lists them: `a`, `a and b`, `a, b and c`.
+pub fn listed<T: AsRef<str>>(words: &[T]) -> String {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    match words.as_slice() {
+        [first @ .., before, last] => [first, &[&format!("{before} and {last}")]].concat().join(", "),
+        words => words.concat(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_listed_as_a_sentence_does() {
+        let listed = |words: &[&str]| listed(words);
+        assert_eq!([listed(&[]), listed(&["a"]), listed(&["a", "b"])], ["", "a", "a and b"]);
+        assert_eq!(listed(&["a", "b", "c", "d"]), "a, b, c and d");
+    }
 
     #[test]
     fn what_would_be_obeyed_is_replaced_and_what_is_written_in_any_script_stays() {

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    domain::{Identity, Role},
+    domain::{Identity, Role, listed},
     pipeline::{DeniedCaller, Handle, Wanted},
 };
 
@@ -97,7 +97,7 @@ impl Layer {
         }
         let taken = account.call(Instant::now()).map_err(over)?;
         policy::check(path, identity.role).map_err(|roles| {
-            let may = roles.names().join(" and ");
+            let may = listed(&roles.names());
             if may.is_empty() {
                 // What tools that try one version of a call after the other go by.
                 return Status::unimplemented("this host has no such call; reflection lists those that it has");

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    domain::{AuditEvent, Effects, Identity, Millis, Role, Token, TokenHash},
+    domain::{AuditEvent, Effects, Identity, Millis, Role, Token, TokenHash, listed},
     near::{did_you_mean, nearest},
     pipeline::{
         engine::{Engine, Work},
@@ -106,7 +106,7 @@ fn extent(token: &Token) -> String {
     }
     if !token.sender.producers.is_empty() {
         let producers: Vec<String> = token.sender.producers.iter().map(ToString::to_string).collect();
-        words.push_str(&format!(", under {} alone", producers.join(" and ")));
+        words.push_str(&format!(", under {} alone", listed(&producers)));
     }
     words
 }
