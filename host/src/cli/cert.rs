@@ -52,7 +52,7 @@ Then:
 
 pub(super) fn run(command: Command) -> Result<(), Failure> {
     let Command::Dev { folder, client, host } = command;
-    fs::create_dir_all(&folder).map_err(|error| Failure::usage(format!("{}: {error}", folder.display())))?;
+    fs::create_dir_all(&folder).map_err(|error| Failure::of_folder(&folder, &error))?;
     let authority = authority().map_err(|error| refused(&error))?;
     put(&folder.join("ca.pem"), &authority.pem(), 0o644)?;
     let hosts = HOSTS.iter().copied().chain(host.iter().map(String::as_str));

@@ -140,7 +140,7 @@ async fn ask(session: &Session, codes: Vec<AlertCode>, which: &Which) -> Result<
     }
     let link = link(session.connect().await?);
     let answer = names::list(link, arguments::codes(&codes), which.at).await;
-    Ok(Codes::from(answer.map_err(|status| session.failed(&status))?))
+    Ok(Codes::from(answer.map_err(|status| session.failed(&status).of_option("position", "--at"))?))
 }
 
 /// The same of the tables of this program and of files.

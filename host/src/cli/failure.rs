@@ -2,7 +2,7 @@
 //!
 //! It must not know any command. Invariant: what is shown is bounded and has no control characters.
 
-use std::{error::Error, fmt, io};
+use std::{error::Error, fmt, io, path::Path};
 
 use tonic::{Code, Status};
 
@@ -52,6 +52,32 @@ impl Failure {
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The same, with the option that it is about before it.
+    #[must_use]
+    pub(super) fn under(self, option: &str) -> Self {
+        Self { message: format!("{option}: {}", self.message), ..self }
+    }
+
+    /// The same with the option that a field of the protocol was given by, where that field is at fault.
+    #[must_use]
+    pub(super) fn of_option(self, field: &str, option: &str) -> Self {
+        match self.message.strip_prefix(field).and_then(|rest| rest.strip_prefix(": ")) {
+            Some(why) => Self { message: format!("{option}: {why}"), ..self },
+            None => self,
+        }
+    }
+
+    /// A folder that cannot be made, with what stands in its way.
+    pub(super) fn of_folder(path: &Path, error: &io::Error) -> Self {
+        let taken = path.ancestors().find(|part| part.is_file());
+        let why = match taken {
+            Some(file) if file == path => "is a file, not a folder".to_owned(),
+            Some(file) => format!("{} is a file, not a folder", file.display()),
+            None => error.to_string(),
+        };
+        Self::usage(format!("{}: {why}", path.display()))
     }
 
     fn new(exit: u8, message: &str) -> Self {
@@ -119,6 +145,24 @@ pub(super) fn is_broken(status: &Status) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_where_a_folder_is_to_be_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rich.csv");
+        std::fs::write(&file, "x").unwrap();
+        let said = |path: &Path| Failure::of_folder(path, &std::fs::create_dir_all(path).unwrap_err()).message;
+        assert_eq!(said(&file), format!("{}: is a file, not a folder", file.display()));
+        let under = file.join("a/b");
+        assert_eq!(said(&under), format!("{}: {} is a file, not a folder", under.display(), file.display()));
+    }
+
+    #[test]
+    fn a_field_is_named_by_the_option_that_it_was_given_by() {
+        let failure = |message: &str| Failure::usage(message).of_option("position", "--at").message;
+        assert_eq!(failure("position: 9 lies after"), "--at: 9 lies after");
+        assert_eq!(failure("positions: 9 lies after"), "positions: 9 lies after");
+    }
 
     #[test]
     fn codes_become_exit_codes() {

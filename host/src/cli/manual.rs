@@ -43,8 +43,9 @@ pub(super) fn man(args: &Man) -> Result<(), Failure> {
         clap_mangen::Man::new(commands()).render(&mut page).map_err(|error| Failure::internal(error.to_string()))?;
         return write(&page);
     };
-    let written = fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(commands(), dir));
-    written.map_err(|error| Failure::usage(format!("--dir: {}: {error}", dir.display())))
+    fs::create_dir_all(dir).map_err(|error| Failure::of_folder(dir, &error).under("--dir"))?;
+    clap_mangen::generate_to(commands(), dir)
+        .map_err(|error| Failure::usage(format!("--dir: {}: {error}", dir.display())))
 }
 
 /// The commands that people type: without those that the program starts by itself, which completion would propose.

@@ -26,7 +26,7 @@ impl CodeService for Codes {
     ) -> Result<Response<v1::ListCodesResponse>, Status> {
         let handle = self.door.open(&request)?;
         let query = codes::query(request.into_inner()).map_err(status)?;
-        let view = handle.codes(query.position);
+        let view = handle.codes(query.position).map_err(status)?;
         let is_protected = |code| handle.is_protected(code);
         codes::answer(&query, &view, is_protected, self.message_bytes_max).map(Response::new).map_err(status)
     }

@@ -60,7 +60,7 @@ impl Folder {
     /// replaced.
     pub(super) fn open(path: &Path, period: &Range<Millis>, overwrite: bool) -> Result<Self, Failure> {
         let failed = |error| failed(path, &error);
-        fs::create_dir_all(path).map_err(failed)?;
+        fs::create_dir_all(path).map_err(|error| Failure::of_folder(path, &error).under("--parquet"))?;
         let lock = File::open(path).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}

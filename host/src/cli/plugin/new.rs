@@ -84,7 +84,7 @@ fn check(name: &str) -> Result<(), Failure> {
 }
 
 fn make_empty(folder: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(folder).map_err(|error| unusable(folder, &error))?;
+    fs::create_dir_all(folder).map_err(|error| Failure::of_folder(folder, &error))?;
     let mut entries = fs::read_dir(folder).map_err(|error| unusable(folder, &error))?;
     match entries.next() {
         None => Ok(()),

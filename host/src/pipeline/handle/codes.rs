@@ -9,6 +9,7 @@ use crate::{
     books::Families,
     domain::{AlertCode, Position},
     intake::tables::{CodeTable, CodeTables},
+    pipeline::Refusal,
 };
 
 /// A table of codes, and where it holds.
@@ -24,13 +25,21 @@ pub struct CodesView {
 
 impl Handle {
     /// Returns the table that alerts at a position were logged under, or the one that is in force.
-    pub fn codes(&self, position: Option<Position>) -> CodesView {
+    /// Rejects a position that the log has not reached: which table an alert there will be logged under is not known.
+    pub fn codes(&self, position: Option<Position>) -> Result<CodesView, Refusal> {
+        let end = *self.shared.log_end.borrow();
+        if let Some(position) = position.filter(|position| *position >= end) {
+            return Err(Refusal::invalid(
+                "position",
+                format!("no alert has position {position} yet; the next one gets {end}"),
+            ));
+        }
         let tables = self.code_tables();
         let (version, until) = match position {
             Some(position) => tables.at(position),
             None => (tables.today(), None),
         };
-        CodesView { table: Arc::clone(&version.table), since: version.since, until }
+        Ok(CodesView { table: Arc::clone(&version.table), since: version.since, until })
     }
 
     /// Returns what codes belong to, by the tables that alerts were logged under.

@@ -77,8 +77,7 @@ impl Webhook {
     pub(super) fn new(url: String, cursor: String, args: Args) -> Result<Self, Failure> {
         let uri = check(&url)?;
         if let Some(folder) = &args.dead_letters {
-            let wrong = |error| Failure::usage(format!("--dead-letters: {}: {error}", folder.display()));
-            fs::create_dir_all(folder).map_err(wrong)?;
+            fs::create_dir_all(folder).map_err(|error| Failure::of_folder(folder, &error).under("--dead-letters"))?;
         }
         let tls = args.webhook_ca.as_deref().map(trusting).transpose()?.unwrap_or_default();
         // A proxy of the environment would have a plain request leave this machine.
