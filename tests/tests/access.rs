@@ -350,3 +350,36 @@ fn the_audit_log_says_who_did_what_and_a_changed_entry_is_named() {
     assert!(said.contains("the audit log is broken at entry 7: its checksum does not match"), "{said}");
     assert_eq!(host.stop(), Some(0));
 }
+
+/// A dry run asks the host, which may refuse the token, or its role.
+#[test]
+fn a_dry_run_says_that_the_send_would_be_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (host, admin) = tenants::start(BINARY, &folder.path().join("data"));
+    let file = folder.path().join("alerts.csv");
+    fs::write(&file, format!("device,counter,code\n{LOND_DEVICE},1,8F36\n")).unwrap();
+    let file = file.to_str().unwrap();
+    let run = |token: &str| {
+        let output = host.weir(["alert", "send", file, "--dry-run", "--json", "--token", token]);
+        let found: Option<Value> = serde_json::from_slice(&output.stdout).ok();
+        let by = found.map(|found| found["checked_by"].as_str().unwrap().to_owned());
+        (output.status.code(), by, String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, by, said) = run(&format!("weir_{}", "0".repeat(64)));
+    assert_eq!((code, by), (Some(64), None), "{said}");
+    assert!(said.contains("WEIR_TOKEN"), "{said}");
+    let (by_host, by_defaults) = (Some("host".to_owned()), Some("defaults".to_owned()));
+    for (role, by, note) in [
+        ("ingest", &by_host, None),
+        ("reader", &by_host, Some("the send would be refused: the role of this token may not send alerts")),
+        ("inventory", &by_defaults, Some("GetIntakeLimits: ingest, reader, operator, auditor and admin may")),
+    ] {
+        let (code, found, said) = run(&create(&host, &admin, &format!("a-{role}"), &[role]));
+        assert_eq!((code, &found), (Some(0), by), "{role}: {said}");
+        match note {
+            Some(note) => assert!(said.contains(note) && said.contains("the send would be refused"), "{role}: {said}"),
+            None => assert_eq!(said, "", "{role}"),
+        }
+    }
+    assert_eq!(host.stop(), Some(0));
+}

@@ -99,6 +99,10 @@ fn a_corrected_table_leaves_what_was_logged_as_it_was() {
     assert_eq!(measured, ["90 s", "90 min"], "{listed}");
     let rows = host.json(["alert", "list", "--json"]);
     let positions: Vec<String> = rows.iter().map(|row| row["position"].to_string()).collect();
+    let beyond = host.weir(["code", "show", "E001", "--at", "99999"]);
+    assert_eq!((beyond.status.code(), beyond.stdout.len()), (Some(64), 0), "no alert is there yet");
+    let said = String::from_utf8(beyond.stderr).unwrap();
+    assert!(said.contains("--at: no alert has position 99999 yet; the next one gets 3"), "{said}");
     for (position, (unit, other)) in positions.iter().zip([("s", "min"), ("min", "s")]) {
         let explained = shown(&host, &["alert", "explain", position]);
         let has = |unit: &str| explained.contains(&format!("90 {unit} "));
@@ -179,6 +183,7 @@ fn what_is_sent_is_read_and_checked_as_the_host_does() {
         notes[0].contains("read by the code table of this program (version ") && notes[0].contains("--local"),
         "{said}"
     );
+    assert!(notes[0].contains("the host could not be reached: "), "{said}");
 
     let wrong = host.weir(["code", "list", "--family", "nosuch"]);
     assert_eq!((wrong.status.code(), wrong.stdout.len()), (Some(64), 0));

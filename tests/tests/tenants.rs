@@ -192,7 +192,8 @@ fn a_token_that_sends_alerts_loads_no_devices_and_is_kept_to_its_operators_and_p
         [(&[][..], "producer_id"), (&["--resume", "theirs"], "is not one that this token sends under")]
     {
         let said = send(&sender, producer).unwrap_err();
-        assert!(said.contains(words) && said.contains("head-end-*, other"), "{producer:?}: {said}");
+        let names_both = said.contains("head-end-*, other") && said.contains("--producer ID`, or --resume ID");
+        assert!(said.contains(words) && names_both, "{producer:?}: {said}");
     }
     let said = send(&sender, &["--resume", "head-end-1"]).unwrap_err();
     assert!(said.contains("2 alerts were rejected by the server"), "the rest of the batch is taken: {said}");

@@ -12,6 +12,7 @@ use super::{
     convert::{alert, explain, listing},
     gate::Door,
     peer::Peer,
+    policy,
     status::status,
     stream, subscribe,
 };
@@ -20,6 +21,9 @@ use crate::{
     domain::{Ack, Position},
     pipeline::{Batch, Handle, Refusal, Standing},
 };
+
+/// The call by which most alerts come.
+const STREAM_ALERTS: &str = "/weir.v1.AlertService/StreamAlerts";
 
 /// The service.
 pub struct Alerts {
@@ -110,11 +114,13 @@ impl AlertService for Alerts {
         request: Request<v1::GetIntakeLimitsRequest>,
     ) -> Result<Response<v1::GetIntakeLimitsResponse>, Status> {
         let handle = self.door.open(&request)?;
+        let can_send = policy::check(STREAM_ALERTS, handle.role()).is_ok();
         Ok(Response::new(v1::GetIntakeLimitsResponse {
             weight_max: self.limits.weight_max,
             future_s_max: self.limits.future_s_max,
             retention_days_max: self.retention_days_max,
             time_ms: handle.now_ms(),
+            can_send: Some(can_send),
         }))
     }
 

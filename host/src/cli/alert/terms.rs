@@ -1,9 +1,9 @@
 //! What alerts are read and checked by: the host's table of codes and its limits, or what comes with the program.
 //!
-//! It must not know what becomes of alerts. Invariant: where a host is not asked, or does not answer, that is said once, with
-//! what takes the place of its answer.
+//! It must not know what becomes of alerts. Invariant: where a host cannot be reached, or does not answer, that is said once,
+//! with what takes the place of its answer.
 
-use tonic::Status;
+use tonic::{Code, Status};
 use weir_proto::v1;
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
         Failure, Session,
         alert::client,
         arguments::{NameFiles, Names},
+        failure::is_broken,
         view::clean,
     },
     config::IntakeLimits,
@@ -31,7 +32,8 @@ pub(super) struct HostLimits {
 
 impl From<v1::GetIntakeLimitsResponse> for HostLimits {
     fn from(message: v1::GetIntakeLimitsResponse) -> Self {
-        let v1::GetIntakeLimitsResponse { weight_max, future_s_max, retention_days_max, time_ms } = message;
+        let v1::GetIntakeLimitsResponse { weight_max, future_s_max, retention_days_max, time_ms, can_send: _ } =
+            message;
         let intake = IntakeLimits { weight_max, future_s_max, ..IntakeLimits::default() };
         Self { intake, retention_days_max, time_ms }
     }
@@ -50,37 +52,64 @@ impl Terms {
         Ok(Self { names: files.read()?, limits: None })
     }
 
-    /// Returns the host's where it can be asked, and else those of this program, which is said. Fails where a file cannot be
-    /// read or the address of the host is wrong.
+    /// Returns the host's where it tells them, and else those of this program, which is said. Says where the host would refuse
+    /// what is to be sent. Fails where a file cannot be read, the address of the host is wrong, or the host does not know the
+    /// token.
     pub(super) async fn of_dry_run(session: &Session, files: &NameFiles) -> Result<Self, Failure> {
         let local = Self::local(files)?;
-        let asked = match ask(session, files).await {
-            Ok(asked) => asked,
-            Err(failure) if failure.exit == Failure::UNAVAILABLE => Err(failure.message),
+        let answer = match ask(session, files).await {
+            Ok(answer) => answer,
+            Err(failure) if failure.exit == Failure::UNAVAILABLE => {
+                return Ok(local.said(&format!("the host could not be reached: {}", failure.message)));
+            }
             Err(failure) => return Err(failure),
         };
-        Ok(asked.unwrap_or_else(|why| {
-            let version = CodeTable::builtin_version();
-            eprintln!(
-                "note: read by the code table of this program (version {version}) and the limits that a host has by default, \
-                 for no host was asked: {}; --local asks none",
-                clean(&why, REASON_CHARS_MAX)
-            );
-            local
-        }))
+        match answer {
+            Ok((terms, can_send)) => {
+                if !can_send {
+                    eprintln!("note: the send would be refused: the role of this token may not send alerts");
+                }
+                Ok(terms)
+            }
+            Err(status) if is_broken(&status) => {
+                let failure = session.failed(&status);
+                Ok(local.said(&format!("the host could not be reached: {}", failure.message)))
+            }
+            Err(status) if status.code() == Code::Unauthenticated => Err(session.failed(&status)),
+            Err(status) if status.code() == Code::PermissionDenied => {
+                let why = clean(status.message(), REASON_CHARS_MAX);
+                eprintln!("note: the send would be refused: {why}");
+                Ok(local.said("the host does not tell this token its own"))
+            }
+            Err(status) => Ok(local.said(&format!("the host does not tell its own: {}", status.message()))),
+        }
+    }
+
+    /// Says that these are this program's, and why.
+    fn said(self, why: &str) -> Self {
+        let version = CodeTable::builtin_version();
+        eprintln!(
+            "note: read by the code table of this program (version {version}) and the limits that a host has by default: {}; \
+             --local asks no host",
+            clean(why, REASON_CHARS_MAX)
+        );
+        self
     }
 }
 
-/// Asks for table and limits; an inner error says why the host does not answer that.
-async fn ask(session: &Session, files: &NameFiles) -> Result<Result<Terms, String>, Failure> {
-    let refused = |status: &Status| format!("{}: {}", session.server, status.message());
+/// Asks for table and limits, and whether the caller may send; an inner error is the host's.
+async fn ask(session: &Session, files: &NameFiles) -> Result<Result<(Terms, bool), Status>, Failure> {
     let names = match files.in_force(session).await? {
         Ok(names) => names,
-        Err(status) => return Ok(Err(refused(&status))),
+        Err(status) => return Ok(Err(status)),
     };
     let answer = client(session).await?.get_intake_limits(v1::GetIntakeLimitsRequest {}).await;
-    let answer = answer.map_err(|status| refused(&status));
-    Ok(answer.map(|answer| Terms { names, limits: Some(answer.into_inner().into()) }))
+    Ok(answer.map(|answer| {
+        let answer = answer.into_inner();
+        // A host of an older release does not say: the send will tell.
+        let can_send = answer.can_send.unwrap_or(true);
+        (Terms { names, limits: Some(answer.into()) }, can_send)
+    }))
 }
 
 /// Returns the table of codes that alerts to be sent are read by: the host's, or, where a host of an older release has none

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::{Handle, Refusal, denials::DeniedCaller};
 use crate::{
-    domain::{AuditEvent, Identity, OperatorId, PluginInfo, Revision, RuleRevision, Scope, owner_of_rule},
+    domain::{AuditEvent, Identity, OperatorId, PluginInfo, Revision, Role, RuleRevision, Scope, owner_of_rule},
     pipeline::{
         collect::Command,
         refusal::{never_a_rule, no_such_rule},
@@ -167,6 +167,11 @@ impl Handle {
         (shown, names.collect())
     }
 
+    /// Returns the role of the caller.
+    pub fn role(&self) -> Role {
+        self.who.role
+    }
+
     /// Rejects a producer's id that the caller may not send under.
     pub(super) fn check_producer(&self, id: &str) -> Result<(), Refusal> {
         if self.who.sender.allows_producer(id) {
@@ -174,7 +179,7 @@ impl Handle {
         }
         let allowed: Vec<String> = self.who.sender.producers.iter().map(ToString::to_string).collect();
         let message = format!(
-            "{id:?} is not one that this token sends under; {} are (`weir alert send --resume ID`)",
+            "{id:?} is not one that this token sends under; it sends under {} (`weir alert send --producer ID`, or --resume ID)",
             allowed.join(", ")
         );
         Err(Refusal::Denied { field: "producer_id".to_owned(), message })
