@@ -79,7 +79,23 @@ fn the_largest_devices_are_listed_and_everything_adds_up() {
     assert!(line("40 more").contains("781") && line("total").contains("822"), "{shown}");
     let watched = host.weir(["count", "--by", "device", "--watch"]);
     assert_eq!(watched.status.code(), Some(64));
-    assert!(String::from_utf8(watched.stderr).unwrap().contains("counted from the log"));
+    let said = String::from_utf8(watched.stderr).unwrap();
+    assert!(said.contains("--watch: this is counted from the log") && said.contains("leave out --watch"), "{said}");
+    for (by, why) in [
+        ("code,rule,code", "--by: code is given twice"),
+        ("label:a,label:a", "--by: label:a is given twice"),
+        ("hour,code,day", "--by: hour and day exclude each other"),
+    ] {
+        let refused = host.weir(["count", "--by", by]);
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!((refused.status.code(), said.contains(why)), (Some(64), true), "{said}");
+    }
+    // Letters of one operator that a table gives to another one too.
+    let table = host::file(folder.path(), "operators.csv", "id,market_id\n12,MANW\n");
+    let refused = host.weir(["count", "--operator", "MANW", "--operator-table", &table]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(64), 0));
+    assert!(said.contains("operators.csv: market_id: MANW is that of 12 and of 13"), "{said}");
     assert_eq!(host.stop(), Some(0));
 }
 

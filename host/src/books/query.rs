@@ -121,7 +121,8 @@ pub fn check(query: &CountQuery) -> Result<std::ops::Range<u32>, QueryError> {
     groups.sort_unstable();
     let twice = groups.windows(2).any(|pair| pair[0] == pair[1]);
     if twice || (groups.contains(&Grouping::Hour) && groups.contains(&Grouping::Day)) {
-        let message = "each grouping at most once, and either hour or day".to_owned();
+        let message =
+            "a grouping is given twice, or both hour and day; give each once, and one of hour and day".to_owned();
         return Err(QueryError { field: "group_by", message });
     }
     match labels::wrong_field(&query.label_keys, &query.labels) {

@@ -2,7 +2,7 @@
 //!
 //! It must not know how counts are kept.
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, fmt};
 
 use clap::{
     ValueEnum,
@@ -174,6 +174,16 @@ impl GroupBy {
     }
 }
 
+impl fmt::Display for GroupBy {
+    /// As it is typed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(by) => by.to_possible_value().map_or(Ok(()), |value| f.write_str(value.get_name())),
+            Self::Label(key) => write!(f, "{LABEL}{key}"),
+        }
+    }
+}
+
 impl By {
     /// As the protocol has it.
     pub(super) fn wire(self) -> v1::Grouping {
@@ -194,9 +204,32 @@ impl By {
     }
 }
 
+/// Rejects a grouping that is given twice, and hour with day.
+fn check_groups(by: &[GroupBy]) -> Result<(), Failure> {
+    let has = |key: v1::Grouping| by.iter().any(|group| matches!(group, GroupBy::Fixed(by) if by.wire() == key));
+    if has(v1::Grouping::Hour) && has(v1::Grouping::Day) {
+        return Err(Failure::usage("--by: hour and day exclude each other").with_hint("give one of them"));
+    }
+    let names: Vec<String> = by.iter().map(ToString::to_string).collect();
+    let twice = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name));
+    twice.map_or(Ok(()), |(_, name)| Err(Failure::usage(format!("--by: {name} is given twice"))))
+}
+
+/// Says of a count that the host does not watch what to do instead.
+fn unwatched(failure: Failure) -> Failure {
+    if !failure.message.starts_with("query.group_by: ") {
+        return failure;
+    }
+    Failure::usage("--watch: this is counted from the log, which --watch does not read").with_hint(
+        "leave out --watch, or group by code, rule, operator, generation, model, hour, day or rejection alone; by family can be \
+         watched until a corrected code table moves a code to another family",
+    )
+}
+
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let Args { by, top, throttled, period, rule, only, model, label, names, watch, interval } = args;
     let names = names.of_host(session).await?;
+    check_groups(&by)?;
     let labels: Vec<String> = by.iter().filter_map(GroupBy::label).collect();
     let keys: Vec<v1::Grouping> = by.into_iter().map(GroupBy::wire).collect();
     let (since_ms, until_ms) = period.hours()?;
@@ -227,7 +260,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         return show(answer.into_inner());
     }
     let request = v1::WatchCountsRequest { query: Some(request), interval_ms: interval };
-    let answers = client.watch_counts(request).await.map_err(|status| session.failed(&status))?;
+    let answers = client.watch_counts(request).await.map_err(|status| unwatched(session.failed(&status)))?;
     let mut signals = StopSignals::new()?;
     tokio::select! {
         ended = redraw(session, answers.into_inner(), show) => ended,

@@ -59,7 +59,7 @@ impl CountService for Counts {
         let v1::WatchCountsRequest { query, interval_ms } = request.into_inner();
         let query = count::query(query.unwrap_or_default()).map_err(status)?;
         if handle.reads_log(&query) {
-            let why = "what is counted from the log is not counted again and again; call QueryCounts";
+            let why = "this is counted from the log, and only counts of the books are watched; call QueryCounts";
             return Err(status(Refusal::invalid("query.group_by", why)));
         }
         let interval = interval(interval_ms).map_err(status)?;
