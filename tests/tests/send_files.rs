@@ -51,7 +51,7 @@ fn a_folder_is_sent_in_order_of_names_and_gone_on_with_when_it_has_more() {
     assert_eq!(output.status.code(), Some(64), "{said}");
     for words in [
         "notes.txt: passed over",
-        "deeper: passed over",
+        "deeper: passed over, it is a folder",
         ".hidden.csv: passed over",
         "error: 2.csv: line 3: code: ",
         "error: 3.csv: line 1: header: unknown column",

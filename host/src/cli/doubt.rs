@@ -9,7 +9,7 @@ use super::{input::Notices, view::clean};
 use crate::{
     domain::{Alert, AlertCode},
     intake::{
-        plausible::{self, Unit},
+        plausible::{self, Doubt, Unit},
         tables::CodeTable,
     },
 };
@@ -36,7 +36,7 @@ impl Doubts {
     /// Says so where the alert that a line holds has a measurement that is not plausible; `file` is put before it.
     pub(super) fn look(&mut self, file: &str, line: u64, alert: &Alert) {
         let Some(measurement) = alert.measurement else { return };
-        if let Some(doubt) = self.codes.doubt(alert.code, measurement) {
+        if let Some(doubt) = doubt(&self.codes, alert.code, measurement) {
             self.notices.give(&format!("{file}line {line}: measurement: {doubt}; it is taken as it is"));
         }
     }
@@ -71,13 +71,23 @@ fn of_parameters(parameters: &str, scope: &[AlertCode], table: &CodeTable) -> Ve
         let said = if name.ends_with(DECIVOLTS) {
             decivolts(value, &codes, table)
         } else if OWN_UNIT.contains(&name) {
-            codes.iter().find_map(|code| table.doubt(*code, value)).map(|doubt| doubt.to_string())
+            codes.iter().find_map(|code| doubt(table, *code, value)).map(|doubt| doubt.to_string())
         } else {
             None
         };
         said.map(|said| format!("parameters.{name}: {said}"))
     };
     limits.filter_map(doubted).collect()
+}
+
+/// Returns what is not plausible about a value. A factor of ten comes of volts for tenths of a volt; a value of any other unit
+/// is not likely to be off by just that, so nothing is proposed for it.
+fn doubt(table: &CodeTable, code: AlertCode, value: i32) -> Option<Doubt> {
+    let mut doubt = table.doubt(code, value)?;
+    if table.unit(code) != Some(&Unit::Decivolts) {
+        doubt.likely = None;
+    }
+    Some(doubt)
 }
 
 /// The numbers that a limit consists of.
@@ -126,7 +136,12 @@ mod tests {
     fn a_limit_in_another_unit_is_told_so() {
         let told = said(r#"{"codes": ["E001"], "above_dv": 2550}"#, &[]);
         assert_eq!(told, ["parameters.above_dv: 2550 is in tenths of a volt, but E001 is measured in s"]);
-        assert!(said(r#"{"codes": ["E001"], "above": 25}"#, &[])[0].contains("a factor of ten off? 250 s would be"));
+        let told = said(r#"{"codes": ["E001"], "above": 25}"#, &[]);
+        assert_eq!(
+            told,
+            ["parameters.above: 25 s is not plausible for E001 (30 to 3600 s)"],
+            "no volts, no factor of ten"
+        );
     }
 
     #[test]

@@ -161,7 +161,11 @@ impl Files {
         passed_over.sort();
         for path in passed_over.iter().take(PASSED_OVER_MAX) {
             let name = clean(&path.display().to_string(), NAME_CHARS_MAX);
-            eprintln!("note: {name}: passed over, its name is not that of a file of alerts");
+            let why = match path.is_dir() {
+                true => "it is a folder; those of a partition, like day=2026-11-23, are read",
+                false => "its name is not that of a file of alerts",
+            };
+            eprintln!("note: {name}: passed over, {why}");
         }
         if passed_over.len() > PASSED_OVER_MAX {
             eprintln!("note: {} more passed over", passed_over.len() - PASSED_OVER_MAX);
