@@ -15,14 +15,11 @@ pub use labels::{LabelColumn, LabelError, LabelLimits, LabelPlan, LabelTable, La
 use crate::{
     config::IntakeLimits,
     domain::{
-        Alert, DeviceNo, Eui64, Generation, HOUR_MS, Millis, OperatorId, OperatorSet, Position, Reject, RejectReason,
-        Rejected, Remark, Rows, TimeStatus,
+        Alert, CALENDAR_MS, DeviceNo, Eui64, Generation, HOUR_MS, Millis, OperatorId, OperatorSet,
+        Position, Reject, RejectReason, Rejected, Remark, Rows, TimeStatus,
     },
     intake::plausible::Ranges,
 };
-
-/// Earliest and latest time that fits a calendar: the years 1970 to 2200.
-const OCCURRED_MS: std::ops::Range<Millis> = 0..7_258_118_400_000;
 
 /// 2005-01-01T00:00:00Z. No meter of either generation was made before, so a clock that shows an earlier time was not set.
 const CLOCK_SET_MS: Millis = 1_104_537_600_000;
@@ -125,7 +122,7 @@ impl Admitted {
         inventory: &mut Inventory,
     ) -> Result<(), Reject> {
         let alert = alert.as_ref().map_err(Reject::clone)?;
-        check_device(alert)?;
+        check_parties(alert)?;
         let times = settle_times(alert, bounds)?;
         // Before a device that nobody has loaded is given a number: a refused alert leaves no trace.
         let known = known.or_else(|| inventory.number(alert.device));
@@ -238,14 +235,22 @@ fn reject(alert: &Alert, reason: RejectReason, message: String) -> Reject {
 
 /// Checks the fields of an alert that need no inventory.
 pub fn check(alert: &Alert, bounds: &Bounds<'_>) -> Result<(), Reject> {
-    check_device(alert)?;
+    check_parties(alert)?;
     settle_times(alert, bounds).map(|_| ())
 }
 
-/// Rejects an alert of no device.
-fn check_device(alert: &Alert) -> Result<(), Reject> {
-    let checked = alert.device.of_device();
-    checked.map(drop).map_err(|error| reject(alert, RejectReason::DeviceId, format!("device_id: {error}")))
+/// Rejects an alert of no device, and one from or to the broadcast address, which no file can state.
+fn check_parties(alert: &Alert) -> Result<(), Reject> {
+    let wrong = |message: String| reject(alert, RejectReason::DeviceId, message);
+    alert.device.of_device().map_err(|error| wrong(format!("device_id: {error}")))?;
+    for (field, party) in [("recipient_id", alert.recipient), ("sender_id", alert.message.sender)] {
+        if party == Eui64::BROADCAST {
+            return Err(wrong(format!(
+                "{field}: {party} is the broadcast address, which no party has; 0 is not known"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Times of occurrence and receipt, both filled in and in range.
@@ -261,13 +266,20 @@ fn settle_times(alert: &Alert, bounds: &Bounds<'_>) -> Result<(Millis, Millis), 
     // What stands in the place of a time that was not stated is not taken for one.
     let stated = alert.occurred_ms.filter(|_| alert.message.time.is_stated());
     let occurred = stated.unwrap_or(received);
-    if !OCCURRED_MS.contains(&occurred) {
+    if !CALENDAR_MS.contains(&occurred) {
         let message = format!("occurred_at_ms: {occurred} lies outside the years 1970 to 2200");
         return Err(reject(alert, RejectReason::OccurredAt, message));
     }
-    if let Some(dcc) = alert.dcc_ms.filter(|dcc| !OCCURRED_MS.contains(dcc)) {
+    if let Some(dcc) = alert.dcc_ms.filter(|dcc| !CALENDAR_MS.contains(dcc)) {
         let message = format!("dcc_at_ms: {dcc} lies outside the years 1970 to 2200");
         return Err(reject(alert, RejectReason::DccAt, message));
+    }
+    let outage = [("interrupted_at_ms", alert.details.interrupted_ms), ("restored_at_ms", alert.details.restored_ms)];
+    if let Some((field, ms)) =
+        outage.into_iter().find_map(|(field, ms)| Some((field, ms?)).filter(|(_, ms)| !CALENDAR_MS.contains(ms)))
+    {
+        let message = format!("details.{field}: {ms} lies outside the years 1970 to 2200");
+        return Err(reject(alert, RejectReason::Details, message));
     }
     if alert.weight > bounds.weight_max || alert.weight == 0 {
         let message = format!("weight: {} is not 1 to weight_max ({})", alert.weight, bounds.weight_max);

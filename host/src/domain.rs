@@ -56,5 +56,8 @@ pub use text::{check_block, check_line, is_unsafe, listed, shown};
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Millis = i64;
 
+/// Times that fit a calendar: the years 1970 to 2200. Every time of an alert lies within, on both sides of the wire.
+pub const CALENDAR_MS: std::ops::Range<Millis> = 0..7_258_118_400_000;
+
 /// Milliseconds in an hour, the grain of the books.
 pub const HOUR_MS: Millis = 3_600_000;

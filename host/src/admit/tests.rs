@@ -1,8 +1,8 @@
 use super::*;
 use crate::{
     domain::{
-        AlertCode, DccTimeStatus, Device, Generation, Message, ModelId, Mpxn, OperatorId, PayloadKind, Placement,
-        Remarks, TimeStatus,
+        AlertCode, DccTimeStatus, Details, Device, Generation, Message, ModelId, Mpxn, OperatorId, PayloadKind,
+        Placement, Remarks, TimeStatus,
     },
     intake::tables::CodeTable,
 };
@@ -109,6 +109,10 @@ fn a_stated_generation_fills_a_gap_and_never_replaces_the_inventorys() {
 #[test]
 fn each_defect_is_named_and_counted() {
     let mut door = Door::new();
+    let outage = |interrupted_ms, restored_ms| Alert {
+        details: Details { interrupted_ms, restored_ms, ..Details::default() },
+        ..alert(1, 1)
+    };
     let cases = [
         (Alert { device: Eui64(0), ..alert(1, 1) }, RejectReason::DeviceId, "device_id: 0 is no device"),
         (
@@ -122,6 +126,26 @@ fn each_defect_is_named_and_counted() {
         (Alert { received_ms: Some(0), ..alert(1, 1) }, RejectReason::ReceivedAt, "received_at_ms: 0"),
         (Alert { occurred_ms: Some(-1), ..alert(1, 1) }, RejectReason::OccurredAt, "occurred_at_ms: -1"),
         (Alert { dcc_ms: Some(1 << 60), ..alert(1, 1) }, RejectReason::DccAt, "dcc_at_ms: 1152921504606846976"),
+        (
+            Alert { recipient: Eui64::BROADCAST, ..alert(1, 1) },
+            RejectReason::DeviceId,
+            "recipient_id: FF-FF-FF-FF-FF-FF-FF-FF is the broadcast address, which no party has",
+        ),
+        (
+            Alert { message: Message { sender: Eui64::BROADCAST, ..Message::default() }, ..alert(1, 1) },
+            RejectReason::DeviceId,
+            "sender_id: FF-FF-FF-FF-FF-FF-FF-FF is the broadcast address",
+        ),
+        (
+            outage(Some(9_i64.pow(18)), None),
+            RejectReason::Details,
+            "details.interrupted_at_ms: 150094635296999121 lies",
+        ),
+        (
+            outage(None, Some(-1)),
+            RejectReason::Details,
+            "details.restored_at_ms: -1 lies outside the years 1970 to 2200",
+        ),
     ];
     for (alert, reason, text) in cases {
         let reject = door.take(alert).unwrap_err();
@@ -129,7 +153,7 @@ fn each_defect_is_named_and_counted() {
         assert!(reject.message.starts_with(text), "{}", reject.message);
     }
     let total: u64 = door.admitted.rejected.iter().map(|r| r.count).sum();
-    assert_eq!(total, 8);
+    assert_eq!(total, 12);
     assert!(door.admitted.rows.is_empty());
 }
 

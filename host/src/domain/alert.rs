@@ -159,7 +159,7 @@ pub struct Alert {
 pub enum RejectReason {
     /// The producer could not read its input as an alert.
     Unreadable = 1,
-    /// The device's EUI-64 is zero.
+    /// The device's EUI-64 is zero, or that of the device, the recipient or the sender is the broadcast address.
     DeviceId = 2,
     /// The code does not fit 16 bits.
     Code = 3,

@@ -46,15 +46,22 @@ impl Note {
 
     /// Makes a note of a text: characters that are obeyed become blanks, and what is too long ends with `...`.
     pub fn new(text: &str) -> Self {
-        let plain: String = text.trim().chars().map(|c| if is_unsafe(c) { ' ' } else { c }).collect();
+        let plain: String = text.chars().map(|c| if is_unsafe(c) { ' ' } else { c }).collect();
+        let plain = plain.trim();
         if plain.len() <= Self::BYTES_MAX {
-            return Self::of(&plain);
+            return Self::of(plain);
         }
         let end = (0..=Self::BYTES_MAX - 3).rev().find(|at| plain.is_char_boundary(*at)).unwrap_or(0);
         Self::of(&format!("{}...", &plain[..end]))
     }
 
-    /// A text as it was kept; `None` where it is none that [`new`](Self::new) makes.
+    /// A text as a file or a call states it; `None` where it is none that [`new`](Self::new) makes. Blanks around it are
+    /// refused: no file can state them.
+    pub fn stated(text: &str) -> Option<Self> {
+        Self::kept(text).filter(|_| text.trim() == text)
+    }
+
+    /// A text as it was logged. Older releases logged blanks around one.
     pub fn kept(text: &str) -> Option<Self> {
         let is_kept = text.len() <= Self::BYTES_MAX && !text.chars().any(is_unsafe);
         is_kept.then(|| Self::of(text))
@@ -97,6 +104,15 @@ mod tests {
         assert!(long.as_str().ends_with("\u{A3}...") && long.as_str().len() <= Note::BYTES_MAX, "{long:?}");
         assert_eq!(Note::kept(long.as_str()), Some(long));
         assert_eq!((Note::kept(&"a".repeat(65)), Note::kept("\n")), (None, None));
+        for blank in [" a", "a ", "\u{A0}a"] {
+            assert_eq!((Note::stated(blank), Note::new(blank).as_str()), (None, "a"), "{blank:?}");
+            assert!(Note::kept(blank).is_some(), "an older release logged it");
+        }
+        assert_eq!(
+            Note::new("\u{7}a\n").as_str(),
+            "a",
+            "what is obeyed becomes a blank, and those around it are none of it"
+        );
         assert!(Details { note: Note::new(" "), ..Details::default() }.is_empty());
     }
 }

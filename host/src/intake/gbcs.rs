@@ -123,9 +123,13 @@ fn grouping_header(cursor: &mut Cursor<'_>) -> Result<(u64, Eui64, Eui64), GbcsE
         return Err(GbcsError { offset: at, defect: Defect::NoOriginator(error) });
     }
     cursor.literal(&[0x08], "recipient", "08 (its length)")?;
-    let recipient = cursor.u64("recipient")?;
+    let at = cursor.offset();
+    let recipient = Eui64(cursor.u64("recipient")?);
+    if recipient == Eui64::BROADCAST {
+        return Err(GbcsError { offset: at, defect: Defect::NoRecipient });
+    }
     cursor.literal(&[0x00], "date-time", "00 (absent)")?;
-    Ok((counter, Eui64(originator), Eui64(recipient)))
+    Ok((counter, Eui64(originator), recipient))
 }
 
 /// The message code. After it may stand the id of a further party, then counters and certificates.

@@ -171,8 +171,12 @@ fn details(sent: v1::AlertDetails) -> Result<Details, String> {
         interrupted_ms: interrupted_at_ms,
         restored_ms: restored_at_ms,
         inner_code: inner_code.map(code).transpose().map_err(|why| format!("inner_code: {why}"))?,
-        note: Note::kept(&note).ok_or_else(|| {
-            format!("note: {} is not one plain line of at most {} bytes", shown(&note), Note::BYTES_MAX)
+        note: Note::stated(&note).ok_or_else(|| {
+            format!(
+                "note: {} is not one plain line of at most {} bytes without blanks around it",
+                shown(&note),
+                Note::BYTES_MAX
+            )
         })?,
     })
 }

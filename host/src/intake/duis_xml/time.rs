@@ -9,12 +9,10 @@ use super::super::{
     shown,
     times::{check_leap_second, check_offset, in_zone},
 };
-use crate::domain::Millis;
+use crate::domain::{CALENDAR_MS, Millis};
 
 /// Milliseconds of a day.
 const DAY_MS: Millis = 86_400_000;
-/// Times that fit a calendar: the years 1970 to 2200, as admission has it.
-const RANGE_MS: std::ops::Range<Millis> = 0..7_258_118_400_000;
 
 /// Reads a time. An error says in words why there is none: it has no zone, is no time, or lies in no year that can be.
 pub(super) fn read(text: &str, zone: Option<&TimeZone>) -> Result<Millis, String> {
@@ -42,7 +40,7 @@ pub(super) fn read(text: &str, zone: Option<&TimeZone>) -> Result<Millis, String
             (None, _) => return Err(wrong("expected a time like 2026-11-23T09:30:00Z")),
         },
     };
-    if RANGE_MS.contains(&ms) { Ok(ms) } else { Err(wrong("expected a time of the years 1970 to 2200")) }
+    if CALENDAR_MS.contains(&ms) { Ok(ms) } else { Err(wrong("expected a time of the years 1970 to 2200")) }
 }
 
 /// The text with 00:00:00 where it has 24:00:00: the end of a day is legal, and is the beginning of the next.

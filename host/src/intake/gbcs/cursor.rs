@@ -3,7 +3,7 @@
 //! It must not know what a field means. Invariant: the offset is counted from the start of the whole message, in
 //! sections too.
 
-use crate::domain::NoDevice;
+use crate::domain::{Eui64, NoDevice};
 
 /// What is wrong with a message, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +76,9 @@ pub enum Defect {
     /// An alert of no device.
     #[error("originator: {0}; expected the EUI-64 of a device")]
     NoOriginator(NoDevice),
+    /// An alert to all devices.
+    #[error("recipient: {} is the broadcast address; expected the EUI-64 of a party", Eui64::BROADCAST)]
+    NoRecipient,
 }
 
 /// A place in a message, or in a section of it.

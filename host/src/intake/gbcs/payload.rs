@@ -9,7 +9,7 @@ use super::{
     GbcsError,
     cursor::{Cursor, Defect},
 };
-use crate::domain::{AlertCode, Millis, PayloadKind, TimeStatus};
+use crate::domain::{AlertCode, CALENDAR_MS, Millis, PayloadKind, TimeStatus};
 
 /// 2000-01-01T00:00:00Z, from which GBZ counts its seconds.
 const GBZ_EPOCH_MS: Millis = 946_684_800_000;
@@ -20,8 +20,6 @@ const DEVIATION_NOT_STATED: i16 = i16::MIN;
 const DEVIATIONS: std::ops::RangeInclusive<i16> = -840..=840;
 /// A part of a COSEM date-time that is not stated.
 const NOT_STATED: u8 = 0xFF;
-/// Times that fit a calendar: the years 1970 to 2200, as admission has it.
-const RANGE_MS: std::ops::Range<Millis> = 0..7_258_118_400_000;
 /// A COSEM clock status that is not stated, and the bit of one that is which says that the clock is invalid.
 const STATUS_NOT_STATED: u8 = 0xFF;
 const STATUS_INVALID: u8 = 1;
@@ -111,7 +109,7 @@ fn date_time(bytes: [u8; 12]) -> Option<Millis> {
         [month, day, hour, minute, second].map(|part| i8::try_from(part).unwrap_or(-1));
     let civil = DateTime::new(year, month, day, hour, minute, second, hundredths * 10_000_000).ok()?;
     let local = TimeZone::UTC.to_timestamp(civil).ok()?.as_millisecond();
-    Some(local + deviation * 60_000).filter(|ms| RANGE_MS.contains(ms))
+    Some(local + deviation * 60_000).filter(|ms| CALENDAR_MS.contains(ms))
 }
 
 /// A ZigBee profile, a count of components, the code, the seconds, then the components.

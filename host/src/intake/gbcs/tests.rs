@@ -269,6 +269,12 @@ fn every_defect_is_named_with_its_place() {
     let said =
         "byte 12: originator: FF-FF-FF-FF-FF-FF-FF-FF is the broadcast address, which no device has; expected the";
     assert!(defect(&all.bytes()).starts_with(said));
+    let mut to_all = critical.clone();
+    to_all[21..29].fill(0xFF);
+    assert_eq!(
+        defect(&to_all),
+        "byte 21: recipient: FF-FF-FF-FF-FF-FF-FF-FF is the broadcast address; expected the EUI-64 of a party"
+    );
     let short = Message { signature: vec![1; 63], ..Message::critical(0x8F30) };
     assert_eq!(defect(&short.bytes()), "byte 60: signature: found 63 bytes, expected 0 or 64");
     let odd = Message { other: vec![0x10, 0x00, 0x01], ..Message::critical(0x8F30) };
