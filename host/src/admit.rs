@@ -15,7 +15,7 @@ pub use labels::{LabelColumn, LabelError, LabelLimits, LabelPlan, LabelTable, La
 use crate::{
     config::IntakeLimits,
     domain::{
-        Alert, CALENDAR_MS, DeviceNo, Eui64, Generation, HOUR_MS, Millis, OperatorId, OperatorSet,
+        Alert, CALENDAR_MS, DccTimeStatus, DeviceNo, Eui64, Generation, HOUR_MS, Millis, OperatorId, OperatorSet,
         Position, Reject, RejectReason, Rejected, Remark, Rows, TimeStatus,
     },
     intake::plausible::Ranges,
@@ -154,9 +154,11 @@ impl Admitted {
         let row = self.rows.len() - 1;
         let time = self.rows.time_status(row);
         let generation_differs = alert.generation != Generation::Unknown && alert.generation != generation;
-        // Whichever of the other two clocks is behind: what happened did so before both.
-        let known_by = alert.dcc_ms.map_or(received, |dcc| dcc.min(received));
-        if occurred > known_by.saturating_add(bounds.future_ms_max) {
+        // Whichever of the other two clocks is behind: what happened did so before both. The time of receipt that stands in
+        // the place of a time that was not stated says nothing of the device's clock.
+        let dcc = alert.dcc_ms.filter(|_| alert.message.dcc_time == DccTimeStatus::AsStated);
+        let known_by = dcc.map_or(received, |dcc| dcc.min(received));
+        if time.is_stated() && occurred > known_by.saturating_add(bounds.future_ms_max) {
             self.rows.remark(row, Remark::OccurredInFuture);
         }
         if occurred < bounds.received_ms_min {

@@ -192,6 +192,12 @@ fn clocks_that_disagree_and_what_is_not_plausible_are_remarked_and_taken() {
         (at(-400 * DAY, None), &[]),
         (at(-400 * DAY - 1, None), &[Remark::OccurredBeforeRetention]),
         (at(-5, Some(-3)), &[]),
+        // The time of receipt stands for one that is not stated: it says nothing of the device's clock.
+        (Alert { dcc_ms: Some(NOW - 300_001), ..alert(1, 1) }, &[]),
+        (
+            Alert { dcc_ms: Some(NOW - 9 * DAY), ..left_out(TimeStatus::LeftOut, DccTimeStatus::AsStated) },
+            &[Remark::OccurredAtLeftOut],
+        ),
         (Alert { measurement: Some(255), ..alert(1, 1) }, &[Remark::Implausible]),
         (Alert { measurement: Some(255), ..at(300_001, None) }, &[Remark::OccurredInFuture, Remark::Implausible]),
         (Alert { measurement: None, ..alert(1, 1) }, &[]),
