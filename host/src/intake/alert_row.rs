@@ -67,6 +67,8 @@ pub(super) const COLUMNS: &[&str] = &[
     "stated_note",
 ];
 const REQUIRED: usize = 2;
+/// The way out of a value that stands for none.
+const NONE_IS_EMPTY: &str = "leave it empty where there is none";
 
 /// Columns of what a host knows beside an alert, and writes with it. They are passed over: another host has its own.
 const KNOWN_TO_HOSTS: [&str; 5] = ["position", "operator", "generation", "model", "withheld"];
@@ -127,34 +129,70 @@ pub(super) const LAYOUT: Layout = Layout {
 pub(super) fn alert(record: &Record<'_>, form: &Form) -> Result<Alert, LineError> {
     let device = record.require(DEVICE, identifiers::device)?;
     let code = record.require(CODE, identifiers::code)?;
-    Ok(Alert {
+    let alert = Alert {
         device,
         recipient: record.read(RECIPIENT, identifiers::device)?.unwrap_or(Eui64::NONE),
         counter: record.read(COUNTER, |text| integer::<u64>(text, "0 to 18446744073709551615"))?,
         code,
         occurred_ms: time(record, (OCCURRED_AT, OCCURRED_MS), form)?,
-        dcc_ms: time(record, (DCC_AT, DCC_MS), form)?,
-        received_ms: time(record, (RECEIVED_AT, RECEIVED_MS), form)?,
+        dcc_ms: time_not_0(record, (DCC_AT, DCC_MS), form)?,
+        received_ms: time_not_0(record, (RECEIVED_AT, RECEIVED_MS), form)?,
         measurement: measurement(record, code, form)?,
         weight: record.read(WEIGHT, weight)?.unwrap_or(1),
         payload: record.read(PAYLOAD_KIND, payload_kind)?.unwrap_or(PayloadKind::Csv),
         generation: record.read(STATED_GENERATION, str::parse::<Generation>)?.unwrap_or_default(),
         message: Message {
             sender: record.read(SENDER, identifiers::device)?.unwrap_or(Eui64::NONE),
-            instruction: record.read(INSTRUCTION_NUMBER, |text| integer::<u32>(text, "of 32 bits"))?.unwrap_or(0),
+            instruction: record.read(INSTRUCTION_NUMBER, |text| from_1::<u32>(text, "of 32 bits"))?.unwrap_or(0),
             digest: record.read(MESSAGE_DIGEST, digest)?.unwrap_or(0),
             time: record.read(OCCURRED_AT_STATUS, time_status)?.unwrap_or_default(),
             dcc_time: record.read(DCC_AT_STATUS, dcc_time_status)?.unwrap_or_default(),
         },
         details: details(record, form)?,
-    })
+    };
+    check_statuses(record, &alert)?;
+    Ok(alert)
+}
+
+/// Rejects a status beside a time that it contradicts: the host would drop the time.
+fn check_statuses(record: &Record<'_>, alert: &Alert) -> Result<(), LineError> {
+    let filled = |columns: [usize; 2]| columns.into_iter().find(|column| !record.text(*column).is_empty());
+    let Message { time, dcc_time, .. } = alert.message;
+    // A host that was told no time writes the time of receipt in its place.
+    if let Some(column) = filled([OCCURRED_AT, OCCURRED_MS]) {
+        let found = shown(record.text(column));
+        if !time.is_stated() && alert.occurred_ms != alert.received_ms {
+            let message = format!(
+                "{}, but {found} is stated, which is not the time of receipt: write stated or unreliable, or leave the time empty",
+                time.name()
+            );
+            return Err(record.error(OCCURRED_AT_STATUS, message));
+        }
+        // On the wire 0 stands for a time that is not stated, unless the status is that it is.
+        if time == TimeStatus::Unreliable && alert.occurred_ms == Some(0) {
+            let message =
+                format!("unreliable, but {found} is the beginning of 1970, which stands for no time: {NONE_IS_EMPTY}");
+            return Err(record.error(OCCURRED_AT_STATUS, message));
+        }
+    } else if time == TimeStatus::Unreliable {
+        let message = "unreliable, but no time of occurrence is stated: fill it in, or write not-stated";
+        return Err(record.error(OCCURRED_AT_STATUS, message));
+    }
+    if dcc_time == DccTimeStatus::LeftOut
+        && let Some(column) = filled([DCC_AT, DCC_MS])
+    {
+        let found = shown(record.text(column));
+        let message = format!("left-out, but {found} is stated: write as-stated, or leave the time empty");
+        return Err(record.error(DCC_AT_STATUS, message));
+    }
+    Ok(())
 }
 
 /// What the source of the alert states beside it.
 fn details(record: &Record<'_>, form: &Form) -> Result<Details, LineError> {
-    let count = |text: &str| integer::<u16>(text, "from 0 to 65535");
+    let count = |text: &str| from_1::<u16>(text, "up to 65535");
     Ok(Details {
-        mpxn: record.read(STATED_MPXN, identifiers::mpxn)?.unwrap_or(Mpxn::NONE),
+        mpxn: record.read(STATED_MPXN, stated_mpxn)?.unwrap_or(Mpxn::NONE),
         throttle_sequence: record.read(THROTTLE_SEQUENCE, |text| integer::<u32>(text, "of 32 bits"))?,
         instruction_count: record.read(INSTRUCTION_COUNT, count)?.unwrap_or(0),
         interrupted_ms: time(record, (INTERRUPTED_AT, INTERRUPTED_MS), form)?,
@@ -170,6 +208,32 @@ fn time(record: &Record<'_>, (text, millis): (usize, usize), form: &Form) -> Res
         Some(column) if column == text => record.read(column, |text| times::time(text, form)),
         Some(column) => record.read(column, |text| times::millis(text, form)),
         None => Ok(None),
+    }
+}
+
+/// A time of receipt or of the DCC: 0 stands for one that is not stated on the wire and in the log.
+fn time_not_0(record: &Record<'_>, columns: (usize, usize), form: &Form) -> Result<Option<Millis>, LineError> {
+    let time = time(record, columns, form)?;
+    let (text, millis) = columns;
+    let filled = if record.text(text).is_empty() { millis } else { text };
+    match time {
+        Some(0) => {
+            let found = shown(record.text(filled));
+            Err(record
+                .error(filled, format!("{found} is the beginning of 1970, which stands for no time: {NONE_IS_EMPTY}")))
+        }
+        time => Ok(time),
+    }
+}
+
+/// A number of which 0 stands for none.
+fn from_1<T: std::str::FromStr + Default + PartialEq>(text: &str, bounds: &str) -> Result<T, String> {
+    match integer::<T>(text, &format!("from 1 on, {bounds}"))? {
+        number if number == T::default() => Err(format!(
+            "expected an integer from 1 on, {bounds}, found {}; leave it empty where there is none",
+            shown(text)
+        )),
+        number => Ok(number),
     }
 }
 
@@ -199,6 +263,13 @@ fn measurement(record: &Record<'_>, code: AlertCode, form: &Form) -> Result<Opti
     }
 }
 
+fn stated_mpxn(text: &str) -> Result<Mpxn, String> {
+    match identifiers::mpxn(text)? {
+        Mpxn::NONE => Err(format!("{} is no metering point; {NONE_IS_EMPTY}", shown(text))),
+        mpxn => Ok(mpxn),
+    }
+}
+
 fn weight(text: &str) -> Result<u32, String> {
     match integer::<u32>(text, "from 1 on, of 32 bits")? {
         0 => Err("expected an integer from 1 on, found \"0\"".to_owned()),
@@ -216,14 +287,16 @@ fn payload_kind(text: &str) -> Result<PayloadKind, String> {
 fn digest(text: &str) -> Result<u64, String> {
     let hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let digest = hex.then(|| u64::from_str_radix(text, 16).ok()).flatten();
-    digest.ok_or_else(|| format!("expected the first 16 hex digits of a SHA-256, found {}", shown(text)))
+    digest
+        .filter(|digest| *digest != 0)
+        .ok_or_else(|| format!("expected the first 16 hex digits of a SHA-256, not all zero, found {}", shown(text)))
 }
 
 fn dcc_time_status(text: &str) -> Result<DccTimeStatus, String> {
-    let names = DccTimeStatus::ALL.map(DccTimeStatus::name);
-    let place = names.iter().position(|name| *name == text);
-    let expected = || format!("expected one of {}, found {}", names.join(", "), shown(text));
-    place.map(|place| DccTimeStatus::ALL[place]).ok_or_else(expected)
+    DccTimeStatus::ALL.into_iter().find(|status| status.name() == text).ok_or_else(|| {
+        let [as_stated, left_out] = DccTimeStatus::ALL.map(DccTimeStatus::name);
+        format!("expected {as_stated} (the DCC's time, or none) or {left_out}, found {}", shown(text))
+    })
 }
 
 /// A note as it was kept. A sheet has an apostrophe before what a spreadsheet would take for a formula.
@@ -231,7 +304,7 @@ fn note(text: &str) -> Result<Note, String> {
     let is_guarded = |text: &&str| text.starts_with(['=', '+', '-', '@', '\'']);
     let text = text.strip_prefix('\'').filter(is_guarded).unwrap_or(text);
     let max = Note::BYTES_MAX;
-    Note::kept(text).ok_or_else(|| format!("expected one plain line of at most {max} bytes, found {}", shown(text)))
+    Note::stated(text).ok_or_else(|| format!("expected one plain line of at most {max} bytes, found {}", shown(text)))
 }
 
 fn time_status(text: &str) -> Result<TimeStatus, String> {

@@ -76,7 +76,7 @@ mod tests {
                     instruction_number,message_digest,occurred_at_status,dcc_at_status,stated_generation,stated_mpxn,\
                     throttle_sequence,instruction_count,interrupted_at,restored_ms,inner_code,stated_note\n\
                     3,2025-11-24T15:00:01Z,258.1,1764000000123,2025-11-24T16:00:00.5+01:00,7,90-B3-D5-1F-30-02-00-00,dlms,\
-                    8f40,00:db:12:34:56:78:90:a0,90-B3-D5-1F-30-00-00-02,2,0123456789abcdef,unreliable,left-out,\
+                    8f40,00:db:12:34:56:78:90:a0,90-B3-D5-1F-30-00-00-02,2,0123456789abcdef,unreliable,as-stated,\
                     SMETS1,1000000000012,8,65535,2025-11-24T15:00:00Z,1763996400500,81a0,'=S1VE\n";
         let expected = Alert {
             device: Eui64(0x00DB_1234_5678_90A0),
@@ -95,7 +95,7 @@ mod tests {
                 instruction: 2,
                 digest: 0x0123_4567_89AB_CDEF,
                 time: TimeStatus::Unreliable,
-                dcc_time: DccTimeStatus::LeftOut,
+                dcc_time: DccTimeStatus::AsStated,
             },
             details: Details {
                 mpxn: "1000000000012".parse::<Mpxn>().unwrap(),
@@ -189,16 +189,16 @@ mod tests {
             (
                 "message_digest",
                 "+123456789abcdef",
-                "expected the first 16 hex digits of a SHA-256, found \"+123456789abcdef\"",
+                "expected the first 16 hex digits of a SHA-256, not all zero, found \"+123456789abcdef\"",
             ),
             (
                 "occurred_at_status",
                 "wrong",
                 "expected one of stated, not-stated, unreliable, left-out, found \"wrong\"",
             ),
-            ("instruction_number", "-1", "expected an integer of 32 bits, found \"-1\""),
-            ("instruction_count", "65536", "expected an integer from 0 to 65535, found \"65536\""),
-            ("dcc_at_status", "late", "expected one of as-stated, left-out, found \"late\""),
+            ("instruction_number", "-1", "expected an integer from 1 on, of 32 bits, found \"-1\""),
+            ("instruction_count", "65536", "expected an integer from 1 on, up to 65535, found \"65536\""),
+            ("dcc_at_status", "late", "expected as-stated (the DCC's time, or none) or left-out, found \"late\""),
             ("stated_generation", "3", "expected a generation: smets1, smets2 or unknown, found \"3\""),
             ("stated_note", &"x".repeat(65), &format!("of at most 64 bytes, found \"{}...\"", "x".repeat(40))),
         ] {
@@ -209,6 +209,57 @@ mod tests {
         assert_eq!(error, "line 2: voltage_v: measurement_dv is filled in too; one of them must be empty");
         let error = one("occurred_at,occurred_ms", "2026-11-23T09:30:00Z,1").unwrap_err();
         assert_eq!(error, "line 2: occurred_ms: occurred_at is filled in too; one of them must be empty");
+    }
+
+    /// On the wire and in the log 0 stands for what is not stated: taken, it would become another value.
+    #[test]
+    fn a_value_that_stands_for_none_is_refused() {
+        let begins = "is the beginning of 1970, which stands for no time: leave it empty where there is none";
+        for (column, text, message) in [
+            ("received_at", "1970-01-01T00:00:00Z", format!("\"1970-01-01T00:00:00Z\" {begins}")),
+            ("received_ms", "0", format!("\"0\" {begins}")),
+            ("dcc_at", "1970-01-01T01:00:00+01:00", format!("\"1970-01-01T01:00:00+01:00\" {begins}")),
+            ("dcc_ms", "0", format!("\"0\" {begins}")),
+            ("instruction_number", "0", "found \"0\"; leave it empty where there is none".to_owned()),
+            ("instruction_count", "0", "found \"0\"; leave it empty where there is none".to_owned()),
+            ("message_digest", "0000000000000000", "not all zero, found \"0000000000000000\"".to_owned()),
+        ] {
+            let error = one(column, text).unwrap_err();
+            assert!(error.starts_with(&format!("line 2: {column}: ")) && error.ends_with(&message), "{error}");
+        }
+        assert_eq!(one("occurred_ms", "0").unwrap().occurred_ms, Some(0), "the status tells it from none");
+        let error = one("occurred_ms,occurred_at_status", "0,unreliable").unwrap_err();
+        assert!(
+            error.starts_with("line 2: occurred_at_status: unreliable, but \"0\" is the beginning of 1970"),
+            "{error}"
+        );
+        assert_eq!(one("interrupted_ms,throttle_sequence", "0,0").unwrap().details.throttle_sequence, Some(0));
+    }
+
+    #[test]
+    fn a_status_that_contradicts_a_stated_time_is_refused() {
+        let (at, other) = ("2026-11-23T09:30:00Z", "2026-11-23T09:31:00Z");
+        let columns = "occurred_at,received_at,occurred_at_status";
+        for status in ["not-stated", "left-out"] {
+            // As a host writes an alert that stated none.
+            assert!(one(columns, &format!("{at},{at},{status}")).is_ok(), "{status}");
+            assert!(one(columns, &format!(",{at},{status}")).is_ok(), "{status}");
+            for received in [other, ""] {
+                let error = one(columns, &format!("{at},{received},{status}")).unwrap_err();
+                let words = format!(
+                    "line 2: occurred_at_status: {status}, but \"{at}\" is stated, which is not the time of receipt"
+                );
+                assert!(error.starts_with(&words), "{error}");
+            }
+        }
+        for status in ["stated", "unreliable", ""] {
+            assert!(one(columns, &format!("{at},{other},{status}")).is_ok(), "{status}");
+        }
+        let error = one("occurred_at_status", "unreliable").unwrap_err();
+        assert!(error.contains("no time of occurrence is stated"), "{error}");
+        assert_eq!(one("dcc_at_status", "left-out").unwrap().message.dcc_time, DccTimeStatus::LeftOut);
+        let error = one("dcc_at,dcc_at_status", &format!("{at},left-out")).unwrap_err();
+        assert!(error.starts_with(&format!("line 2: dcc_at_status: left-out, but \"{at}\" is stated")), "{error}");
     }
 
     #[test]

@@ -172,7 +172,7 @@ fn row(alert: &Alert) -> String {
         "device,recipient,counter,code,occurred_ms,received_ms,dcc_ms,measurement,weight,payload_kind,sender,\
          instruction_number,message_digest,occurred_at_status,dcc_at_status,stated_generation,stated_mpxn,throttle_sequence,\
          instruction_count,interrupted_ms,restored_ms,inner_code,stated_note\n{device},{},{},{code},{},{},{},{},{weight},{},{},\
-         {instruction},{digest:016x},{},{},{generation},{mpxn},{},{instruction_count},{},{},{},\"{}\"",
+         {},{},{},{},{generation},{mpxn},{},{},{},{},{},\"{}\"",
         party(recipient),
         counter.map(|counter| counter.to_string()).unwrap_or_default(),
         number(*occurred_ms),
@@ -181,9 +181,12 @@ fn row(alert: &Alert) -> String {
         number(measurement.map(i64::from)),
         payload.name(),
         party(sender),
+        number(Some((*instruction).into()).filter(|number| *number != 0)),
+        if *digest == 0 { String::new() } else { format!("{digest:016x}") },
         time.name(),
         dcc_time.name(),
         number(throttle_sequence.map(i64::from)),
+        number(Some((*instruction_count).into()).filter(|count| *count != 0)),
         number(*interrupted_ms),
         number(*restored_ms),
         inner_code.map(|code| code.to_string()).unwrap_or_default(),

@@ -49,7 +49,7 @@ impl Oddities {
         });
         if let Some((column, doubt)) = doubt {
             self.has_time = true;
-            self.remarks.push_back(record.error(column, format!("{doubt}; it is the first")));
+            self.remarks.push_back(record.error(column, format!("{doubt}; this is the first such time in the file")));
         }
     }
 
