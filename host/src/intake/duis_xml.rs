@@ -30,7 +30,7 @@ use std::{
 use jiff::tz::TimeZone;
 
 use super::{LineError, digest, text::Encoding};
-use crate::domain::{Alert, AlertCode};
+use crate::domain::{Alert, AlertCode, WEIGHT_MAX};
 
 mod dcc;
 mod device;
@@ -74,10 +74,13 @@ pub struct Options {
     pub descriptions: Descriptions,
     /// Zone of times that state none. `None` leaves such times out.
     pub zone: Option<TimeZone>,
-    /// Encoding of documents that declare none. `None`: UTF-8, or UTF-16 by its mark or first character.
+    /// Encoding of documents that declare none, or another one that they are not in. `None`: UTF-8, or UTF-16 by its mark or
+    /// first character.
     pub encoding: Option<Encoding>,
     /// Bytes of one document, at most [`DOCUMENT_BYTES_LIMIT`].
     pub document_bytes_max: usize,
+    /// Most alerts that one stands for: what the host takes. A larger count is cut to it, with a note.
+    pub weight_max: u32,
 }
 
 impl Default for Options {
@@ -88,6 +91,7 @@ impl Default for Options {
             zone: None,
             encoding: None,
             document_bytes_max: DOCUMENT_BYTES_MAX,
+            weight_max: WEIGHT_MAX,
         }
     }
 }
@@ -187,7 +191,7 @@ impl<R: BufRead> Alerts<R> {
         let header = root.child("Header").filter(|_| root.name() == "Response");
         let header = Header::read(header, self.options.zone.clone(), &mut notice);
         let throttled = found.raw.or_else(|| found.content?.within(&["SMETS1ResponseMessage"]));
-        let count = self.options.throttled;
+        let count = (self.options.throttled, self.options.weight_max);
         let throttle = match throttled {
             Some(marked) => Throttle::read(marked, count, &mut notice),
             None => Throttle::NONE,

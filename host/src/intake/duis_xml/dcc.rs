@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, str::FromStr};
 use super::{
     Wrong,
     device::digest_of,
-    header::{Header, Notices, Throttle, id},
+    header::{Header, Notices, Throttle, id, note_of, sole_text},
     tree::Element,
 };
 use crate::domain::{Alert, AlertCode, Details, Eui64, Generation, Message, Millis, Mpxn, Note, TimeStatus};
@@ -63,7 +63,7 @@ pub(super) fn alerts(
     let sender = if counter.is_some() { from } else { Eui64::NONE };
     let digest = if counter.is_none() { digest } else { 0 };
     let smets1 = message.find("S1SPAlert").is_some();
-    let (inner_code, note) = passed_on(message);
+    let (inner_code, note) = passed_on(message, notices);
     // What was withheld is counted once, however many outages the document has.
     let mut throttle = throttle;
     let mut told: BTreeMap<(Eui64, Option<Millis>), Vec<u64>> = BTreeMap::new();
@@ -112,14 +112,27 @@ fn outage_of(header: &Header, outage: Element<'_>, notices: Notices<'_>) -> Resu
 }
 
 /// The device's own code that an alert passes on, and what else it says in words.
-fn passed_on(message: Element<'_>) -> (Option<AlertCode>, Note) {
+fn passed_on(message: Element<'_>, notices: Notices<'_>) -> (Option<AlertCode>, Note) {
     let Some(tree) = message.child("DCCAlert") else { return (None, Note::default()) };
+    let code = inner_code(tree, notices);
+    let mut words = Vec::new();
+    for name in ["S1SPAlertCode", "ECoSAlertCode", "ECoSErrorCode", "AdditionalInformation"] {
+        words.extend(sole_text(tree, &[name], notices));
+    }
+    (code, note_of("AdditionalInformation", &words.join(": "), notices))
+}
+
+/// The device's own code, where all that state one state the same.
+fn inner_code(tree: Element<'_>, notices: Notices<'_>) -> Option<AlertCode> {
     let is_code = |element: &Element<'_>| matches!(element.name(), "AlertCode" | "DeviceAlertCode");
-    let code = tree.descendants().find(is_code).and_then(|element| AlertCode::from_str(element.text()).ok());
-    let text = |name: &str| tree.find(name).map(Element::text).filter(|text| !text.is_empty());
-    let codes = ["S1SPAlertCode", "ECoSAlertCode", "ECoSErrorCode"].into_iter().filter_map(text);
-    let words: Vec<&str> = codes.chain(text("AdditionalInformation")).collect();
-    (code, Note::new(&words.join(": ")))
+    let codes = tree.descendants().filter(is_code);
+    let mut codes = codes.filter_map(|element| Some((element.name(), AlertCode::from_str(element.text()).ok()?)));
+    let (name, first) = codes.next()?;
+    if let Some((_, other)) = codes.find(|(_, code)| *code != first) {
+        notices(name, format!("it occurs twice, as {first} and as {other}: left out"));
+        return None;
+    }
+    Some(first)
 }
 
 fn untimed(device: Eui64) -> Subject {

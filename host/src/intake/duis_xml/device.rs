@@ -6,12 +6,13 @@
 
 use std::{fmt::Write, str::FromStr};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{DecodeError, Engine, engine::general_purpose::STANDARD};
 
 use super::{
     super::{digest, gbcs, shown},
     Descriptions, Kind, Wrong,
-    header::{Header, Id, Notices, Throttle, field, number, only},
+    header::{Header, Id, Notices, Throttle, field, note_of, number, only},
+    time,
     tree::Element,
 };
 use crate::domain::{Alert, AlertCode, Details, Eui64, Generation, Message, Millis, Note, TimeStatus};
@@ -137,6 +138,19 @@ fn compare_parsed(
             format!("{device}, counter {counter} as it was parsed and {inside} in the payload; the second is kept"),
         );
     }
+    let (of_parsed, of_payload) = (&parsed.details, &inside.details);
+    for (field, parsed, inside) in [
+        ("Timestamp", parsed.occurred_ms, inside.occurred_ms),
+        ("interruptionValue", of_parsed.interrupted_ms, of_payload.interrupted_ms),
+        ("restorationValue", of_parsed.restored_ms, of_payload.restored_ms),
+    ] {
+        let Some((parsed, inside)) = parsed.zip(inside) else { continue };
+        // What was parsed may have lost the parts of a second.
+        if parsed.div_euclid(1_000) != inside.div_euclid(1_000) {
+            let (parsed, inside) = (time::written(parsed), time::written(inside));
+            notices(field, format!("{parsed} as it was parsed and {inside} in the payload; the second is kept"));
+        }
+    }
 }
 
 fn decoded(bytes: &[u8]) -> Result<Alert, String> {
@@ -147,10 +161,18 @@ fn decoded(bytes: &[u8]) -> Result<Alert, String> {
 fn payload(element: Option<Element<'_>>) -> Result<Vec<u8>, String> {
     let element = element.ok_or("it is missing")?;
     let leaves = element.descendants().filter(|inner| inner.is_leaf());
-    let texts: Vec<&str> =
-        std::iter::once(element).chain(leaves).map(Element::text).filter(|text| !text.is_empty()).collect();
-    let message = |text: &&str| bytes_of(text).ok().filter(|bytes| gbcs::decode(bytes).is_ok());
-    if let Some(bytes) = texts.iter().find_map(message) {
+    let stated: Vec<Element<'_>> =
+        std::iter::once(element).chain(leaves).filter(|inner| !inner.text().is_empty()).collect();
+    let message = |inner: &Element<'_>| bytes_of(inner.text()).ok().filter(|bytes| gbcs::decode(bytes).is_ok());
+    if let Some((found, bytes)) = stated.iter().find_map(|inner| Some((inner, message(inner)?))) {
+        // Another message, or another text under the same name: nothing says which one counts.
+        let differs = |other: &Element<'_>| match message(other) {
+            Some(others) => others != bytes,
+            None => other.name() == found.name(),
+        };
+        if stated.iter().any(differs) {
+            return Err("it has two messages, with different contents; expected one".to_owned());
+        }
         return Ok(bytes);
     }
     // None is a message: what stands in no other element was meant for one.
@@ -167,12 +189,24 @@ fn bytes_of(text: &str) -> Result<Vec<u8>, String> {
         return Err("it is missing".to_owned());
     }
     let compact: String = text.chars().filter(|character| !character.is_ascii_whitespace()).collect();
-    let bytes = STANDARD.decode(&compact).map_err(|error| format!("not base64: {error}"));
+    let bytes = STANDARD.decode(&compact).map_err(|error| not_base64(&compact, &error));
     // Hex digits are base64 as well, of other bytes.
     let is_message = bytes.as_ref().is_ok_and(|bytes| gbcs::decode(bytes).is_ok());
     match unhex(&compact).filter(|bytes| !is_message && gbcs::decode(bytes).is_ok()) {
         Some(bytes) => Ok(bytes),
         None => bytes,
+    }
+}
+
+/// Why a text is not base64, in words: the decoder names characters by their numbers.
+fn not_base64(text: &str, error: &DecodeError) -> String {
+    match *error {
+        DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol { offset: at, .. } => {
+            let character = text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or_default();
+            format!("not base64: {} at character {}", shown(&character.to_string()), at + 1)
+        }
+        DecodeError::InvalidLength(_) => "not base64: it is cut off".to_owned(),
+        DecodeError::InvalidPadding => "not base64: its end is not filled up with \"=\"".to_owned(),
     }
 }
 
@@ -228,10 +262,9 @@ impl Content {
         } else {
             None
         };
-        let outage = content.find("SupplyOutageRestoreAlert");
-        let mut time_of = |name: &str| outage.and_then(|outage| document.time(outage.child(name)?, notices).0);
+        let mut time_of = |name: &str| time_within(content, name, document, notices);
         let (interrupted_ms, restored_ms) = (time_of("interruptionValue"), time_of("restorationValue"));
-        let note = note.map_or_else(Note::default, Note::new);
+        let note = note.map_or_else(Note::default, |text| note_of("AlertDescription", text, notices));
         Ok(Self {
             code,
             id: header.map(parties).transpose()?.flatten(),
@@ -277,6 +310,18 @@ impl Content {
         }
         Ok(alert)
     }
+}
+
+/// The time of an outage; left out, with a note, where the elements of the name differ.
+fn time_within(content: Element<'_>, name: &str, document: &Header, notices: Notices<'_>) -> Option<Millis> {
+    let in_outage = |element: &Element<'_>| element.within(&["SupplyOutageRestoreAlert"]).is_some();
+    let mut named = content.descendants().filter(|element| element.name() == name && in_outage(element));
+    let first = named.next()?;
+    if named.any(|other| other.text() != first.text()) {
+        notices(name, "it occurs twice, with different times: left out".to_owned());
+        return None;
+    }
+    document.time(first, notices).0
 }
 
 fn party(text: &str) -> Result<Eui64, String> {

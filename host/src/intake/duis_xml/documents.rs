@@ -43,7 +43,7 @@ pub(super) struct Documents<R> {
     reader: Text<R>,
     /// Bytes of one document.
     bytes_max: usize,
-    /// The encoding of documents for which none is declared.
+    /// The encoding that the caller states, of documents for which none is declared or another one that they are not in.
     undeclared: Option<Charset>,
     /// What was held and is read a second time, before the rest of the input.
     again: Cursor<Vec<u8>>,
@@ -390,13 +390,16 @@ impl<R: BufRead> Documents<R> {
         Ok(Document { line, bytes, encoding })
     }
 
-    /// The encoding of a document: as it states, or else as its wrapper does, unless it is UTF-8 all the same.
+    /// The encoding of a document: as the caller says where it is not in the UTF-8 that it declares, as it states, or else as its wrapper
+    /// does, unless it is UTF-8 all the same.
     fn encoding_of(&self, own: Option<Stated>, bytes: &[u8]) -> Option<Charset> {
         if let Some(own) = own.and_then(|stated| stated.0) {
-            return Some(own);
+            // The caller knows better, unless the document is in the UTF-8 that it declares.
+            let is_as_declared = || own == Charset::UTF_8 && std::str::from_utf8(bytes).is_ok();
+            return self.undeclared.filter(|_| !is_as_declared()).or(Some(own));
         }
         match self.wrapper.as_ref().and_then(|wrapper| wrapper.stated.0).filter(|_| own.is_none()) {
-            Some(around) => Some(around).filter(|_| std::str::from_utf8(bytes).is_err()),
+            Some(around) => self.undeclared.or(Some(around)).filter(|_| std::str::from_utf8(bytes).is_err()),
             None => self.undeclared,
         }
     }

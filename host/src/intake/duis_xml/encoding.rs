@@ -38,8 +38,8 @@ pub(super) fn text(document: &[u8], stated: Option<Charset>) -> Result<Cow<'_, s
         let begins = document[..at].iter().rposition(|byte| !byte.is_ascii_alphanumeric()).map_or(0, |at| at + 1);
         let word = &document[begins..document.len().min(at + 8)];
         format!(
-            "not UTF-8 from byte {at} on; is it ISO-8859-1 or Windows-1252, where it is {}? Then declare it, like \
-             <?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>, say --encoding windows-1252, or save it as UTF-8",
+            "not UTF-8 from byte {at} on; is it ISO-8859-1 or Windows-1252, where it is {}? Then --encoding windows-1252 \
+             reads it, whatever it declares; or save it as UTF-8",
             shown(&as_windows_1252(word))
         )
     })

@@ -6,11 +6,13 @@ use jiff::tz::TimeZone;
 
 use super::{super::shown, ThrottledCount, Wrong, time, tree::Element};
 use crate::domain::{
-    Alert, AlertCode, DccTimeStatus, Details, Eui64, Generation, Message, Millis, PayloadKind, TimeStatus, WEIGHT_MAX,
+    Alert, AlertCode, DccTimeStatus, Details, Eui64, Generation, Message, Millis, Note, PayloadKind, TimeStatus,
 };
 
 /// Longest text of a field.
 pub(super) const TEXT_BYTES_MAX: usize = 200;
+/// Longest text that is shown whole beside another one.
+const SHOWN_WHOLE_MAX: usize = 100;
 
 /// What a document tells to whoever sends it, though no alert is lost by it: the field, and what is to be said.
 pub(super) type Notices<'a> = &'a mut dyn FnMut(&str, String);
@@ -21,8 +23,12 @@ pub(super) fn field<'t>(of: Element<'t>, name: &'static str) -> Result<Option<&'
     let mut texts =
         of.children().filter(|child| child.name() == name).map(Element::text).filter(|text| !text.is_empty());
     let Some(text) = texts.next() else { return Ok(None) };
-    if let Some(other) = texts.find(|other| *other != text) {
-        return Err((name, format!("it occurs twice, as {} and as {}; expected one", shown(text), shown(other))));
+    // Codes, ids and numbers: the case of their letters says nothing.
+    if let Some(other) = texts.find(|other| !other.eq_ignore_ascii_case(text)) {
+        // Ids differ at their ends.
+        let is_plain = |text: &str| text.len() <= SHOWN_WHOLE_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let whole = |text: &str| if is_plain(text) { format!("{text:?}") } else { shown(text) };
+        return Err((name, format!("it occurs twice, as {} and as {}; expected one", whole(text), whole(other))));
     }
     if text.len() > TEXT_BYTES_MAX {
         Err((name, format!("longer than {TEXT_BYTES_MAX} bytes")))
@@ -41,8 +47,35 @@ pub(super) fn only<'t>(of: Element<'t>, name: &str) -> Result<Option<Element<'t>
     }
 }
 
+/// The text of the elements of a name that lie in another, however deep. None where there is no text; where there are several
+/// different ones nothing says which one counts, so all are left out, with a note.
+pub(super) fn sole_text<'t>(of: Element<'t>, names: &[&str], notices: Notices<'_>) -> Option<&'t str> {
+    let named = of.descendants().filter(|element| names.contains(&element.name()) && !element.text().is_empty());
+    let mut named = named.peekable();
+    let first = *named.peek()?;
+    if named.any(|other| other.text() != first.text()) {
+        notices(first.name(), "it occurs twice, with different texts: left out".to_owned());
+        return None;
+    }
+    Some(first.text())
+}
+
+/// A text as a note, and whether it is cut.
+pub(super) fn note_of(name: &str, text: &str, notices: Notices<'_>) -> Note {
+    let note = Note::new(text);
+    if text.trim().len() > Note::BYTES_MAX {
+        let max = Note::BYTES_MAX;
+        notices(name, format!("{} bytes, of which a note keeps {max}: it ends with ...", text.trim().len()));
+    }
+    note
+}
+
 /// A small number of an alert; one that cannot be read is not stated.
 pub(super) fn number<T: FromStr>(of: Element<'_>, name: &'static str, notices: Notices<'_>) -> Option<T> {
+    if is_empty(of, name) {
+        notices(name, "it is empty; taken as not stated".to_owned());
+        return None;
+    }
     let read = field(of, name).and_then(|text| {
         let wrong = |text| (name, format!("expected an integer of 32 bits, found {}", shown(text)));
         text.map(|text| text.parse().map_err(|_| wrong(text))).transpose()
@@ -51,6 +84,11 @@ pub(super) fn number<T: FromStr>(of: Element<'_>, name: &'static str, notices: N
         notices(name, format!("{why}; taken as not stated"));
         None
     })
+}
+
+/// Whether an element states nothing, though it is there.
+fn is_empty(of: Element<'_>, name: &str) -> bool {
+    of.child(name).is_some() && of.children().filter(|child| child.name() == name).all(|child| child.text().is_empty())
 }
 
 /// Who sent a message, whom to, and the counter, where it has one of its sender.
@@ -171,18 +209,24 @@ impl Throttle {
     pub(super) const NONE: Self = Self { weight: 1, sequence: None };
 
     /// Reads the marks of an alert.
-    pub(super) fn read(alert: Element<'_>, count: ThrottledCount, notices: Notices<'_>) -> Self {
+    pub(super) fn read(alert: Element<'_>, (count, weight_max): (ThrottledCount, u32), notices: Notices<'_>) -> Self {
         let sequence = number(alert, "ThrottledAlertSequenceId", notices);
-        Self { weight: weight(alert, count, notices), sequence }
+        Self { weight: weight(alert, (count, weight_max), notices), sequence }
     }
 }
 
-/// How many alerts an alert stands for: one where its count cannot be read, and never more than a host takes.
-fn weight(alert: Element<'_>, throttled: ThrottledCount, notices: Notices<'_>) -> u32 {
+/// How many alerts an alert stands for: one where its count cannot be read, and never more than `weight_max`, which a host
+/// takes.
+fn weight(alert: Element<'_>, (throttled, weight_max): (ThrottledCount, u32), notices: Notices<'_>) -> u32 {
     const FIELD: &str = "ThrottledAlertCount";
     let text = match field(alert, FIELD) {
         Ok(Some(text)) => text,
-        Ok(None) => return 1,
+        Ok(None) => {
+            if is_empty(alert, FIELD) {
+                notices(FIELD, "it is empty; the alert is taken as one".to_owned());
+            }
+            return 1;
+        }
         Err((_, why)) => {
             notices(FIELD, format!("{why}; the alert is taken as one"));
             return 1;
@@ -196,9 +240,9 @@ fn weight(alert: Element<'_>, throttled: ThrottledCount, notices: Notices<'_>) -
         ThrottledCount::Withheld => copies.saturating_add(1),
         ThrottledCount::All => copies.max(1),
     };
-    u32::try_from(all).ok().filter(|weight| *weight <= WEIGHT_MAX).unwrap_or_else(|| {
-        notices(FIELD, format!("{} is more than one alert can stand for; taken as {WEIGHT_MAX}", shown(text)));
-        WEIGHT_MAX
+    u32::try_from(all).ok().filter(|weight| *weight <= weight_max).unwrap_or_else(|| {
+        notices(FIELD, format!("{} is more than one alert can stand for; taken as {weight_max}", shown(text)));
+        weight_max
     })
 }
 

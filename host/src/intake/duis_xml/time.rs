@@ -43,6 +43,11 @@ pub(super) fn read(text: &str, zone: Option<&TimeZone>) -> Result<Millis, String
     if CALENDAR_MS.contains(&ms) { Ok(ms) } else { Err(wrong("expected a time of the years 1970 to 2200")) }
 }
 
+/// A time as a note shows it.
+pub(super) fn written(ms: Millis) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| time.to_string())
+}
+
 /// The text with 00:00:00 where it has 24:00:00: the end of a day is legal, and is the beginning of the next.
 fn midnight(text: &str) -> Option<String> {
     let (date, time) = text.split_once(['T', 't'])?;

@@ -125,6 +125,16 @@ fn an_outage_keeps_when_the_supply_went_and_came_back() {
     assert_eq!(alert.occurred_ms, Some(1_795_426_140_000));
     let details = (alert.details.interrupted_ms, alert.details.restored_ms);
     assert_eq!(details, (Some(1_795_424_340_000), Some(1_795_426_110_000)));
+    let one = "<r:interruptionValue>2026-11-23T08:59:00Z</r:interruptionValue>";
+    let twice = |other: &str| {
+        let text = document(&format!("{METER}:{USER}:5"), &smets1("", &message));
+        read(&text.replace(one, &format!("{one}{}", one.replace("08:59", other))))
+    };
+    assert_eq!(twice("08:59").1, [""; 0]);
+    let (items, notices) = twice("08:58");
+    assert_eq!(items[0].as_ref().unwrap().details.interrupted_ms, None);
+    assert_eq!(items[0].as_ref().unwrap().details.restored_ms, Some(1_795_426_110_000));
+    assert_eq!(notices, ["line 1: interruptionValue: it occurs twice, with different times: left out"]);
 }
 
 #[test]
@@ -150,7 +160,7 @@ fn an_alert_that_is_told_twice_is_one() {
 
     let whole = Alert { dcc_ms: AT, received_ms: AT, ..inside };
     let (base64, hex) = (STANDARD.encode(&bytes), bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-    let parsed_one = parsed_one.replace(METER, &inside.device.to_string());
+    let parsed_one = parsed_one.replace(METER, &inside.device.to_string()).replace("09:29:58Z", "09:30:15Z");
     let decoded = format!("<Decoded>{parsed_one}</Decoded>");
     for payload in [
         format!("<Raw>{base64}</Raw>{decoded}"),
@@ -176,7 +186,7 @@ fn an_alert_that_is_told_twice_is_one() {
     );
     let (items, notices) = read(&document(&format!("{METER}:{USER}:2001"), &body));
     let alert = items[0].as_ref().unwrap();
-    assert_eq!((alert.counter, alert.occurred_ms, alert.dcc_ms), (Some(2001), Some(1_795_426_198_000), AT));
+    assert_eq!((alert.counter, alert.occurred_ms, alert.dcc_ms), (Some(2001), Some(1_795_426_215_000), AT));
     assert!(notices.len() == 1 && notices[0].ends_with("; the alert is taken as it was parsed"), "{notices:?}");
     assert!(!notices[0].contains("not base64"), "the payload is shown, not what was parsed: {notices:?}");
 

@@ -1,7 +1,7 @@
 //! What a caller states of documents, and elements that say two things.
 
 use super::*;
-use crate::domain::TimeStatus;
+use crate::domain::{Note, TimeStatus};
 
 fn with(text: impl AsRef<[u8]>, options: Options) -> (Vec<Result<Alert, String>>, Vec<String>) {
     let mut alerts = Alerts::of(text.as_ref(), options);
@@ -52,15 +52,25 @@ fn documents_that_declare_no_encoding_are_in_that_which_the_caller_names() {
         items[0].as_ref().map(|alert| alert.details.note.as_str().to_owned()).map_err(Clone::clone)
     };
     let undeclared = latin(&plain.replace(" encoding=\"UTF-8\"", ""));
-    assert!(note(with(&undeclared, Options::default())).unwrap_err().contains("say --encoding windows-1252"));
+    assert!(note(with(&undeclared, Options::default())).unwrap_err().contains("--encoding windows-1252 reads it"));
     assert_eq!(note(with(&undeclared, of(Encoding::Windows1252))).unwrap(), "Z\u{FC}rich");
     assert_eq!(note(with(&plain, of(Encoding::Windows1252))).unwrap(), "Z\u{FC}rich", "what is declared counts");
     let declared = latin(&plain.replace("UTF-8", "ISO-8859-1"));
-    assert_eq!(note(with(&declared, of(Encoding::Utf8))).unwrap(), "Z\u{FC}rich");
+    assert_eq!(note(with(&declared, Options::default())).unwrap(), "Z\u{FC}rich");
+    // The caller knows better than a declaration that is wrong, and is not passed over in silence.
+    let wrong = latin(&plain);
+    assert!(
+        note(with(&wrong, Options::default())).unwrap_err().contains("--encoding windows-1252 reads it, whatever it")
+    );
+    assert_eq!(note(with(&wrong, of(Encoding::Windows1252))).unwrap(), "Z\u{FC}rich");
+    assert!(note(with(&declared, of(Encoding::Utf8))).unwrap_err().contains("not UTF-8 from byte"));
+    let unmended = plain.replace("UTF-8", "windows-1252");
+    assert_eq!(note(with(&unmended, of(Encoding::Utf8))).unwrap(), "Z\u{FC}rich", "UTF-8 under another name");
     // A wrapper's declaration is one as well.
     let inner = plain.split_once('\n').unwrap().1;
     let wrapped = latin(&format!("<?xml version=\"1.0\" encoding=\"ISO-8859-15\"?><All>{inner}</All>"));
-    assert_eq!(note(with(wrapped, of(Encoding::Utf8))).unwrap(), "Z\u{FC}rich");
+    assert_eq!(note(with(&wrapped, Options::default())).unwrap(), "Z\u{FC}rich");
+    assert!(note(with(&wrapped, of(Encoding::Utf8))).unwrap_err().contains("not UTF-8 from byte"));
     let marked = [b"\xEF\xBB\xBF", plain.as_bytes()].concat();
     let (items, _) = with(&marked, of(Encoding::Utf16Le));
     assert!(
@@ -149,6 +159,21 @@ fn a_parsed_message_beside_a_payload_that_says_otherwise_is_remarked() {
     let (items, remarks) = beside(&device, counter, "8F35");
     let said = "line 1: DeviceAlertContent: 8F35 as it was parsed and 8F30 in the payload; the second is kept";
     assert_eq!((items, remarks), (vec![Ok(taken)], vec![said.to_owned()]));
+    let timed = |time: &str| {
+        let parsed = format!(
+            "<r:Parsed><r:Header/><r:Body><r:DeviceAlertMessage><r:DeviceAlertContent><r:GBCSHexAlertCode>8F30</r:GBCSHexAlertCode>\
+             <r:Timestamp>{time}</r:Timestamp></r:DeviceAlertContent></r:DeviceAlertMessage></r:Body></r:Parsed>"
+        );
+        let alert =
+            device_alert("8F30", "", &bytes).replace("</ra:GBCSPayload>", &format!("</ra:GBCSPayload>{parsed}"));
+        read(&document(&id_of(&inside), &alert))
+    };
+    let payloads = time::written(inside.occurred_ms.unwrap());
+    assert_eq!(timed(&payloads), (vec![Ok(taken)], Vec::new()));
+    let said = format!(
+        "line 1: Timestamp: 2001-02-03T04:05:06Z as it was parsed and {payloads} in the payload; the second is kept"
+    );
+    assert_eq!(timed("2001-02-03T04:05:06Z"), (vec![Ok(taken)], vec![said]));
     for (device, counter) in [("02-00-5E-10-00-00-A0-14", counter), (device.as_str(), counter + 1)] {
         let (items, remarks) = beside(device, counter, "8F30");
         assert_eq!((items, remarks.len()), (vec![Ok(taken)], 1), "{remarks:?}");
@@ -171,4 +196,87 @@ fn the_broadcast_address_is_no_device_of_a_document() {
          </DeviceAlertMessage></Body></SMETS1Response>"
     );
     assert!(read(&smets1).0[0].as_ref().unwrap_err().contains("BusinessOriginatorID: FF-FF-FF-FF-FF-FF-FF-FF is the"));
+}
+
+/// Which of two texts counts nothing says, of details either.
+#[test]
+fn details_that_occur_twice_with_different_texts_are_left_out_with_a_note() {
+    let device = "<DeviceID>00-DB-12-34-56-78-90-A0</DeviceID>";
+    let said = |name: &str, text: &str| format!("<{name}>{text}</{name}>");
+    for (name, one, other) in [
+        ("AdditionalInformation", "first", "second"),
+        ("S1SPAlertCode", "S1VE", "S1VF"),
+        ("ECoSAlertCode", "A", "B"),
+        ("AlertCode", "8F12", "8F20"),
+    ] {
+        let (items, remarks) = read(&of_dcc(&format!("{device}{}{}", said(name, one), said(name, other))));
+        let details = items[0].as_ref().unwrap().details;
+        assert!(details.is_empty() && remarks.len() == 1, "{details:?} {remarks:?}");
+        assert!(remarks[0].starts_with(&format!("line 1: {name}: it occurs twice, ")), "{remarks:?}");
+        let (items, remarks) = read(&of_dcc(&format!("{device}{}{}", said(name, one), said(name, one))));
+        assert!(!items[0].as_ref().unwrap().details.is_empty() && remarks.is_empty(), "{remarks:?}");
+    }
+    let text = "x".repeat(Note::BYTES_MAX + 1);
+    let (items, remarks) = read(&of_dcc(&format!("{device}{}", said("AdditionalInformation", &text))));
+    assert!(items[0].as_ref().unwrap().details.note.as_str().ends_with("x..."));
+    assert_eq!(remarks, ["line 1: AdditionalInformation: 65 bytes, of which a note keeps 64: it ends with ..."]);
+}
+
+#[test]
+fn a_payload_with_two_messages_is_not_stated_and_letters_of_either_case_are_the_same() {
+    let (bytes, inside) = message();
+    let (one, hex) = (STANDARD.encode(&bytes), bytes.iter().map(|byte| format!("{byte:02X}")).collect::<String>());
+    let other = STANDARD.encode(gbcs::tests::Message::critical(0x8F31).bytes());
+    let of = |payload: &str| {
+        let body = format!(
+            "<DeviceAlertMessage><AlertCode>8F30</AlertCode><GBCSPayload>{payload}</GBCSPayload></DeviceAlertMessage>"
+        );
+        read(&document(&id_of(&inside), &body))
+    };
+    let (items, remarks) = of(&format!("<Raw>{one}</Raw><Raw>{hex}</Raw>"));
+    assert_eq!((items[0].as_ref().unwrap().occurred_ms, remarks.len()), (inside.occurred_ms, 0), "{remarks:?}");
+    for payload in [
+        format!("<Raw>{one}</Raw><Raw>{other}</Raw>"),
+        format!("<Raw>{one}</Raw><Other>{other}</Other>"),
+        format!("<Raw>AAAA</Raw><Raw>{one}</Raw>"),
+    ] {
+        let (items, remarks) = of(&payload);
+        let alert = items[0].as_ref().unwrap();
+        assert_eq!((alert.device, alert.occurred_ms, alert.message.digest), (inside.device, None, 0), "{payload}");
+        let said =
+            "line 1: GBCSPayload: it has two messages, with different contents; expected one; the alert is taken as";
+        assert!(remarks.len() == 1 && remarks[0].starts_with(said), "{remarks:?}");
+    }
+    let (_, remarks) = of("!AAA");
+    assert_eq!(
+        remarks,
+        ["line 1: GBCSPayload: not base64: \"!\" at character 1; the alert is taken as its envelope has it"]
+    );
+    let twice = document(&id_of(&inside), &device_alert("8F30", "<ra:AlertCode>8f30</ra:AlertCode>", &bytes));
+    assert!(read(&twice).0[0].is_ok(), "{:?}", read(&twice));
+}
+
+/// A count of more than the host takes is cut to what it takes, and an empty one is said to be.
+#[test]
+fn a_throttled_count_is_cut_at_the_largest_weight_of_the_host() {
+    let (bytes, inside) = message();
+    let of = |count: &str| {
+        let more = format!("<ra:ThrottledAlertCount>{count}</ra:ThrottledAlertCount>");
+        let text = document(&id_of(&inside), &device_alert("8F30", &more, &bytes));
+        let (items, remarks) = with(text, Options { weight_max: 50, ..Options::default() });
+        (items[0].as_ref().unwrap().weight, remarks)
+    };
+    assert_eq!(of("49"), (50, vec![]));
+    let said = "line 1: ThrottledAlertCount: \"50\" is more than one alert can stand for; taken as 50";
+    assert_eq!(of("50"), (50, vec![said.to_owned()]));
+    assert_eq!(of(" "), (1, vec!["line 1: ThrottledAlertCount: it is empty; the alert is taken as one".to_owned()]));
+}
+
+#[test]
+fn an_id_that_occurs_twice_is_shown_to_its_end() {
+    let other = ID.replace("0269", "0270");
+    let (_, remarks) = read(
+        &of_dcc("").replace("</sr:ResponseID>", &format!("</sr:ResponseID><sr:ResponseID>{other}</sr:ResponseID>")),
+    );
+    assert!(remarks[0].contains(&format!("as \"{ID}\" and as \"{other}\"")), "{remarks:?}");
 }
