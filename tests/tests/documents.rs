@@ -347,3 +347,21 @@ fn what_a_meter_says_of_its_clock_is_kept() {
     ];
     assert_eq!(found, expected);
 }
+
+/// What the host takes at most is asked for, by a sending and by its dry run: an alert is not lost for its count.
+#[test]
+fn a_throttled_count_is_cut_at_the_hosts_largest_weight() {
+    let cases = Cases::new(&[("WEIR_INTAKE__WEIGHT_MAX", "5")]);
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/smets1.xml")).unwrap();
+    let text = text.replace("ThrottledAlertCount>40<", "ThrottledAlertCount>9<");
+    let said = "ThrottledAlertCount: \"9\" is more than one alert can stand for; taken as 5";
+    let path = host::file(cases.folder.path(), "throttled.xml", &text);
+    let tried = cases.host.weir(["alert", "send", &path, "--dry-run", "--json"]);
+    assert_eq!(tried.status.code(), Some(0));
+    assert!(String::from_utf8(tried.stderr).unwrap().contains(said));
+    let (counts, code, heard) = cases.send_file(&path);
+    assert_eq!((counts, code), ([2, 0, 0], Some(0)), "{heard}");
+    assert!(heard.contains(said), "{heard}");
+    let listed = cases.listed();
+    assert_eq!(listed.iter().filter(|row| row["alert"]["weight"] == 5).count(), 1, "{listed:?}");
+}

@@ -38,6 +38,8 @@ const FILES_MAX: usize = 100_000;
 /// Files that are passed over by name; of the rest there is a count.
 const PASSED_OVER_MAX: usize = 20;
 const NAME_CHARS_MAX: usize = 200;
+/// What files of several formats consist of.
+pub(super) const MIXED: &str = "lines, rows or documents";
 /// Nesting of partitions.
 const PARTITION_DEPTH_MAX: usize = 8;
 
@@ -188,7 +190,7 @@ impl Files {
             }
             Source::Listed(_, listed) => match listed.front() {
                 Some((_, first)) if listed.iter().all(|(_, format)| format == first) => first.items(),
-                _ => "lines, rows or documents",
+                _ => MIXED,
             },
             Source::Followed(_, format) => format.items(),
         }
@@ -245,7 +247,7 @@ impl Files {
                     input::open_file(&path)
                         .map(|(file, bytes)| (rows(&path, file, reading), self.progress.inc(bytes)).0)
                 } else {
-                    input::open_within(&path, &self.progress).map(|bytes| begin(bytes, format, &reading.of(&path)))
+                    input::open_within(&path, &self.progress).map(|bytes| begin_file(bytes, format, &reading.of(&path)))
                 };
                 let alerts = alerts.map_err(|failure| unopened(&failure.message)).flatten();
                 let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
@@ -313,7 +315,7 @@ fn open_as(file: &Path, reading: &Reading) -> Result<(AlertFile, ProgressBar, Op
         (rows(file, input::open_file(file)?.0, &reading), ProgressBar::hidden(), None)
     } else {
         let input::Input { reader, progress } = input::open(file)?;
-        (begin(reader, format, &reading), progress, None)
+        (begin_file(reader, format, &reading), progress, None)
     };
     let alerts =
         alerts.map_err(|error| Failure::usage(format!("{}: {}", file.display(), error.told(format.items()))))?;
@@ -329,6 +331,15 @@ fn rows(path: &Path, file: fs::File, reading: &Reading) -> Result<AlertFile, Lin
     // Errors of opening concern no row.
     let alerts = columnar::Alerts::of(file, &reading.form).map_err(|error| LineError { line: 0, ..error })?;
     Ok(Alerts::Parquet(Box::new(alerts)))
+}
+
+/// Begins a file that is whole. One without a byte is more likely a failed export than a file of no alerts.
+fn begin_file(mut bytes: Box<dyn BufRead + Send>, format: Format, reading: &Reading) -> Result<AlertFile, LineError> {
+    // A table says that it has no header.
+    if format != Format::Csv && bytes.fill_buf().is_ok_and(<[u8]>::is_empty) {
+        return Err(LineError::new(1, format.begins_with(), "the input is empty"));
+    }
+    begin(bytes, format, reading)
 }
 
 fn begin(bytes: Box<dyn BufRead + Send>, format: Format, reading: &Reading) -> Result<AlertFile, LineError> {

@@ -38,6 +38,17 @@ impl Format {
         }
     }
 
+    /// What a file begins with, as an error calls it.
+    pub(super) fn begins_with(self) -> &'static str {
+        match self {
+            Self::Csv => "header",
+            Self::Ndjson => "object",
+            Self::GbcsHex => "message",
+            Self::DuisXml => "document",
+            Self::Parquet => "file",
+        }
+    }
+
     /// Rejects options that do not apply to a file of this format: without effect, they would mislead.
     pub(super) fn check(self, form: &Form) -> Result<(), Failure> {
         let given = [

@@ -17,7 +17,7 @@ use super::{
     dry_run::{self, Checks},
     files::{self, Files, Reading},
     follow::Watch,
-    format::Format,
+    format::{Format, settle},
     patience::Patience,
     reader::{self, FileFound, Found, Plan},
     terms::{self, Terms},
@@ -34,6 +34,7 @@ use crate::{
         table::{Table, Value, count_of},
         view::alert::{Balance, RemarkCounts},
     },
+    domain::WEIGHT_MAX,
     intake::{
         duis_xml::{DOCUMENT_BYTES_LIMIT, DOCUMENT_BYTES_MAX, Options, ThrottledCount},
         form::Form,
@@ -91,13 +92,13 @@ pub(in crate::cli) struct Args {
     #[arg(long)]
     format: Option<Format>,
     /// What the count of a throttled alert in duis-xml counts: the copies that were withheld, or all, with the one that was
-    /// delivered.
-    #[arg(long, value_name = "WHAT", default_value = "withheld")]
-    throttled_count: Throttled,
+    /// delivered. Default: withheld.
+    #[arg(long, value_name = "WHAT")]
+    throttled_count: Option<Throttled>,
     /// Longest document in duis-xml, in bytes. A longer one is refused; reading one takes about three times as much memory.
-    #[arg(long, value_name = "N", default_value_t = DOCUMENT_BYTES_MAX as u32,
-        value_parser = clap::value_parser!(u32).range(65_536..=DOCUMENT_BYTES_LIMIT as i64))]
-    document_bytes_max: u32,
+    /// Default: 262144.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(65_536..=DOCUMENT_BYTES_LIMIT as i64))]
+    document_bytes_max: Option<u32>,
     /// Only read the file, check it as the host would, and say what is in it. Without a host it is read by the code table of
     /// this program and checked by default limits.
     #[arg(long)]
@@ -184,14 +185,15 @@ struct Sender {
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
+    check_document_options(&args)?;
     if args.dry_run {
         return only_read(session, args).await;
     }
     let reconnect = Duration::from_secs(args.reconnect_s);
     // What is wrong with the file is to be known before a server is waited for.
     files::check(&args.file, args.format)?;
-    let names = names(session, &args, reconnect).await?;
-    let reading = reading(session, &args, &names)?;
+    let (names, weight_max) = names(session, &args, reconnect).await?;
+    let reading = reading(session, &args, &names, weight_max)?;
     let mut files = if args.follow { Files::follow(&args.file, reading)? } else { Files::open(&args.file, reading)? };
     let progress = files.progress();
     let doubts = Doubts::new(names.codes, progress.clone());
@@ -241,7 +243,8 @@ async fn only_read(session: &Session, args: Args) -> Result<(), Failure> {
         false => Terms::of_dry_run(session, &args.names).await?,
     };
     let Terms { names, limits } = terms;
-    let files = Files::open(&args.file, reading(session, &args, &names)?)?;
+    let weight_max = limits.as_ref().map_or(WEIGHT_MAX, |limits| limits.intake.weight_max);
+    let files = Files::open(&args.file, reading(session, &args, &names, weight_max)?)?;
     let (items, progress) = (files.items(), files.progress());
     let doubts = Doubts::new(names.codes.clone(), progress.clone());
     let found = dry_run::run(files, doubts, &Checks::new(limits, jiff::Timestamp::now().as_millisecond()));
@@ -257,25 +260,52 @@ async fn only_read(session: &Session, args: Args) -> Result<(), Failure> {
     verdict.map_err(|failure| failure.with_hint("nothing was sent: this was a dry run"))
 }
 
-/// How files are read by a table of codes.
-fn reading(session: &Session, args: &Args, names: &Names) -> Result<Reading, Failure> {
+/// True if documents may be among what is read.
+fn reads_documents(args: &Args) -> bool {
+    settle(&args.file, args.format).map_or(true, |format| format == Format::DuisXml)
+}
+
+/// Rejects options of documents where none are read: without effect, they would mislead.
+fn check_document_options(args: &Args) -> Result<(), Failure> {
+    let given = [
+        ("--throttled-count", args.throttled_count.is_some()),
+        ("--document-bytes-max", args.document_bytes_max.is_some()),
+    ];
+    match given.into_iter().find(|(_, is_given)| *is_given && !reads_documents(args)) {
+        Some((option, _)) => {
+            Err(Failure::usage(format!("{option}: it says something about DUIS documents alone"))
+                .with_hint("leave it out"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// How files are read by a table of codes, and by the largest weight that the host takes.
+fn reading(session: &Session, args: &Args, names: &Names, weight_max: u32) -> Result<Reading, Failure> {
     let units = Arc::new(names.codes.units());
     let form = Form { units, one_line: args.follow, ..args.form.read(session)? };
     let documents = Options {
-        throttled: args.throttled_count.into(),
+        throttled: args.throttled_count.unwrap_or(Throttled::Withheld).into(),
         descriptions: Arc::new(names.codes.by_description().clone()),
-        document_bytes_max: args.document_bytes_max as usize,
+        document_bytes_max: args.document_bytes_max.map_or(DOCUMENT_BYTES_MAX, |bytes| bytes as usize),
+        weight_max,
         ..Options::default()
     };
     Ok(Reading { format: args.format, form, documents })
 }
 
-/// The table of codes to read by. A server that is to be gone on with is waited for.
-async fn names(session: &Session, args: &Args, reconnect: Duration) -> Result<Names, Failure> {
+/// The table of codes and the largest weight to read by. A server that is to be gone on with is waited for.
+async fn names(session: &Session, args: &Args, reconnect: Duration) -> Result<(Names, u32), Failure> {
     let mut patience = Patience::new(if args.resume.is_some() { reconnect } else { Duration::ZERO });
+    let ask = async || {
+        let names = terms::names_to_send_by(session, &args.names).await?;
+        // Documents alone have counts that are cut.
+        let weight_max = if reads_documents(args) { terms::weight_max(session).await? } else { WEIGHT_MAX };
+        Ok((names, weight_max))
+    };
     loop {
-        match terms::names_to_send_by(session, &args.names).await {
-            Err(failure) if failure.exit == Failure::UNAVAILABLE && patience.wait().await => {}
+        match ask().await {
+            Err(Failure { exit: Failure::UNAVAILABLE, .. }) if patience.wait().await => {}
             names => return names,
         }
     }

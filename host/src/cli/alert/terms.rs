@@ -15,7 +15,7 @@ use crate::{
         view::clean,
     },
     config::IntakeLimits,
-    domain::Millis,
+    domain::{Millis, WEIGHT_MAX},
     intake::tables::CodeTable,
 };
 
@@ -125,6 +125,22 @@ pub(super) async fn names_to_send_by(session: &Session, files: &NameFiles) -> Re
                 CodeTable::builtin_version()
             );
             files.read()
+        }
+        Err(status) => Err(session.failed(&status)),
+    }
+}
+
+/// Returns the largest weight that the host takes. One of an older release does not say it: the default counts, and that is
+/// said.
+pub(super) async fn weight_max(session: &Session) -> Result<u32, Failure> {
+    match client(session).await?.get_intake_limits(v1::GetIntakeLimitsRequest {}).await {
+        Ok(answer) => Ok(answer.into_inner().weight_max),
+        Err(status) if matches!(status.code(), tonic::Code::Unimplemented | tonic::Code::PermissionDenied) => {
+            eprintln!(
+                "note: the host does not show its limits ({}): counts of throttled alerts are cut at {WEIGHT_MAX}",
+                clean(status.message(), REASON_CHARS_MAX)
+            );
+            Ok(WEIGHT_MAX)
         }
         Err(status) => Err(session.failed(&status)),
     }

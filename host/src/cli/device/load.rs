@@ -21,7 +21,7 @@ use crate::{
         view::eui,
     },
     domain::{LabelKey, Mpxn},
-    intake::LineError,
+    intake::{LineError, form::Form},
 };
 
 mod rows;
@@ -91,6 +91,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let Args { file: path, format, dry_run, missing, label: columns, network_label, form, names } = args;
     check_keys(&columns, network_label.as_ref())?;
     let (names, mut form) = (names.read()?, form.read(session)?);
+    check_options(&form)?;
     form.labels = columns.into_iter().map(|LabelColumn { key, heading }| (key, heading)).collect();
     let keys = Keys { columns: form.labels.iter().map(|(key, _)| key.clone()).collect(), network: network_label };
     let input = input::open(&path)?;
@@ -129,6 +130,21 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     }
     let message = format!("{}: {}", path.display(), told.join(", "));
     Err(Failure::usage(message).with_hint("mend those and load them again"))
+}
+
+/// Rejects options of times and decimal numbers, which no inventory has: without effect, they would mislead.
+fn check_options(form: &Form) -> Result<(), Failure> {
+    let given = [
+        ("--decimal", form.decimal_comma),
+        ("--epoch", form.epoch.is_some()),
+        ("--date-order", form.date_order.is_some()),
+    ];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => {
+            Err(Failure::usage(format!("{option}: it says nothing about inventories")).with_hint("leave it out"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Rejects two columns of one label.
