@@ -5,7 +5,7 @@
 //! Invariant: what an operator's file says of a row replaces what the built-in table says, and nothing else of it.
 
 use super::{
-    LineError,
+    LineError, placeholder,
     record::{Record, Records},
     shown,
 };
@@ -24,9 +24,15 @@ const TEXT_BYTES_MAX: usize = 200;
 
 /// Reads a text of a table.
 fn text(text: &str) -> Result<String, String> {
+    check_is_value(text)?;
     if text.len() > TEXT_BYTES_MAX || text.chars().any(crate::domain::is_unsafe) {
         let found = shown(text);
         return Err(format!("expected at most {TEXT_BYTES_MAX} bytes without control characters, found {found}"));
     }
     Ok(text.to_owned())
+}
+
+/// Rejects what programs write where they have no value: it would become a name.
+fn check_is_value(text: &str) -> Result<(), String> {
+    if placeholder::is_one(text) { Err(format!("expected a value, found {}", shown(text))) } else { Ok(()) }
 }

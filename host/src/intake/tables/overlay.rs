@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use super::{
-    LineError, Record,
+    LineError, Record, check_is_value,
     codes::{Code, CodeTable, Edge, OWN},
     shown, text,
 };
@@ -51,7 +51,10 @@ impl<T> Cell<T> {
         column: usize,
         read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Result<Self, LineError> {
-        let read = |text: &str| if text == NOTHING { Ok(None) } else { read(text).map(Some) };
+        let read = |text: &str| match text {
+            NOTHING => Ok(None),
+            text => check_is_value(text).and_then(|()| read(text)).map(Some),
+        };
         Ok(record.read(column, read)?.map_or(Self::Keep, Self::Set))
     }
 
@@ -226,6 +229,7 @@ fn bound(text: &str) -> Result<i32, String> {
 }
 
 fn description(text: &str) -> Result<String, String> {
+    check_is_value(text)?;
     if text.len() > DESCRIPTION_BYTES_MAX || text.chars().any(is_unsafe) {
         let found = shown(text);
         return Err(format!(

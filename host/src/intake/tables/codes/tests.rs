@@ -213,6 +213,16 @@ fn a_bad_row_is_refused() {
     assert_eq!(refused("code,name,min,max\nE001,x,2,1\n"), "line 2: max: expected min (2) or more, found 1");
     assert!(refused("code,name,min\nE001,x,1.5\n").starts_with("line 2: min: expected an integer of 32 bits"));
     assert_eq!(refused("code,name,critical\n8F40,x,1\n"), "line 2: critical: expected yes or no, found \"1\"");
+    for (column, word) in [("name", "NaN"), ("note", "None"), ("unit", "n/a"), ("description", "null")] {
+        let file = if column == "name" {
+            format!("code,name\nE001,{word}\n")
+        } else {
+            format!("code,name,{column}\nE001,x,{word}\n")
+        };
+        let expected =
+            format!("line 2: {column}: expected a value, found \"{word}\"; it is a placeholder for a missing value");
+        assert!(refused(&file).starts_with(&expected), "{}", refused(&file));
+    }
     assert_eq!(refused("code,name,edge\n8F40,x,up\n"), "line 2: edge: expected raise or clear, found \"up\"");
     assert_eq!(refused("code,name,pair\n8F40,x,8F40\n"), "line 2: pair: 8F40 cannot be its own pair");
     assert_eq!(refused("code,name\n8F40,\n"), "line 2: name: must not be empty: 8F40 has no row yet");
