@@ -286,11 +286,15 @@ fn packed_files_are_read_to_where_they_are_whole() {
         assert_eq!((counts, ran.code, ran.said.as_str()), ([2, 0, 0], Some(0), ""), "{name}");
     }
     for (name, bytes, words) in [
-        ("rubbish.csv.gz", [&whole[..], b"rubbish"].concat(), "after the part packed by gzip comes something else"),
+        (
+            "rubbish.csv.gz",
+            [&whole[..], b"rubbish"].concat(),
+            "data that is not packed by gzip follows the packed part",
+        ),
         (
             "zeros-rubbish.csv.gz",
             [&whole[..], b"\0\0rubbish"].concat(),
-            "after the part packed by gzip comes something else",
+            "data that is not packed by gzip follows the packed part",
         ),
         ("cut.csv.gz", [&whole[..], &whole[..whole.len() / 2]].concat(), "it is cut off"),
     ] {
@@ -467,7 +471,7 @@ fn headings_of_a_vendor_are_said_once_and_kept() {
         (&found["measurement_min"], &found["first_occurred_at"]),
         (&2581.into(), &"2026-11-23T09:30:00Z".into())
     );
-    ran.says(&["note: line 1: columns: \"Notiz\" mean nothing here; passed over"]);
+    ran.says(&["note: line 1: columns: \"Notiz\" means nothing here; passed over"]);
     let inline = ["--columns", "device=Meter ID,code=Ereignis,occurred_at=Zeit", "--columns", "voltage_v=Spannung"];
     let ran = folder.dry_run("vendor.csv", &text, &[&inline[..], &more[2..]].concat());
     assert_eq!(ran.code, Some(0), "{}", ran.said);
@@ -536,4 +540,37 @@ fn the_page_about_files_names_options_that_there_are() {
     for option in named {
         assert!(help.contains(&option), "{option} is on the page and not in the help");
     }
+}
+
+/// A file without a byte is an export that failed, in every format, and an option that would have no effect is refused.
+#[test]
+fn an_empty_file_and_an_option_without_effect_are_errors() {
+    let folder = Files::new(BINARY);
+    for name in ["empty.csv", "empty.ndjson", "empty.hex", "empty.xml"] {
+        let ran = folder.dry_run(name, "", &[]);
+        assert_eq!(ran.code, Some(64), "{name}: {}", ran.said);
+        ran.says(&["the input is empty"]);
+    }
+    assert_eq!(folder.dry_run("header.csv", "device,code\n", &[]).code, Some(0), "a table of no alerts");
+    for option in [["--throttled-count", "all"], ["--document-bytes-max", "70000"]] {
+        for name in ["alerts.csv", "alerts.hex", "alerts.ndjson"] {
+            let ran = folder.dry_run(name, "device,code\n", &option);
+            assert_eq!(ran.code, Some(64), "{name}: {}", ran.said);
+            ran.says(&[&format!("{}: it says something about DUIS documents alone", option[0])]);
+        }
+    }
+    let inventory = folder.file("devices.csv", format!("eui,mpxn,generation,model\n{DEVICE},,,\n"));
+    for option in [["--epoch", "s"], ["--date-order", "dmy"], ["--decimal", "comma"]] {
+        let ran = Ran::of(Command::new(BINARY).args(["device", "load", &inventory]).args(option).output().unwrap());
+        assert_eq!(ran.code, Some(64), "{}", ran.said);
+        ran.says(&[&format!("{}: it says nothing about inventories", option[0]), "leave it out"]);
+    }
+    // Of several formats, one that cannot be read is one of any.
+    let mixed = folder.path().join("mixed");
+    fs::create_dir(&mixed).unwrap();
+    fs::write(mixed.join("a.csv"), "device,code\nnobody,8014\n").unwrap();
+    fs::write(mixed.join("b.hex"), "# none\n").unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(["alert", "send", mixed.to_str().unwrap(), "--dry-run", "--local"]);
+    Ran::of(command.output().unwrap()).says(&["1 line, row or document could not be read"]);
 }

@@ -17,7 +17,7 @@ use crate::intake::compressed::Packing;
 const BUFFER_BYTES: usize = 256 << 10;
 /// Notices of one kind that are spelled out; of the rest there is a count.
 pub(super) const NOTICES_MAX: u64 = 20;
-const NOTICE_CHARS_MAX: usize = 400;
+const NOTICE_CHARS_MAX: usize = 1_000;
 
 /// An input that is read line by line, and how far it has been read.
 pub(super) struct Input {

@@ -178,8 +178,8 @@ impl<R: BufRead, P: Part<R>> Parts<R, P> {
         let name = self.name;
         invalid(match self.begun {
             0 => format!("by its name it is packed by {name}, and it is not"),
-            1 => format!("after the part packed by {name} comes something else"),
-            _ => format!("after the parts packed by {name} comes something else"),
+            1 => format!("data that is not packed by {name} follows the packed part"),
+            _ => format!("data that is not packed by {name} follows the packed parts"),
         })
     }
 
@@ -372,7 +372,10 @@ mod tests {
                 }
                 assert_eq!(text, "one\ntwo\n", "{packing:?}");
                 let error = reader.read_line(&mut line).unwrap_err().to_string();
-                assert!(error.contains("comes something else") || error.contains("is cut off"), "{packing:?} {error}");
+                assert!(
+                    error.contains("follows the packed part") || error.contains("is cut off"),
+                    "{packing:?} {error}"
+                );
             }
             let plain = unpack(packing, b"device,code\n00DB1234567890A0,8F40\n".to_vec()).unwrap_err().to_string();
             assert!(plain.starts_with("by its name it is packed by "), "{plain}");

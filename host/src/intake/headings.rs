@@ -209,7 +209,8 @@ pub(super) fn without_meaning<S: AsRef<str>>(headings: &[S]) -> String {
     let listed: Vec<String> = headings.iter().take(NAMED_MAX).map(|heading| shown(heading.as_ref())).collect();
     let more = headings.len() - listed.len();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{more} mean nothing here; passed over", listed.join(", "))
+    let mean = if headings.len() == 1 { "means" } else { "mean" };
+    format!("{}{more} {mean} nothing here; passed over", listed.join(", "))
 }
 
 #[cfg(test)]

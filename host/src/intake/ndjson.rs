@@ -16,7 +16,10 @@ use super::{
     record::{Record, is_blank},
     said, shown,
 };
-use crate::domain::{Alert, Eui64};
+use crate::{
+    domain::{Alert, Eui64},
+    near::{did_you_mean, nearest},
+};
 
 /// Members with hexadecimal text. The digits of a JSON number would mean another value.
 const HEX: [&str; 6] = ["device", "code", "recipient", "sender", "message_digest", "inner_code"];
@@ -149,7 +152,9 @@ impl Members {
             Meaning::Unknown if headings.passes_over() => return Ok(()),
             Meaning::Unknown => {
                 let known = alert_row::COLUMNS.join(", ");
-                return Err(("object".to_owned(), format!("unknown name {}; known names are: {known}", shown(name))));
+                let near = did_you_mean(nearest(name, alert_row::COLUMNS.iter().copied()));
+                let message = format!("unknown name {}{near}; known names are: {known}", shown(name));
+                return Err(("object".to_owned(), message));
             }
         };
         let field = alert_row::COLUMNS[column];

@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(receiver.blocking_recv().unwrap().lines, [2, 3]);
         assert!(receiver.blocking_recv().is_none());
         let failure = reading.join().unwrap().failure.unwrap();
-        assert!(failure.message.contains("after the part packed by gzip comes something else"), "{failure}");
+        assert!(failure.message.contains("data that is not packed by gzip follows the packed part"), "{failure}");
     }
 
     #[test]

@@ -260,7 +260,7 @@ fn words(column: &ColumnDescriptor) -> String {
         (_, ConvertedType::TIME_MILLIS | ConvertedType::TIME_MICROS) => "a time of day without a date".to_owned(),
         (_, ConvertedType::TIMESTAMP_MILLIS | ConvertedType::TIMESTAMP_MICROS) => "a timestamp".to_owned(),
         (_, ConvertedType::DECIMAL) => "a decimal number".to_owned(),
-        (Physical::BOOLEAN, _) => "yes or no".to_owned(),
+        (Physical::BOOLEAN, _) => "a boolean".to_owned(),
         (Physical::INT32, _) => integer(32, true),
         (Physical::INT64, _) => integer(64, true),
         (Physical::INT96, _) => "a timestamp of 96 bits, which has no time zone".to_owned(),

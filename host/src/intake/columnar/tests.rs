@@ -204,7 +204,7 @@ fn a_column_of_another_type_is_refused_by_name_and_type_and_a_bad_row_by_number(
     let error = rows[2].as_ref().unwrap_err();
     assert_eq!(error, "line 3: voltage_v: expected a number with at most 1 decimal, found \"258.15\"");
     let mut alerts = opened(&bytes).unwrap();
-    assert_eq!(alerts.remark().unwrap().message, "\"other\" mean nothing here; passed over");
+    assert_eq!(alerts.remark().unwrap().message, "\"other\" means nothing here; passed over");
     assert_eq!(alerts.remark(), None);
 }
 

@@ -63,7 +63,7 @@ fn columns_of_other_names_are_passed_over_where_they_are_said() {
     let form = Form { columns: vec![("a".to_owned(), "Meter ID".to_owned())], ..Form::default() };
     let (rows, remarks) = of(&form, "a,notes,METER-ID,b\n1,2,3,4\n");
     assert_eq!(rows, [row(["3", "4", ""])]);
-    assert_eq!(remarks, ["line 1: columns: \"notes\" mean nothing here; passed over"]);
+    assert_eq!(remarks, ["line 1: columns: \"notes\" means nothing here; passed over"]);
     let missing = of(&form, "a,b\n").0.remove(0).unwrap_err();
     assert_eq!(missing, "line 1: --columns: the file has no heading \"Meter ID\"");
 }
@@ -97,7 +97,7 @@ fn separators_at_the_end_are_of_the_heading_or_of_nobody() {
     assert!(read("a,,b\n")[0].as_ref().unwrap_err().contains("column 2 has no heading"));
     let (rows, remarks) = of(&Form::default(), ",a,b\n0,1,2\n1,3,4\n");
     assert_eq!(rows, [row(["1", "2", ""]), row(["3", "4", ""])], "the numbers of a data frame's rows");
-    assert_eq!(remarks, ["line 1: columns: \"(no heading)\" mean nothing here; passed over"]);
+    assert_eq!(remarks, ["line 1: columns: \"(no heading)\" means nothing here; passed over"]);
 }
 
 #[test]

@@ -72,7 +72,10 @@ impl<R: BufRead> Source<R> {
         match self {
             Self::Csv(_) => Items {
                 unreadable: ("line that cannot be read was skipped", "lines that cannot be read were skipped"),
-                in_doubt: ("line of a device in two ways was skipped", "lines of devices in two ways were skipped"),
+                in_doubt: (
+                    "line that contradicts another line of its device was skipped",
+                    "lines that contradict other lines of their devices were skipped",
+                ),
             },
             Self::DuisXml(_) => Items {
                 unreadable: (
