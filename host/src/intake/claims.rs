@@ -67,6 +67,10 @@ impl FromStr for Subject {
         if let Ok(eui) = identifiers::device(text) {
             return Ok(Self::Device(eui));
         }
+        // An address that is an EUI-64 and of no device says so.
+        if let Err(no_device) = text.parse::<Eui64>().map_or(Ok(()), |eui| eui.of_device().map(drop)) {
+            return Err(no_device.to_string());
+        }
         match identifiers::mpxn(text) {
             Ok(mpxn) => Ok(Self::Point(mpxn)),
             Err(why) if text.bytes().all(|byte| byte.is_ascii_digit()) => Err(why),

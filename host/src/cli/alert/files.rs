@@ -39,7 +39,7 @@ const FILES_MAX: usize = 100_000;
 const PASSED_OVER_MAX: usize = 20;
 const NAME_CHARS_MAX: usize = 200;
 /// What files of several formats consist of.
-pub(super) const MIXED: &str = "lines, rows or documents";
+const MIXED: &str = "lines, rows or documents";
 /// Nesting of partitions.
 const PARTITION_DEPTH_MAX: usize = 8;
 

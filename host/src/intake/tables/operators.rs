@@ -45,8 +45,19 @@ impl OperatorTable {
                 group: record.read(3, text)?.unwrap_or_default(),
             };
             let line = *lines.entry(id).or_insert(record.line());
-            if line != record.line() && self.get(id) != Some(&row) {
-                let why = format!("line {line} says something else of {id}; keep one of the two");
+            if let Some(before) = self.get(id).filter(|before| line != record.line() && *before != &row) {
+                let pairs = [
+                    ("market_id", &before.market_id, &row.market_id),
+                    ("area", &before.area, &row.area),
+                    ("group", &before.group, &row.group),
+                ];
+                let differ = pairs.into_iter().find(|(_, one, other)| one != other);
+                let (column, one, other) = differ.unwrap_or(("market_id", &before.market_id, &row.market_id));
+                let why = format!(
+                    "line {line} gives {id} the {column} {}, and this one {}; keep one of the two",
+                    shown(one),
+                    shown(other)
+                );
                 return Err(record.error(0, why));
             }
             self.0.insert(id, row);
@@ -107,7 +118,10 @@ mod tests {
         let read = |text: &str| OperatorTable::builtin().with_file(text.as_bytes()).map_err(|error| error.to_string());
         assert!(read("id,market_id\n40,NEWO\n40,NEWO\n").is_ok());
         let refused = read("id,market_id\n40,NEWO\n41,OTHE\n40,NEWP\n").unwrap_err();
-        assert_eq!(refused, "line 4: id: line 2 says something else of 40; keep one of the two");
+        assert_eq!(
+            refused,
+            "line 4: id: line 2 gives 40 the market_id \"NEWO\", and this one \"NEWP\"; keep one of the two"
+        );
     }
 
     #[test]
