@@ -157,5 +157,48 @@ fn an_operator_is_proposed_what_its_own_alerts_say_and_each_load_is_on_record() 
     let load = entries.iter().find(|entry| entry["action"] == "device.load").unwrap();
     assert!(load["detail"].as_str().unwrap().starts_with("1 added, 0 changed"), "{load}");
     assert_eq!(of(&lond), [""; 0]);
+
+    // The hub goes to another operator: its alerts stay the first one's, who is not told whose it is now and may not have it
+    // moved back.
+    let moved = format!("eui,mpxn,generation,model,operator\n{HUB},1300000000888,smets2,Secret 9,13\n");
+    let moved = host::file(folder.path(), "moved.csv", &moved);
+    tenants::weir(&host, &admin, &["device", "load", &moved]).unwrap();
+    let rows = tenants::weir(&host, &lond, &["device", "proposals"]).unwrap();
+    assert_eq!((&rows[0]["kind"], &rows[0]["now"]), (&json!("not-own"), &Value::Null));
+    let output = host.weir(["device", "proposals", "--csv", "--other-operator", "--token", &lond]);
+    let (text, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(said.contains("left out of the file: 1 of devices that are listed, but not as yours"), "{said}");
+    let table = String::from_utf8(host.weir(["device", "proposals", "--token", &lond]).stdout).unwrap();
+    assert!(table.contains("listed, not as yours"), "{table}");
+    for shown in [&text, &said, &table] {
+        assert!(!shown.contains("Secret") && !shown.contains("1300000000888"), "{shown}");
+    }
     assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn the_last_pair_of_a_device_counts_whether_the_inventory_agrees_or_not() {
+    let estate = Estate::new();
+    estate.send();
+    // Later the hub reports an outage at another point, and the inventory has it there.
+    let outages = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/outages.xml");
+    let later = std::fs::read_to_string(outages).unwrap();
+    let later = later.replace(POINT, "1200000000011").replace("2026-11-23T", "2026-11-24T").replace(OTHER_HUB, HUB);
+    let later = later.replace(OTHER_POINT, "1200000000011").replace(":1795", ":1796");
+    let later = host::file(estate.folder.path(), "later.xml", &later);
+    assert!(estate.host.weir(["alert", "send", &later]).status.success());
+    let before = estate.host.json(["device", "proposals", "--json"]);
+    let told = |rows: &[Value]| {
+        rows.iter().map(|row| json!([row["device_id"], row["mpxn"], row["is_superseded"]])).collect::<Vec<_>>()
+    };
+    let both =
+        [json!([HUB, "1200000000011", false]), json!([HUB, POINT, true]), json!([OTHER_HUB, OTHER_POINT, false])];
+    assert_eq!(told(&before), both);
+    estate.load(&format!("eui,mpxn,generation,model,operator,type\n{HUB},1200000000011,smets2,CH,12,CHF\n"));
+    let after = estate.host.json(["device", "proposals", "--json"]);
+    assert_eq!(told(&after), both[1..], "the pair that agrees is not proposed, and still counts");
+    let (text, _) = estate.file(&[]);
+    assert!(!text.contains(HUB), "{text}");
+    assert_eq!(estate.host.stop(), Some(0));
 }

@@ -1,7 +1,7 @@
 //! `weir device proposals`: what alerts say of the inventory that it lacks or contradicts.
 //!
 //! Invariants: nothing is loaded; a file of proposals has each device once, says of it what the inventory has but for what is
-//! proposed, and moves none to another operator unless that is asked for.
+//! proposed, and moves none to another operator unless that is asked for, and none at all that is not the caller's.
 
 use std::collections::HashMap;
 
@@ -96,9 +96,11 @@ fn file(proposals: &[Proposal], other_operator: bool) -> (String, LeftOut) {
     // The last proposal for each row of the inventory.
     let mut rows: HashMap<String, usize> = HashMap::new();
     for (index, proposal) in proposals.iter().enumerate() {
-        let counted = match (proposal.is_older, proposal.is_other_operator && !other_operator) {
+        let counted = match (proposal.is_older, proposal.is_superseded) {
+            _ if proposal.kind == "not-own" => Some(&mut left_out.not_own),
             (true, _) => Some(&mut left_out.older),
-            (_, true) => Some(&mut left_out.other_operator),
+            (_, true) => Some(&mut left_out.superseded),
+            _ if proposal.is_other_operator && !other_operator => Some(&mut left_out.other_operator),
             _ if proposal.kind == "hub" && proposal.meter.is_none() => Some(&mut left_out.several),
             _ => None,
         };
@@ -110,7 +112,7 @@ fn file(proposals: &[Proposal], other_operator: bool) -> (String, LeftOut) {
         let device = subject.map_or(&proposal.device_id, |meter| &meter.device_id).clone().unwrap_or_default();
         let kept = rows.entry(device).or_insert(index);
         if *kept != index {
-            left_out.contradicted += 1;
+            left_out.superseded += 1;
             if proposals[*kept].last_position < proposal.last_position {
                 *kept = index;
             }
@@ -180,6 +182,7 @@ mod tests {
             meter: None,
             is_other_operator: false,
             is_older: false,
+            is_superseded: false,
         }
     }
 
@@ -200,7 +203,7 @@ mod tests {
              {A},{OTHER},unknown,,,,,CHF,\n"
         );
         assert_eq!(text, expected);
-        assert_eq!(left_out, LeftOut { contradicted: 1, ..LeftOut::default() });
+        assert_eq!(left_out, LeftOut { superseded: 1, ..LeftOut::default() });
     }
 
     #[test]
@@ -219,6 +222,19 @@ mod tests {
         assert_eq!(
             left_out.told().unwrap(),
             "left out of the file: 1 older than the last load of the device, 1 of hubs at points with several meters"
+        );
+    }
+
+    #[test]
+    fn a_device_that_is_not_the_callers_and_a_superseded_pair_are_left_out_whatever_is_asked_for() {
+        let not_own = proposal(A, OTHER, "not-own", 5);
+        let superseded =
+            Proposal { is_superseded: true, now: Some(device(B, "", 10)), ..proposal(B, POINT, "no-point", 3) };
+        let (text, left_out) = file(&[not_own, superseded], true);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert_eq!(
+            left_out.told().unwrap(),
+            "left out of the file: 1 of devices that are listed, but not as yours, 1 superseded by later alerts"
         );
     }
 }

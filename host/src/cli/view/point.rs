@@ -77,7 +77,8 @@ fn role(role: v1::PointRole) -> &'static str {
 
 /// A point's history as a table.
 pub(crate) fn periods(history: &History, names: &Names) -> Table {
-    let mut table = Table::new(&["device", "role", "from", "until", "operator", "before", "its alerts", "suppressed"]);
+    let mut table =
+        Table::new(&["device", "role", "from", "until", "operator", "before", "alerts ever", "suppressed ever"]);
     for period in &history.periods {
         let until = match (period.until_ms, period.is_undecided) {
             (None, false) => "now".to_owned(),
@@ -120,13 +121,15 @@ pub(crate) struct Proposal {
     pub meter: Option<Device>,
     pub is_other_operator: bool,
     pub is_older: bool,
+    pub is_superseded: bool,
 }
 
 impl From<v1::Proposal> for Proposal {
     fn from(message: v1::Proposal) -> Self {
         let kind = kind(message.kind());
         let v1::Proposal { device_id, mpxn, kind: _, alert_count, last_position, last_received_ms, .. } = message;
-        let v1::Proposal { generation: number, is_hub, now, meter, is_other_operator, is_older, .. } = message;
+        let v1::Proposal { generation: number, is_hub, now, meter, is_other_operator, is_older, is_superseded, .. } =
+            message;
         Self {
             device_id: eui(device_id),
             mpxn,
@@ -140,6 +143,7 @@ impl From<v1::Proposal> for Proposal {
             meter: meter.map(Device::from),
             is_other_operator,
             is_older,
+            is_superseded,
         }
     }
 }
@@ -151,6 +155,7 @@ fn kind(kind: v1::ProposalKind) -> &'static str {
         v1::ProposalKind::NoPoint => "no-point",
         v1::ProposalKind::OtherPoint => "other-point",
         v1::ProposalKind::Hub => "hub",
+        v1::ProposalKind::NotOwn => "not-own",
     }
 }
 
@@ -179,6 +184,7 @@ fn standing(proposal: &Proposal) -> String {
             format!("meter {}, hub {hub}", meter.device_id.as_deref().unwrap_or("unknown"))
         }
         ("hub", ..) => "several meters".to_owned(),
+        ("not-own", ..) => "listed, not as yours".to_owned(),
         (_, None, None) => "not listed".to_owned(),
         (_, None, Some(meter)) => format!("not listed; {} is there", meter.device_id.as_deref().unwrap_or("unknown")),
         (_, Some(now), _) => {
@@ -194,6 +200,7 @@ fn note(proposal: &Proposal, names: &Names) -> String {
     let notes = [
         (proposal.is_other_operator, other.as_str()),
         (proposal.is_older, "older than the last load"),
+        (proposal.is_superseded, "superseded by later alerts"),
         (proposal.is_hub && proposal.kind != "hub", "a hub"),
     ];
     notes.into_iter().filter(|(is_so, _)| *is_so).map(|(_, words)| words).collect::<Vec<_>>().join("; ")
@@ -206,8 +213,10 @@ pub(crate) struct LeftOut {
     pub other_operator: u64,
     /// A load has spoken of the device since.
     pub older: u64,
-    /// Later alerts propose something else of the device.
-    pub contradicted: u64,
+    /// The inventory does not list the device as the caller's.
+    pub not_own: u64,
+    /// Later alerts say something else of the device.
+    pub superseded: u64,
     /// Several meters are at the point.
     pub several: u64,
 }
@@ -218,7 +227,8 @@ impl LeftOut {
         let parts = [
             (self.other_operator, "whose MPAN is of another operator (--other-operator takes them)"),
             (self.older, "older than the last load of the device"),
-            (self.contradicted, "that later alerts contradict"),
+            (self.not_own, "of devices that are listed, but not as yours"),
+            (self.superseded, "superseded by later alerts"),
             (self.several, "of hubs at points with several meters"),
         ];
         let parts = parts.into_iter().filter(|(count, _)| *count > 0);

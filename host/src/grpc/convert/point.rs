@@ -164,6 +164,7 @@ fn proposal(proposal: Proposal) -> v1::Proposal {
         ProposalKind::NoPoint => v1::ProposalKind::NoPoint,
         ProposalKind::OtherPoint => v1::ProposalKind::OtherPoint,
         ProposalKind::Hub => v1::ProposalKind::Hub,
+        ProposalKind::NotOwn => v1::ProposalKind::NotOwn,
     };
     v1::Proposal {
         device_id: proposal.device.0,
@@ -178,5 +179,6 @@ fn proposal(proposal: Proposal) -> v1::Proposal {
         meter: proposal.meter.map(device::wire),
         is_other_operator: proposal.other_operator,
         is_older: proposal.is_older,
+        is_superseded: proposal.is_superseded,
     }
 }

@@ -43,6 +43,8 @@ pub enum ProposalKind {
     OtherPoint,
     /// The device is a hub, and the meter at the point does not name it.
     Hub,
+    /// It lists the device, but not as the caller's, who is told no more of it.
+    NotOwn,
 }
 
 /// A device and a metering point, as alerts name them together.
@@ -72,6 +74,8 @@ pub struct Proposal {
     pub other_operator: bool,
     /// Whether a load has spoken of the device's metering points after the last of the alerts.
     pub is_older: bool,
+    /// Whether later alerts name another point for the device, or another hub for the meter, as the inventory may have it.
+    pub is_superseded: bool,
 }
 
 /// Proposals.
@@ -108,12 +112,36 @@ struct SeenPairs {
 /// What the inventory has of one pair.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StandingAt {
-    /// The device, where it is listed.
+    /// The device, where it is listed and the caller may know of it.
     now: Option<NamedDevice>,
+    /// Whether it is listed and the caller may not know as what.
+    is_not_own: bool,
     /// Whether it is at the point.
     is_there: bool,
     /// Other devices at the point that may be meters.
     meters: Vec<NamedDevice>,
+}
+
+/// What a pair says something of: the last pair that says something of it counts, whether the inventory agrees or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Subject {
+    /// Where the device is.
+    PointOf(Eui64),
+    /// At which hub the meter is; of several at a point, the first.
+    HubOf(Eui64),
+}
+
+impl StandingAt {
+    fn is_hub(&self, seen: &Seen) -> bool {
+        seen.is_hub || self.now.as_ref().is_some_and(|now| now.placement.kind == DeviceType::Chf)
+    }
+
+    fn subject(&self, device: Eui64, seen: &Seen) -> Subject {
+        match self.meters.first() {
+            Some(meter) if self.is_hub(seen) => Subject::HubOf(meter.device.eui),
+            _ => Subject::PointOf(device),
+        }
+    }
 }
 
 impl Engine {
@@ -122,13 +150,15 @@ impl Engine {
         let is_own = |device: &NamedDevice| own.is_none_or(|own| device.device.operator == own);
         let of = |(eui, mpxn): &(Eui64, Mpxn)| {
             let now = self.inventory.number(*eui).map(|no| self.named(no));
-            let now = now.filter(|named| named.device.listed && is_own(named));
+            let listed = now.filter(|named| named.device.listed);
+            let is_not_own = listed.as_ref().is_some_and(|named| !is_own(named));
+            let now = listed.filter(is_own);
             let is_there =
                 now.as_ref().is_some_and(|named| named.placement.points(&named.device).any(|(_, own)| own == *mpxn));
             let there = self.inventory.at(*mpxn, crate::domain::DeviceNo(0)).map(|no| self.named(no));
             let meters =
                 there.filter(|named| named.device.eui != *eui && named.placement.kind.may_be_meter() && is_own(named));
-            StandingAt { now, is_there, meters: meters.take(METERS_MAX).collect() }
+            StandingAt { now, is_not_own, is_there, meters: meters.take(METERS_MAX).collect() }
         };
         pairs.iter().map(of).collect()
     }
@@ -140,13 +170,22 @@ impl Handle {
         let SeenPairs { pairs: seen, position, kept_since_ms } = self.scan(move |handle| handle.seen(&query)).await?;
         let own = self.who.operator();
         let table = OperatorTable::builtin();
-        let mut rows = Vec::new();
+        let (mut rows, mut last) = (Vec::new(), HashMap::<Subject, Position>::new());
         for part in seen.chunks(PAIRS_AT_A_TIME) {
             let pairs = part.iter().map(|(pair, _)| *pair).collect();
             let standings = self.ask(|reply| Command::Standings { pairs, own, reply }).await?;
-            let proposed = part.iter().zip(standings).filter_map(|((pair, seen), at)| propose(*pair, seen, at, &table));
-            rows.extend(proposed);
+            for ((pair, seen), at) in part.iter().zip(standings) {
+                let subject = at.subject(pair.0, seen);
+                let known = last.entry(subject).or_default();
+                *known = seen.last.max(*known);
+                rows.extend(propose(*pair, seen, at, &table).map(|proposal| (subject, proposal)));
+            }
         }
+        let with_later = |(subject, row): (Subject, Proposal)| {
+            let is_superseded = last.get(&subject).is_some_and(|last| row.last < *last);
+            Proposal { is_superseded, ..row }
+        };
+        let rows: Vec<Proposal> = rows.into_iter().map(with_later).collect();
         let rows = self.read(move |handle| handle.with_age(rows)).await?;
         Ok(Proposals { rows, position, kept_since_ms })
     }
@@ -222,10 +261,11 @@ fn note(pairs: &mut HashMap<(Eui64, Mpxn), Seen>, group: &Group, row: usize, mpx
 fn propose(
     (device, mpxn): (Eui64, Mpxn),
     seen: &Seen,
-    StandingAt { now, is_there, mut meters }: StandingAt,
+    standing: StandingAt,
     table: &OperatorTable,
 ) -> Option<Proposal> {
-    let is_hub = seen.is_hub || now.as_ref().is_some_and(|now| now.placement.kind == DeviceType::Chf);
+    let is_hub = standing.is_hub(seen);
+    let StandingAt { now, is_not_own, is_there, mut meters } = standing;
     let names_it = |meter: &NamedDevice| meter.placement.hub == device;
     let is_of_meters = is_hub && !meters.is_empty();
     if if is_of_meters { meters.iter().any(names_it) } else { is_there } {
@@ -233,6 +273,7 @@ fn propose(
     }
     let kind = match &now {
         _ if is_of_meters => ProposalKind::Hub,
+        None if is_not_own => ProposalKind::NotOwn,
         None => ProposalKind::NewDevice,
         Some(now) if now.placement.points(&now.device).next().is_none() => ProposalKind::NoPoint,
         Some(_) => ProposalKind::OtherPoint,
@@ -255,6 +296,7 @@ fn propose(
         now,
         meter: if meters.len() == 1 { meters.pop() } else { None },
         is_older: false,
+        is_superseded: false,
     })
 }
 
@@ -282,14 +324,16 @@ mod tests {
 
     #[test]
     fn a_pair_proposes_what_the_inventory_lacks() {
-        let at = |now, meters| StandingAt { now, is_there: false, meters };
+        let at = |now, meters| StandingAt { now, meters, ..StandingAt::default() };
         let none = Placement::default();
         assert_eq!(proposed(true, at(None, vec![])), Some((ProposalKind::NewDevice, false, None)));
         let without = named(1, "", 12, none);
         assert_eq!(proposed(false, at(Some(without), vec![])), Some((ProposalKind::NoPoint, true, None)));
         let elsewhere = named(1, "1000000000021", 10, none);
-        let there = StandingAt { now: Some(elsewhere.clone()), is_there: true, meters: vec![] };
+        let there = StandingAt { now: Some(elsewhere.clone()), is_there: true, ..StandingAt::default() };
         assert_eq!(proposed(false, there), None);
+        let not_own = StandingAt { is_not_own: true, ..StandingAt::default() };
+        assert_eq!(proposed(false, not_own), Some((ProposalKind::NotOwn, false, None)), "never a new device");
         assert_eq!(proposed(false, at(Some(elsewhere), vec![])), Some((ProposalKind::OtherPoint, false, None)));
     }
 
@@ -297,7 +341,7 @@ mod tests {
     fn a_hub_is_proposed_to_the_meter_at_the_point_and_not_in_its_place() {
         let hub = |hub| Placement { hub: Eui64(hub), ..Placement::default() };
         let meter = |eui, placement| named(eui, "1000000000012", 10, placement);
-        let at = |meters| StandingAt { now: None, is_there: false, meters };
+        let at = |meters| StandingAt { meters, ..StandingAt::default() };
         let other = Some((ProposalKind::Hub, false, Some(Eui64(2))));
         assert_eq!(proposed(true, at(vec![meter(2, Placement::default())])), other);
         assert_eq!(proposed(true, at(vec![meter(2, hub(9))])), other);
