@@ -106,9 +106,28 @@ fn a_meter_is_found_by_each_of_its_points() {
     assert_eq!(told(&estate.history(EXPORT)), json!([[OLD, true, false]]));
     let twice = format!("eui,mpxn,generation,model,export_mpan\n{OLD},{IMPORT},smets2,A,{IMPORT}\n");
     let twice = host::file(estate.folder.path(), "twice.csv", &twice);
-    assert!(
-        estate.said(&["device", "load", &twice]).contains("export_mpan: 1200000000011 is another metering point of")
-    );
+    let said = estate.said(&["device", "load", &twice]);
+    assert!(said.contains("line 2: export_mpan: 1200000000011 is another metering point of"), "{said}");
+    assert!(said.contains("1 line that cannot be read was skipped"), "{said}");
+    assert_eq!(estate.host.stop(), Some(0));
+}
+
+#[test]
+fn a_row_without_an_mpan_keeps_the_operator_and_one_with_an_export_mpan_alone_has_its() {
+    let estate = Estate::new();
+    let operator = |device: &str| {
+        estate.host.json(["device", "show", device, "--json"]).remove(0)["device"]["operator"].as_u64().unwrap()
+    };
+    estate.load(&format!("eui,mpxn,generation,model\n{OLD},{IMPORT},smets2,A\n{NEW},{IMPORT},smets2,A\n"));
+    // One is taken away from the point: the other has it, and the operator of both stays.
+    let load = estate.load(&format!("eui,mpxn,generation,model\n{OLD},,smets2,A\n"));
+    assert_eq!((&load["mpxn_changed"], &load["operator_changed"]), (&json!(1), &json!(0)));
+    assert_eq!((estate.shown(IMPORT).0, operator(OLD)), (json!(NEW), 12));
+    // An empty cell of a column says that it is nobody's.
+    estate.load(&format!("eui,mpxn,generation,model,operator\n{OLD},,smets2,A,\n"));
+    assert_eq!(operator(OLD), 0);
+    estate.load(&format!("eui,mpxn,generation,model,export_mpan\n{THIRD},,smets2,A,{EXPORT}\n"));
+    assert_eq!(operator(THIRD), 12);
     assert_eq!(estate.host.stop(), Some(0));
 }
 

@@ -4,7 +4,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{Device, Eui64, IdError, Mpxn};
+use super::{Device, Eui64, IdError, Mpxn, OperatorId};
 
 /// What a metering point is to a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,6 +126,11 @@ impl Placement {
         let all = [(first, device.mpxn), (PointRole::Secondary, self.secondary), (PointRole::Export, self.export)];
         all.into_iter().filter(|(_, mpxn)| *mpxn != Mpxn::NONE)
     }
+
+    /// The distributor that the first MPAN of a device that is placed so begins with.
+    pub fn distributor(&self, device: &Device) -> Option<OperatorId> {
+        self.points(device).find_map(|(_, mpxn)| mpxn.distributor())
+    }
 }
 
 /// What a load says of a placement: `None` leaves what the inventory has.
@@ -142,6 +147,12 @@ pub struct PlacementChange {
 }
 
 impl PlacementChange {
+    /// The distributor that the first MPAN of a row begins with: its own, or else the secondary or export MPAN that it states.
+    pub fn distributor(&self, mpxn: Mpxn) -> Option<OperatorId> {
+        let others = [self.secondary, self.export].into_iter().flatten();
+        std::iter::once(mpxn).chain(others).find_map(Mpxn::distributor)
+    }
+
     /// Returns a placement as this changes it.
     #[must_use]
     pub fn over(self, before: Placement) -> Placement {
@@ -188,5 +199,16 @@ mod tests {
         let change = PlacementChange { hub: Some(Eui64::NONE), ..PlacementChange::default() };
         assert_eq!(change.over(before), Placement { kind: DeviceType::Esme, ..Placement::default() });
         assert_eq!(PlacementChange::default().over(before), before);
+    }
+
+    #[test]
+    fn the_distributor_is_that_of_the_first_mpan_whatever_its_role() {
+        let point = |text: &str| text.parse::<Mpxn>().unwrap();
+        let change = PlacementChange { export: Some(point("1200000000011")), ..PlacementChange::default() };
+        let of = |mpxn: &str| change.distributor(point(mpxn)).map(OperatorId::get);
+        assert_eq!((of(""), of("7654321"), of("1000000000012")), (Some(12), Some(12), Some(10)));
+        assert_eq!(PlacementChange::default().distributor(point("7654321")), None);
+        let device = Device::unlisted(Eui64(1));
+        assert_eq!(change.over(Placement::default()).distributor(&device).map(OperatorId::get), Some(12));
     }
 }

@@ -3,7 +3,8 @@
 //! It must not know what the inventory is used for. Invariant: a row is taken whole or named whole.
 //!
 //! Columns, in any order: `eui`, `mpxn`, `generation`, `model` (a value may be empty: not known), and `operator`, a
-//! distributor id, which may be left out: it is then taken from the MPAN. Of `secondary_mpan`, `export_mpan`, `type` and `hub`
+//! distributor id, which may be left out: it is then taken from the first MPAN, and a device whose row has none keeps the
+//! operator that it has. Of `secondary_mpan`, `export_mpan`, `type` and `hub`
 //! a file may have any: a column that it lacks leaves what the inventory has, an empty value takes that away. Columns that the
 //! reader is told of as labels come besides.
 
@@ -19,8 +20,8 @@ use super::{
     tables::OperatorTable,
 };
 use crate::domain::{
-    DeviceType, Eui64, Generation, LABEL_VALUE_BYTES_MAX, Mpxn, OperatorId, PlacementChange, check_label_value,
-    check_line,
+    DeviceType, Eui64, Generation, LABEL_VALUE_BYTES_MAX, Mpxn, OperatorId, PlacementChange, PointRole,
+    check_label_value, check_line,
 };
 
 /// Bytes of a model's name.
@@ -85,21 +86,35 @@ pub struct Row {
 }
 
 impl Row {
-    /// The operator that the row states, or else the one that its MPAN begins with.
+    /// The operator that the row states, or else the one that its first MPAN begins with.
     pub fn settled_operator(&self) -> OperatorId {
         match self.operator {
-            OperatorId::UNKNOWN => self.mpxn.distributor().unwrap_or_default(),
+            OperatorId::UNKNOWN => self.placement.distributor(self.mpxn).unwrap_or_default(),
             stated => stated,
         }
     }
 
-    /// The operator that the MPAN begins with, where the row states another one. An independent network lies within one
-    /// of the others and has a number of its own, so a row may well state which; then nobody is wrong.
-    pub fn other_operator(&self, operators: &OperatorTable) -> Option<OperatorId> {
-        let by_mpan =
-            self.mpxn.distributor().filter(|id| self.operator != OperatorId::UNKNOWN && *id != self.operator)?;
-        let within = operators.is_embedded(by_mpan) && !operators.is_embedded(self.operator);
-        (!within).then_some(by_mpan)
+    /// The first MPAN that begins with another operator than the row's, and that operator. An independent network lies within
+    /// one of the others and has a number of its own, so a row may well state which; then nobody is wrong.
+    pub fn other_operator(&self, operators: &OperatorTable) -> Option<(Mpxn, OperatorId)> {
+        let is = self.settled_operator();
+        let others = [self.placement.secondary, self.placement.export].into_iter().flatten();
+        let by_mpan = std::iter::once(self.mpxn).chain(others).filter_map(|mpan| Some((mpan, mpan.distributor()?)));
+        let is_within = |id: OperatorId| operators.is_embedded(id) && !operators.is_embedded(is);
+        by_mpan.into_iter().find(|(_, id)| *id != is && !is_within(*id))
+    }
+
+    /// The metering point that the row names in two roles, and the second of them.
+    pub(super) fn point_in_two_roles(&self) -> Option<(Mpxn, PointRole)> {
+        let PlacementChange { secondary, export, .. } = self.placement;
+        let (secondary, export) = (secondary.unwrap_or_default(), export.unwrap_or_default());
+        match (secondary, export) {
+            (mpan, _) if mpan != Mpxn::NONE && mpan == self.mpxn => Some((mpan, PointRole::Secondary)),
+            (_, mpan) if mpan != Mpxn::NONE && (mpan == self.mpxn || mpan == secondary) => {
+                Some((mpan, PointRole::Export))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -147,7 +162,7 @@ pub fn metering_point(text: &str) -> Result<Mpxn, String> {
 
 fn row(record: &Record<'_>, labels: usize) -> Result<Row, LineError> {
     let label = |label| record.read(COLUMNS.len() + label, label_value);
-    Ok(Row {
+    let row = Row {
         eui: record.require(EUI, identifiers::device)?,
         mpxn: record.read(MPXN, identifiers::mpxn)?.unwrap_or_default(),
         generation: record.read(GENERATION, Generation::from_str)?.unwrap_or_default(),
@@ -161,7 +176,19 @@ fn row(record: &Record<'_>, labels: usize) -> Result<Row, LineError> {
             kind: stated(record, TYPE, DeviceType::from_str)?,
             hub: stated(record, HUB, identifiers::device)?,
         },
-    })
+    };
+    if let Some((mpan, role)) = row.point_in_two_roles() {
+        let column = if role == PointRole::Export { EXPORT } else { SECONDARY };
+        return Err(record.error(column, in_two_roles(mpan, row.eui)));
+    }
+    // A row without an MPAN says nothing of the operator, unless there is a column for it.
+    let keep_operator = !record.has(OPERATOR) && row.placement.distributor(row.mpxn).is_none();
+    Ok(Row { keep_operator, ..row })
+}
+
+/// Why a metering point of a device cannot be another one of it too.
+pub(super) fn in_two_roles(mpan: Mpxn, device: Eui64) -> String {
+    format!("{mpan} is another metering point of {device} already; give it one role, and empty the other")
 }
 
 /// The value of a column that a file may lack; the default where it is empty.
@@ -241,6 +268,35 @@ mod tests {
     }
 
     #[test]
+    fn a_row_without_an_mpan_keeps_the_operator_unless_there_is_a_column_for_it() {
+        for (columns, values, keeps) in [
+            ("", "", true),
+            ("", "7654321,,", true),
+            ("", "1000000000012,,", false),
+            (",export_mpan", ",,,1000000000012", false),
+            (",export_mpan", ",,,", true),
+            (",operator", ",,,", false),
+        ] {
+            let values = if values.is_empty() { ",," } else { values };
+            let rows = read(&format!("eui,mpxn,generation,model{columns}\n00DB1234567890A0,{values}\n"));
+            assert_eq!(rows[0].as_ref().unwrap().keep_operator, keeps, "{columns} {values}");
+        }
+    }
+
+    #[test]
+    fn an_mpan_in_two_roles_is_named_with_its_second_column() {
+        for (values, words) in [
+            ("1000000000012,,,1000000000012,", "line 2: secondary_mpan: 1000000000012 is another metering point of"),
+            ("1000000000012,,,,1000000000012", "line 2: export_mpan: 1000000000012 is another metering point of"),
+            (",,,1000000000012,1000000000012", "line 2: export_mpan: 1000000000012 is another metering point of"),
+        ] {
+            let columns = "eui,mpxn,generation,model,secondary_mpan,export_mpan";
+            let error = read(&format!("{columns}\n00DB1234567890A0,{values}\n")).remove(0).unwrap_err();
+            assert!(error.starts_with(words), "{error}");
+        }
+    }
+
+    #[test]
     fn a_column_that_is_not_there_says_nothing_and_an_empty_value_takes_away() {
         let read = |columns: &str, values: &str| {
             let row = read(&format!("eui,mpxn,generation,model{columns}\n00DB1234567890A0,,,{values}\n")).remove(0);
@@ -277,7 +333,7 @@ mod tests {
     fn an_operator_that_is_not_the_mpans_is_noticed_but_for_networks_within_others() {
         let other = |mpxn: &str, operator: &str| {
             let rows = read(&format!("eui,mpxn,generation,model,operator\n00DB1234567890A0,{mpxn},,,{operator}\n"));
-            rows[0].as_ref().unwrap().other_operator(&OperatorTable::builtin()).map(OperatorId::get)
+            rows[0].as_ref().unwrap().other_operator(&OperatorTable::builtin()).map(|(_, id)| id.get())
         };
         assert_eq!(other("1000000000012", "12"), Some(10));
         assert_eq!(other("1000000000012", "24"), Some(10), "no network of others lies within an independent one");
@@ -285,6 +341,18 @@ mod tests {
             assert_eq!(other(mpxn, operator), None, "{mpxn} {operator}");
         }
         assert_eq!(other("123456", "12"), None, "gas has no distributor in its number");
+        let export = |mpxn: &str, operator: &str, export: &str| {
+            let columns = "eui,mpxn,generation,model,operator,export_mpan";
+            let rows = read(&format!("{columns}\n00DB1234567890A0,{mpxn},,,{operator},{export}\n"));
+            let row = rows[0].as_ref().unwrap();
+            let other = row.other_operator(&OperatorTable::builtin());
+            (row.settled_operator().get(), other.map(|(mpan, id)| (mpan.to_string(), id.get())))
+        };
+        let of_12 = |id| Some(("1200000000011".to_owned(), id));
+        assert_eq!(export("", "", "1200000000011"), (12, None));
+        assert_eq!(export("", "10", "1200000000011"), (10, of_12(12)));
+        assert_eq!(export("1000000000012", "", "1200000000011"), (10, of_12(12)));
+        assert_eq!(export("1000000000012", "", "2400000000013"), (10, None));
     }
 
     #[test]

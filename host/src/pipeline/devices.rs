@@ -232,9 +232,10 @@ impl Engine {
         let before = self.inventory.number(request.eui);
         let before = before.map(|no| (*self.inventory.get(no), self.inventory.placement(no)));
         let operator = match before {
-            Some((before, _)) if request.keep_operator && before.operator != OperatorId::UNKNOWN => {
-                let moved = request.mpxn.distributor().filter(|id| before.mpxn.distributor() != Some(*id));
-                if moved.is_some() { request.operator } else { before.operator }
+            Some((before, placement)) if request.keep_operator && before.operator != OperatorId::UNKNOWN => {
+                let stated = request.placement.distributor(request.mpxn);
+                let is_moved = stated.is_some() && stated != placement.distributor(&before);
+                if is_moved { request.operator } else { before.operator }
             }
             _ => request.operator,
         };

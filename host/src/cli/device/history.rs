@@ -41,8 +41,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     }
     if history.periods.iter().any(|period| period.is_undecided && period.until_ms.is_none()) {
         eprintln!(
-            "nothing says which device came last: load the one that was taken away without the metering point, and the other \
-             has it"
+            "nothing says which device came last: load the one that was taken away without the metering point and without a \
+             column operator, which keeps its operator, and the other has the point"
         );
     }
     Ok(())

@@ -63,7 +63,7 @@ fn device(row: usize, sent: v1::Device) -> Result<DeviceRequest, Refusal> {
     let (operator_id, labels) = (sent.operator, sent.labels);
     let mpxn: Mpxn = mpxn.parse().map_err(|error: crate::domain::IdError| refuse("mpxn", error.to_string()))?;
     let operator = match operator_id {
-        0 => mpxn.distributor().unwrap_or_default(),
+        0 => placement.distributor(mpxn).unwrap_or_default(),
         id => operator(id).map_err(|why| refuse("operator", why))?,
     };
     Ok(DeviceRequest {

@@ -9,8 +9,8 @@
 //!               ImportMPxN?, SecondaryImportMPAN?, ExportMPAN?, CSPRegion?, S1SP?
 //! ```
 //!
-//! Generation: an `S1SP`, or the `CSPRegion` `SMETS1`, says SMETS1; another region says SMETS2. The hub of a device is the one
-//! `CHF` of its inventory. A device that was decommissioned or withdrawn has no metering point any more. A document states no
+//! Generation: an `S1SP`, or the `CSPRegion` `SMETS1`, says SMETS1; another region of the schema says SMETS2. The hub of a
+//! device is the one `CHF` of its inventory that is in service. A device that was decommissioned or withdrawn has no metering point any more. A document states no
 //! operator, so a device keeps the one it has unless its MPAN has moved to another distributor; a hub that nobody has yet is of
 //! the distributor of its meters.
 
@@ -24,8 +24,13 @@ use super::{
     tree::{Element, Tree},
 };
 use crate::{
-    domain::{DeviceType, Eui64, Generation, Mpxn, OperatorId, PlacementChange},
-    intake::{LineError, identifiers, inventory::Row, inventory::model, shown, text::Encoding},
+    domain::{DeviceType, Eui64, Generation, Mpxn, OperatorId, PlacementChange, PointRole},
+    intake::{
+        LineError, identifiers,
+        inventory::{Row, in_two_roles, model},
+        shown,
+        text::Encoding,
+    },
 };
 
 /// The service whose response has an inventory.
@@ -33,6 +38,15 @@ const SERVICE: &str = "8.2";
 
 /// Statuses of a device that is at no metering point any more.
 const GONE: [&str; 2] = ["Decommissioned", "Withdrawn"];
+
+/// The other statuses of the schema.
+const STATUSES: [&str; 7] =
+    ["Pending", "Whitelisted", "InstalledNotCommissioned", "Commissioned", "Suspended", "Recovery", "Recovered"];
+
+/// Regions in which SMETS2 devices are served.
+const SMETS2_REGIONS: [&str; 6] = ["North", "Central", "South", "4G North", "4G Central", "4G South"];
+const SMETS1_REGION: &str = "SMETS1";
+const UNKNOWN_REGION: &str = "Unknown";
 
 /// The devices of documents.
 pub struct Inventory<R> {
@@ -70,16 +84,26 @@ impl<R: BufRead> Inventory<R> {
         let tree = Tree::read(&text).map_err(wrong)?;
         let notices = &mut self.notices;
         let mut notice = |field: &str, message: String| notices.push_back(LineError::new(line, field, message));
+        let refusal = tree.root().find("ResponseCode").map(Element::text).filter(|code| code.starts_with('E'));
         let mut found = false;
         for inventory in tree.root().descendants().filter(|element| element.name() == "DSPInventory") {
             found = true;
+            if let Some(code) = refusal {
+                let why =
+                    format!("{}: the DCC refused the request; the inventory beside it is not loaded", shown(code));
+                return Err(wrong(("ResponseCode", why)));
+            }
             check_service(inventory).map_err(wrong)?;
-            self.ready.extend(devices(inventory, &mut notice).into_iter().map(|row| row.map_err(wrong)));
+            let devices = devices(inventory, &mut notice);
+            if devices.is_empty() {
+                notice("DSPInventory", "it has no Device, so that nothing is loaded of it".to_owned());
+            }
+            self.ready.extend(devices.into_iter().map(|row| row.map_err(wrong)));
         }
         if found {
             return Ok(());
         }
-        match tree.root().find("ResponseCode").map(Element::text).filter(|code| code.starts_with('E')) {
+        match refusal {
             Some(code) => {
                 let why =
                     format!("{}: the DCC refused the request, and there is no inventory in the answer", shown(code));
@@ -130,9 +154,10 @@ fn check_service(inventory: Element<'_>) -> Result<(), Wrong> {
 
 fn devices(inventory: Element<'_>, notices: Notices<'_>) -> Vec<Result<Row, Wrong>> {
     let elements: Vec<Element<'_>> = inventory.children().filter(|element| element.name() == "Device").collect();
-    let hub = hub_of(&elements);
+    let hub = hub_of(&elements, notices);
     let read: Vec<Result<Row, Wrong>> = elements.iter().map(|element| device(*element, hub, notices)).collect();
-    let mut distributors: Vec<OperatorId> = read.iter().flatten().filter_map(|row| row.mpxn.distributor()).collect();
+    let mut distributors: Vec<OperatorId> =
+        read.iter().flatten().filter_map(|row| row.placement.distributor(row.mpxn)).collect();
     distributors.dedup();
     let operator = if let [only] = distributors[..] { only } else { OperatorId::UNKNOWN };
     let with_operator = |row: Row| {
@@ -142,14 +167,34 @@ fn devices(inventory: Element<'_>, notices: Notices<'_>) -> Vec<Result<Row, Wron
     read.into_iter().map(|row| row.map(with_operator)).collect()
 }
 
-/// The hub of an inventory, where it has one.
-fn hub_of(elements: &[Element<'_>]) -> Option<Eui64> {
-    let is_hub = |element: &&Element<'_>| element.child_text("DeviceType") == Some("CHF");
-    let mut hubs = elements.iter().filter(is_hub).filter_map(|element| element.child_text("DeviceID"));
-    match (hubs.next(), hubs.next()) {
-        (Some(only), None) => identifiers::device(only).ok(),
-        _ => None,
+/// The hub of an inventory, where it has one in service.
+fn hub_of(elements: &[Element<'_>], notices: Notices<'_>) -> Option<Eui64> {
+    let kind = |element: &Element<'_>| element.child_text("DeviceType").and_then(|kind| kind.parse().ok());
+    let hubs: Vec<&Element<'_>> = elements.iter().filter(|element| kind(element) == Some(DeviceType::Chf)).collect();
+    let is_gone =
+        |element: &Element<'_>| element.child_text("DeviceStatus").is_some_and(|status| is_one_of(status, &GONE));
+    let serving = hubs.iter().filter(|element| !is_gone(element));
+    let mut ids: Vec<Option<Eui64>> =
+        serving.map(|element| element.child_text("DeviceID").and_then(|id| identifiers::device(id).ok())).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let why = match ids[..] {
+        [Some(only)] => return Some(only),
+        [] => "none of its CHFs is in service".to_owned(),
+        [None] => "the DeviceID of its CHF cannot be read".to_owned(),
+        _ => format!("it has {} CHFs in service", ids.len()),
+    };
+    if !hubs.is_empty() && hubs.len() < elements.len() {
+        notices("DSPInventory", format!("{why}: the hub of its other devices stays as it is"));
     }
+    None
+}
+
+/// Returns true if a text is one of some words, whatever its case and blanks.
+fn is_one_of(text: &str, words: &[&str]) -> bool {
+    let letters = |text: &str| text.split_whitespace().collect::<String>().to_ascii_lowercase();
+    let text = letters(text);
+    words.iter().any(|word| letters(word) == text)
 }
 
 fn device(element: Element<'_>, hub: Option<Eui64>, notices: Notices<'_>) -> Result<Row, Wrong> {
@@ -162,7 +207,11 @@ fn device(element: Element<'_>, hub: Option<Eui64>, notices: Notices<'_>) -> Res
         notices("DeviceType", format!("{} of {eui} is not known; taken as unknown", shown(kind)));
         DeviceType::Unknown
     });
-    let status = told("DeviceStatus")?.filter(|status| GONE.contains(status));
+    let status = told("DeviceStatus")?;
+    if let Some(status) = status.filter(|status| !is_one_of(status, &GONE) && !is_one_of(status, &STATUSES)) {
+        notices("DeviceStatus", format!("{} of {eui} is not known; taken as in service", shown(status)));
+    }
+    let status = status.filter(|status| is_one_of(status, &GONE));
     let mut point = |name: &'static str| -> Result<Mpxn, Wrong> {
         let read = told(name)?.map(identifiers::mpxn).transpose().map_err(|why| (name, of(why)))?;
         let mpxn = read.unwrap_or_default();
@@ -181,24 +230,39 @@ fn device(element: Element<'_>, hub: Option<Eui64>, notices: Notices<'_>) -> Res
     let names = [told("DeviceManufacturer")?, told("DeviceModel")?];
     let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
     let hub = if kind == DeviceType::Chf { Some(Eui64::NONE) } else { hub };
-    Ok(Row {
+    let (s1sp, region) = (told("S1SP")?, told("CSPRegion")?);
+    let generation = generation(s1sp, region).unwrap_or_else(|| {
+        let region = shown(region.unwrap_or_default());
+        notices("CSPRegion", format!("{region} of {eui} is not known; the generation is taken as unknown"));
+        Generation::Unknown
+    });
+    let row = Row {
         eui,
         mpxn,
-        generation: generation(told("S1SP")?, told("CSPRegion")?),
+        generation,
         model: model(&name).map_err(|why| ("DeviceModel", of(why)))?,
         operator: OperatorId::UNKNOWN,
         keep_operator: true,
         labels: Vec::new(),
         placement: PlacementChange { secondary: Some(secondary), export: Some(export), kind: Some(kind), hub },
-    })
+    };
+    match row.point_in_two_roles() {
+        None => Ok(row),
+        Some((mpan, role)) => {
+            let name = if role == PointRole::Export { "ExportMPAN" } else { "SecondaryImportMPAN" };
+            Err((name, in_two_roles(mpan, eui)))
+        }
+    }
 }
 
-/// The generation, by who serves a SMETS1 device or where a SMETS2 one is served.
-fn generation(s1sp: Option<&str>, region: Option<&str>) -> Generation {
+/// The generation, by who serves a SMETS1 device or where a SMETS2 one is served; `None` where the region is not known.
+fn generation(s1sp: Option<&str>, region: Option<&str>) -> Option<Generation> {
     match (s1sp, region) {
-        (Some(_), _) | (None, Some("SMETS1")) => Generation::Smets1,
-        (None, None | Some("Unknown")) => Generation::Unknown,
-        (None, Some(_)) => Generation::Smets2,
+        (Some(_), _) => Some(Generation::Smets1),
+        (None, None) => Some(Generation::Unknown),
+        (None, Some(region)) if is_one_of(region, &[SMETS1_REGION]) => Some(Generation::Smets1),
+        (None, Some(region)) if is_one_of(region, &SMETS2_REGIONS) => Some(Generation::Smets2),
+        (None, Some(region)) => is_one_of(region, &[UNKNOWN_REGION]).then_some(Generation::Unknown),
     }
 }
 

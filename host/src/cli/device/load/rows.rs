@@ -237,13 +237,15 @@ impl Read {
 impl Said {
     /// Reports an operator that differs from the MPAN's.
     fn look(&mut self, line: u64, row: &inventory::Row, names: &Names) {
-        if let Some(by_mpan) = row.other_operator(&names.operators) {
+        if let Some((mpan, by_mpan)) = row.other_operator(&names.operators) {
             let named = |id: OperatorId| names.operator(id.get().into());
-            let (stated, by_mpan) = (named(row.operator), named(by_mpan));
-            let message = format!(
-                "line {line}: operator: {stated} is stated, but MPAN {} is of {by_mpan}; taken as stated",
-                row.mpxn
-            );
+            let (is, by_mpan) = (named(row.settled_operator()), named(by_mpan));
+            let (is, taken) = if row.operator == OperatorId::UNKNOWN {
+                (format!("{is} by its first MPAN"), "that")
+            } else {
+                (format!("{is} is stated"), "stated")
+            };
+            let message = format!("line {line}: operator: {is}, but MPAN {mpan} is of {by_mpan}; taken as {taken}");
             self.operators.give(&message);
         }
     }

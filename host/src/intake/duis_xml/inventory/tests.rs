@@ -80,6 +80,12 @@ fn the_generation_is_by_who_serves_the_device_or_where() {
     assert_eq!(of("<sr:CSPRegion>SMETS1</sr:CSPRegion>"), Generation::Smets1);
     assert_eq!(of("<sr:CSPRegion>4G South</sr:CSPRegion>"), Generation::Smets2);
     assert_eq!(of("<sr:CSPRegion>Unknown</sr:CSPRegion>"), Generation::Unknown);
+    assert_eq!(of("<sr:CSPRegion> smets1 </sr:CSPRegion>"), Generation::Smets1);
+    assert_eq!(of("<sr:CSPRegion>4g  south</sr:CSPRegion>"), Generation::Smets2);
+    assert_eq!(of("<sr:CSPRegion>Narnia</sr:CSPRegion>"), Generation::Unknown);
+    let (_, remarks) = read(&response(&device(METER, "ESME", "<sr:CSPRegion>Narnia</sr:CSPRegion>")));
+    let said = format!("line 1: CSPRegion: \"Narnia\" of {METER} is not known; the generation is taken as unknown");
+    assert_eq!(remarks, [said]);
     assert_eq!(of(""), Generation::Unknown);
 }
 
@@ -89,7 +95,18 @@ fn no_hub_is_stated_where_there_is_none_or_several() {
     let hub = |devices: &str| read(&response(devices)).0[0].as_ref().unwrap().placement.hub;
     let meter = device(METER, "GSME", "<sr:ImportMPxN>7654321</sr:ImportMPxN>");
     assert_eq!(hub(&meter), None);
-    assert_eq!(hub(&format!("{meter}{}{}", device(HUB, "CHF", ""), device(other, "CHF", ""))), None);
+    let both = format!("{meter}{}{}", device(HUB, "CHF", ""), device(other, "CHF", ""));
+    assert_eq!(hub(&both), None);
+    let stays = "the hub of its other devices stays as it is";
+    let remarks = read(&response(&both)).1;
+    assert_eq!(remarks, [format!("line 1: DSPInventory: it has 2 CHFs in service: {stays}")]);
+    assert_eq!(hub(&both.replace(other, HUB)), Some(HUB.parse().unwrap()), "one, told of twice");
+    // What was taken away is the hub of nothing.
+    let gone = |id| device(id, "CHF", "<sr:DeviceStatus>DECOMMISSIONED </sr:DeviceStatus>");
+    assert_eq!(hub(&format!("{meter}{}{}", device(HUB, "CHF", ""), gone(other))), Some(HUB.parse().unwrap()));
+    let (rows, remarks) = read(&response(&format!("{meter}{}", gone(HUB))));
+    assert_eq!(rows[0].as_ref().unwrap().placement.hub, None);
+    assert_eq!(remarks, [format!("line 1: DSPInventory: none of its CHFs is in service: {stays}")]);
     let (rows, _) = read(&response(&format!("{meter}{}", device(HUB, "CHF", ""))));
     assert_eq!(rows[1].as_ref().unwrap().operator, OperatorId::UNKNOWN, "gas has no distributor");
 }
@@ -102,6 +119,15 @@ fn a_device_that_was_taken_away_is_at_no_point() {
         read(&response(&text.replace("<sr:DeviceManufacturer>", &format!("{status}<sr:DeviceManufacturer>"))));
     assert_eq!(rows[0].as_ref().unwrap().mpxn, Mpxn::NONE);
     assert_eq!(remarks, [format!("line 1: ImportMPxN: {METER} is Decommissioned: it is at 1000000000012 no more")]);
+    let of = |status: &str| {
+        let status = format!("<sr:ImportMPxN>1000000000012</sr:ImportMPxN><sr:DeviceStatus>{status}</sr:DeviceStatus>");
+        let (rows, remarks) = read(&response(&device(METER, "ESME", &status)));
+        (rows[0].as_ref().unwrap().mpxn != Mpxn::NONE, remarks)
+    };
+    assert!(!of("with drawn").0);
+    assert_eq!(of("installed not commissioned"), (true, vec![]));
+    let said = format!("line 1: DeviceStatus: \"Bananas\" of {METER} is not known; taken as in service");
+    assert_eq!(of("Bananas"), (true, vec![said]));
 }
 
 #[test]
@@ -131,6 +157,10 @@ fn what_is_wrong_names_the_element_and_costs_no_other_device() {
             meter("<sr:ExportMPAN>7654321</sr:ExportMPAN>"),
             format!("line 1: ExportMPAN: 7654321 is an MPRN; an MPAN has 13 digits; of device {METER}"),
         ),
+        (
+            meter("<sr:ImportMPxN>1000000000012</sr:ImportMPxN><sr:ExportMPAN>1000000000012</sr:ExportMPAN>"),
+            format!("line 1: ExportMPAN: 1000000000012 is another metering point of {METER} already"),
+        ),
     ] {
         let error = wrong(&element);
         assert!(error.starts_with(&words), "{error}");
@@ -155,6 +185,13 @@ fn documents_are_told_apart_whatever_stands_around_them() {
     let refused = refused.replace("DSPInventory", "y");
     let error = read(&refused).0[0].clone().unwrap_err();
     assert!(error.starts_with("line 1: ResponseCode: \"E100\": the DCC refused the request"), "{error}");
+    let (rows, _) = read(&one.replace("I0", "E100"));
+    assert_eq!(rows.len(), 1, "no device beside a refusal is taken");
+    let error = rows[0].clone().unwrap_err();
+    assert!(error.starts_with("line 1: ResponseCode: \"E100\": the DCC refused the request; the inventory"), "{error}");
+    let (rows, remarks) = read(&response(""));
+    assert!(rows.is_empty());
+    assert_eq!(remarks, ["line 1: DSPInventory: it has no Device, so that nothing is loaded of it"]);
     let other = one.replace(">8.2<", ">8.4<");
     assert!(
         read(&other).0[0].clone().unwrap_err().starts_with("line 1: ServiceReference: expected 8.2, found \"8.4\"")
