@@ -259,7 +259,10 @@ fn limits_name_the_row_the_key_the_value_and_the_setting_and_nothing_is_loaded()
     let columns = ["--columns", "eui=eui"];
     for dry_run in [&[][..], &["--dry-run"]] {
         let said = load(&[&LABELS[..], dry_run].concat());
-        assert!(said.contains("devices[0].labels: substation: intake.label_keys_max (1) keys are in use"), "{said}");
+        assert!(
+            said.contains("devices.csv: line 2: labels: substation: intake.label_keys_max (1) keys are in use"),
+            "{said}"
+        );
     }
     let said = load(&["--label", "kind=model"]);
     assert!(
@@ -270,8 +273,8 @@ fn limits_name_the_row_the_key_the_value_and_the_setting_and_nothing_is_loaded()
     let many = labelled.file("many.csv", &many);
     let said =
         labelled.refused(&[&["device", "load", &many, "--label", "feeder=Primary Feeder"][..], &columns].concat());
-    let words =
-        "devices[2].labels: feeder: \"F3\" would be one different value more than intake.operator_label_values_max (2)";
+    let words = "many.csv: line 4: labels: feeder: \"F3\" would be one different value more than \
+                 intake.operator_label_values_max (2)";
     assert!(said.contains(words), "{said}");
     assert_eq!(labelled.host.json(["device", "list", "--json"]).len(), 0, "a message with a bad row is refused whole");
     let long = DEVICES.replace("Mill, Old", &"x".repeat(65));

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use weir_tests::{
     host::{self, Host},
-    tenants::{Two, weir},
+    tenants::{self, Two, weir},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir-under-test");
@@ -129,6 +129,28 @@ fn a_row_without_an_mpan_keeps_the_operator_and_one_with_an_export_mpan_alone_ha
     estate.load(&format!("eui,mpxn,generation,model,export_mpan\n{THIRD},,smets2,A,{EXPORT}\n"));
     assert_eq!(operator(THIRD), 12);
     assert_eq!(estate.host.stop(), Some(0));
+}
+
+#[test]
+fn a_row_that_the_host_refuses_is_named_by_its_line_and_what_is_stored_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let host = Host::start_with(BINARY, &data, &[("WEIR_AUTHENTICATE", "true")]);
+    let admin = std::fs::read_to_string(data.join("first-admin-token")).unwrap().trim().to_owned();
+    let loader = tenants::create(&host, &admin, "loader", &["inventory", "--operators", "12"]);
+    let row = |at: u64| {
+        let operator = if at == 9_000 { 13 } else { 12 };
+        format!("{:016X},,smets2,A,{operator}\n", 0x00DB_1200_0000_0000 + at)
+    };
+    let text: String = (1..10_000).map(row).collect();
+    let file = host::file(folder.path(), "many.csv", &format!("eui,mpxn,generation,model,operator\n{text}"));
+    let said = weir(&host, &loader, &["device", "load", &file]).unwrap_err();
+    // The second message begins with the row 8,193.
+    assert!(said.contains("many.csv: line 9001: eui: 00-DB-12-00-00-00-23-28: is to be of operator 13"), "{said}");
+    assert!(said.contains("8,192 devices of the file went before and are stored"), "{said}");
+    let listed = weir(&host, &admin, &["device", "list", "--limit", "0"]).unwrap();
+    assert_eq!(listed.len(), 8_192);
+    assert_eq!(host.stop(), Some(0));
 }
 
 #[test]

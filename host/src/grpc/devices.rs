@@ -17,6 +17,9 @@ use super::{
 };
 use crate::pipeline::{DevicesPut, LoadTerms};
 
+/// The trailer that says how many devices are stored of a load that is refused: those of all messages before.
+const DONE: &str = "weir-devices-done";
+
 /// The service.
 pub struct Devices {
     door: Door,
@@ -42,10 +45,17 @@ impl DeviceService for Devices {
         let handle = self.door.open(&request)?;
         let mut messages = request.into_inner();
         let mut total = DevicesPut::default();
-        let at_ms = handle.now_ms();
-        while let Some(message) = messages.message().await? {
-            let (devices, dry_run) = device::devices(message, self.put_devices_max).map_err(status)?;
-            total.add(handle.load_devices(devices, LoadTerms { dry_run, at_ms }).await.map_err(status)?);
+        let (at_ms, mut done) = (handle.now_ms(), 0);
+        let with_done = |mut status: Status, done: usize| {
+            status.metadata_mut().insert(DONE, done.into());
+            status
+        };
+        while let Some(message) = messages.message().await.map_err(|status| with_done(status, done))? {
+            let sent = message.devices.len();
+            let refused = |refusal| with_done(status(refusal), done);
+            let (devices, dry_run) = device::devices(message, self.put_devices_max).map_err(refused)?;
+            total.add(handle.load_devices(devices, LoadTerms { dry_run, at_ms }).await.map_err(refused)?);
+            done += sent;
         }
         Ok(Response::new(device::devices_put(total)))
     }

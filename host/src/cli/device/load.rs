@@ -25,9 +25,11 @@ use crate::{
 };
 
 mod rows;
+mod sent;
 mod source;
 
-use rows::{Keys, Named, Noticed, Read};
+use rows::{Keys, Loadable, Named, Noticed, Read};
+use sent::SentRows;
 use source::{Format, Source};
 
 use super::labels::{self, LabelColumn};
@@ -107,8 +109,12 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let (named, noticed) = (if missing { read.named() } else { Named::default() }, read.noticed);
     let devices = read.devices();
     let (chunks, requests) = mpsc::channel(CHUNKS_AHEAD_MAX);
+    let sent = SentRows::default();
+    let noted = sent.clone();
     thread::spawn(move || {
-        for devices in in_chunks(devices) {
+        for rows in in_chunks(devices) {
+            noted.note(&rows);
+            let devices = rows.into_iter().map(|row| row.device).collect();
             if chunks.blocking_send(v1::PutDevicesRequest { devices, dry_run }).is_err() {
                 // The server has ended the call, and its status says why.
                 break;
@@ -116,7 +122,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         }
     });
     let answer = client.put_devices(ReceiverStream::new(requests)).await;
-    let put = answer.map_err(|status| session.failed(&status))?.into_inner();
+    let failed = |status| sent.failed(&status, session.failed(&status), (&path, dry_run));
+    let put = answer.map_err(failed)?.into_inner();
     let missing = if missing { Some(compare(session, &named).await?) } else { None };
     show(session, load(put, &noticed, dry_run, missing), &names)?;
     let Noticed { unreadable_count, in_doubt_count, .. } = noticed;
@@ -158,16 +165,16 @@ fn check_keys(columns: &[LabelColumn], network: Option<&LabelKey>) -> Result<(),
 
 /// Divides rows into messages. Rows that share a metering point stay in one where it has room, for the host tells which
 /// devices of one message share it.
-fn in_chunks(devices: impl Iterator<Item = (bool, v1::Device)>) -> impl Iterator<Item = Vec<v1::Device>> {
+fn in_chunks(devices: impl Iterator<Item = Loadable>) -> impl Iterator<Item = Vec<Loadable>> {
     let mut devices = devices.peekable();
     std::iter::from_fn(move || {
         let (mut chunk, mut bytes) = (Vec::new(), 0);
-        while let Some((_, device)) = devices.next_if(|(goes_on, device)| {
-            let more = if *goes_on { 2 } else { 1 };
-            bytes += device.encoded_len() + ROW_FRAME_BYTES;
+        while let Some(row) = devices.next_if(|row| {
+            let more = if row.goes_on { 2 } else { 1 };
+            bytes += row.device.encoded_len() + ROW_FRAME_BYTES;
             chunk.is_empty() || chunk.len() < more * CHUNK_ROWS && bytes <= more * CHUNK_BYTES
         }) {
-            chunk.push(device);
+            chunk.push(row);
         }
         (!chunk.is_empty()).then_some(chunk)
     })
@@ -261,8 +268,8 @@ mod tests {
         let label = |at: usize| v1::Label { key: format!("key_{at}"), value: "x".repeat(64) };
         let large = v1::Device { labels: (0..16).map(label).collect(), ..v1::Device::default() };
         for (device, rows, chunk_max) in [(large, 3_000, 1_000), (v1::Device::default(), 20_000, CHUNK_ROWS)] {
-            let chunks: Vec<usize> =
-                in_chunks(vec![(false, device); rows].into_iter()).map(|chunk| chunk.len()).collect();
+            let row = Loadable { device, ..Loadable::default() };
+            let chunks: Vec<usize> = in_chunks(vec![row; rows].into_iter()).map(|chunk| chunk.len()).collect();
             assert_eq!(chunks.iter().sum::<usize>(), rows);
             assert!(chunks.iter().all(|chunk| (1..=chunk_max).contains(chunk)), "{chunks:?}");
         }

@@ -51,6 +51,16 @@ pub(super) struct Named {
     pub(super) points: HashMap<Mpxn, u64>,
 }
 
+/// A row as it goes to the host.
+#[derive(Clone, Default)]
+pub(super) struct Loadable {
+    /// Whether it is at a metering point that a row before it is at too.
+    pub(super) goes_on: bool,
+    /// Where it is in the file.
+    pub(super) line: u64,
+    pub(super) device: v1::Device,
+}
+
 /// The contents of a file.
 pub(super) struct Read {
     pub(super) noticed: Noticed,
@@ -65,9 +75,8 @@ impl Read {
         Named { devices: self.rows.iter().map(|row| row.eui).collect(), points: points.collect() }
     }
 
-    /// Returns the devices to load, in file order, but those that share a metering point one after the other. Each comes with
-    /// whether it goes on such a row.
-    pub(super) fn devices(mut self) -> impl Iterator<Item = (bool, v1::Device)> + Send + 'static {
+    /// Returns the devices to load, in file order, but those that share a metering point one after the other.
+    pub(super) fn devices(mut self) -> impl Iterator<Item = Loadable> + Send + 'static {
         let keys = self.keys;
         self.rows.retain(|row| !row.in_doubt);
         let firsts = firsts(&self.rows);
@@ -77,7 +86,8 @@ impl Read {
         let mut rows: Vec<Option<Kept>> = self.rows.into_iter().map(Some).collect();
         order.into_iter().filter_map(move |index| {
             let row = rows[index as usize].take()?;
-            Some((firsts.contains_key(&index), wire(row, &keys)))
+            let (goes_on, line) = (firsts.contains_key(&index), row.line);
+            Some(Loadable { goes_on, line, device: wire(row, &keys) })
         })
     }
 }
@@ -335,7 +345,7 @@ mod tests {
         assert_eq!(read.noticed.in_doubt_count, 2, "rows that differ in a label alone");
         let labels: Vec<Vec<String>> = read
             .devices()
-            .map(|(_, device)| device.labels.iter().map(|label| format!("{}={}", label.key, label.value)).collect())
+            .map(|row| row.device.labels.iter().map(|label| format!("{}={}", label.key, label.value)).collect())
             .collect();
         assert_eq!(labels, [["feeder=F1", "network=24"], ["feeder=", "network="]]);
     }
@@ -348,7 +358,7 @@ mod tests {
         );
         assert_eq!(read.noticed, Noticed { unreadable_count: 1, wrong_operator_count: 1, ..Noticed::default() });
         assert_eq!(read.named().devices.len(), 2);
-        let devices: Vec<v1::Device> = read.devices().map(|(_, device)| device).collect();
+        let devices: Vec<v1::Device> = read.devices().map(|row| row.device).collect();
         assert_eq!((devices[0].device_id, devices[0].mpxn.as_str()), (2, "1312345678907"));
         assert_eq!((devices[0].generation(), devices[0].model.as_str()), (v1::Generation::Smets2, "M"));
         assert_eq!((devices[1].device_id, devices[1].operator), (1, 10));
@@ -365,7 +375,7 @@ mod tests {
         let read = read(text);
         assert_eq!(read.noticed, Noticed { in_doubt_count: 3, repeated_count: 1, ..Noticed::default() });
         assert_eq!(read.named().devices.len(), 2, "the one in doubt is in the file");
-        let devices: Vec<u64> = read.devices().map(|(_, device)| device.device_id).collect();
+        let devices: Vec<u64> = read.devices().map(|row| row.device.device_id).collect();
         assert_eq!(devices, [0x0200_5E10_0000_A02D]);
     }
 
@@ -377,8 +387,7 @@ mod tests {
                     0000000000000003,,,,1000000000012\n\
                     0000000000000004,7654321,,,\n\
                     0000000000000005,1200000000011,,,1000000000012\n";
-        let devices: Vec<(bool, u64)> =
-            read(text).devices().map(|(goes_on, device)| (goes_on, device.device_id)).collect();
+        let devices: Vec<(bool, u64)> = read(text).devices().map(|row| (row.goes_on, row.device.device_id)).collect();
         assert_eq!(devices, [(false, 1), (true, 3), (true, 5), (false, 2), (false, 4)]);
         let named = read(text).named();
         assert_eq!((named.devices.len(), named.points.len()), (5, 3));
