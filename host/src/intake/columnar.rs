@@ -1,6 +1,6 @@
 //! Alerts as rows of a Parquet file, with the names that a CSV file has as columns, or those that `weir export` writes.
 //!
-//! It must not know what a column means: [`alert_row`] does. Invariants: a column of a type that cannot be what its name says is
+//! It must not know what a column means: `alert_row` does. Invariants: a column of a type that cannot be what its name says is
 //! refused before any row is read; a number is taken as it is written; a few rows of the columns that mean something are
 //! held, however many there are and however long a value is, and of their pages no more than `pages` lets through.
 //!

@@ -1,6 +1,6 @@
 //! Alerts as rows of a CSV file.
 //!
-//! It must not know who made the file, nor what a column means: [`alert_row`] does. Invariant: a row is taken whole or named
+//! It must not know who made the file, nor what a column means: `alert_row` does. Invariant: a row is taken whole or named
 //! whole.
 
 use std::io::BufRead;

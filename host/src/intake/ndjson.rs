@@ -1,6 +1,6 @@
 //! Alerts as JSON objects, one a line, with the names that a CSV file has as columns.
 //!
-//! It must not know what a member means: [`alert_row`] does. Invariant: a number is taken as it is written, never by
+//! It must not know what a member means: `alert_row` does. Invariant: a number is taken as it is written, never by
 //! way of a binary fraction that rounds it.
 
 use std::{fmt, io::BufRead};
