@@ -1,7 +1,7 @@
 //! Labels of devices, column by column: for each key the number of a value for each device, and each value once.
 //!
-//! It must not know where rows come from. Invariants: a value belongs to the operator that its device is of, so whoever may
-//! see devices of one operator is told no value of another's; what was planned and withdrawn leaves everything as it was.
+//! Invariants: a value belongs to the operator of its device, so a caller of one operator sees no value of another's; a plan
+//! that was withdrawn leaves everything as it was.
 //!
 //! A key takes 4 bytes a device, in pages of 4,096 devices of which one at least has the label; a value about 70 bytes and
 //! its text.
@@ -95,7 +95,7 @@ impl LabelTable {
         self.columns.iter().filter_map(value).collect()
     }
 
-    /// Returns one key's values for whoever may see devices of one operator, or of all; `None` where none of them has it.
+    /// Returns one key's values for the devices of one operator, or of all; `None` where none of them has the key.
     pub fn column(&self, key: &LabelKey, own: Option<OperatorId>) -> Option<LabelColumn> {
         let column = self.columns.get(key)?;
         let seen = own.is_none_or(|own| column.devices.contains_key(&own));

@@ -325,9 +325,7 @@ impl<'a> Summing<'a> {
             self.rest.1.add(&cell, &tally);
             return Ok(());
         }
-        if self.rows.len() >= self.rows_max && !self.rows.contains_key(&key) {
-            return Err(TooManyCountRows);
-        }
+        self.check_room(&key)?;
         self.rows.entry(key).or_insert((hour, cell, Counts::default())).2.add(&cell, &tally);
         Ok(())
     }
@@ -347,9 +345,7 @@ impl<'a> Summing<'a> {
         if from == to {
             return Ok(());
         }
-        if self.rows.len() >= self.rows_max && !self.rows.contains_key(&to) {
-            return Err(TooManyCountRows);
-        }
+        self.check_room(&to)?;
         // What the books do not have is not moved, or the rows would not add up to the total.
         if let Some((_, _, counts)) = self.rows.get_mut(&from) {
             counts.remove(&cell, &tally);
@@ -359,6 +355,10 @@ impl<'a> Summing<'a> {
             self.rows.entry(to).or_insert((hour, cell, Counts::default())).2.add(&cell, &tally);
         }
         Ok(())
+    }
+
+    fn check_room(&self, key: &RowKey) -> Result<(), TooManyCountRows> {
+        if self.rows.len() >= self.rows_max && !self.rows.contains_key(key) { Err(TooManyCountRows) } else { Ok(()) }
     }
 
     /// Counts the same towards its row's rank.

@@ -1,7 +1,6 @@
 //! What codes belong to, by the table of codes that each alert was logged under.
 //!
-//! It must not know where tables are kept. Invariant: a later correction of the table moves no alert that was logged before it
-//! to another family.
+//! Invariant: a later correction of the table moves no alert that was logged before it to another family.
 
 use std::collections::{BTreeSet, HashMap};
 

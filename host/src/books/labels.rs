@@ -1,7 +1,7 @@
 //! Labels that a count groups by or is confined to, by the number of a device.
 //!
-//! It must not know how labels are kept. Invariant: a row has the same number for the same text, whichever operator's value
-//! it is, and 0 for devices without one.
+//! Invariant: a row has the same number for the same text, whichever operator's value it is, and 0 for devices without
+//! one.
 
 use std::sync::Arc;
 
@@ -80,7 +80,7 @@ impl LabelGroups {
         self.filters.iter().all(|filter| filter.admits(device_no))
     }
 
-    /// True if what is of no device is counted.
+    /// Returns true if alerts without a device are counted.
     pub fn admit_none(&self) -> bool {
         self.filters.iter().all(|filter| filter.values.contains(""))
     }

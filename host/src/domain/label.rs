@@ -1,7 +1,6 @@
 //! Labels of devices: columns of an operator's own inventory, like a substation or a postcode.
 //!
-//! It must not know how labels are kept. Invariant: a key is a snake_case name, and a value is one plain line without
-//! blanks around it.
+//! Invariant: a key is a snake_case name, and a value is one plain line without blanks around it.
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 

@@ -21,11 +21,7 @@
 //! Names are told by what stands after their prefix. A counter belongs to the sender of its ResponseID. That of a RequestID is
 //! the user's, who asked: an alert that has no other ID has no counter, and is told from others by its whole document.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    io::BufRead,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, io::BufRead, sync::Arc};
 
 use jiff::tz::TimeZone;
 
@@ -38,13 +34,14 @@ mod documents;
 mod encoding;
 mod header;
 mod inventory;
+mod items;
 mod time;
 mod tree;
 
 use device::Found;
-use documents::{Document, Documents};
-use header::{Header, Throttle};
+use header::{Header, Notices, Throttle};
 pub use inventory::Inventory;
+use items::Items;
 use tree::{Element, Tree};
 
 /// How a throttled alert's count of copies is meant: the documents do not say.
@@ -132,13 +129,8 @@ impl Kind {
 
 /// The alerts of documents.
 pub struct Alerts<R> {
-    /// On the heap: it is far larger than what reads other formats.
-    documents: Box<Documents<R>>,
+    items: Items<R, Alert>,
     options: Options,
-    /// Alerts of the document read last that were not handed out, and what is wrong with single ones of them.
-    ready: VecDeque<Result<Alert, LineError>>,
-    line: u64,
-    notices: VecDeque<LineError>,
 }
 
 impl<R: BufRead> Alerts<R> {
@@ -150,63 +142,60 @@ impl<R: BufRead> Alerts<R> {
     /// The same, with reading options.
     pub fn of(reader: R, options: Options) -> Self {
         let bytes_max = options.document_bytes_max.min(DOCUMENT_BYTES_LIMIT);
-        Self {
-            documents: Box::new(Documents::new(reader, bytes_max, options.encoding)),
-            options,
-            ready: VecDeque::new(),
-            line: 0,
-            notices: VecDeque::new(),
-        }
+        Self { items: Items::new(reader, bytes_max, options.encoding), options }
     }
 
     /// Number of the line on which the document of the last item begins.
     pub fn line(&self) -> u64 {
-        self.line
+        self.items.line()
     }
 
     /// What is to be said of a document whose alert was taken, or of one that has none.
     pub fn remark(&mut self) -> Option<LineError> {
-        self.notices.pop_front().or_else(|| self.documents.passed_over())
+        self.items.remark()
     }
+}
 
-    /// Makes alerts of a document; none where it has none.
-    fn take(&mut self, document: &Document) -> Result<(), LineError> {
-        let line = document.line;
-        let wrong = |(field, message): Wrong| LineError::new(line, field, message);
-        let text = encoding::text(&document.bytes, document.encoding).map_err(|why| wrong(("document", why)))?;
-        let text = encoding::without_doubled_quotes(text);
-        let tree = Tree::read(&text).map_err(wrong)?;
-        let (notices, ready) = (&mut self.notices, &mut self.ready);
-        let mut notice = |field: &str, message: String| notices.push_back(LineError::new(line, field, message));
-        let root = tree.root();
-        let Some(found) = find(root).map_err(wrong)? else {
-            let what = match root.find("DSPInventory") {
-                Some(_) => "it holds an inventory and no alert; weir device load takes it",
-                None => "it holds no alert",
-            };
-            notice("Body", format!("{what}; passed over"));
-            return Ok(());
-        };
-        // The header of a parsed document is that of the message, and is read with it.
-        let header = root.child("Header").filter(|_| root.name() == "Response");
-        let header = Header::read(header, self.options.zone.clone(), &mut notice);
-        let throttled = found.raw.or_else(|| found.content?.within(&["SMETS1ResponseMessage"]));
-        let count = (self.options.throttled, self.options.weight_max);
-        let throttle = match throttled {
-            Some(marked) => Throttle::read(marked, count, &mut notice),
-            None => Throttle::NONE,
-        };
-        if let (Kind::Dcc, Some(message)) = (found.kind, found.raw) {
-            let code = device::code(found.kind, message).map_err(wrong)?;
-            let digest = digest(text.as_bytes());
-            let alerts = dcc::alerts(&header, (code, throttle), message, digest, &mut notice);
-            ready.extend(alerts.into_iter().map(|alert| alert.map_err(wrong)));
-        } else {
-            let alert = device::alert(&header, &found, throttle, &self.options.descriptions, &mut notice);
-            ready.push_back(Ok(alert.map_err(wrong)?));
-        }
-        Ok(())
+impl<R: BufRead> Iterator for Alerts<R> {
+    type Item = Result<Alert, LineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Self { items, options } = self;
+        items.next(|tree, text, notices, alerts| take(options, (tree, text), notices, alerts))
     }
+}
+
+/// Makes alerts of a document; none where it has none.
+fn take(
+    options: &Options,
+    (tree, text): (&Tree, &str),
+    notices: Notices<'_>,
+    alerts: &mut Vec<Result<Alert, Wrong>>,
+) -> Result<(), Wrong> {
+    let root = tree.root();
+    let Some(found) = find(root)? else {
+        let what = match root.find("DSPInventory") {
+            Some(_) => "it holds an inventory and no alert; weir device load takes it",
+            None => "it holds no alert",
+        };
+        notices("Body", format!("{what}; passed over"));
+        return Ok(());
+    };
+    // The header of a parsed document is that of the message, and is read with it.
+    let header = root.child("Header").filter(|_| root.name() == "Response");
+    let header = Header::read(header, options.zone.clone(), notices);
+    let throttled = found.raw.or_else(|| found.content?.within(&["SMETS1ResponseMessage"]));
+    let throttle = match throttled {
+        Some(marked) => Throttle::read(marked, (options.throttled, options.weight_max), notices),
+        None => Throttle::NONE,
+    };
+    if let (Kind::Dcc, Some(message)) = (found.kind, found.raw) {
+        let code = device::code(found.kind, message)?;
+        alerts.extend(dcc::alerts(&header, (code, throttle), message, digest(text.as_bytes()), notices));
+    } else {
+        alerts.push(Ok(device::alert(&header, &found, throttle, &options.descriptions, notices)?));
+    }
+    Ok(())
 }
 
 /// Returns true for the beginning of documents: what it begins with is `<`, in whatever encoding.
@@ -244,29 +233,6 @@ fn find(root: Element<'_>) -> Result<Option<Found<'_>>, Wrong> {
         (None, Some(_)) => Some(Found { kind: Kind::Device, raw: None, content }),
         (Some((kind, raw)), content) => Some(Found { kind, raw: Some(raw), content }),
     })
-}
-
-impl<R: BufRead> Iterator for Alerts<R> {
-    type Item = Result<Alert, LineError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(item) = self.ready.pop_front() {
-                return Some(item);
-            }
-            let document = match self.documents.next()? {
-                Ok(document) => document,
-                Err(error) => {
-                    self.line = error.line;
-                    return Some(Err(error));
-                }
-            };
-            self.line = document.line;
-            if let Err(error) = self.take(&document) {
-                return Some(Err(error));
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -35,3 +35,20 @@ pub struct Form {
     /// True if every line is a record: a followed file must not wait for a closing quote.
     pub one_line: bool,
 }
+
+impl Form {
+    /// Returns the first option that is stated and is none of these: without effect, it would mislead.
+    pub fn idle(&self, applying: &[&str]) -> Option<&'static str> {
+        let stated = [
+            ("--delimiter", self.delimiter.is_some()),
+            ("--decimal", self.decimal_comma),
+            ("--encoding", self.encoding.is_some()),
+            ("--epoch", self.epoch.is_some()),
+            ("--date-order", self.date_order.is_some()),
+            ("--columns", !self.columns.is_empty()),
+            ("--label", !self.labels.is_empty()),
+        ];
+        let idle = stated.into_iter().find(|(option, is_stated)| *is_stated && !applying.contains(option));
+        idle.map(|(option, _)| option)
+    }
+}

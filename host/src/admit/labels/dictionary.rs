@@ -1,6 +1,6 @@
 //! Values of labels, each kept once for each operator and counted by its uses.
 //!
-//! It must not know which device or key uses one. Invariant: a number stands for one value as long as that is used.
+//! Invariant: a number stands for one value as long as that is used.
 
 use std::{collections::BTreeMap, hash::BuildHasher};
 

@@ -1,6 +1,6 @@
 //! A list in pages that clones share until one of them changes a page.
 //!
-//! It must not know what is listed. Invariant: a clone stays as it was, whatever is set in the list it was made of.
+//! Invariant: a clone stays as it was, whatever is set in the list it was made of.
 
 use std::sync::Arc;
 

@@ -1,7 +1,6 @@
 //! The formats of files of alerts.
 //!
-//! It must not know how a file is opened. Invariant: a format is told by what was given or by a name, never by what is in a
-//! file.
+//! Invariant: a format is told by what was given or by a name, never by what is in a file.
 
 use std::path::Path;
 
@@ -51,14 +50,6 @@ impl Format {
 
     /// Rejects options that do not apply to a file of this format: without effect, they would mislead.
     pub(super) fn check(self, form: &Form) -> Result<(), Failure> {
-        let given = [
-            ("--delimiter", form.delimiter.is_some()),
-            ("--decimal", form.decimal_comma),
-            ("--encoding", form.encoding.is_some()),
-            ("--epoch", form.epoch.is_some()),
-            ("--date-order", form.date_order.is_some()),
-            ("--columns", !form.columns.is_empty()),
-        ];
         let (what, has): (&str, &[&str]) = match self {
             Self::Csv => return Ok(()),
             Self::Ndjson => ("JSON lines", &["--decimal", "--encoding", "--epoch", "--date-order", "--columns"]),
@@ -66,8 +57,8 @@ impl Format {
             Self::DuisXml => ("DUIS documents", &["--encoding"]),
             Self::Parquet => ("Parquet files", &["--decimal", "--epoch", "--date-order", "--columns"]),
         };
-        match given.into_iter().find(|(option, is_given)| *is_given && !has.contains(option)) {
-            Some((option, _)) => {
+        match form.idle(has) {
+            Some(option) => {
                 Err(Failure::usage(format!("{option}: it says nothing about {what}")).with_hint("leave it out"))
             }
             None => Ok(()),

@@ -1,7 +1,7 @@
 //! What alerts are read and checked by: the host's table of codes and its limits, or what comes with the program.
 //!
-//! It must not know what becomes of alerts. Invariant: where a host cannot be reached, or does not answer, that is said once,
-//! with what takes the place of its answer.
+//! Invariant: where a host cannot be reached, or does not answer, that is said once, with what takes the place of its
+//! answer.
 
 use tonic::{Code, Status};
 use weir_proto::v1;

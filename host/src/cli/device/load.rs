@@ -141,13 +141,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
 
 /// Rejects options of times and decimal numbers, which no inventory has: without effect, they would mislead.
 fn check_options(form: &Form) -> Result<(), Failure> {
-    let given = [
-        ("--decimal", form.decimal_comma),
-        ("--epoch", form.epoch.is_some()),
-        ("--date-order", form.date_order.is_some()),
-    ];
-    match given.into_iter().find(|(_, is_given)| *is_given) {
-        Some((option, _)) => {
+    match form.idle(&["--delimiter", "--encoding", "--columns", "--label"]) {
+        Some(option) => {
             Err(Failure::usage(format!("{option}: it says nothing about inventories")).with_hint("leave it out"))
         }
         None => Ok(()),

@@ -14,13 +14,12 @@
 //! operator, so a device keeps the one it has unless its MPAN has moved to another distributor; a hub that nobody has yet is of
 //! the distributor of its meters.
 
-use std::{collections::VecDeque, io::BufRead, str::FromStr};
+use std::{io::BufRead, str::FromStr};
 
 use super::{
     DOCUMENT_BYTES_LIMIT, Wrong,
-    documents::{Document, Documents},
-    encoding,
     header::{Notices, field},
+    items::Items,
     tree::{Element, Tree},
 };
 use crate::{
@@ -49,74 +48,22 @@ const SMETS1_REGION: &str = "SMETS1";
 const UNKNOWN_REGION: &str = "Unknown";
 
 /// The devices of documents.
-pub struct Inventory<R> {
-    documents: Box<Documents<R>>,
-    /// Devices of the document read last that were not handed out.
-    ready: VecDeque<Result<Row, LineError>>,
-    line: u64,
-    notices: VecDeque<LineError>,
-}
+pub struct Inventory<R>(Items<R, Row>);
 
 impl<R: BufRead> Inventory<R> {
-    /// Takes the input; nothing is read yet.
-    /// `encoding` is that of documents that state none.
+    /// Takes the input; nothing is read yet. `encoding` is that of documents that state none.
     pub fn new(reader: R, encoding: Option<Encoding>) -> Self {
-        let documents = Box::new(Documents::new(reader, DOCUMENT_BYTES_LIMIT, encoding));
-        Self { documents, ready: VecDeque::new(), line: 0, notices: VecDeque::new() }
+        Self(Items::new(reader, DOCUMENT_BYTES_LIMIT, encoding))
     }
 
     /// Returns the line on which the document of the last item begins.
     pub fn line(&self) -> u64 {
-        self.line
+        self.0.line()
     }
 
     /// Returns the next remark: something noteworthy that loses no data. Call it after each item and at the end.
     pub fn remark(&mut self) -> Option<LineError> {
-        self.notices.pop_front().or_else(|| self.documents.passed_over())
-    }
-
-    /// Reads the devices of a document.
-    fn take(&mut self, document: &Document) -> Result<(), LineError> {
-        let line = document.line;
-        let wrong = |(field, message): Wrong| LineError::new(line, field, message);
-        let text = encoding::text(&document.bytes, document.encoding).map_err(|why| wrong(("document", why)))?;
-        let text = encoding::without_doubled_quotes(text);
-        let tree = Tree::read(&text).map_err(wrong)?;
-        let notices = &mut self.notices;
-        let mut notice = |field: &str, message: String| notices.push_back(LineError::new(line, field, message));
-        let refusal = tree.root().find("ResponseCode").map(Element::text).filter(|code| code.starts_with('E'));
-        let mut found = false;
-        for inventory in tree.root().descendants().filter(|element| element.name() == "DSPInventory") {
-            found = true;
-            if let Some(code) = refusal {
-                let why =
-                    format!("{}: the DCC refused the request; the inventory beside it is not loaded", shown(code));
-                return Err(wrong(("ResponseCode", why)));
-            }
-            check_service(inventory).map_err(wrong)?;
-            let devices = devices(inventory, &mut notice);
-            if devices.is_empty() {
-                notice("DSPInventory", "it has no Device, so that nothing is loaded of it".to_owned());
-            }
-            self.ready.extend(devices.into_iter().map(|row| row.map_err(wrong)));
-        }
-        if found {
-            return Ok(());
-        }
-        match refusal {
-            Some(code) => {
-                let why =
-                    format!("{}: the DCC refused the request, and there is no inventory in the answer", shown(code));
-                Err(wrong(("ResponseCode", why)))
-            }
-            None => {
-                notice(
-                    "Body",
-                    "it holds no DSPInventory (the response to service request 8.2); passed over".to_owned(),
-                );
-                Ok(())
-            }
-        }
+        self.0.remark()
     }
 }
 
@@ -124,21 +71,38 @@ impl<R: BufRead> Iterator for Inventory<R> {
     type Item = Result<Row, LineError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(item) = self.ready.pop_front() {
-                return Some(item);
-            }
-            let document = match self.documents.next()? {
-                Ok(document) => document,
-                Err(error) => {
-                    self.line = error.line;
-                    return Some(Err(error));
-                }
-            };
-            self.line = document.line;
-            if let Err(error) = self.take(&document) {
-                return Some(Err(error));
-            }
+        self.0.next(|tree, _, notices, rows| take(tree, notices, rows))
+    }
+}
+
+/// Reads the devices of a document.
+fn take(tree: &Tree, notices: Notices<'_>, rows: &mut Vec<Result<Row, Wrong>>) -> Result<(), Wrong> {
+    let refusal = tree.root().find("ResponseCode").map(Element::text).filter(|code| code.starts_with('E'));
+    let mut found = false;
+    for inventory in tree.root().descendants().filter(|element| element.name() == "DSPInventory") {
+        found = true;
+        if let Some(code) = refusal {
+            let why = format!("{}: the DCC refused the request; the inventory beside it is not loaded", shown(code));
+            return Err(("ResponseCode", why));
+        }
+        check_service(inventory)?;
+        let devices = devices(inventory, notices);
+        if devices.is_empty() {
+            notices("DSPInventory", "it has no Device, so that nothing is loaded of it".to_owned());
+        }
+        rows.extend(devices);
+    }
+    if found {
+        return Ok(());
+    }
+    match refusal {
+        Some(code) => {
+            let why = format!("{}: the DCC refused the request, and there is no inventory in the answer", shown(code));
+            Err(("ResponseCode", why))
+        }
+        None => {
+            notices("Body", "it holds no DSPInventory (the response to service request 8.2); passed over".to_owned());
+            Ok(())
         }
     }
 }

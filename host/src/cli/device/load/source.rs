@@ -90,14 +90,8 @@ impl<R: BufRead> Source<R> {
 
 /// Rejects options that do not apply to documents: without effect, they would mislead.
 fn check(form: &Form) -> Result<(), LineError> {
-    let given = [
-        ("--label", !form.labels.is_empty()),
-        ("--columns", !form.columns.is_empty()),
-        ("--delimiter", form.delimiter.is_some()),
-        ("--decimal", form.decimal_comma),
-    ];
-    match given.into_iter().find(|(_, is_given)| *is_given) {
-        Some((option, _)) => Err(LineError::new(1, option, "it says nothing about DUIS documents; leave it out")),
+    match form.idle(&["--encoding"]) {
+        Some(option) => Err(LineError::new(1, option, "it says nothing about DUIS documents; leave it out")),
         None => Ok(()),
     }
 }
