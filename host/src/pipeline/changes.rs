@@ -216,7 +216,7 @@ impl Engine {
         let mut work = Work { effects: Some(effects), ..Work::default() };
         work.acts.push(Box::new(|shared| {
             shared.time.confirm();
-            shared.note_clock(shared.time.read());
+            shared.check_clock();
         }));
         Ok((mark, work))
     }

@@ -216,7 +216,7 @@ impl Committer {
     /// Looks at the clock and at free space.
     fn look(&mut self) {
         self.looked = Some(Instant::now());
-        self.shared.note_clock(self.shared.time.read());
+        self.shared.check_clock();
         self.may_grow();
     }
 

@@ -178,8 +178,9 @@ impl Engine {
         let Reading { now_ms, wrong } = self.shared.time.read();
         let mut work = Work::default();
         if let Some(wrong) = wrong {
+            // Published before the replies, so a refused sender finds the host's status changed.
+            self.shared.check_clock();
             batches.into_iter().for_each(|(_, reply)| drop(reply.send(Err(Refusal::WrongClock(wrong)))));
-            self.shared.note_clock(Reading { now_ms, wrong: Some(wrong) });
             return work;
         }
         let mut admitted = Admitted::default();

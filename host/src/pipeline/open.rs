@@ -193,7 +193,7 @@ pub fn open(parts: &Parts, shared: &Arc<Shared>) -> Result<Opened, StartError> {
     let mut store = (parts.open)()?;
     let mut snapshot = store.load()?;
     shared.time.begin(snapshot.clock);
-    shared.note_clock(shared.time.read());
+    shared.check_clock();
     let mut registry = Registry::load(snapshot.plugins.clone(), snapshot.revisions.clone());
     snapshot.revoked_keys.iter().for_each(|(key, revocation)| registry.revoke_key(*key, revocation.clone()));
     parts.natives.iter().for_each(|native| registry.add_plugin(native.info().clone()));

@@ -161,21 +161,26 @@ impl Shared {
         self.state_wanted.store(before.unwrap_or_default().0, Ordering::Relaxed);
     }
 
-    /// Publishes whether the clock is wrong.
-    pub fn note_clock(&self, reading: Reading) {
+    /// Reads the clock and publishes whether it is wrong.
+    ///
+    /// The status is locked before the clock is read, so no reading replaces the status of a later one.
+    pub fn check_clock(&self) -> Reading {
+        let mut reading = None;
         self.status.send_if_modified(|status| {
-            let next = match (&*status, reading.wrong) {
+            let wrong = reading.insert(self.time.read()).wrong;
+            let next = match (&*status, wrong) {
                 (Status::Serving, Some(wrong)) => Status::ClockWrong(wrong),
                 (Status::ClockWrong(_), None) => Status::Serving,
                 _ => return false,
             };
-            match reading.wrong {
+            match wrong {
                 Some(wrong) => tracing::error!("{wrong}"),
                 None => tracing::info!("the host's clock is right again"),
             }
             *status = next;
             true
         });
+        reading.unwrap_or_else(|| self.time.read())
     }
 
     /// How to read the store, or why it cannot be read now.

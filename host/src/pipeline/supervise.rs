@@ -116,7 +116,7 @@ fn supervise(
                 }
                 tracing::info!("there is room again");
                 shared.status.send_replace(Status::Serving);
-                shared.note_clock(shared.time.read());
+                shared.check_clock();
             }
         }
     };

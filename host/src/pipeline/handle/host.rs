@@ -30,8 +30,7 @@ pub struct HostView {
 impl Handle {
     /// The host as it is now.
     pub fn host(&self) -> HostView {
-        let reading = self.shared.time.read();
-        self.shared.note_clock(reading);
+        let reading = self.shared.check_clock();
         HostView {
             status: self.shared.status.borrow().clone(),
             clock_ms: reading.wrong.map_or(reading.now_ms, |wrong| wrong.shows_ms),
