@@ -45,8 +45,8 @@ pub use figures::{DURATION_BOUNDS_S, Durations, Figures, RuleFigures};
 pub use handle::{
     Allowed, AtPoint, Batch, CodesView, Component, CursorView, DeniedCaller, DeviceRequest, DeviceView,
     ExplanationView, Handle, HostView, InventoryCount, InventoryCounts, InventoryKey, InventoryQuery, MigrationQuery,
-    MigrationView, NewToken, Piece, PluginView, PointHistory, PointPeriod, Promotion, Proposal, ProposalKind,
-    ProposalQuery, Proposals, RuleChange, RuleChangesQuery, RuleRequest, StandingAt, Status, SubscribeRequest,
+    MigrationView, NewToken, Piece, PluginView, PointHistory, PointPeriod, PointTenure, Promotion, Proposal,
+    ProposalKind, ProposalQuery, Proposals, RuleChange, RuleChangesQuery, RuleRequest, StandingAt, Status, SubscribeRequest,
     Subscription, VariantRequest, Watched, WhatIfRequest,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, code_table, system_times};

@@ -46,7 +46,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("DeviceService/PutDevices", load),
         (
             "AlertService/ListAlerts CountService/QueryCounts DeviceService/GetDevice PluginService/ListPlugins \
-             DeviceService/GetPointHistory DeviceService/ListProposals",
+             DeviceService/GetPointHistory DeviceService/ListPointTenures DeviceService/ListProposals",
             look.clone(),
         ),
         (

@@ -1,9 +1,14 @@
 //! Another party's counts against ours, through the real binary: the example of docs/reconcile.md, whose figures are
 //! known, and what a bad file is told.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::{Value, json};
+use weir_host::reconciliation::DayKind;
 use weir_tests::{
     estate::{self, DEVICES},
     host::{self, Host},
@@ -219,5 +224,59 @@ fn alerts_from_before_the_inventory_are_named_as_the_cause() {
     let output = host.weir(["alert", "list", "--device", "FF-FF-FF-FF-FF-FF-FF-FF", "--token", &admin]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), said.contains("is the broadcast address")), (Some(64), true), "{said}");
+    assert_eq!(host.stop(), Some(0));
+}
+
+/// Times of receipt are the host's own, so that they lie on both sides of a load.
+#[test]
+fn an_alert_counts_for_the_point_that_its_device_served_when_it_came() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start_with(BINARY, &folder.path().join("data"), &[host::KEEPS_ALL]);
+    let file = |name: &str, text: &str| host::file(folder.path(), name, text);
+    let pause = || std::thread::sleep(std::time::Duration::from_millis(20));
+    let [old, new, roaming] = ["00-DB-12-00-00-00-00-01", "00-DB-12-00-00-00-00-02", "00-DB-12-00-00-00-00-03"];
+    let [exchanged, first, second] = ["1200000000011", "1200000000777", "1200000000466"];
+    let load = |rows: &[[&str; 2]]| {
+        pause();
+        let rows: String = rows.iter().map(|[eui, mpxn]| format!("{eui},{mpxn},smets2,A,12\n")).collect();
+        let text = format!("eui,mpxn,generation,model,operator\n{rows}");
+        host.json(["device", "load", &file("devices.csv", &text), "--json"]);
+        pause();
+    };
+    let mut counter = 0;
+    let mut send = |device: &str, count: u32| {
+        let rows: String = (counter..counter + count).map(|at| format!("{device},{at},8F40\n")).collect();
+        counter += count;
+        host.json(["alert", "send", &file("alerts.csv", &format!("device,counter,code\n{rows}")), "--json"]);
+    };
+    let now_ms = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let today = || DayKind::Utc.of(now_ms()).unwrap();
+    let day = today();
+    load(&[[old, exchanged], [roaming, first]]);
+    send(old, 3);
+    send(roaming, 4);
+    // The old meter is taken away and a new one comes; and the third device goes to another point.
+    load(&[[old, ""], [new, exchanged], [roaming, second]]);
+    send(old, 7);
+    send(new, 5);
+    send(roaming, 6);
+    let claims = [(exchanged, 8), (first, 4), (second, 6)];
+    let text: String = claims.iter().map(|(mpxn, count)| format!("{mpxn},{day},8F40,{count}\n")).collect();
+    let counts = file("counts.csv", &format!("mpan,date,code,count\n{text}"));
+    let report = host.json(["reconcile", &counts, "--days", "utc", "--all", "--json"]).remove(0);
+    if today() == day {
+        let rows = report["rows"].as_array().unwrap();
+        for (mpxn, count) in claims {
+            let row = rows.iter().find(|row| row["subject"] == mpxn).unwrap();
+            assert_eq!((&row["ours"], &row["standing"]), (&json!(count), &json!("agrees")), "{report}");
+            // What is listed of the point is what is counted.
+            let listed = host.json(["alert", "list", "--mpxn", mpxn, "--json"]);
+            assert_eq!(listed.len(), count, "{mpxn}");
+        }
+        // What the old meter sent afterwards is nobody's at the point.
+        let away = rows.iter().find(|row| row["subject"] == old).unwrap();
+        assert_eq!((&away["ours"], &away["causes"]), (&json!(7), &json!(["not-in-file"])), "{report}");
+        assert_eq!(report["totals"]["ours"], 3 + 4 + 7 + 5 + 6);
+    }
     assert_eq!(host.stop(), Some(0));
 }

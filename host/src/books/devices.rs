@@ -41,6 +41,8 @@ pub struct DeviceQuery {
     pub since_ms: Option<Millis>,
     /// Received before.
     pub until_ms: Option<Millis>,
+    /// Times of receipt at which rows are divided, in order.
+    pub cuts: Vec<Millis>,
     /// Only groups that begin before this position.
     pub position: Option<Position>,
     /// Rows of the answer.
@@ -74,6 +76,8 @@ pub struct DeviceKey {
     pub code: u16,
     /// Index of the stretch.
     pub span: u16,
+    /// How many cuts are at or before the time of receipt.
+    pub part: u16,
 }
 
 /// Alerts, and what they stand for.
@@ -150,6 +154,7 @@ impl<'a> CountingDevices<'a> {
                 device: Eui64(rows.device[row]),
                 code: if query.by_code { rows.code[row] } else { 0 },
                 span: u16::try_from(span).unwrap_or(u16::MAX),
+                part: u16::try_from(query.cuts.partition_point(|cut| *cut <= received)).unwrap_or(u16::MAX),
             };
             if self.rows.len() >= query.rows_max && !self.rows.contains_key(&key) {
                 return Err(TooManyDeviceRows);

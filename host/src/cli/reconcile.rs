@@ -14,8 +14,7 @@ use clap::ValueEnum;
 use indicatif::ProgressBar;
 use jiff::civil::Date;
 use weir_proto::v1::{
-    self, count_service_client::CountServiceClient, device_service_client::DeviceServiceClient,
-    report_service_client::ReportServiceClient,
+    self, count_service_client::CountServiceClient, report_service_client::ReportServiceClient,
 };
 
 use super::{
@@ -32,17 +31,22 @@ use super::{
 };
 use crate::{
     books::{DeviceEnds, Weighed},
-    domain::{AlertCode, Eui64, FinalUntil, Millis, Mpxn, OperatorId},
-    intake::claims::{DateOrder, Subject},
+    domain::{AlertCode, Eui64, FinalUntil, Millis, OperatorId},
+    intake::claims::DateOrder,
     reconciliation::{self, Case, Cause, DayError, DayKind, DaySet, Figures, Key},
 };
 
+mod known;
 mod their_file;
 
+use known::Known;
 use their_file::{Counted, Order, TheirFile};
 
 /// How long before and after the days that are compared an alert of those days may have been received.
 const LATE_MS_MAX: Millis = 7 * 86_400_000;
+
+/// Times at which one request divides its rows.
+const TURNS_OF_REQUEST: usize = 1_000;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -202,74 +206,6 @@ async fn undecided(session: &Session, args: &Args, file: &TheirFile) -> Result<F
     .with_hint(hint))
 }
 
-/// The devices that their file is about.
-#[derive(Default)]
-struct Known {
-    /// Devices that stand for a metering point of theirs.
-    points: HashMap<Eui64, Mpxn>,
-    /// Their other points of such devices, and what each is called in the comparison.
-    same: HashMap<Mpxn, Mpxn>,
-    /// Subjects that we know.
-    subjects: BTreeSet<Subject>,
-    operators: BTreeSet<OperatorId>,
-}
-
-impl Known {
-    /// What a device is called in the comparison: its metering point, if they call it so.
-    fn subject(&self, device: Eui64) -> Subject {
-        self.points.get(&device).map_or(Subject::Device(device), |mpxn| Subject::Point(self.first(*mpxn)))
-    }
-
-    /// The point that stands for all those of a meter.
-    fn first(&self, mut mpxn: Mpxn) -> Mpxn {
-        while let Some(first) = self.same.get(&mpxn) {
-            mpxn = *first;
-        }
-        mpxn
-    }
-
-    /// What their subject is called in the comparison.
-    fn settled(&self, subject: Subject) -> Subject {
-        match subject {
-            Subject::Device(device) => self.subject(device),
-            Subject::Point(mpxn) => Subject::Point(self.first(mpxn)),
-        }
-    }
-
-    fn meet(&mut self, device: v1::Device, wanted: &BTreeSet<Subject>) {
-        let eui = Eui64(device.device_id);
-        if self.name(eui, &device, wanted) {
-            self.operators.extend(OperatorId::new(device.operator));
-        }
-    }
-
-    /// Notes what a device is called, if they name it by its EUI-64 or by any of its metering points.
-    fn name(&mut self, eui: Eui64, device: &v1::Device, wanted: &BTreeSet<Subject>) -> bool {
-        let v1::Device { mpxn, secondary_mpan, export_mpan, .. } = device;
-        let all = [Some(mpxn), secondary_mpan.as_ref(), export_mpan.as_ref()].into_iter().flatten();
-        let points = all.filter_map(|mpxn| mpxn.parse::<Mpxn>().ok());
-        let mut points = points.filter(|mpxn| wanted.contains(&Subject::Point(*mpxn)));
-        let Some(point) = points.next() else {
-            if wanted.contains(&Subject::Device(eui)) {
-                self.subjects.insert(Subject::Device(eui));
-                return true;
-            }
-            return false;
-        };
-        let first = self.first(point);
-        for other in points {
-            let other = self.first(other);
-            if other != first {
-                self.same.insert(other, first);
-            }
-        }
-        self.points.insert(eui, point);
-        // What it is called is known once all devices are: two meters may share a point.
-        self.subjects.insert(Subject::Point(point));
-        true
-    }
-}
-
 /// Compares their rows with our figures; `note` gets what is to be said of rows that are added.
 async fn compare(
     session: &Session,
@@ -278,7 +214,8 @@ async fn compare(
     note: &mut impl FnMut(&str),
 ) -> Result<Report, Failure> {
     let channel = session.connect().await?;
-    let known = known(session, channel.clone(), claims.iter().map(|claim| claim.subject).collect()).await?;
+    let wanted = claims.iter().map(|claim| claim.subject).collect();
+    let known = Known::of(session, channel.clone(), &wanted).await?;
     let wrong_days = |error: DayError| {
         Failure::usage(format!("{}: {error}", args.file.display())).with_hint("compare fewer days at a time")
     };
@@ -365,24 +302,6 @@ async fn compare(
     Ok(Report::new(scope, &found, args.all))
 }
 
-/// Looks through the inventory for what their file names.
-async fn known(session: &Session, channel: Connection, wanted: BTreeSet<Subject>) -> Result<Known, Failure> {
-    let mut client = DeviceServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let mut known = Known::default();
-    let mut page_token = String::new();
-    loop {
-        let request = v1::ListDevicesRequest { page_token, ..v1::ListDevicesRequest::default() };
-        let answer = client.list_devices(request).await.map_err(|status| session.failed(&status))?;
-        let v1::ListDevicesResponse { devices, next_page_token } = answer.into_inner();
-        devices.into_iter().for_each(|device| known.meet(device, &wanted));
-        if next_page_token.is_empty() {
-            known.subjects = known.subjects.iter().map(|subject| known.settled(*subject)).collect();
-            return Ok(known);
-        }
-        page_token = next_page_token;
-    }
-}
-
 /// Our figures while they are asked for.
 struct Asking<'a> {
     session: &'a Session,
@@ -422,6 +341,32 @@ impl Asking<'_> {
         part: impl Fn(&mut Figures) -> &mut DeviceEnds,
     ) -> Result<(), Failure> {
         let hull = spans.first().map_or(0, |span| span.start)..spans.last().map_or(0, |span| span.end);
+        let received = hull.start.saturating_sub(LATE_MS_MAX)..hull.end.saturating_add(LATE_MS_MAX);
+        let turns = self.known.turns(&received);
+        // A request divides its rows at so many times; what is received from the last of them on is for the next request.
+        let mut parts: Vec<&[Millis]> = turns.chunks(TURNS_OF_REQUEST).collect();
+        if parts.is_empty() {
+            parts.push(&[]);
+        }
+        let starts: Vec<Millis> =
+            parts.iter().enumerate().map(|(at, turns)| if at == 0 { received.start } else { turns[0] }).collect();
+        for (at, (since_ms, cuts_ms)) in starts.iter().zip(parts).enumerate() {
+            let until_ms = starts.get(at + 1).copied().unwrap_or(received.end);
+            self.count_part(all, operators, spans, clock, (*since_ms..until_ms, cuts_ms), &part).await?;
+        }
+        Ok(())
+    }
+
+    /// The same of alerts that were received in a stretch, which devices divide that become another subject in it.
+    async fn count_part(
+        &mut self,
+        all: &mut BTreeMap<Key, Figures>,
+        operators: &[OperatorId],
+        spans: &[Range<Millis>],
+        clock: v1::AlertClock,
+        (received, cuts_ms): (Range<Millis>, &[Millis]),
+        part: &impl Fn(&mut Figures) -> &mut DeviceEnds,
+    ) -> Result<(), Failure> {
         let codes: Vec<AlertCode> = self.codes.iter().copied().collect();
         let request = v1::QueryDeviceCountsRequest {
             spans: spans.iter().map(|span| v1::Span { start_ms: span.start, end_ms: span.end }).collect(),
@@ -430,9 +375,10 @@ impl Asking<'_> {
             codes: arguments::codes(&codes),
             operators: arguments::operators(operators),
             generations: Vec::new(),
-            since_ms: hull.start.saturating_sub(LATE_MS_MAX),
-            until_ms: hull.end.saturating_add(LATE_MS_MAX),
+            since_ms: received.start,
+            until_ms: received.end,
             position: self.position,
+            cuts_ms: cuts_ms.to_vec(),
         };
         let mut client = ReportServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let answer = client.query_device_counts(request).await.map_err(|status| self.session.failed(&status))?;
@@ -444,7 +390,8 @@ impl Asking<'_> {
             let kept_in_part = (kept_since_ms != 0).then(|| self.kind.of(kept_since_ms)).flatten();
             self.kept_since = kept_in_part.and_then(|day| day.tomorrow().ok());
             for row in rows {
-                self.add(all, &row, &part)?;
+                let from = (row.part as usize).checked_sub(1).and_then(|cut| cuts_ms.get(cut).copied());
+                self.add(all, &row, from.unwrap_or(received.start), part)?;
             }
         }
         Ok(())
@@ -454,12 +401,13 @@ impl Asking<'_> {
         &self,
         all: &mut BTreeMap<Key, Figures>,
         row: &v1::DeviceCountRow,
+        received_ms: Millis,
         part: impl Fn(&mut Figures) -> &mut DeviceEnds,
     ) -> Result<(), Failure> {
         let unasked = || Failure::internal("the server answered with a day or code that was not asked for");
         let day = *self.days.days().get(row.span as usize).ok_or_else(unasked)?;
         let code = u16::try_from(row.code).map(AlertCode).map_err(|_| unasked())?;
-        let key = Key { subject: self.known.subject(Eui64(row.device_id)), code, day };
+        let key = Key { subject: self.known.subject(Eui64(row.device_id), received_ms), code, day };
         let weighed = |count, represented| Weighed { count, represented };
         let ends = part(all.entry(key).or_default());
         ends.forwarded.add(weighed(row.forwarded, row.forwarded_represented));

@@ -104,6 +104,13 @@ impl Tenures {
         }
     }
 
+    /// True if alerts of before the tenure at an index count as of the point too: nothing says that the device was elsewhere, at
+    /// another point or at this one in an earlier tenure.
+    pub fn counts_before(&self, index: usize) -> bool {
+        let tenure = &self.kept[index];
+        tenure.moved_from.0 == Mpxn::NONE && self.kept[..index].iter().all(|before| before.device != tenure.device)
+    }
+
     /// When the tenure at an index began, those before it included that it goes on from.
     fn begun(&self, index: usize) -> Option<Millis> {
         let mut tenure = &self.kept[index];

@@ -95,6 +95,17 @@ impl DeviceService for Devices {
         Ok(Response::new(point::history(handle.point_history(mpxn).await.map_err(status)?)))
     }
 
+    async fn list_point_tenures(
+        &self,
+        request: Request<v1::ListPointTenuresRequest>,
+    ) -> Result<Response<v1::ListPointTenuresResponse>, Status> {
+        let handle = self.door.open(&request)?;
+        let points = point::wanted_points(request.into_inner()).map_err(status)?;
+        let count = points.len();
+        let found = handle.point_tenures(points).await.map_err(status)?;
+        Ok(Response::new(point::tenures(count, found, self.message_bytes_max)))
+    }
+
     async fn list_proposals(
         &self,
         request: Request<v1::ListProposalsRequest>,

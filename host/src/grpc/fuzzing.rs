@@ -39,6 +39,7 @@ pub fn request(kind: u8, bytes: &[u8]) -> bool {
         8 => {
             taken(bytes, device::wanted)
                 | taken(bytes, |v1::GetPointHistoryRequest { mpxn }| point::wanted(&mpxn))
+                | taken(bytes, point::wanted_points)
                 | taken(bytes, point::proposal_query)
         }
         9 => taken(bytes, |request: v1::UploadPluginRequest| {

@@ -61,6 +61,9 @@ impl Engine {
             Command::AtPoint { mpxn, from, devices_max, operators, reply } => {
                 settle(reply, Ok((self.at_point(mpxn, from, devices_max, &operators), Work::default())))
             }
+            Command::ThereNow { points, own, reply } => {
+                settle(reply, Ok((self.there_now(&points, own), Work::default())))
+            }
             Command::Standings { pairs, own, reply } => {
                 settle(reply, Ok((self.standings(&pairs, own), Work::default())))
             }

@@ -14,7 +14,7 @@ use crate::{
     config::GroupLimits,
     domain::{
         Ack, AuditEvent, ClockMark, Cursor, CursorKey, Digest, Eui64, Identity, KeptQuestion, Millis, Mpxn, OperatorId,
-        PluginInfo, Position, ProducerKey, Revision, SigningKey, Token,
+        PluginInfo, Position, ProducerKey, Revision, SigningKey, Tenure, Token,
     },
     pipeline::{
         AtPoint, DeviceRequest, DeviceView, DevicesPut, LoadTerms, Promotion, RuleRequest, StandingAt,
@@ -79,6 +79,15 @@ pub enum Command {
         operators: Vec<OperatorId>,
         /// Where they go.
         reply: Reply<AtPoint>,
+    },
+    /// Look up the devices at metering points, as tenures.
+    ThereNow {
+        /// The points.
+        points: Vec<Mpxn>,
+        /// The operator whose devices the caller may know of; `None` for all.
+        own: Option<OperatorId>,
+        /// Where the answers go, in the same order.
+        reply: Reply<Vec<Vec<Tenure>>>,
     },
     /// Say what the inventory has of devices and the metering points they are said to be at.
     Standings {
@@ -253,9 +262,8 @@ impl Command {
     pub fn audience(&self) -> Audience {
         match self {
             Self::Batch(..) | Self::Producer(..) => Audience::Sender,
-            Self::Device(..) | Self::AtPoint { .. } | Self::Standings { .. } | Self::Producers { .. } => {
-                Audience::Reader
-            }
+            Self::Device(..) | Self::AtPoint { .. } | Self::Standings { .. } => Audience::Reader,
+            Self::ThereNow { .. } | Self::Producers { .. } => Audience::Reader,
             _ => Audience::Changer,
         }
     }
@@ -263,7 +271,7 @@ impl Command {
     /// True if nothing is to be written for it.
     pub fn only_reads(&self, cursors: &Cursors) -> bool {
         match self {
-            Self::Device(..) | Self::AtPoint { .. } | Self::Standings { .. } => true,
+            Self::Device(..) | Self::AtPoint { .. } | Self::ThereNow { .. } | Self::Standings { .. } => true,
             Self::Producer(..) | Self::Producers { .. } | Self::Wake => true,
             Self::PutDevices(_, terms, ..) => terms.dry_run,
             Self::OpenCursor(key, ..) => cursors.get(key).is_some(),
@@ -286,6 +294,7 @@ impl Command {
             Self::PutDevices(.., reply) => drop(reply.send(Err(refusal))),
             Self::Device(_, _, reply) => drop(reply.send(Err(refusal))),
             Self::AtPoint { reply, .. } => drop(reply.send(Err(refusal))),
+            Self::ThereNow { reply, .. } => drop(reply.send(Err(refusal))),
             Self::Standings { reply, .. } => drop(reply.send(Err(refusal))),
             Self::Producer(_, reply) => drop(reply.send(Err(refusal))),
             Self::Producers { reply, .. } => drop(reply.send(Err(refusal))),

@@ -58,7 +58,7 @@ pub use figures::Watched;
 pub use host::HostView;
 pub(super) use plugins::plugins_left;
 pub use plugins::{Allowed, PluginView};
-pub use points::{AtPoint, PointHistory, PointPeriod};
+pub use points::{AtPoint, PointHistory, PointPeriod, PointTenure};
 pub use proposals::{Proposal, ProposalKind, ProposalQuery, Proposals, StandingAt};
 pub use report::{
     InventoryCount, InventoryCounts, InventoryKey, InventoryQuery, MigrationQuery, MigrationView, RuleChange,

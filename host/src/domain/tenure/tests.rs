@@ -102,6 +102,22 @@ fn an_operator_is_told_of_its_own_and_a_device_that_came_to_it_is_no_later_for_t
 }
 
 #[test]
+fn alerts_of_before_a_tenure_count_unless_the_device_was_elsewhere() {
+    let counts = |changes: &[TenureChange]| {
+        let tenures = tenures(changes);
+        (0..tenures.kept.len()).map(|index| tenures.counts_before(index)).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(&[begins(1, 10), begins(2, 20)]), [true, true]);
+    let before = ("1300000000498".parse().unwrap(), OperatorId::new(12).unwrap());
+    let moved = TenureChange::Begins(Tenure { moved_from: before, ..tenure(1, Some(10)) });
+    assert_eq!(counts(&[moved]), [false]);
+    // Its operator changes later: the tenure that begins then goes on from one that had a beginning.
+    let sold = Tenure { operator: OperatorId::new(13).unwrap(), ..tenure(1, Some(30)) };
+    assert_eq!(counts(&[moved, ends(1, 30), TenureChange::Begins(sold)]), [false, false]);
+    assert_eq!(counts(&[begins(1, 10), ends(1, 20), begins(1, 30)]), [true, false], "it was away, and came back");
+}
+
+#[test]
 fn a_clock_that_went_back_gives_no_point_to_an_earlier_load() {
     let back = tenures(&[begins(1, 100), begins(2, 50)]);
     assert_eq!(told(&back), [(1, Some(100), None, true), (2, Some(100), None, true)]);

@@ -9,8 +9,10 @@ use weir_proto::v1;
 
 use super::{balance, device, each, operator, time, wire_generation};
 use crate::{
-    domain::{DeviceType, Eui64, Mpxn, PlacementChange, PointRole},
-    pipeline::{PointHistory, PointPeriod, Proposal, ProposalKind, ProposalQuery, Proposals, Refusal, SharedPoint},
+    domain::{DeviceType, Eui64, Mpxn, PlacementChange, PointRole, Tenure},
+    pipeline::{
+        PointHistory, PointPeriod, PointTenure, Proposal, ProposalKind, ProposalQuery, Proposals, Refusal, SharedPoint,
+    },
 };
 
 /// Rows of a piece, however large a message may be.
@@ -86,15 +88,9 @@ pub fn history(history: PointHistory) -> v1::GetPointHistoryResponse {
 
 fn period(told: PointPeriod) -> v1::PointPeriod {
     let PointPeriod { period, balance: ends, counted_since_ms } = told;
-    let role = match period.role {
-        PointRole::Import => v1::PointRole::Import,
-        PointRole::Secondary => v1::PointRole::Secondary,
-        PointRole::Export => v1::PointRole::Export,
-        PointRole::Gas => v1::PointRole::Gas,
-    };
     v1::PointPeriod {
         device_id: period.device.0,
-        role: role.into(),
+        role: role(period.role).into(),
         operator: period.operator.get().into(),
         since_ms: period.since_ms,
         until_ms: period.until_ms,
@@ -103,6 +99,52 @@ fn period(told: PointPeriod) -> v1::PointPeriod {
         balance: ends.map(balance),
         counted_since_ms,
     }
+}
+
+fn role(role: PointRole) -> v1::PointRole {
+    match role {
+        PointRole::Import => v1::PointRole::Import,
+        PointRole::Secondary => v1::PointRole::Secondary,
+        PointRole::Export => v1::PointRole::Export,
+        PointRole::Gas => v1::PointRole::Gas,
+    }
+}
+
+/// The metering points whose tenures are asked for.
+pub fn wanted_points(request: v1::ListPointTenuresRequest) -> Result<Vec<Mpxn>, Refusal> {
+    each("mpxns", request.mpxns, |mpxn: String| match mpxn.parse() {
+        Ok(Mpxn::NONE) => Err("must not be empty: an MPAN (13 digits) or MPRN (6 to 10)".to_owned()),
+        Ok(mpxn) => Ok(mpxn),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+/// Tenures of as many points, of so many that were asked for, as fit a message of `bytes_max` bytes, and of one at least.
+pub fn tenures(points: usize, found: Vec<PointTenure>, bytes_max: usize) -> v1::ListPointTenuresResponse {
+    let mut answer =
+        v1::ListPointTenuresResponse { tenures: Vec::with_capacity(found.len()), answered_count: points as u32 };
+    let mut bytes = PIECE_BYTES;
+    for at in found {
+        let PointTenure { point, tenure, counts_before } = at;
+        let Tenure { device, role: has, operator, since_ms, until_ms, .. } = tenure;
+        let tenure = v1::PointTenure {
+            point: point as u32,
+            device_id: device.0,
+            role: role(has).into(),
+            operator: operator.get().into(),
+            since_ms,
+            until_ms,
+            counts_before,
+        };
+        bytes += FRAME_BYTES + tenure.encoded_len();
+        if bytes > bytes_max && point > 0 {
+            answer.tenures.retain(|kept: &v1::PointTenure| kept.point < tenure.point);
+            answer.answered_count = tenure.point;
+            break;
+        }
+        answer.tenures.push(tenure);
+    }
+    answer
 }
 
 /// Which alerts are looked at for proposals.

@@ -47,6 +47,7 @@ pub fn device_query(request: v1::QueryDeviceCountsRequest) -> Result<DeviceQuery
         since_ms,
         until_ms,
         position,
+        cuts_ms,
     } = request;
     Ok(DeviceQuery {
         spans: spans(sent)?,
@@ -61,10 +62,24 @@ pub fn device_query(request: v1::QueryDeviceCountsRequest) -> Result<DeviceQuery
         generations: each("generations", generations, generation)?,
         since_ms: time(since_ms),
         until_ms: time(until_ms),
+        cuts: cuts(cuts_ms)?,
         position: (position != 0).then_some(crate::domain::Position(position)),
         // The host's own limit is put in by whoever counts.
         rows_max: usize::MAX,
     })
+}
+
+fn cuts(sent: Vec<Millis>) -> Result<Vec<Millis>, Refusal> {
+    if sent.len() > SPANS_MAX {
+        return Err(Refusal::invalid("cuts_ms", format!("{} times; at most {SPANS_MAX}", sent.len())));
+    }
+    match sent.windows(2).position(|pair| pair[0] >= pair[1]) {
+        Some(at) => {
+            let why = format!("{} is not after {}; give the times in order, each once", sent[at + 1], sent[at]);
+            Err(Refusal::invalid(format!("cuts_ms[{}]", at + 1), why))
+        }
+        None => Ok(sent),
+    }
 }
 
 fn spans(sent: Vec<v1::Span>) -> Result<Vec<Range<Millis>>, Refusal> {
@@ -120,7 +135,7 @@ impl Iterator for Pieces {
 }
 
 fn device_row((key, ends): &(DeviceKey, DeviceEnds)) -> v1::DeviceCountRow {
-    let DeviceKey { device, code, span } = *key;
+    let DeviceKey { device, code, span, part } = *key;
     let DeviceEnds { forwarded, suppressed, duplicate } = *ends;
     v1::DeviceCountRow {
         device_id: device.0,
@@ -132,6 +147,7 @@ fn device_row((key, ends): &(DeviceKey, DeviceEnds)) -> v1::DeviceCountRow {
         forwarded_represented: forwarded.represented,
         suppressed_represented: suppressed.represented,
         duplicate_represented: duplicate.represented,
+        part: part.into(),
     }
 }
 
@@ -301,7 +317,7 @@ mod tests {
     fn pieces_hold_every_row_once_and_fit_their_messages() {
         let most = Weighed { count: u64::MAX, represented: u64::MAX };
         let ends = DeviceEnds { forwarded: most, suppressed: most, duplicate: most };
-        let row = |device| (DeviceKey { device: Eui64(device), code: u16::MAX, span: u16::MAX }, ends);
+        let row = |device| (DeviceKey { device: Eui64(device), code: u16::MAX, span: u16::MAX, part: u16::MAX }, ends);
         for (rows, bytes_max) in [(0, 1_024), (1, 1_024), (1_000, 1_024), (20_000, 4 << 20)] {
             let counts =
                 DeviceCounts { rows: (1..=rows).map(row).collect(), position: Position(u64::MAX), kept_since_ms: None };
@@ -344,5 +360,12 @@ mod tests {
             let why = asked(spans).unwrap_err().to_string();
             assert!(why.starts_with(words), "{why}");
         }
+        let cut = |cuts_ms| {
+            let spans = vec![span(0, 5)];
+            device_query(v1::QueryDeviceCountsRequest { spans, cuts_ms, ..Default::default() })
+        };
+        assert_eq!(cut(vec![1, 3]).unwrap().cuts, [1, 3]);
+        assert!(cut(vec![1, 3, 3]).unwrap_err().to_string().starts_with("cuts_ms[2]: 3 is not after 3"));
+        assert!(cut(vec![0; SPANS_MAX + 1]).unwrap_err().to_string().starts_with("cuts_ms: 1001 times"));
     }
 }

@@ -47,6 +47,25 @@ pub struct PointPeriod {
     pub counted_since_ms: Option<Millis>,
 }
 
+/// A device whose alerts count as of a metering point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PointTenure {
+    /// Index of the point among those that were asked for.
+    pub point: usize,
+    /// The tenure.
+    pub tenure: Tenure,
+    /// Whether alerts of before it count too.
+    pub counts_before: bool,
+}
+
+impl PointTenure {
+    /// The times of receipt of the alerts that count.
+    fn received_ms(&self) -> Range<Millis> {
+        let since = self.tenure.since_ms.filter(|_| !self.counts_before);
+        since.unwrap_or(Millis::MIN)..self.tenure.until_ms.unwrap_or(Millis::MAX)
+    }
+}
+
 impl Engine {
     /// At most so many devices at a metering point of some operators, or of any where none is named.
     pub fn at_point(&self, mpxn: Mpxn, from: u32, devices_max: usize, operators: &[OperatorId]) -> AtPoint {
@@ -54,6 +73,17 @@ impl Engine {
         let mut numbers = self.inventory.at(mpxn, DeviceNo(from)).filter(is_own);
         let devices = numbers.by_ref().take(devices_max).map(|no| (no.0, self.named(no))).collect();
         AtPoint { devices, next: numbers.next().map(|no| no.0) }
+    }
+
+    /// The devices that are at metering points now, of one operator or of any, as tenures that began before times were kept.
+    pub fn there_now(&self, points: &[Mpxn], own: Option<OperatorId>) -> Vec<Vec<Tenure>> {
+        let is_own = |no: &DeviceNo| own.is_none_or(|own| self.inventory.get(*no).operator == own);
+        let of = |mpxn: &Mpxn| {
+            let there = self.inventory.at(*mpxn, DeviceNo(0)).filter(is_own).take(TENURES_MAX);
+            let tenures = there.filter_map(|no| unrecorded(self.inventory.get(no), &self.inventory.placement(no), *mpxn));
+            tenures.collect()
+        };
+        points.iter().map(of).collect()
     }
 
     /// A device with its placement, and its model and labels by name.
@@ -134,15 +164,33 @@ impl Handle {
     }
 
     /// The devices that are or were at a metering point, each with the times of receipt of the alerts that count as of the
-    /// point: until a load took the device away, and, where it had another point before, since one brought it.
+    /// point: until a load took the device away, and, where it was elsewhere before, since one brought it.
     pub async fn devices_of_point(&self, mpxn: Mpxn) -> Result<Vec<(Eui64, Range<Millis>)>, Refusal> {
-        let AtPoint { devices, .. } = self.at_point(mpxn, 0, TENURES_MAX, Vec::new()).await?;
-        let (tenures, own) = (self.tenures_of(mpxn, &devices).await?, self.who.operator());
-        let of = |tenure: &Tenure| {
-            let came = (tenure.moved_from.0 != Mpxn::NONE).then_some(tenure.since_ms).flatten();
-            (tenure.device, came.unwrap_or(Millis::MIN)..tenure.until_ms.unwrap_or(Millis::MAX))
+        let tenures = self.point_tenures(vec![mpxn]).await?;
+        Ok(tenures.iter().map(|at| (at.tenure.device, at.received_ms())).collect())
+    }
+
+    /// The same of several points, in their order.
+    pub async fn point_tenures(&self, points: Vec<Mpxn>) -> Result<Vec<PointTenure>, Refusal> {
+        let (own, asked) = (self.who.operator(), points.clone());
+        let there = self.ask(|reply| Command::ThereNow { points: asked, own, reply }).await?;
+        let read = move |handle: &Self| {
+            let reader = handle.shared.reader()?;
+            let mut found = Vec::new();
+            for (point, (mpxn, there)) in points.into_iter().zip(there).enumerate() {
+                handle.go_on()?;
+                let mut tenures = reader.tenures(mpxn).map_err(internal)?.unwrap_or_default();
+                there.into_iter().rev().for_each(|tenure| tenures.add_unrecorded(tenure));
+                let told = tenures.kept.iter().enumerate().filter(|(_, at)| own.is_none_or(|own| at.operator == own));
+                found.extend(told.map(|(index, tenure)| PointTenure {
+                    point,
+                    tenure: *tenure,
+                    counts_before: tenures.counts_before(index),
+                }));
+            }
+            Ok(found)
         };
-        Ok(tenures.kept.iter().filter(|tenure| own.is_none_or(|own| tenure.operator == own)).map(of).collect())
+        self.read(read).await
     }
 
     /// The tenures of a point, those included of these devices that began before times were kept.
