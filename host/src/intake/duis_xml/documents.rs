@@ -43,6 +43,8 @@ pub(super) struct Documents<R> {
     reader: Text<R>,
     /// Bytes of one document.
     bytes_max: usize,
+    /// How what is longer is divided; empty where nothing is said of it.
+    divided_by: &'static str,
     /// The encoding that the caller states, of documents for which none is declared or another one that they are not in.
     undeclared: Option<Charset>,
     /// What was held and is read a second time, before the rest of the input.
@@ -108,6 +110,7 @@ impl<R: BufRead> Documents<R> {
         Self {
             reader: Text::of_xml(reader, encoding),
             bytes_max,
+            divided_by: "",
             undeclared: encoding.and_then(Charset::stated),
             again: Cursor::default(),
             is_again: false,
@@ -127,6 +130,11 @@ impl<R: BufRead> Documents<R> {
             text: None,
             ended: false,
         }
+    }
+
+    /// Says how what is too long for one document is divided, where a longer one cannot be read.
+    pub(super) fn divided_by(self, how: &'static str) -> Self {
+        Self { divided_by: how, ..self }
     }
 
     /// Says which text stands outside of documents. Ask at the end.
@@ -476,7 +484,8 @@ impl<R: BufRead> Documents<R> {
         let max = self.bytes_max;
         let way_out = match max < DOCUMENT_BYTES_LIMIT {
             true => format!("; --document-bytes-max N reads longer ones, up to {DOCUMENT_BYTES_LIMIT}"),
-            false => String::new(),
+            false if self.divided_by.is_empty() => String::new(),
+            false => format!("; {}", self.divided_by),
         };
         LineError::new(line, "document", format!("longer than {max} bytes{way_out}"))
     }

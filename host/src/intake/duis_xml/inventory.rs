@@ -6,15 +6,20 @@
 //! Response / Body / ResponseMessage   ServiceReference (8.2)
 //!   DSPInventory
 //!     Device*   DeviceID, DeviceType, DeviceStatus?, DeviceManufacturer, DeviceModel,
-//!               ImportMPxN?, SecondaryImportMPAN?, ExportMPAN?, CSPRegion?, S1SP?
+//!               ImportMPxN?, SecondaryImportMPAN?, ExportMPAN?, CSPRegion?, S1SP?, Device*
 //! ```
 //!
-//! Generation: an `S1SP`, or the `CSPRegion` `SMETS1`, says SMETS1; another region of the schema says SMETS2. The hub of a
-//! device is the one `CHF` of its inventory that is in service. A device that was decommissioned or withdrawn has no metering point any more. A document states no
+//! Generation: an `S1SP`, or the `CSPRegion` `SMETS1`, says SMETS1; another region of the schema says SMETS2. A `Device`
+//! may lie in another one, at any depth. The hub of a device is the `CHF` that it lies in, or else the one `CHF` of its
+//! inventory that is in service. A device that was decommissioned or withdrawn has no metering point any more. A document states no
 //! operator, so a device keeps the one it has unless its MPAN has moved to another distributor; a hub that nobody has yet is of
 //! the distributor of its meters.
 
-use std::{io::BufRead, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::BufRead,
+    str::FromStr,
+};
 
 use super::{
     DOCUMENT_BYTES_LIMIT, Wrong,
@@ -35,6 +40,10 @@ use crate::{
 /// The service whose response has an inventory.
 const SERVICE: &str = "8.2";
 
+/// How an inventory is divided that is too long for one document.
+const DIVIDED: &str = "divide it: a document is a Response with its Header and a DSPInventory that has some of the Device \
+                       elements, and one file may have many";
+
 /// Statuses of a device that is at no metering point any more.
 const GONE: [&str; 2] = ["Decommissioned", "Withdrawn"];
 
@@ -53,7 +62,7 @@ pub struct Inventory<R>(Items<R, Row>);
 impl<R: BufRead> Inventory<R> {
     /// Takes the input; nothing is read yet. `encoding` is that of documents that state none.
     pub fn new(reader: R, encoding: Option<Encoding>) -> Self {
-        Self(Items::new(reader, DOCUMENT_BYTES_LIMIT, encoding))
+        Self(Items::new(reader, DOCUMENT_BYTES_LIMIT, encoding).divided_by(DIVIDED))
     }
 
     /// Returns the line on which the document of the last item begins.
@@ -117,24 +126,57 @@ fn check_service(inventory: Element<'_>) -> Result<(), Wrong> {
 }
 
 fn devices(inventory: Element<'_>, notices: Notices<'_>) -> Vec<Result<Row, Wrong>> {
-    let elements: Vec<Element<'_>> = inventory.children().filter(|element| element.name() == "Device").collect();
+    let is_own = |element: &Element<'_>| {
+        element.name() == "Device" && element.within(&["DSPInventory"]).is_some_and(|within| within == inventory)
+    };
+    let elements: Vec<Element<'_>> = inventory.descendants().filter(is_own).collect();
     let hub = hub_of(&elements, notices);
-    let read: Vec<Result<Row, Wrong>> = elements.iter().map(|element| device(*element, hub, notices)).collect();
-    let mut distributors: Vec<OperatorId> =
-        read.iter().flatten().filter_map(|row| row.placement.distributor(row.mpxn)).collect();
-    distributors.dedup();
-    let operator = if let [only] = distributors[..] { only } else { OperatorId::UNKNOWN };
+    let mut read: Vec<Result<Row, Wrong>> = Vec::with_capacity(elements.len());
+    for element in &elements {
+        let hub = match hub_around(*element) {
+            Some(around) => hub_id(around),
+            None => hub,
+        };
+        read.push(device(*element, hub, notices));
+    }
+    // Of a hub that no device names they are those of all devices.
+    let mut distributors: BTreeMap<Option<Eui64>, BTreeSet<OperatorId>> = BTreeMap::new();
+    for row in read.iter().flatten() {
+        let hub = row.placement.hub.filter(|hub| *hub != Eui64::NONE);
+        for of in [None, hub].into_iter().take(if hub.is_some() { 2 } else { 1 }) {
+            distributors.entry(of).or_default().extend(row.placement.distributor(row.mpxn));
+        }
+    }
+    let operator_of = |hub: Eui64| {
+        let own = distributors.get(&Some(hub)).or_else(|| distributors.get(&None));
+        own.filter(|own| own.len() == 1).and_then(|own| own.first().copied()).unwrap_or_default()
+    };
     let with_operator = |row: Row| {
         let is_hub = row.placement.kind == Some(DeviceType::Chf);
-        if is_hub { Row { operator, ..row } } else { row }
+        if is_hub { Row { operator: operator_of(row.eui), ..row } } else { row }
     };
     read.into_iter().map(|row| row.map(with_operator)).collect()
 }
 
+fn is_hub(element: &Element<'_>) -> bool {
+    element.child_text("DeviceType").and_then(|kind| kind.parse().ok()) == Some(DeviceType::Chf)
+}
+
+/// The identifier of a hub, where it can be read and the hub is in service.
+fn hub_id(element: Element<'_>) -> Option<Eui64> {
+    let is_gone = element.child_text("DeviceStatus").is_some_and(|status| is_one_of(status, &GONE));
+    element.child_text("DeviceID").filter(|_| !is_gone).and_then(|id| identifiers::device(id).ok())
+}
+
+/// The nearest hub that a device lies in.
+fn hub_around(element: Element<'_>) -> Option<Element<'_>> {
+    std::iter::successors(element.parent(), |element| element.parent())
+        .find(|around| around.name() == "Device" && is_hub(around))
+}
+
 /// The hub of an inventory, where it has one in service.
 fn hub_of(elements: &[Element<'_>], notices: Notices<'_>) -> Option<Eui64> {
-    let kind = |element: &Element<'_>| element.child_text("DeviceType").and_then(|kind| kind.parse().ok());
-    let hubs: Vec<&Element<'_>> = elements.iter().filter(|element| kind(element) == Some(DeviceType::Chf)).collect();
+    let hubs: Vec<&Element<'_>> = elements.iter().filter(|element| is_hub(element)).collect();
     let is_gone =
         |element: &Element<'_>| element.child_text("DeviceStatus").is_some_and(|status| is_one_of(status, &GONE));
     let serving = hubs.iter().filter(|element| !is_gone(element));
@@ -148,7 +190,8 @@ fn hub_of(elements: &[Element<'_>], notices: Notices<'_>) -> Option<Eui64> {
         [None] => "the DeviceID of its CHF cannot be read".to_owned(),
         _ => format!("it has {} CHFs in service", ids.len()),
     };
-    if !hubs.is_empty() && hubs.len() < elements.len() {
+    let is_free = |element: &&Element<'_>| !is_hub(element) && hub_around(**element).is_none();
+    if !hubs.is_empty() && elements.iter().any(|element| is_free(&element)) {
         notices("DSPInventory", format!("{why}: the hub of its other devices stays as it is"));
     }
     None

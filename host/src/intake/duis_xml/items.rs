@@ -30,6 +30,11 @@ impl<R: BufRead, T> Items<R, T> {
         Self { documents, ready: VecDeque::new(), line: 0, notices: VecDeque::new() }
     }
 
+    /// Says how what is too long for one document is divided, where a longer one cannot be read.
+    pub(super) fn divided_by(self, how: &'static str) -> Self {
+        Self { documents: Box::new(self.documents.divided_by(how)), ..self }
+    }
+
     /// Returns the line on which the document of the last item begins.
     pub(super) fn line(&self) -> u64 {
         self.line

@@ -50,7 +50,9 @@ impl Tree {
                         return Err(wrong(format!("byte {at}: elements lie more than {DEPTH_MAX} deep")));
                     }
                     if nodes.len() == ELEMENTS_MAX {
-                        return Err(wrong(format!("byte {at}: more than {ELEMENTS_MAX} elements")));
+                        return Err(wrong(format!(
+                            "byte {at}: more than {ELEMENTS_MAX} elements; divide it into several documents"
+                        )));
                     }
                     let name: Box<str> = start.local_name().as_ref().into();
                     let clock_status = if &*name == "Timestamp" { attribute(&start, "ClockStatus") } else { None };

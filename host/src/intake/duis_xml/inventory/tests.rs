@@ -112,6 +112,53 @@ fn no_hub_is_stated_where_there_is_none_or_several() {
 }
 
 #[test]
+fn a_device_in_another_one_is_read_and_its_hub_is_the_one_around_it() {
+    let other_hub = "02-00-5E-10-00-00-C0-02";
+    let [meter, gas, display, beside] =
+        [METER, "02-00-5E-10-00-00-A0-02", "02-00-5E-10-00-00-A0-03", "02-00-5E-10-00-00-A0-04"];
+    let within = |around: &str, devices: &str| around.replace("</sr:Device>", &format!("{devices}</sr:Device>"));
+    let points = "<sr:ImportMPxN>1000000000012</sr:ImportMPxN>";
+    let proxy = within(&device(gas, "GPF", ""), &device(display, "PPMID", ""));
+    let first =
+        within(&device(HUB, "CHF", ""), &format!("<sr:Below>{}{proxy}</sr:Below>", device(meter, "ESME", points)));
+    let second =
+        within(&device(other_hub, "CHF", ""), &device(beside, "ESME", "<sr:ImportMPxN>1200000000011</sr:ImportMPxN>"));
+    let (rows, remarks) = read(&response(&format!("{first}{second}")));
+    let of = |id: &str| {
+        let eui = id.parse().unwrap();
+        rows.iter().flatten().find(|row| row.eui == eui).unwrap_or_else(|| panic!("{id}"))
+    };
+    assert_eq!((rows.len(), remarks), (6, Vec::new()), "no device is left without a hub");
+    let hub = |id: &str| of(id).placement.hub.unwrap();
+    assert_eq!([meter, gas, display].map(hub), [HUB.parse().unwrap(); 3]);
+    assert_eq!((hub(beside), hub(HUB)), (other_hub.parse().unwrap(), Eui64::NONE));
+    assert_eq!((of(meter).mpxn, of(HUB).mpxn), (point("1000000000012"), Mpxn::NONE), "each has its own");
+    assert_eq!((of(HUB).operator.get(), of(other_hub).operator.get()), (10, 12), "each hub's is that of its meters");
+    // A hub that was taken away is the hub of nothing, also of what lies in it.
+    let status = "</sr:DeviceType><sr:DeviceStatus>Withdrawn</sr:DeviceStatus>";
+    let gone = first.replacen("</sr:DeviceType>", status, 1);
+    let (rows, _) = read(&response(&format!("{gone}{second}")));
+    assert_eq!(rows[1].as_ref().unwrap().placement.hub, None);
+}
+
+#[test]
+fn an_inventory_that_is_too_long_says_how_it_is_divided() {
+    let one = device(METER, "ESME", "");
+    let text = response(&one.repeat(DOCUMENT_BYTES_LIMIT / one.len() + 1));
+    let (rows, _) = read(&format!("{text}\n{}", response(&one)));
+    let why = rows[0].clone().unwrap_err();
+    assert!(
+        why.starts_with("line 1: document: longer than 16777216 bytes; divide it: a document is a Response"),
+        "{why}"
+    );
+    assert!(rows.last().unwrap().is_ok(), "what follows is read");
+    // Before it is as long, it may have too many elements.
+    let many = "<sr:x/>".repeat(524_288);
+    let why = read(&response(&format!("{one}{many}"))).0[0].clone().unwrap_err();
+    assert!(why.ends_with("more than 524288 elements; divide it into several documents"), "{why}");
+}
+
+#[test]
 fn a_device_that_was_taken_away_is_at_no_point() {
     let status = "<sr:DeviceStatus>Decommissioned</sr:DeviceStatus>";
     let text = device(METER, "ESME", "<sr:ImportMPxN>1000000000012</sr:ImportMPxN>");
