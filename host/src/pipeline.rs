@@ -40,14 +40,14 @@ pub use clock::{Clock, Shown, WrongClock};
 pub use collect::{GroupSize, GroupSizing};
 pub use cursors::Seat;
 pub use desk::{Head, QuestionView, Stage};
-pub use devices::{DevicesPut, LoadTerms, NamedDevice, SharedPoint};
+pub use devices::{DevicesPut, LeftHub, LoadState, LoadTerms, NamedDevice, SharedPoint};
 pub use figures::{DURATION_BOUNDS_S, Durations, Figures, RuleFigures};
 pub use handle::{
     Allowed, AtPoint, Batch, CodesView, Component, CursorView, DeniedCaller, DeviceRequest, DeviceView,
     ExplanationView, Handle, HostView, InventoryCount, InventoryCounts, InventoryKey, InventoryQuery, MigrationQuery,
     MigrationView, NewToken, Piece, PluginView, PointHistory, PointPeriod, PointTenure, Promotion, Proposal,
-    ProposalKind, ProposalQuery, Proposals, RuleChange, RuleChangesQuery, RuleRequest, StandingAt, Status, SubscribeRequest,
-    Subscription, VariantRequest, Watched, WhatIfRequest,
+    ProposalKind, ProposalQuery, Proposals, RuleChange, RuleChangesQuery, RuleRequest, StandingAt, Status,
+    SubscribeRequest, Subscription, VariantRequest, Watched, WhatIfRequest,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, code_table, system_times};
 pub use plugins::Revoked;

@@ -244,24 +244,26 @@ fn devices_are_listed_by_what_is_known_of_them() {
     let host = Host::start(BINARY, &folder.path().join("data"));
     let rows: String = (1..=1_200)
         .map(|number| {
-            let (generation, mpan) =
-                if number % 2 == 0 { ("smets1", "1000000000012") } else { ("smets2", "1200000000011") };
+            let (generation, mpan, operator) =
+                if number % 2 == 0 { ("smets1", "1000000000012", 10) } else { ("smets2", "1200000000011", 12) };
+            // A metering point has 32 devices at most.
+            let mpan = if number <= 64 { mpan } else { "" };
             format!(
-                "02-00-5E-10-00-00-{:02X}-{:02X},{mpan},{generation},Alder {}\n",
+                "02-00-5E-10-00-00-{:02X}-{:02X},{mpan},{generation},Alder {},{operator}\n",
                 number / 256,
                 number % 256,
                 number % 3
             )
         })
         .collect();
-    let path = folder.file("devices.csv", format!("eui,mpxn,generation,model\n{rows}"));
+    let path = folder.file("devices.csv", format!("eui,mpxn,generation,model,operator\n{rows}"));
     host.json(["device", "load", &path, "--json"]);
     let count = |more: &[&str]| host.json([&["device", "list", "--json"], more].concat()).len();
     assert_eq!(count(&["--limit", "0"]), 1_200, "over pages");
     assert_eq!((count(&[]), count(&["--limit", "7"])), (100, 7));
     assert_eq!(count(&["--limit", "0", "--operator", "LOND"]), 600);
     assert_eq!(count(&["--limit", "0", "--generation", "smets1", "--model", "Alder 0"]), 200);
-    assert_eq!(count(&["--limit", "0", "--mpxn", "10 0000 0000 012"]), 600);
+    assert_eq!(count(&["--limit", "0", "--mpxn", "10 0000 0000 012"]), 32);
     assert_eq!(count(&["--unlisted"]), 0);
     let shown = host.weir(["device", "list", "--limit", "3"]);
     let (table, said) = (String::from_utf8(shown.stdout).unwrap(), String::from_utf8(shown.stderr).unwrap());

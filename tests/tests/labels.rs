@@ -273,7 +273,7 @@ fn limits_name_the_row_the_key_the_value_and_the_setting_and_nothing_is_loaded()
     let many = labelled.file("many.csv", &many);
     let said =
         labelled.refused(&[&["device", "load", &many, "--label", "feeder=Primary Feeder"][..], &columns].concat());
-    let words = "many.csv: line 4: labels: feeder: \"F3\" would be one different value more than \
+    let words = "many.csv: line 4: labels: feeder: \"F3\" of operator 10 would be one different value more than \
                  intake.operator_label_values_max (2)";
     assert!(said.contains(words), "{said}");
     assert_eq!(labelled.host.json(["device", "list", "--json"]).len(), 0, "a message with a bad row is refused whole");

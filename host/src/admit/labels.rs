@@ -7,7 +7,7 @@
 //! its text.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -46,14 +46,16 @@ pub enum LabelError {
     },
     /// No room for another value.
     #[error(
-        "{key}: {value:?} would be one different value more than {setting} ({max}); load a column with fewer different \
-         values, or have the setting raised"
+        "{key}: {value:?} of operator {operator} would be one different value more than {setting} ({max}); load a column \
+         with fewer different values, or have the setting raised"
     )]
     Values {
         /// The key.
         key: LabelKey,
         /// The new value.
         value: String,
+        /// Whose devices have it.
+        operator: OperatorId,
         /// The limit that is reached.
         setting: &'static str,
         /// What it is set to.
@@ -129,12 +131,22 @@ impl LabelColumn {
     }
 }
 
-/// What a row of a load makes of a device's labels: for each key that changes the number of its value, 0 for none.
+/// What a row of a load makes of a device's labels.
 #[derive(Debug, Default)]
 #[must_use = "values that it took are to be applied or withdrawn"]
 pub struct LabelPlan {
-    changes: Vec<(LabelKey, u32)>,
+    changes: Vec<LabelChange>,
     differs: bool,
+}
+
+/// A label that changes: numbers of values, 0 for none.
+#[derive(Debug)]
+struct LabelChange {
+    key: LabelKey,
+    was: u32,
+    is: u32,
+    /// Whether no device had the value before.
+    is_new: bool,
 }
 
 impl LabelPlan {
@@ -149,8 +161,8 @@ impl LabelPlan {
     }
 }
 
-/// Labels and what of them is not written yet.
-#[derive(Debug, Default)]
+/// Labels and what of them is not written yet. A clone shares what neither changes.
+#[derive(Debug, Clone, Default)]
 pub struct Labels {
     columns: BTreeMap<LabelKey, Column>,
     dictionary: Dictionary,
@@ -190,7 +202,7 @@ impl Labels {
     }
 
     /// Plans what a row of a load makes of a device that is then of `operator`; `no` is its number, where it has one.
-    /// Takes the values that it needs, so the plan is to be applied or withdrawn.
+    /// Takes the values that it needs, so the plan is to be applied or withdrawn, and [checked](Self::check) before.
     pub fn plan(
         &mut self,
         no: Option<DeviceNo>,
@@ -202,7 +214,7 @@ impl Labels {
         if stated.is_empty() && self.columns.is_empty() {
             return Ok(plan);
         }
-        match self.add_changes(&mut plan, no, operator, stated, limits) {
+        match self.add_changes(&mut plan, no, operator, stated, limits.keys_max) {
             Ok(()) => Ok(plan),
             Err(error) => {
                 self.withdraw(plan);
@@ -217,7 +229,7 @@ impl Labels {
         no: Option<DeviceNo>,
         operator: OperatorId,
         stated: &[StatedLabel],
-        limits: &LabelLimits,
+        keys_max: usize,
     ) -> Result<(), LabelError> {
         let held = no.map(|no| self.numbers(no)).unwrap_or_default();
         let number_of = |key: &LabelKey| held.iter().find(|(held, _)| held == key).map_or(0, |(_, number)| *number);
@@ -227,47 +239,123 @@ impl Labels {
             plan.differs |= !same_text;
             if value.is_empty() {
                 if before.is_some() {
-                    plan.changes.push((key.clone(), 0));
+                    plan.changes.push(LabelChange { key: key.clone(), was: number_of(key), is: 0, is_new: false });
                 }
             } else if !same_text || before.is_some_and(|before| before.operator != operator) {
-                let number = self.take(key, operator, value.as_str().into(), limits)?;
-                plan.changes.push((key.clone(), number));
+                let was = number_of(key);
+                let (is, is_new) = self.take(key, operator, value.as_str().into(), keys_max)?;
+                plan.changes.push(LabelChange { key: key.clone(), was, is, is_new });
             }
         }
         // Labels that the row does not state stay, and are from now on those of its operator.
         for (key, number) in held.iter().filter(|(key, _)| stated.iter().all(|stated| stated.key != *key)) {
             let Some(value) = self.dictionary.get(*number).filter(|value| value.operator != operator) else { continue };
-            let number = self.take(key, operator, Arc::clone(&value.text), limits)?;
-            plan.changes.push((key.clone(), number));
+            let text = Arc::clone(&value.text);
+            let (is, is_new) = self.take(key, operator, text, keys_max)?;
+            plan.changes.push(LabelChange { key: key.clone(), was: *number, is, is_new });
         }
         Ok(())
     }
 
-    /// Uses a value once more; both it and its key may be new.
+    /// Uses a value once more; both it and its key may be new. Returns its number, and whether it is new.
     fn take(
         &mut self,
         key: &LabelKey,
         operator: OperatorId,
         text: Arc<str>,
-        limits: &LabelLimits,
-    ) -> Result<u32, LabelError> {
+        keys_max: usize,
+    ) -> Result<(u32, bool), LabelError> {
         if !self.columns.contains_key(key) {
             let taken: BTreeSet<u8> = self.columns.values().map(|column| column.no).collect();
-            let free = (0..=u8::MAX).find(|no| !taken.contains(no)).filter(|_| taken.len() < limits.keys_max);
-            let no = free.ok_or_else(|| LabelError::Keys { key: key.clone(), max: limits.keys_max })?;
+            let free = (0..=u8::MAX).find(|no| !taken.contains(no));
+            let no = free.ok_or_else(|| LabelError::Keys { key: key.clone(), max: keys_max })?;
             self.columns.insert(key.clone(), Column { no, ..Column::default() });
         }
-        let value = LabelValue { operator, text };
-        self.dictionary.take(&value, limits).map_err(|(setting, max)| {
-            let value = value.text.as_ref().to_owned();
-            LabelError::Values { key: key.clone(), value, setting, max }
-        })
+        Ok(self.dictionary.take(&LabelValue { operator, text }))
+    }
+
+    /// Checks what plans together leave in use: a key or value that one of them gives up makes room for another. A limit that
+    /// was exceeded before is kept to if they add no more than they give up. The error has the index of the first plan that
+    /// goes beyond.
+    pub fn check(&self, plans: &[LabelPlan], limits: &LabelLimits) -> Result<(), (usize, LabelError)> {
+        let LabelLimits { keys_max, values_max, operator_values_max } = *limits;
+        let changes =
+            || plans.iter().enumerate().flat_map(|(index, plan)| plan.changes.iter().map(move |to| (index, to)));
+        if self.columns.len() > keys_max {
+            let left = |column: &Column, key: &LabelKey| {
+                let of_key = changes().filter(|(_, change)| change.key == *key);
+                let had: u64 = column.devices.values().sum();
+                let (lost, won) = of_key.fold((0, 0), |(lost, won), (_, change)| {
+                    (lost + u64::from(change.was != 0), won + u64::from(change.is != 0))
+                });
+                (had > 0, had + won > lost)
+            };
+            let keys: Vec<(&LabelKey, (bool, bool))> =
+                self.columns.iter().map(|(key, column)| (key, left(column, key))).collect();
+            let given_up = keys.iter().filter(|(_, (had, has))| *had && !has).count();
+            let had = keys.iter().filter(|(_, (had, _))| *had).count();
+            let new: BTreeSet<&LabelKey> = keys.iter().filter(|(_, (had, _))| !had).map(|(key, _)| *key).collect();
+            let room = (keys_max + given_up).saturating_sub(had).max(given_up);
+            let mut met: BTreeSet<&LabelKey> = BTreeSet::new();
+            for (index, change) in changes().filter(|(_, change)| new.contains(&change.key)) {
+                if met.insert(&change.key) && met.len() > room {
+                    return Err((index, LabelError::Keys { key: change.key.clone(), max: keys_max }));
+                }
+            }
+        }
+        let is_over = |operator| self.dictionary.len_of(operator) > operator_values_max;
+        let is_any_over = |change: &LabelChange| {
+            self.dictionary.get(change.is).is_some_and(|value| change.is_new && is_over(value.operator))
+        };
+        if self.dictionary.len() <= values_max && !changes().any(|(_, change)| is_any_over(change)) {
+            return Ok(());
+        }
+        let mut released: HashMap<u32, u32> = HashMap::new();
+        for (_, change) in changes().filter(|(_, change)| change.was != 0) {
+            *released.entry(change.was).or_default() += 1;
+        }
+        let is_freed = |(number, uses): (&u32, &u32)| self.dictionary.uses(*number) == *uses;
+        let (mut freed, mut freed_of) = (0, HashMap::<OperatorId, usize>::new());
+        for (number, _) in released.iter().filter(|entry| is_freed(*entry)) {
+            freed += 1;
+            *freed_of
+                .entry(self.dictionary.get(*number).map_or(OperatorId::UNKNOWN, |value| value.operator))
+                .or_default() += 1;
+        }
+        let new = || changes().filter(|(_, change)| change.is_new);
+        let new_count = new().count();
+        let mut new_of: HashMap<OperatorId, usize> = HashMap::new();
+        for value in new().filter_map(|(_, change)| self.dictionary.get(change.is)) {
+            *new_of.entry(value.operator).or_default() += 1;
+        }
+        let room_of = |max: usize, had: usize, freed: usize| (max + freed).saturating_sub(had).max(freed);
+        let mut room = room_of(values_max, self.dictionary.len() - new_count, freed);
+        let mut rooms: HashMap<OperatorId, usize> = HashMap::new();
+        for (index, change) in new() {
+            let Some(LabelValue { operator, text }) = self.dictionary.get(change.is) else { continue };
+            let room_here = rooms.entry(*operator).or_insert_with(|| {
+                let had = self.dictionary.len_of(*operator) - new_of.get(operator).copied().unwrap_or(0);
+                room_of(operator_values_max, had, freed_of.get(operator).copied().unwrap_or(0))
+            });
+            let beyond = match (room, *room_here) {
+                (0, _) => Some(("intake.label_values_max", values_max)),
+                (_, 0) => Some(("intake.operator_label_values_max", operator_values_max)),
+                _ => None,
+            };
+            if let Some((setting, max)) = beyond {
+                let (key, value, operator) = (change.key.clone(), text.as_ref().to_owned(), *operator);
+                return Err((index, LabelError::Values { key, value, operator, setting, max }));
+            }
+            room -= 1;
+            *room_here -= 1;
+        }
+        Ok(())
     }
 
     /// Does what was planned for a device.
     pub fn apply(&mut self, no: DeviceNo, plan: LabelPlan) {
         let Self { columns, dictionary, unwritten, .. } = self;
-        for (key, number) in plan.changes {
+        for LabelChange { key, is: number, .. } in plan.changes {
             let Some(column) = columns.get_mut(&key) else { continue };
             let before = column.numbers.set(no.index(), number);
             if let Some(value) = dictionary.get(number) {
@@ -289,10 +377,7 @@ impl Labels {
 
     /// Gives back what a plan took: nothing of it is done.
     pub fn withdraw(&mut self, plan: LabelPlan) {
-        plan.changes
-            .iter()
-            .filter(|(_, number)| *number != 0)
-            .for_each(|(_, number)| self.dictionary.give_back(*number));
+        plan.changes.iter().filter(|change| change.is != 0).for_each(|change| self.dictionary.give_back(change.is));
         self.drop_unused_keys();
     }
 

@@ -13,9 +13,7 @@ use std::{
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 use jiff::civil::Date;
-use weir_proto::v1::{
-    self, count_service_client::CountServiceClient, report_service_client::ReportServiceClient,
-};
+use weir_proto::v1::{self, count_service_client::CountServiceClient, report_service_client::ReportServiceClient};
 
 use super::{
     Failure, Session,

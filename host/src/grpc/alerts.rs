@@ -121,6 +121,8 @@ impl AlertService for Alerts {
             retention_days_max: self.retention_days_max,
             time_ms: handle.now_ms(),
             can_send: Some(can_send),
+            put_devices_max: u32::try_from(self.limits.put_devices_max).unwrap_or(u32::MAX),
+            message_bytes_max: self.limits.message_bytes_max as u64,
         }))
     }
 

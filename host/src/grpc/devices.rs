@@ -15,7 +15,7 @@ use super::{
     gate::Door,
     status::status,
 };
-use crate::pipeline::{DevicesPut, LoadTerms};
+use crate::pipeline::{DevicesPut, LoadState, LoadTerms};
 
 /// The trailer that says how many devices are stored of a load that is refused: those of all messages before.
 const DONE: &str = "weir-devices-done";
@@ -45,7 +45,7 @@ impl DeviceService for Devices {
         let handle = self.door.open(&request)?;
         let mut messages = request.into_inner();
         let mut total = DevicesPut::default();
-        let (at_ms, mut done) = (handle.now_ms(), 0);
+        let (at_ms, mut done, mut load) = (handle.now_ms(), 0, LoadState::default());
         let with_done = |mut status: Status, done: usize| {
             status.metadata_mut().insert(DONE, done.into());
             status
@@ -54,7 +54,9 @@ impl DeviceService for Devices {
             let sent = message.devices.len();
             let refused = |refusal| with_done(status(refusal), done);
             let (devices, dry_run) = device::devices(message, self.put_devices_max).map_err(refused)?;
-            total.add(handle.load_devices(devices, LoadTerms { dry_run, at_ms }).await.map_err(refused)?);
+            let put;
+            (put, load) = handle.load_devices(devices, LoadTerms { dry_run, at_ms }, load).await.map_err(refused)?;
+            total.add(put);
             done += sent;
         }
         Ok(Response::new(device::devices_put(total)))

@@ -39,7 +39,7 @@ const POLICY: [(&str, Roles); 52] = [
     ("/weir.v1.AlertService/StreamAlerts", SEND),
     ("/weir.v1.AlertService/SubmitAlerts", SEND),
     ("/weir.v1.AlertService/GetProducer", SEND),
-    ("/weir.v1.AlertService/GetIntakeLimits", Roles(INGEST | READER | OPERATOR | AUDITOR | ADMIN)),
+    ("/weir.v1.AlertService/GetIntakeLimits", Roles(INGEST | INVENTORY | READER | OPERATOR | AUDITOR | ADMIN)),
     ("/weir.v1.ProducerService/ListProducers", Roles(INGEST | READER | OPERATOR | AUDITOR | ADMIN)),
     ("/weir.v1.ProducerService/DeleteProducer", SEND),
     ("/weir.v1.AlertService/ListAlerts", LOOK),

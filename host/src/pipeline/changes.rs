@@ -57,7 +57,9 @@ impl Engine {
                 Work::default()
             }
             Command::DropCursor(key, reply) => settle(reply, self.drop_cursor(&key)),
-            Command::PutDevices(devices, terms, who, reply) => settle(reply, self.put_devices(&devices, terms, &who)),
+            Command::PutDevices(devices, terms, load, who, reply) => {
+                settle(reply, self.put_devices(&devices, terms, *load, &who))
+            }
             Command::AtPoint { mpxn, from, devices_max, operators, reply } => {
                 settle(reply, Ok((self.at_point(mpxn, from, devices_max, &operators), Work::default())))
             }

@@ -17,7 +17,7 @@ use crate::{
         PluginInfo, Position, ProducerKey, Revision, SigningKey, Tenure, Token,
     },
     pipeline::{
-        AtPoint, DeviceRequest, DeviceView, DevicesPut, LoadTerms, Promotion, RuleRequest, StandingAt,
+        AtPoint, DeviceRequest, DeviceView, DevicesPut, LoadState, LoadTerms, Promotion, RuleRequest, StandingAt,
         cursors::Cursors,
         handle::Submission,
         plugins::{Revoked, Upload},
@@ -66,7 +66,7 @@ pub enum Command {
     /// Forget a cursor.
     DropCursor(CursorKey, Reply<()>),
     /// Add or change devices, or only say what that would do.
-    PutDevices(Vec<DeviceRequest>, LoadTerms, Arc<Identity>, Reply<DevicesPut>),
+    PutDevices(Vec<DeviceRequest>, LoadTerms, Box<LoadState>, Arc<Identity>, Reply<(DevicesPut, LoadState)>),
     /// Look up the devices at a metering point.
     AtPoint {
         /// The point.
@@ -262,8 +262,11 @@ impl Command {
     pub fn audience(&self) -> Audience {
         match self {
             Self::Batch(..) | Self::Producer(..) => Audience::Sender,
-            Self::Device(..) | Self::AtPoint { .. } | Self::Standings { .. } => Audience::Reader,
-            Self::ThereNow { .. } | Self::Producers { .. } => Audience::Reader,
+            Self::Device(..)
+            | Self::AtPoint { .. }
+            | Self::ThereNow { .. }
+            | Self::Standings { .. }
+            | Self::Producers { .. } => Audience::Reader,
             _ => Audience::Changer,
         }
     }

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use crate::{
-    admit::{Change, Inventory, LabelLimits, LabelPlan, with_stated},
+    admit::{Change, Inventory, InventoryError, LabelLimits, LabelPlan, with_stated},
     domain::{
-        AuditEvent, Device, DeviceLabels, DeviceNo, DeviceTally, Effects, Handover, Identity, Millis, ModelId,
-        OperatorId, Placement, PointRole, StatedLabel,
+        AuditEvent, Device, DeviceLabels, DeviceNo, DeviceTally, Effects, Eui64, Handover, Identity, Millis, ModelId,
+        OperatorId, Placement, StatedLabel,
     },
     pipeline::{
         DeviceRequest,
@@ -17,10 +17,15 @@ use crate::{
     },
 };
 
+mod carried;
+mod hubs;
 mod points;
 
+pub use carried::LoadState;
+use carried::{DryRun, View};
+pub use hubs::LeftHub;
 pub use points::SharedPoint;
-use points::{Loaded, Placed, changes, shared};
+use points::{Loaded, Placed, by_device, changes, check_room, come_to, shared};
 
 /// Changes that are listed of one load; all are counted.
 const CHANGES_LISTED_MAX: usize = 1_000;
@@ -90,6 +95,10 @@ pub struct DevicesPut {
     pub shared_count: u64,
     /// The first of them.
     pub shared: Vec<SharedPoint>,
+    /// Devices that went to another operator, and whose hub stays with the one before.
+    pub left_hub_count: u64,
+    /// The first of them.
+    pub left_hubs: Vec<LeftHub>,
 }
 
 impl DevicesPut {
@@ -112,6 +121,9 @@ impl DevicesPut {
         self.changes.extend(other.changes.into_iter().take(room));
         let room = CHANGES_LISTED_MAX.saturating_sub(self.shared.len());
         self.shared.extend(other.shared.into_iter().take(room));
+        self.left_hub_count += other.left_hub_count;
+        let room = CHANGES_LISTED_MAX.saturating_sub(self.left_hubs.len());
+        self.left_hubs.extend(other.left_hubs.into_iter().take(room));
     }
 
     /// Counts a row.
@@ -160,42 +172,60 @@ impl DevicesPut {
 }
 
 impl Engine {
-    /// Adds or changes devices: all of them, or none and why. On a dry run nothing is done.
+    /// Adds or changes devices: all of them, or none and why. On a dry run nothing is done but to the state of the load.
     pub fn put_devices(
         &mut self,
         devices: &[DeviceRequest],
         terms: LoadTerms,
+        mut load: LoadState,
         who: &Identity,
-    ) -> Result<(DevicesPut, Work), Refusal> {
-        let rows: Vec<Loaded> = devices.iter().map(|request| self.loaded(request)).collect();
+    ) -> Result<((DevicesPut, LoadState), Work), Refusal> {
+        if terms.dry_run && load.dry.is_none() {
+            load.dry = Some(DryRun::new(&self.inventory, &self.labels));
+        }
+        let mut dry = load.dry.take().filter(|_| terms.dry_run);
+        let view = View::new(&self.inventory, dry.as_ref());
+        let rows: Vec<Loaded> = devices.iter().map(|request| loaded(request, view.placed(request.eui))).collect();
         self.check_operators(&rows, who)?;
         check_points(&rows)?;
-        let models = self.learn_models(devices)?;
-        let strangers = rows.iter().filter(|row| row.before.is_none()).count();
-        let max = self.config.intake.devices_max;
-        if strangers as u64 + u64::from(self.inventory.len()) > u64::from(max) {
-            self.inventory.forget_models(&models);
-            return Err(Refusal::Exhausted(format!("devices: {strangers} are new, and devices_max is {max}")));
-        }
-        let plans = self.plan_labels(devices, &rows).inspect_err(|_| self.inventory.forget_models(&models))?;
-        let mut put = DevicesPut::default();
-        let shared = shared(&rows, &self.inventory, who.sender.operators);
-        put.shared_count = shared.len() as u64;
-        put.shared = shared.into_iter().take(CHANGES_LISTED_MAX).collect();
+        let of_message = by_device(&rows);
+        check_room(&rows, &of_message, view)?;
+        self.check_count(&rows, dry.as_ref().map_or(0, |dry| dry.new_count))?;
+        let shared = shared(&rows, &of_message, view, &load, who.sender.operators);
+        let before = dry.as_ref().map_or(&[][..], |dry| dry.models.as_slice());
+        let models = self.learn_models(before, devices)?;
+        let stated: Vec<Vec<StatedLabel>> =
+            devices.iter().zip(&rows).map(|(request, row)| self.stated_labels(request, row, dry.as_ref())).collect();
+        let plans =
+            self.plan_labels(&rows, &stated, dry.as_mut()).inspect_err(|_| self.inventory.forget_models(&models))?;
+        let mut put = DevicesPut {
+            shared_count: shared.len() as u64,
+            shared: shared.into_iter().take(CHANGES_LISTED_MAX).collect(),
+            ..DevicesPut::default()
+        };
+        put.note_hubs(&rows, &of_message, View::new(&self.inventory, dry.as_ref()), who.sender.operators);
         let mut effects = Effects::default();
         let mut moves = Vec::new();
         let mut is_label_changed = false;
-        for ((row, request), plan) in rows.iter().zip(devices).zip(plans) {
-            let number = self.inventory.number(request.eui);
-            let had = || number.map(|no| self.labels.of(no)).unwrap_or_default();
-            let labels = LabelsPut { before: &had, stated: &request.labels, differ: plan.differs() };
-            put.note(row, &labels, &self.inventory);
-            if terms.dry_run {
-                self.labels.withdraw(plan);
-                continue;
-            }
+        for ((row, stated), plan) in rows.iter().zip(&stated).zip(plans) {
+            let eui = row.after.0.eui;
+            let number = self.label_number(eui, dry.as_ref());
+            let labels = dry.as_ref().map_or(&self.labels, |dry| &dry.labels);
+            let had = || number.map(|no| labels.of(no)).unwrap_or_default();
+            put.note(row, &LabelsPut { before: &had, stated, differ: plan.differs() }, &self.inventory);
+            come_to(row).for_each(|mpxn| load.bring(mpxn, eui));
             is_label_changed |= !plan.is_empty();
-            if row.before != Some(row.after) {
+            let is_changed = row.before != Some(row.after);
+            if let Some(dry) = &mut dry {
+                if is_changed {
+                    dry.new_count += u32::from(row.before.is_none());
+                    dry.devices.put(row.after.0, row.after.1);
+                }
+                match dry.number(&self.inventory, eui) {
+                    Some(no) => dry.labels.apply(no, plan),
+                    None => dry.labels.withdraw(plan),
+                }
+            } else if is_changed {
                 let no = self.put_device(row, terms.at_ms, &mut effects);
                 let (device, before) = (row.after.0, row.before.map(|(before, _)| before));
                 let moved = |before: &Device| before.listed && before.operator != device.operator;
@@ -204,6 +234,13 @@ impl Engine {
             } else if let Some(no) = number {
                 self.labels.apply(no, plan);
             }
+        }
+        if let Some(mut dry) = dry {
+            // The names are known again when the next message is compared.
+            self.inventory.forget_models(&models);
+            dry.models = models;
+            load.dry = Some(dry);
+            return Ok(((put, load), Work::default()));
         }
         let mut work = Work::default();
         if !effects.devices.is_empty() || is_label_changed {
@@ -224,31 +261,52 @@ impl Engine {
             // Names that no device took up are not kept.
             self.inventory.forget_models(&models);
         }
-        Ok((put, work))
+        Ok(((put, load), work))
     }
 
-    /// What a request makes of a device.
-    fn loaded(&self, request: &DeviceRequest) -> Loaded {
-        let before = self.inventory.number(request.eui);
-        let before = before.map(|no| (*self.inventory.get(no), self.inventory.placement(no)));
-        let operator = match before {
-            Some((before, placement)) if request.keep_operator && before.operator != OperatorId::UNKNOWN => {
-                let stated = request.placement.distributor(request.mpxn);
-                let is_moved = stated.is_some() && stated != placement.distributor(&before);
-                if is_moved { request.operator } else { before.operator }
+    /// The number under which the labels of a device are, on a dry run or not.
+    fn label_number(&self, eui: Eui64, dry: Option<&DryRun>) -> Option<DeviceNo> {
+        match dry {
+            Some(dry) => dry.number(&self.inventory, eui),
+            None => self.inventory.number(eui),
+        }
+    }
+
+    /// The labels that a request states of a device. One that says which network the metering point is of goes with the point
+    /// that it came from, and stays where it says something else.
+    fn stated_labels(&self, request: &DeviceRequest, row: &Loaded, dry: Option<&DryRun>) -> Vec<StatedLabel> {
+        let mut stated = request.labels.clone();
+        let network = row.before.and_then(|(before, _)| before.mpxn.distributor());
+        if let (Some(key), Some(network)) = (&request.network_label, network)
+            && row.after.0.mpxn.distributor().is_none()
+        {
+            let labels = dry.map_or(&self.labels, |dry| &dry.labels);
+            let has = self.label_number(request.eui, dry).map(|no| labels.of(no)).unwrap_or_default();
+            if has.iter().any(|(known, value)| known == key && **value == *network.to_string()) {
+                stated.push(StatedLabel { key: key.clone(), value: String::new() });
+                stated.sort_unstable();
             }
-            _ => request.operator,
-        };
-        let device = Device {
-            eui: request.eui,
-            mpxn: request.mpxn,
-            operator,
-            generation: request.generation,
-            model: ModelId::of(&request.model),
-            listed: true,
-        };
-        let was = before.map_or_else(Placement::default, |(_, placement)| placement);
-        Loaded { before, after: (device, request.placement.over(was)) }
+        }
+        stated
+    }
+
+    /// Rejects devices for which there is no room beside those that the messages before would add.
+    fn check_count(&self, rows: &[Loaded], added: u32) -> Result<(), Refusal> {
+        let max = self.config.intake.devices_max;
+        let room = u64::from(max).saturating_sub(u64::from(self.inventory.len()) + u64::from(added));
+        let mut strangers = rows.iter().enumerate().filter(|(_, row)| row.before.is_none());
+        let new = strangers.clone().count() as u64;
+        let beyond = usize::try_from(room).ok().and_then(|room| strangers.nth(room));
+        match beyond {
+            None => Ok(()),
+            Some((index, row)) => {
+                let eui = row.after.0.eui;
+                Err(Refusal::Exhausted(format!(
+                    "devices[{index}]: {eui} would be one device more than intake.devices_max ({max}); {new} devices of its \
+                     message are new"
+                )))
+            }
+        }
     }
 
     /// Puts a device into the inventory, and what is to be written for that into some effects. Returns its number.
@@ -311,42 +369,85 @@ impl Engine {
     }
 
     /// Plans what rows make of labels: of all, or of none and why. Each plan is to be applied or withdrawn.
-    fn plan_labels(&mut self, devices: &[DeviceRequest], rows: &[Loaded]) -> Result<Vec<LabelPlan>, Refusal> {
+    fn plan_labels(
+        &mut self,
+        rows: &[Loaded],
+        stated: &[Vec<StatedLabel>],
+        dry: Option<&mut DryRun>,
+    ) -> Result<Vec<LabelPlan>, Refusal> {
         let intake = &self.config.intake;
         let limits = LabelLimits {
             keys_max: intake.label_keys_max,
             values_max: intake.label_values_max,
             operator_values_max: intake.operator_label_values_max,
         };
-        let mut plans = Vec::with_capacity(devices.len());
-        for (index, (request, row)) in devices.iter().zip(rows).enumerate() {
-            let number = self.inventory.number(request.eui);
-            match self.labels.plan(number, row.after.0.operator, &request.labels, &limits) {
+        let numbers: Vec<Option<DeviceNo>> =
+            rows.iter().map(|row| self.label_number(row.after.0.eui, dry.as_deref())).collect();
+        let labels = dry.map_or(&mut self.labels, |dry| &mut dry.labels);
+        let mut plans = Vec::with_capacity(rows.len());
+        let mut wrong = None;
+        for (index, ((row, stated), number)) in rows.iter().zip(stated).zip(numbers).enumerate() {
+            match labels.plan(number, row.after.0.operator, stated, &limits) {
                 Ok(plan) => plans.push(plan),
                 Err(why) => {
-                    plans.into_iter().for_each(|plan| self.labels.withdraw(plan));
-                    return Err(Refusal::invalid(format!("devices[{index}].labels"), why.to_string()));
+                    wrong = Some((index, why));
+                    break;
                 }
             }
         }
-        Ok(plans)
+        let wrong = wrong.or_else(|| labels.check(&plans, &limits).err());
+        let Some((index, why)) = wrong else { return Ok(plans) };
+        plans.into_iter().for_each(|plan| labels.withdraw(plan));
+        let eui = rows[index].after.0.eui;
+        Err(Refusal::invalid(format!("devices[{index}].labels"), format!("{why}; of device {eui}")))
     }
 
-    /// Learns the models of some devices: all, or none and why.
-    fn learn_models(&mut self, devices: &[DeviceRequest]) -> Result<Vec<String>, Refusal> {
+    /// Learns the models of some devices, and those of names that came before: all, or none and why.
+    fn learn_models(&mut self, before: &[String], devices: &[DeviceRequest]) -> Result<Vec<String>, Refusal> {
         let mut learnt: Vec<String> = Vec::new();
+        let mut learn = |inventory: &mut Inventory, name: &String| {
+            let is_new = inventory.learn_model(name, self.config.intake.models_max)?;
+            learnt.extend(is_new.then(|| name.clone()));
+            Ok::<(), InventoryError>(())
+        };
+        let inventory = &mut self.inventory;
+        let mut learnt_all = before.iter().try_for_each(|name| learn(inventory, name)).map_err(|why| (None, why));
         for (index, device) in devices.iter().enumerate() {
-            match self.inventory.learn_model(&device.model, self.config.intake.models_max) {
-                Ok(true) => learnt.push(device.model.clone()),
-                Ok(false) => {}
-                Err(why) => {
-                    self.inventory.forget_models(&learnt);
-                    return Err(Refusal::invalid(format!("devices[{index}]"), why.to_string()));
-                }
+            learnt_all = learnt_all.and_then(|()| learn(inventory, &device.model).map_err(|why| (Some(index), why)));
+        }
+        match learnt_all {
+            Ok(()) => Ok(learnt),
+            Err((index, why)) => {
+                self.inventory.forget_models(&learnt);
+                let field = index.map_or_else(|| "devices".to_owned(), |index| format!("devices[{index}].model"));
+                // It names the field itself.
+                let why = why.to_string();
+                Err(Refusal::invalid(field, why.strip_prefix("model: ").unwrap_or(&why)))
             }
         }
-        Ok(learnt)
     }
+}
+
+/// What a request makes of a device.
+fn loaded(request: &DeviceRequest, before: Option<Placed>) -> Loaded {
+    let operator = match before {
+        Some((before, placement)) if request.keep_operator && before.operator != OperatorId::UNKNOWN => {
+            let stated = request.placement.distributor(request.mpxn);
+            let is_moved = stated.is_some() && stated != placement.distributor(&before);
+            if is_moved { request.operator } else { before.operator }
+        }
+        _ => request.operator,
+    };
+    let device = Device {
+        eui: request.eui,
+        mpxn: request.mpxn,
+        operator,
+        generation: request.generation,
+        model: ModelId::of(&request.model),
+        listed: true,
+    };
+    let was = before.map_or_else(Placement::default, |(_, placement)| placement);
+    Loaded { before, after: (device, request.placement.over(was)) }
 }
 
 /// Rejects a device that has one metering point twice.
@@ -356,7 +457,7 @@ fn check_points(rows: &[Loaded]) -> Result<(), Refusal> {
         let points: Vec<_> = placement.points(&device).collect();
         let twice = (1..points.len()).find(|at| points[..*at].iter().any(|(_, mpxn)| *mpxn == points[*at].1));
         let Some((role, mpxn)) = twice.map(|at| points[at]) else { continue };
-        let field = if role == PointRole::Export { "export_mpan" } else { "secondary_mpan" };
+        let field = points::field_of(role);
         let message = format!(
             "{mpxn} is another metering point of {} already; give it one role, and empty the other",
             device.eui

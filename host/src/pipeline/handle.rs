@@ -9,12 +9,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     config::{LimitsByOwner, ReportLimits, SubscribeLimits, WhatIfLimits},
     domain::{
-        Ack, Alert, AlertCode, Balance, BatchDigest, Device, DeviceLabels, Digest, Eui64, Generation, Identity, Millis,
-        Mpxn, OperatorId, OperatorSet, Placement, PlacementChange, Position, ProducerKey, Reject, Role, StatedLabel,
+        Ack, Alert, AlertCode, Balance, BatchDigest, Device, DeviceLabels, Digest, Eui64, Generation, Identity,
+        LabelKey, Millis, Mpxn, OperatorId, OperatorSet, Placement, PlacementChange, Position, ProducerKey, Reject,
+        Role, StatedLabel,
     },
     evaluate::SettingsByNo,
     pipeline::{
-        DevicesPut, LoadTerms,
+        DevicesPut, LoadState, LoadTerms,
         clock::{Clock, WrongClock},
         collect::{Command, Reply},
         digest,
@@ -112,6 +113,8 @@ pub struct DeviceRequest {
     pub operator: OperatorId,
     /// Labels that it states, each key once, in order of the keys. A key that is not there leaves that label as it is.
     pub labels: Vec<StatedLabel>,
+    /// The label that says which network the metering point is of, in a row without one: it goes with the point it came from.
+    pub network_label: Option<LabelKey>,
     /// Whether a device that has an operator keeps it, unless the MPAN is of another distributor than the one it had.
     pub keep_operator: bool,
     /// Where it is connected, as far as the row says.
@@ -239,17 +242,26 @@ impl Handle {
 
     /// Adds or changes devices: all of them, or none and why.
     pub async fn put_devices(&self, devices: Vec<DeviceRequest>) -> Result<DevicesPut, Refusal> {
-        self.load_devices(devices, LoadTerms { dry_run: false, at_ms: self.now_ms() }).await
+        let terms = LoadTerms { dry_run: false, at_ms: self.now_ms() };
+        self.load_devices(devices, terms, LoadState::default()).await.map(|(put, _)| put)
     }
 
-    /// The same, of one load of several parts or on a dry run.
-    pub async fn load_devices(&self, devices: Vec<DeviceRequest>, terms: LoadTerms) -> Result<DevicesPut, Refusal> {
-        let mut put = self.ask(|reply| Command::PutDevices(devices, terms, self.who.clone(), reply)).await?;
+    /// The same, of one load of several parts or on a dry run; the state goes from each part to the next.
+    pub async fn load_devices(
+        &self,
+        devices: Vec<DeviceRequest>,
+        terms: LoadTerms,
+        load: LoadState,
+    ) -> Result<(DevicesPut, LoadState), Refusal> {
+        let load = Box::new(load);
+        let put = |reply| Command::PutDevices(devices, terms, load, self.who.clone(), reply);
+        let (mut put, load) = self.ask(put).await?;
         if self.who.role == Role::Inventory {
             put.changes.clear();
             put.shared.clear();
+            put.left_hubs.clear();
         }
-        Ok(put)
+        Ok((put, load))
     }
 
     /// Shows a device.

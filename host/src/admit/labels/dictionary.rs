@@ -6,14 +6,11 @@ use std::{collections::BTreeMap, hash::BuildHasher};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::{LabelLimits, paged::Paged};
+use super::paged::Paged;
 use crate::domain::{LabelValue, OperatorId};
 
-/// Which limit leaves no room for another value: the setting, and what it is set to.
-pub(super) type NoRoom = (&'static str, usize);
-
 /// Values by number, from 1, and numbers by value.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Dictionary {
     values: Paged<Option<LabelValue>>,
     /// How often each is used; one that is used no more has 0, and its number is free.
@@ -55,19 +52,28 @@ impl Dictionary {
         self.values.get(number as usize)?.as_ref()
     }
 
-    /// Uses a value, which is added where it is new and there is room.
-    pub(super) fn take(&mut self, value: &LabelValue, limits: &LabelLimits) -> Result<u32, NoRoom> {
+    /// How many values are in use.
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// How many values of one operator's devices are in use.
+    pub(super) fn len_of(&self, operator: OperatorId) -> usize {
+        self.of_operators.get(&operator).copied().unwrap_or(0)
+    }
+
+    /// How often a value is used.
+    pub(super) fn uses(&self, number: u32) -> u32 {
+        self.uses.get(number as usize).copied().unwrap_or(0)
+    }
+
+    /// Uses a value, which is added where it is new. Returns its number, and whether it is new.
+    pub(super) fn take(&mut self, value: &LabelValue) -> (u32, bool) {
         let hash = self.hasher.hash_one(value);
         let is = |number: &u32| self.values.get(*number as usize).is_some_and(|known| known.as_ref() == Some(value));
         if let Some(number) = self.index.find(hash, is).copied() {
             self.uses[number as usize] += 1;
-            return Ok(number);
-        }
-        if self.index.len() >= limits.values_max {
-            return Err(("intake.label_values_max", limits.values_max));
-        }
-        if self.of_operators.get(&value.operator).is_some_and(|count| *count >= limits.operator_values_max) {
-            return Err(("intake.operator_label_values_max", limits.operator_values_max));
+            return (number, false);
         }
         // 0 is for none.
         let number = self.free.pop().unwrap_or_else(|| self.uses.len().max(1) as u32);
@@ -77,7 +83,7 @@ impl Dictionary {
         self.uses[number as usize] = 1;
         self.enter(number, value.clone());
         self.unwritten.entry(number).or_insert(false);
-        Ok(number)
+        (number, true)
     }
 
     /// Ends a use of a value, which goes with its last.

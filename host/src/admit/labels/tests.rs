@@ -14,6 +14,9 @@ fn stated(labels: &[(&str, &str)]) -> Vec<StatedLabel> {
     labels.iter().map(|(name, value)| StatedLabel { key: key(name), value: (*value).to_owned() }).collect()
 }
 
+/// Number and operator of a device, and its labels.
+type Row<'a> = (u32, u32, &'a [(&'a str, &'a str)]);
+
 /// Labels, a way to load one device and the bytes of a store that was told everything.
 #[derive(Default)]
 struct Loaded {
@@ -28,12 +31,26 @@ impl Loaded {
     }
 
     fn put_within(&mut self, no: u32, of: u32, given: &[(&str, &str)], max: &LabelLimits) -> Result<bool, LabelError> {
-        let plan = self.labels.plan(Some(DeviceNo(no)), operator(of), &stated(given), max)?;
-        let differs = plan.differs();
-        self.labels.apply(DeviceNo(no), plan);
-        self.operators.insert(no, operator(of));
+        self.put_message(&[(no, of, given)], max).map(|differ| differ[0]).map_err(|(_, why)| why)
+    }
+
+    /// Rows of one message: all of them, or none and which one goes beyond a limit.
+    fn put_message(&mut self, rows: &[Row<'_>], max: &LabelLimits) -> Result<Vec<bool>, (usize, LabelError)> {
+        let plan = |(no, of, given): &Row<'_>| {
+            self.labels.plan(Some(DeviceNo(*no)), operator(*of), &stated(given), max).unwrap()
+        };
+        let plans: Vec<LabelPlan> = rows.iter().map(plan).collect();
+        if let Err(why) = self.labels.check(&plans, max) {
+            plans.into_iter().for_each(|plan| self.labels.withdraw(plan));
+            return Err(why);
+        }
+        let differ = plans.iter().map(LabelPlan::differs).collect();
+        for ((no, of, _), plan) in rows.iter().zip(plans) {
+            self.labels.apply(DeviceNo(*no), plan);
+            self.operators.insert(*no, operator(*of));
+        }
         self.write();
-        Ok(differs)
+        Ok(differ)
     }
 
     /// Does what the store does.
@@ -135,15 +152,40 @@ fn limits_name_key_value_setting_and_way_out_and_leave_no_trace() {
     let keys = refused(&mut loaded, 10, &[("c", "1")]);
     assert!(keys.starts_with("c: intake.label_keys_max (2) keys are in use; remove a label"), "{keys}");
     let values = refused(&mut loaded, 10, &[("a", "3")]);
-    let said = "a: \"3\" would be one different value more than intake.operator_label_values_max (2)";
+    let said = "a: \"3\" of operator 10 would be one different value more than intake.operator_label_values_max (2)";
     assert!(values.starts_with(said), "{values}");
     loaded.put_within(2, 12, &[("a", "3")], &tight).unwrap();
     let values = refused(&mut loaded, 12, &[("a", "1"), ("b", "4")]);
-    assert!(values.contains("\"1\" would be one different value more than intake.label_values_max (3)"), "{values}");
+    assert!(
+        values.contains("\"4\" of operator 12 would be one different value more than intake.label_values_max (3)"),
+        "{values}"
+    );
     // A value that nothing has any more makes room.
     loaded.put_within(2, 12, &[("a", "")], &tight).unwrap();
     loaded.put_within(2, 12, &[("a", "4")], &tight).unwrap();
     assert_eq!(loaded.of(2), ["a=4"]);
+}
+
+#[test]
+fn a_message_is_checked_by_what_it_leaves_in_use() {
+    let mut loaded = Loaded::default();
+    let tight = LabelLimits { keys_max: 1, values_max: 3, operator_values_max: 2 };
+    loaded.put_message(&[(1, 10, &[("a", "1")]), (2, 10, &[("a", "2")])], &tight).unwrap();
+    // All values are replaced by others, and then the key.
+    loaded.put_message(&[(1, 10, &[("a", "3")]), (2, 10, &[("a", "4")])], &tight).unwrap();
+    loaded.put_message(&[(1, 10, &[("a", ""), ("b", "5")]), (2, 10, &[("a", ""), ("b", "6")])], &tight).unwrap();
+    assert_eq!((loaded.of(1), loaded.of(2)), (vec!["b=5".to_owned()], vec!["b=6".to_owned()]));
+    // One value is given up, and two come: the second of them is named.
+    let (row, why) = loaded.put_message(&[(1, 10, &[("b", "7")]), (3, 10, &[("b", "8")])], &tight).unwrap_err();
+    assert_eq!((row, why.to_string().starts_with("b: \"8\" of operator 10 would be")), (1, true), "{why}");
+    let (row, why) = loaded.put_message(&[(1, 10, &[("b", "")]), (3, 12, &[("c", "1")])], &tight).unwrap_err();
+    assert_eq!((row, why.to_string().starts_with("c: intake.label_keys_max (1)")), (1, true), "{why}");
+    assert_eq!((loaded.of(1), loaded.of(2)), (vec!["b=5".to_owned()], vec!["b=6".to_owned()]));
+    assert!(loaded.labels.take_effects().is_empty());
+    // A limit that was lowered below what there is lets values be replaced, and none be added.
+    let lowered = LabelLimits { values_max: 1, ..tight };
+    loaded.put_message(&[(1, 10, &[("b", "9")])], &lowered).unwrap();
+    assert!(loaded.put_message(&[(3, 12, &[("b", "1")])], &lowered).is_err());
 }
 
 #[test]

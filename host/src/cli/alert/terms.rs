@@ -32,8 +32,7 @@ pub(super) struct HostLimits {
 
 impl From<v1::GetIntakeLimitsResponse> for HostLimits {
     fn from(message: v1::GetIntakeLimitsResponse) -> Self {
-        let v1::GetIntakeLimitsResponse { weight_max, future_s_max, retention_days_max, time_ms, can_send: _ } =
-            message;
+        let v1::GetIntakeLimitsResponse { weight_max, future_s_max, retention_days_max, time_ms, .. } = message;
         let intake = IntakeLimits { weight_max, future_s_max, ..IntakeLimits::default() };
         Self { intake, retention_days_max, time_ms }
     }

@@ -15,9 +15,6 @@ use crate::{
     domain::{LabelKey, Mpxn, OperatorId},
 };
 
-/// Devices of a page.
-const PAGE_DEVICES: u32 = 1_000;
-
 pub(super) const HELP: &str = "Examples:
   weir device list --operator LOND --generation smets1 --limit 50
   weir device list --mpxn 1312345678907
@@ -71,7 +68,8 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let (names, filters) = (args.names.read()?, labels::filters(&args.label));
     let mut client = super::client(session).await?;
     let mut request = v1::ListDevicesRequest {
-        page_size: PAGE_DEVICES,
+        // As many as the host takes to be a page: its setting may be small.
+        page_size: 0,
         page_token: String::new(),
         operators: arguments::operators(&args.operator),
         mpxn: args.mpxn.map(|mpxn| mpxn.to_string()).unwrap_or_default(),

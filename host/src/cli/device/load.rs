@@ -8,7 +8,8 @@ use std::{path::PathBuf, thread};
 use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use weir_proto::v1;
+use tonic::Code;
+use weir_proto::v1::{self, alert_service_client::AlertServiceClient};
 
 use crate::{
     cli::{
@@ -17,7 +18,7 @@ use crate::{
         form::FormArgs,
         input,
         table::thousands,
-        view::device::{self, Change, Device, Missing, MissingDevice, SharedPoint},
+        view::device::{self, Change, Device, LeftHub, Missing, MissingDevice, SharedPoint},
         view::eui,
     },
     domain::{LabelKey, Mpxn},
@@ -34,10 +35,12 @@ use source::{Format, Source};
 
 use super::labels::{self, LabelColumn};
 
-/// Rows of one message.
-const CHUNK_ROWS: usize = 8_192;
-/// Bytes of one message, a quarter of what a host takes where nothing else is set.
-const CHUNK_BYTES: usize = 1 << 20;
+/// Rows of one message, as many as a host takes where nothing else is set.
+const CHUNK_ROWS_MAX: usize = 16_384;
+/// Bytes of one message, half of what a host takes where nothing else is set.
+const CHUNK_BYTES_MAX: usize = 2 << 20;
+/// Bytes of a message beside its rows.
+const CHUNK_FRAME_BYTES: usize = 64;
 /// Bytes of a row in a message beside its own.
 const ROW_FRAME_BYTES: usize = 4;
 /// Messages that are made ahead of the server.
@@ -48,6 +51,41 @@ const PRINTED_MAX: usize = 20;
 const MISSING_LISTED_MAX: usize = 1_000;
 /// Devices of one page.
 const PAGE_DEVICES: u32 = 8_192;
+
+/// What one message may hold. Half of it is filled, unless rows share a metering point.
+#[derive(Debug, Clone, Copy)]
+struct ChunkLimits {
+    rows_max: usize,
+    bytes_max: usize,
+}
+
+impl Default for ChunkLimits {
+    fn default() -> Self {
+        Self { rows_max: CHUNK_ROWS_MAX, bytes_max: CHUNK_BYTES_MAX }
+    }
+}
+
+impl ChunkLimits {
+    /// Asks the host for its limits. One of an older release tells neither, or not to this role.
+    async fn of_host(session: &Session) -> Result<Self, Failure> {
+        let mut client = AlertServiceClient::new(session.connect().await?);
+        let limits = match client.get_intake_limits(v1::GetIntakeLimitsRequest {}).await {
+            Ok(answer) => answer.into_inner(),
+            Err(status) if matches!(status.code(), Code::Unimplemented | Code::PermissionDenied) => {
+                return Ok(Self::default());
+            }
+            Err(status) => return Err(session.failed(&status)),
+        };
+        let v1::GetIntakeLimitsResponse { put_devices_max, message_bytes_max, .. } = limits;
+        let told = |told: u64, max: usize| {
+            usize::try_from(told).ok().filter(|told| *told > 0).map_or(max, |told| told.min(max))
+        };
+        Ok(Self {
+            rows_max: told(put_devices_max.into(), CHUNK_ROWS_MAX),
+            bytes_max: told(message_bytes_max, CHUNK_BYTES_MAX).saturating_sub(CHUNK_FRAME_BYTES),
+        })
+    }
+}
 
 pub(super) const HELP: &str = "Examples:
   weir device load devices.csv --dry-run
@@ -108,11 +146,12 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     input.progress.finish_and_clear();
     let (named, noticed) = (if missing { read.named() } else { Named::default() }, read.noticed);
     let devices = read.devices();
+    let limits = ChunkLimits::of_host(session).await?;
     let (chunks, requests) = mpsc::channel(CHUNKS_AHEAD_MAX);
     let sent = SentRows::default();
     let noted = sent.clone();
     thread::spawn(move || {
-        for rows in in_chunks(devices) {
+        for rows in in_chunks(devices, limits) {
             noted.note(&rows);
             let devices = rows.into_iter().map(|row| row.device).collect();
             if chunks.blocking_send(v1::PutDevicesRequest { devices, dry_run }).is_err() {
@@ -124,7 +163,7 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let answer = client.put_devices(ReceiverStream::new(requests)).await;
     let failed = |status| sent.failed(&status, session.failed(&status), (&path, dry_run));
     let put = answer.map_err(failed)?.into_inner();
-    let missing = if missing { Some(compare(session, &named).await?) } else { None };
+    let missing = if missing { Some(compare(session, &named, limits).await?) } else { None };
     show(session, load(put, &noticed, dry_run, missing), &names)?;
     let Noticed { unreadable_count, in_doubt_count, .. } = noticed;
     let told: Vec<String> = [(unreadable_count, items.unreadable), (in_doubt_count, items.in_doubt)]
@@ -160,14 +199,15 @@ fn check_keys(columns: &[LabelColumn], network: Option<&LabelKey>) -> Result<(),
 
 /// Divides rows into messages. Rows that share a metering point stay in one where it has room, for the host tells which
 /// devices of one message share it.
-fn in_chunks(devices: impl Iterator<Item = Loadable>) -> impl Iterator<Item = Vec<Loadable>> {
+fn in_chunks(devices: impl Iterator<Item = Loadable>, limits: ChunkLimits) -> impl Iterator<Item = Vec<Loadable>> {
+    let ChunkLimits { rows_max, bytes_max } = limits;
     let mut devices = devices.peekable();
     std::iter::from_fn(move || {
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         while let Some(row) = devices.next_if(|row| {
-            let more = if row.goes_on { 2 } else { 1 };
+            let part = if row.goes_on { 1 } else { 2 };
             bytes += row.device.encoded_len() + ROW_FRAME_BYTES;
-            chunk.is_empty() || chunk.len() < more * CHUNK_ROWS && bytes <= more * CHUNK_BYTES
+            chunk.is_empty() || chunk.len() < rows_max / part && bytes <= bytes_max / part
         }) {
             chunk.push(row);
         }
@@ -179,7 +219,7 @@ fn load(put: v1::PutDevicesResponse, noticed: &Noticed, dry_run: bool, missing: 
     let v1::PutDevicesResponse { added, changed, unchanged, met, .. } = put;
     let v1::PutDevicesResponse { operator_changed, mpxn_changed, generation_changed, model_changed, changes, .. } = put;
     let v1::PutDevicesResponse { other_points_changed, type_changed, hub_changed, labels_changed, .. } = put;
-    let v1::PutDevicesResponse { shared_point_count, shared_points, .. } = put;
+    let v1::PutDevicesResponse { shared_point_count, shared_points, left_hub_count, left_hubs, .. } = put;
     device::Load {
         dry_run,
         added,
@@ -202,6 +242,8 @@ fn load(put: v1::PutDevicesResponse, noticed: &Noticed, dry_run: bool, missing: 
         changes: changes.into_iter().map(Change::from).collect(),
         shared_point_count,
         shared_points: shared_points.into_iter().map(SharedPoint::from).collect(),
+        left_hub_count,
+        left_hubs: left_hubs.into_iter().map(LeftHub::from).collect(),
     }
 }
 
@@ -217,6 +259,9 @@ fn show(session: &Session, load: device::Load, names: &Names) -> Result<(), Fail
     if !load.shared_points.is_empty() {
         session.list(&load.shared_points[..first(load.shared_points.len())], device::shared)?;
     }
+    if !load.left_hubs.is_empty() {
+        session.list(&load.left_hubs[..first(load.left_hubs.len())], |left| device::left_hubs(left, names))?;
+    }
     let missing = load.missing.map(|missing| missing.devices).unwrap_or_default();
     if !missing.is_empty() {
         session.list(&missing[..first(missing.len())], device::missing)?;
@@ -225,9 +270,10 @@ fn show(session: &Session, load: device::Load, names: &Names) -> Result<(), Fail
 }
 
 /// Which devices of the host's inventory a file does not name.
-async fn compare(session: &Session, named: &Named) -> Result<Missing, Failure> {
+async fn compare(session: &Session, named: &Named, limits: ChunkLimits) -> Result<Missing, Failure> {
     let mut client = super::client(session).await?;
-    let mut request = v1::ListDevicesRequest { page_size: PAGE_DEVICES, ..v1::ListDevicesRequest::default() };
+    let page_size = u32::try_from(limits.rows_max).unwrap_or(PAGE_DEVICES).min(PAGE_DEVICES);
+    let mut request = v1::ListDevicesRequest { page_size, ..v1::ListDevicesRequest::default() };
     let mut missing = Missing::default();
     loop {
         let answer = client.list_devices(request.clone()).await.map_err(|status| session.failed(&status))?;
@@ -262,9 +308,18 @@ mod tests {
     fn a_message_has_few_rows_where_they_are_large_and_each_row_is_in_one() {
         let label = |at: usize| v1::Label { key: format!("key_{at}"), value: "x".repeat(64) };
         let large = v1::Device { labels: (0..16).map(label).collect(), ..v1::Device::default() };
-        for (device, rows, chunk_max) in [(large, 3_000, 1_000), (v1::Device::default(), 20_000, CHUNK_ROWS)] {
-            let row = Loadable { device, ..Loadable::default() };
-            let chunks: Vec<usize> = in_chunks(vec![row; rows].into_iter()).map(|chunk| chunk.len()).collect();
+        let (usual, few) = (ChunkLimits::default(), ChunkLimits { rows_max: 10, ..ChunkLimits::default() });
+        let small = v1::Device::default;
+        for (device, rows, goes_on, limits, chunk_max) in [
+            (large.clone(), 3_000, false, usual, 1_000),
+            (small(), 20_000, false, usual, 8_192),
+            (small(), 100, false, few, 5),
+            (small(), 100, true, few, 10),
+            (small(), 10, true, ChunkLimits { rows_max: 1, ..few }, 1),
+            (large, 10, false, ChunkLimits { bytes_max: 100, ..usual }, 1),
+        ] {
+            let row = Loadable { device, goes_on, ..Loadable::default() };
+            let chunks: Vec<usize> = in_chunks(vec![row; rows].into_iter(), limits).map(|chunk| chunk.len()).collect();
             assert_eq!(chunks.iter().sum::<usize>(), rows);
             assert!(chunks.iter().all(|chunk| (1..=chunk_max).contains(chunk)), "{chunks:?}");
         }

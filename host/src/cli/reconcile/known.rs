@@ -166,8 +166,8 @@ impl Known {
     /// Returns what a device is called in the comparison for an alert that was received then: its metering point, if they name
     /// that.
     pub(super) fn subject(&self, device: Eui64, received_ms: Millis) -> Subject {
-        let served = self.served.get(&device).into_iter().flatten();
-        let point = served.filter(|at| at.received.contains(&received_ms)).map(|at| Subject::Point(at.mpxn)).next();
+        let mut served = self.served.get(&device).into_iter().flatten();
+        let point = served.find(|at| at.received.contains(&received_ms)).map(|at| Subject::Point(at.mpxn));
         self.settled(point.unwrap_or(Subject::Device(device)))
     }
 

@@ -181,6 +181,27 @@ pub(crate) struct Load {
     pub shared_point_count: u64,
     /// The first of them.
     pub shared_points: Vec<SharedPoint>,
+    /// Devices that went to another operator, and whose hub stays with the one before.
+    pub left_hub_count: u64,
+    /// The first of them.
+    pub left_hubs: Vec<LeftHub>,
+}
+
+/// A device that went to another operator without its hub.
+#[derive(Debug, Serialize)]
+pub(crate) struct LeftHub {
+    pub device_id: Option<String>,
+    /// Its operator now.
+    pub operator: u32,
+    pub hub_id: Option<String>,
+    pub hub_operator: u32,
+}
+
+impl From<v1::LeftHub> for LeftHub {
+    fn from(message: v1::LeftHub) -> Self {
+        let v1::LeftHub { device_id, operator, hub_id, hub_operator } = message;
+        Self { device_id: eui(device_id), operator, hub_id: eui(hub_id), hub_operator }
+    }
 }
 
 /// Two devices at one metering point.
@@ -255,6 +276,7 @@ pub(crate) fn load_table(load: &Load) -> Table {
         ("rows of one device that differ", load.in_doubt_count, false),
         ("rows that are there before", load.repeated_count, false),
         ("metering points with another device", load.shared_point_count, false),
+        ("hubs of the operator before", load.left_hub_count, false),
         ("operator against MPAN", load.wrong_operator_count, false),
         ("not in the file", load.missing.as_ref().map_or(0, |missing| missing.device_count), load.missing.is_some()),
         ("  replaced", load.missing.as_ref().map_or(0, |missing| missing.replaced_count), false),
@@ -320,6 +342,20 @@ pub(crate) fn list(devices: &[Device], keys: &[LabelKey], names: &Names) -> Tabl
         ];
         let more = placed.iter().map(|at| Value::text(device.placement()[*at].1.unwrap_or("")));
         table.row(fixed.into_iter().chain(more).chain(own));
+    }
+    table
+}
+
+/// Returns devices that went to another operator without their hubs as a table.
+pub(crate) fn left_hubs(left: &[LeftHub], names: &Names) -> Table {
+    let mut table = Table::new(&["device", "is of", "its hub", "stays with"]);
+    for LeftHub { device_id, operator, hub_id, hub_operator } in left {
+        table.row([
+            Value::text(device_id.as_deref().unwrap_or("unknown")),
+            Value::Text(names.operator(*operator)),
+            Value::text(hub_id.as_deref().unwrap_or("unknown")),
+            Value::Text(names.operator(*hub_operator)),
+        ]);
     }
     table
 }

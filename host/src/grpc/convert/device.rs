@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{AlertCode, Device, Eui64, Mpxn, OperatorId, Placement},
-    pipeline::{DeviceRequest, DeviceView, DevicesPut, NamedDevice, Refusal},
+    pipeline::{DeviceRequest, DeviceView, DevicesPut, LeftHub, NamedDevice, Refusal},
 };
 
 /// The rows of one message, and whether they are only to be compared.
@@ -60,7 +60,8 @@ fn device(row: usize, sent: v1::Device) -> Result<DeviceRequest, Refusal> {
     let placement = point::placement(&sent).map_err(|(field, why)| refuse(field, why))?;
     let keep_operator = sent.keep_operator;
     let v1::Device { device_id: id, mpxn, generation: generation_number, model: name, .. } = sent;
-    let (operator_id, labels) = (sent.operator, sent.labels);
+    let (operator_id, labels) = (sent.operator, label::stated(row, sent.labels)?);
+    let network_label = label::network(row, sent.network_label, &labels)?;
     let mpxn: Mpxn = mpxn.parse().map_err(|error: crate::domain::IdError| refuse("mpxn", error.to_string()))?;
     let operator = match operator_id {
         0 => placement.distributor(mpxn).unwrap_or_default(),
@@ -76,7 +77,8 @@ fn device(row: usize, sent: v1::Device) -> Result<DeviceRequest, Refusal> {
         generation: generation(generation_number).map_err(|why| refuse("generation", why))?,
         model: model(name).map_err(|why| refuse("model", why))?,
         operator,
-        labels: label::stated(row, labels)?,
+        labels,
+        network_label,
     })
 }
 
@@ -85,6 +87,7 @@ pub fn devices_put(done: DevicesPut) -> v1::PutDevicesResponse {
     let DevicesPut { added, changed, unchanged, met, .. } = done;
     let DevicesPut { operator_changed, mpxn_changed, generation_changed, model_changed, changes, .. } = done;
     let DevicesPut { other_points_changed, type_changed, hub_changed, labels_changed, shared_count, shared, .. } = done;
+    let DevicesPut { left_hub_count, left_hubs, .. } = done;
     let change = |(before, after)| v1::DeviceChange { before: Some(wire(before)), after: Some(wire(after)) };
     v1::PutDevicesResponse {
         added,
@@ -102,7 +105,15 @@ pub fn devices_put(done: DevicesPut) -> v1::PutDevicesResponse {
         hub_changed,
         shared_point_count: shared_count,
         shared_points: shared.into_iter().map(point::shared).collect(),
+        left_hub_count,
+        left_hubs: left_hubs.into_iter().map(left_hub).collect(),
     }
+}
+
+fn left_hub(left: LeftHub) -> v1::LeftHub {
+    let LeftHub { device, operator, hub, hub_operator } = left;
+    let (operator, hub_operator) = (operator.get().into(), hub_operator.get().into());
+    v1::LeftHub { device_id: device.0, operator, hub_id: hub.0, hub_operator }
 }
 
 /// How a device is asked for.
@@ -197,5 +208,6 @@ pub(super) fn wire(device: NamedDevice) -> v1::Device {
         r#type: point::wire_type(kind).map(Into::into),
         hub_id: (hub != Eui64::NONE).then_some(hub.0),
         keep_operator: false,
+        network_label: String::new(),
     }
 }

@@ -42,6 +42,19 @@ pub(super) fn stated(row: usize, sent: Vec<v1::Label>) -> Result<Vec<StatedLabel
     Ok(stated)
 }
 
+/// The label of row `row` that says which network its metering point is of; it is not among those that the row states.
+pub(super) fn network(row: usize, sent: String, stated: &[StatedLabel]) -> Result<Option<LabelKey>, Refusal> {
+    if sent.is_empty() {
+        return Ok(None);
+    }
+    let refuse = |why: String| Refusal::invalid(format!("devices[{row}].network_label"), why);
+    let key = key(sent).map_err(refuse)?;
+    match stated.iter().any(|stated| stated.key == key) {
+        true => Err(refuse(format!("{key} is among the labels too; state each label once"))),
+        false => Ok(Some(key)),
+    }
+}
+
 /// Filters by labels.
 pub(super) fn filters(sent: Vec<v1::LabelFilter>) -> Result<Vec<LabelFilter>, Refusal> {
     if sent.len() > LABELS_MAX {

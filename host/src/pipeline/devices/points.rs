@@ -4,11 +4,12 @@
 
 use std::collections::HashMap;
 
+use super::carried::{LoadState, View};
 use crate::{
-    admit::Inventory,
     domain::{
-        Device, DeviceNo, Eui64, Millis, Mpxn, OperatorId, OperatorSet, Placement, PointRole, Tenure, TenureChange,
+        Device, Eui64, Millis, Mpxn, OperatorId, OperatorSet, Placement, PointRole, TENURES_MAX, Tenure, TenureChange,
     },
+    pipeline::refusal::Refusal,
 };
 
 /// Other devices at a point that are looked at for one row. Whoever gives one point to more has said enough by then.
@@ -36,6 +37,54 @@ pub struct SharedPoint {
     pub other: Eui64,
     /// Whether the other was there before, and so gives way. Else both came with this load, and nothing decides.
     pub is_replaced: bool,
+}
+
+/// Rows of a message by their devices.
+pub type ByDevice<'a> = HashMap<Eui64, &'a Loaded>;
+
+/// Returns the rows of a message by their devices.
+pub fn by_device(rows: &[Loaded]) -> ByDevice<'_> {
+    rows.iter().map(|row| (row.after.0.eui, row)).collect()
+}
+
+/// The points that a row brings its device to.
+pub fn come_to(row: &Loaded) -> impl Iterator<Item = Mpxn> + use<> {
+    new_points(row).map(|(_, mpxn)| mpxn)
+}
+
+fn new_points(row: &Loaded) -> impl Iterator<Item = (PointRole, Mpxn)> + use<> {
+    let before = row.before;
+    points(&row.after).filter(move |(_, mpxn)| before.is_none_or(|before| !is_at(&before, *mpxn)))
+}
+
+/// The field of a row that has the point of a role.
+pub fn field_of(role: PointRole) -> &'static str {
+    match role {
+        PointRole::Import | PointRole::Gas => "mpxn",
+        PointRole::Secondary => "secondary_mpan",
+        PointRole::Export => "export_mpan",
+    }
+}
+
+/// Rejects a row that brings one device more to a metering point than are looked at there.
+pub(super) fn check_room(rows: &[Loaded], of_message: &ByDevice<'_>, view: View<'_>) -> Result<(), Refusal> {
+    let mut there: HashMap<Mpxn, usize> = HashMap::new();
+    for (index, row) in rows.iter().enumerate() {
+        for (role, mpxn) in new_points(row) {
+            let stays = |known: &Placed| of_message.get(&known.0.eui).is_none_or(|row| is_at(&row.after, mpxn));
+            let count = there.entry(mpxn).or_insert_with(|| view.at(mpxn).filter(stays).take(TENURES_MAX).count());
+            *count += 1;
+            if *count > TENURES_MAX {
+                let why = format!(
+                    "{mpxn} has {TENURES_MAX} devices already, and no more can be at one metering point: {} is not taken; \
+                     load those that were taken away without the point",
+                    row.after.0.eui
+                );
+                return Err(Refusal::invalid(format!("devices[{index}].{}", field_of(role)), why));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What the load says of the points of one device, with the time of the load.
@@ -77,14 +126,18 @@ fn is_at(placed: &Placed, mpxn: Mpxn) -> bool {
 
 /// The points that rows of a message bring a device to while another one is at them, as far as the loader may know of that
 /// one. A hub at the points of its meters is none.
-pub fn shared(rows: &[Loaded], inventory: &Inventory, told: OperatorSet) -> Vec<SharedPoint> {
-    let of_message: HashMap<Eui64, &Loaded> = rows.iter().map(|row| (row.after.0.eui, row)).collect();
+pub(super) fn shared(
+    rows: &[Loaded],
+    of_message: &ByDevice<'_>,
+    view: View<'_>,
+    load: &LoadState,
+    told: OperatorSet,
+) -> Vec<SharedPoint> {
     let may_be_meter = |(_, placement): &Placed| placement.kind.may_be_meter();
     let mut brought: HashMap<Mpxn, Placed> = HashMap::new();
     let mut shared = Vec::new();
     for row in rows {
-        let new = points(&row.after).map(|(_, mpxn)| mpxn);
-        for mpxn in new.filter(|mpxn| row.before.is_none_or(|before| !is_at(&before, *mpxn))) {
+        for mpxn in come_to(row) {
             let device = row.after.0.eui;
             let is_other = |other: &Placed| {
                 other.0.eui != device
@@ -92,19 +145,20 @@ pub fn shared(rows: &[Loaded], inventory: &Inventory, told: OperatorSet) -> Vec<
                     && told.contains(other.0.operator)
             };
             // One that the message takes away from the point, or brings to it, is not there before.
-            let was_there = |no: DeviceNo| {
-                let known = (*inventory.get(no), inventory.placement(no));
+            let was_there = |known: &Placed| {
                 let stays = of_message.get(&known.0.eui).is_none_or(|row| is_at(&row.after, mpxn));
-                (stays && is_other(&known)).then_some(known.0.eui)
+                stays && is_other(known)
             };
-            let before = inventory.at(mpxn, DeviceNo(0)).take(OTHERS_MAX).filter_map(was_there);
-            shared.extend(before.map(|other| SharedPoint { mpxn, device, other, is_replaced: true }));
-            match brought.get(&mpxn) {
-                Some(other) if is_other(other) => {
-                    shared.push(SharedPoint { mpxn, device, other: other.0.eui, is_replaced: false });
-                }
-                Some(_) => {}
-                None => drop(brought.insert(mpxn, row.after)),
+            let there = view.at(mpxn).take(OTHERS_MAX).filter(was_there);
+            // One that a message before brought to it came with this load too.
+            let (came, before): (Vec<Placed>, Vec<Placed>) =
+                there.partition(|known| load.has_brought(mpxn, known.0.eui));
+            let pair = |other: &Placed, is_replaced| SharedPoint { mpxn, device, other: other.0.eui, is_replaced };
+            shared.extend(before.iter().map(|other| pair(other, true)));
+            match (brought.get(&mpxn).copied(), came.first()) {
+                (None, None) => drop(brought.insert(mpxn, row.after)),
+                (_, Some(first)) => shared.push(pair(first, false)),
+                (Some(first), None) => shared.extend(is_other(&first).then(|| pair(&first, false))),
             }
         }
     }
@@ -114,7 +168,7 @@ pub fn shared(rows: &[Loaded], inventory: &Inventory, told: OperatorSet) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::DeviceType;
+    use crate::{admit::Inventory, domain::DeviceType};
 
     fn point(text: &str) -> Mpxn {
         text.parse().unwrap()
@@ -166,7 +220,9 @@ mod tests {
         }
         let row = |before: Option<Placed>, after: Placed| Loaded { before, after };
         let new = device(3, HERE, DeviceType::Esme);
-        let told = |rows: &[Loaded]| shared(rows, &inventory, OperatorSet::ALL);
+        let view = View::new(&inventory, None);
+        let shared = |rows: &[Loaded], load: &LoadState, told| shared(rows, &by_device(rows), view, load, told);
+        let told = |rows: &[Loaded]| shared(rows, &LoadState::default(), OperatorSet::ALL);
         let replaced = SharedPoint { mpxn: point(HERE), device: Eui64(3), other: Eui64(1), is_replaced: true };
         assert_eq!(told(&[row(Some(old), old), row(None, new)]), [replaced]);
         assert_eq!(told(&[row(None, new), row(Some(old), old)]), [replaced]);
@@ -178,6 +234,31 @@ mod tests {
         let both = SharedPoint { mpxn: point(THERE), device: Eui64(5), other: Eui64(4), is_replaced: false };
         assert_eq!(told(&[row(None, first), row(None, second)]), [both]);
         let others = OperatorSet::from_iter(OperatorId::new(12));
-        assert_eq!(shared(&[row(None, new)], &inventory, others), [], "of another operator");
+        assert_eq!(shared(&[row(None, new)], &LoadState::default(), others), [], "of another operator");
+        // One that an earlier message of the load brought to the point was not there before.
+        let mut load = LoadState::default();
+        load.bring(point(HERE), Eui64(1));
+        let came = SharedPoint { is_replaced: false, ..replaced };
+        assert_eq!(shared(&[row(None, new)], &load, OperatorSet::ALL), [came]);
+    }
+
+    #[test]
+    fn a_row_that_brings_one_device_too_many_to_a_point_is_named() {
+        let mut inventory = Inventory::default();
+        let unknown = DeviceType::Unknown;
+        for eui in 1..=31 {
+            let (device, placement) = device(eui, HERE, unknown);
+            inventory.put(device, placement);
+        }
+        let check = |rows: &[Loaded]| {
+            check_room(rows, &by_device(rows), View::new(&inventory, None)).map_err(|why| why.to_string())
+        };
+        let comes = |eui| Loaded { before: None, after: device(eui, HERE, unknown) };
+        let stays = |eui| Loaded { before: Some(device(eui, HERE, unknown)), after: device(eui, HERE, unknown) };
+        let leaves = |eui| Loaded { before: Some(device(eui, HERE, unknown)), after: device(eui, THERE, unknown) };
+        assert_eq!(check(&[comes(101), stays(1)]), Ok(()));
+        assert_eq!(check(&[comes(101), comes(102), leaves(1)]), Ok(()), "one makes room");
+        let why = check(&[stays(1), comes(101), comes(102)]).unwrap_err();
+        assert!(why.starts_with("devices[2].mpxn: 1000000000012 has 32 devices already"), "{why}");
     }
 }

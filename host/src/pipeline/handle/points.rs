@@ -80,7 +80,8 @@ impl Engine {
         let is_own = |no: &DeviceNo| own.is_none_or(|own| self.inventory.get(*no).operator == own);
         let of = |mpxn: &Mpxn| {
             let there = self.inventory.at(*mpxn, DeviceNo(0)).filter(is_own).take(TENURES_MAX);
-            let tenures = there.filter_map(|no| unrecorded(self.inventory.get(no), &self.inventory.placement(no), *mpxn));
+            let tenures =
+                there.filter_map(|no| unrecorded(self.inventory.get(no), &self.inventory.placement(no), *mpxn));
             tenures.collect()
         };
         points.iter().map(of).collect()

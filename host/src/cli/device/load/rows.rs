@@ -65,6 +65,8 @@ pub(super) struct Loadable {
 pub(super) struct Read {
     pub(super) noticed: Noticed,
     keys: Vec<LabelKey>,
+    /// Whether the last of the keys is the one that says which network the MPAN is of.
+    is_network_kept: bool,
     rows: Vec<Kept>,
 }
 
@@ -77,7 +79,7 @@ impl Read {
 
     /// Returns the devices to load, in file order, but those that share a metering point one after the other.
     pub(super) fn devices(mut self) -> impl Iterator<Item = Loadable> + Send + 'static {
-        let keys = self.keys;
+        let (keys, network) = (self.keys.clone(), self.keys.last().filter(|_| self.is_network_kept).cloned());
         self.rows.retain(|row| !row.in_doubt);
         let firsts = firsts(&self.rows);
         let first = |index: u32| firsts.get(&index).copied().unwrap_or(index);
@@ -87,7 +89,7 @@ impl Read {
         order.into_iter().filter_map(move |index| {
             let row = rows[index as usize].take()?;
             let (goes_on, line) = (firsts.contains_key(&index), row.line);
-            Some(Loadable { goes_on, line, device: wire(row, &keys) })
+            Some(Loadable { goes_on, line, device: wire(row, &keys, network.as_ref()) })
         })
     }
 }
@@ -240,7 +242,7 @@ impl Read {
         for notices in [said.in_doubt, said.repeated, said.remarks] {
             notices.finish();
         }
-        Ok(Self { noticed, keys, rows: kept })
+        Ok(Self { noticed, keys, is_network_kept, rows: kept })
     }
 }
 
@@ -300,23 +302,27 @@ fn placed(placement: PlacementChange) -> [(&'static str, String); 4] {
     ]
 }
 
-fn wire(row: Kept, keys: &[LabelKey]) -> v1::Device {
+/// A row as it goes to the host. Without an MPAN it says of the network's label only that it goes with the point: somebody may
+/// have set it to something else.
+fn wire(row: Kept, keys: &[LabelKey], network: Option<&LabelKey>) -> v1::Device {
     let PlacementChange { secondary, export, kind, hub } = row.placement();
     let Kept { eui, mpxn, generation, model, operator, keep_operator, labels, .. } = row;
     let label =
         |(key, value): (&LabelKey, &Arc<str>)| v1::Label { key: key.to_string(), value: value.as_ref().to_owned() };
+    let left = network.filter(|_| mpxn.distributor().is_none());
     v1::Device {
         device_id: eui,
         mpxn: mpxn.to_string(),
         generation: generation as i32,
         model: model.as_ref().to_owned(),
         operator: operator.get().into(),
-        labels: keys.iter().zip(&labels).map(label).collect(),
+        labels: keys.iter().zip(&labels).filter(|(key, _)| Some(*key) != left).map(label).collect(),
         secondary_mpan: secondary.map(|mpxn| mpxn.to_string()),
         export_mpan: export.map(|mpxn| mpxn.to_string()),
         r#type: kind.map(|kind: DeviceType| kind as i32),
         hub_id: hub.map(|hub| hub.0),
         keep_operator,
+        network_label: left.map(LabelKey::to_string).unwrap_or_default(),
     }
 }
 
@@ -343,11 +349,13 @@ mod tests {
         let keys = Keys { columns: vec![key("feeder")], network: Some(key("network")) };
         let read = Read::of(rows, keys, &Names::builtin(), &ProgressBar::hidden()).unwrap();
         assert_eq!(read.noticed.in_doubt_count, 2, "rows that differ in a label alone");
-        let labels: Vec<Vec<String>> = read
-            .devices()
-            .map(|row| row.device.labels.iter().map(|label| format!("{}={}", label.key, label.value)).collect())
-            .collect();
-        assert_eq!(labels, [["feeder=F1", "network=24"], ["feeder=", "network="]]);
+        let shown = |device: v1::Device| {
+            let labels = device.labels.iter().map(|label| format!("{}={}", label.key, label.value));
+            (labels.collect::<Vec<_>>().join(" "), device.network_label)
+        };
+        let labels: Vec<(String, String)> = read.devices().map(|row| shown(row.device)).collect();
+        let stated = |labels: &str, left: &str| (labels.to_owned(), left.to_owned());
+        assert_eq!(labels, [stated("feeder=F1 network=24", ""), stated("feeder=", "network")]);
     }
 
     #[test]

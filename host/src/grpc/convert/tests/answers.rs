@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    domain::{FaultKind, FinalUntil, Guard, RemarkCounts, Revocation, RuleFault},
-    pipeline::{Allowed, NamedDevice, PluginView},
+    domain::{FaultKind, FinalUntil, Guard, PointRole, RemarkCounts, Revocation, RuleFault, Tenure},
+    grpc::convert::point,
+    pipeline::{Allowed, LeftHub, NamedDevice, PluginView, PointTenure},
     plugin::{Needs, Report},
 };
 
@@ -213,6 +214,7 @@ fn a_device_goes_out_whole() {
         r#type: Some(v1::DeviceType::Esme.into()),
         hub_id: Some(8),
         keep_operator: false,
+        network_label: String::new(),
     };
     assert_eq!(response.replaced_device_ids, [9]);
     assert_eq!((response.device, response.in_inventory, response.position), (Some(shown.clone()), true, 6));
@@ -249,6 +251,13 @@ fn a_device_goes_out_whole() {
         hub_changed: 11,
         shared_count: 12,
         shared: vec![shared],
+        left_hub_count: 13,
+        left_hubs: vec![LeftHub {
+            device: Eui64(5),
+            operator: OperatorId::new(12).unwrap(),
+            hub: Eui64(8),
+            hub_operator: OperatorId::new(10).unwrap(),
+        }],
     });
     let change = v1::DeviceChange { before: Some(shown.clone()), after: Some(shown) };
     let expected = v1::PutDevicesResponse {
@@ -272,8 +281,39 @@ fn a_device_goes_out_whole() {
             other_device_id: 6,
             is_replaced: true,
         }],
+        left_hub_count: 13,
+        left_hubs: vec![v1::LeftHub { device_id: 5, operator: 12, hub_id: 8, hub_operator: 10 }],
     };
     assert_eq!(put, expected);
+
+    // As many points as fit, and one at least.
+    let tenure = |point| PointTenure {
+        point,
+        tenure: Tenure {
+            device: Eui64(5),
+            role: PointRole::Export,
+            operator: OperatorId::new(12).unwrap(),
+            is_meter: true,
+            since_ms: Some(7),
+            until_ms: None,
+            moved_from: (Mpxn::NONE, OperatorId::UNKNOWN),
+        },
+        counts_before: true,
+    };
+    let found = || vec![tenure(0), tenure(0), tenure(2)];
+    let all = point::tenures(4, found(), 4 << 20);
+    let one = v1::PointTenure {
+        point: 2,
+        device_id: 5,
+        role: v1::PointRole::Export.into(),
+        operator: 12,
+        since_ms: Some(7),
+        until_ms: None,
+        counts_before: true,
+    };
+    assert_eq!((all.tenures.len(), all.tenures.last(), all.answered_count), (3, Some(&one), 4));
+    let first = point::tenures(4, found(), 1);
+    assert_eq!((first.tenures.len(), first.answered_count), (2, 2), "the second point has none");
 
     // A page ends where a message is full, and has a device all the same.
     let found = |count| ((0..count).map(|number| (number, named.clone())).collect(), Some(99));
