@@ -39,8 +39,9 @@ pub use ids::{
     AlertCode, DeviceNo, Digest, Eui64, Generation, IdError, ModelId, Mpxn, NoDevice, OperatorId, Position, Revision,
 };
 pub use label::{
-    DeviceLabels, KeptLabels, LABEL_KEY_BYTES_MAX, LABEL_VALUE_BYTES_MAX, LabelEffects, LabelKey, LabelNumbers,
-    LabelValue, StatedLabel, check_label_value, proposed as proposed_label_key,
+    DeviceLabels, KeptLabels, LABEL_HEADING, LABEL_KEY_BYTES_MAX, LABEL_VALUE_BYTES_MAX, LabelEffects, LabelKey,
+    LabelNumbers, LabelValue, NOT_LABELLED, OTHER_VALUES, StatedLabel, UnknownLabel, check_label_value,
+    proposed as proposed_label_key,
 };
 pub use placement::{DeviceType, Placement, PlacementChange, PointRole};
 pub use producer::{BatchDigest, ProducerKey, ProducerMark};

@@ -31,6 +31,16 @@ pub fn did_you_mean(near: Option<&str>) -> String {
     near.map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
 }
 
+/// Says that no device has a label, with the keys there are and the near one.
+pub fn no_such_label<'a>(key: &str, keys: impl IntoIterator<Item = &'a str>) -> String {
+    let keys: Vec<&str> = keys.into_iter().collect();
+    let others = match keys.as_slice() {
+        [] => "no device has any; weir device load --label gives them".to_owned(),
+        keys => format!("there are: {}", keys.join(", ")),
+    };
+    format!("no device has the label {key}; {others}{}", did_you_mean(nearest(key, keys)))
+}
+
 /// What would be hex, were letters that look like digits those digits. `None` where it is no better then.
 pub fn as_hex(typed: &str) -> Option<String> {
     let alike = |letter: char| match letter {

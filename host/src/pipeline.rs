@@ -43,9 +43,10 @@ pub use desk::{Head, QuestionView, Stage};
 pub use devices::{DevicesPut, LeftHub, LoadState, LoadTerms, NamedDevice, SharedPoint};
 pub use figures::{DURATION_BOUNDS_S, Durations, Figures, RuleFigures};
 pub use handle::{
-    Allowed, AtPoint, Batch, CodesView, Component, CursorView, DeniedCaller, DeviceRequest, DeviceView,
-    ExplanationView, Handle, HostView, InventoryCount, InventoryCounts, InventoryKey, InventoryQuery, MigrationQuery,
-    MigrationView, NewToken, Piece, PluginView, PointHistory, PointPeriod, PointTenure, Promotion, Proposal,
+    Allowed, AtPoint, Batch, CodesView, Component, CursorView, DeniedCaller, DevicePart, DeviceRequest, DeviceView,
+    DevicesQuery, ExplanationView, Handle, HostView, InventoryCount, InventoryCounts, InventoryKey, InventoryQuery,
+    MigrationQuery, MigrationView, NewToken, Piece, PluginView, PointHistory, PointPeriod, PointTenure, Promotion,
+    Proposal,
     ProposalKind, ProposalQuery, Proposals, RuleChange, RuleChangesQuery, RuleRequest, StandingAt, Status,
     SubscribeRequest, Subscription, VariantRequest, Watched, WhatIfRequest,
 };

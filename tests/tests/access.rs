@@ -46,7 +46,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("DeviceService/PutDevices", load),
         (
             "AlertService/ListAlerts CountService/QueryCounts DeviceService/GetDevice PluginService/ListPlugins \
-             DeviceService/GetPointHistory DeviceService/ListPointTenures DeviceService/ListProposals",
+             DeviceService/GetPointHistory DeviceService/ListPointTenures DeviceService/ListProposals \
+             DeviceService/ListLabels",
             look.clone(),
         ),
         (
@@ -97,7 +98,7 @@ fn every_call_is_open_to_those_roles_that_it_is_for_and_closed_to_all_others() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let allowed = allowed();
-        assert_eq!(allowed.len(), 51);
+        assert_eq!(allowed.len(), 52);
         for (call_name, may) in &allowed {
             let path = format!("/weir.v1.{call_name}");
             let nobody = call(&host.url, &path, None).await.unwrap_err();

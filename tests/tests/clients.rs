@@ -181,7 +181,7 @@ fn what_nobody_waits_for_is_given_up() {
         drop(waiting);
         assert!(matches!(handle_of_call.alerts(&query), Err(Refusal::Unavailable(_))));
         assert!(matches!(handle_of_call.device_counts(&Default::default()), Err(Refusal::Unavailable(_))));
-        assert!(matches!(handle_of_call.devices(0, 1, &[]), Err(Refusal::Unavailable(_))));
+        assert!(matches!(handle_of_call.devices(&Default::default()), Err(Refusal::Unavailable(_))));
         assert!(matches!(handle_of_call.verify_audit(), Err(Refusal::Unavailable(_))));
         assert_eq!(handle.alerts(&query).unwrap().alerts.len(), 3, "others still wait for theirs");
         handle.shutdown().await.unwrap();

@@ -139,6 +139,48 @@ fn a_load_sets_removes_and_leaves_labels_as_its_dry_run_says() {
     assert_eq!(listed(&["--label", "feeder=F1"]), ["01", "03"]);
     assert_eq!(listed(&["--label", "substation=Mill, Old", "--label", "substation="]), ["01", "03", "05"]);
     assert_eq!(listed(&["--label", "feeder=F1", "--label", "substation="]), ["01"]);
+    // A key that no device has is refused wherever it is asked for; a value that none has is answered, and said.
+    let no_key = "no device has the label feedr; there are: feeder, substation; did you mean \"feeder\"?";
+    for arguments in [
+        &["device", "list", "--label", "feedr=F1"][..],
+        &["device", "list", "--label", "feedr="],
+        &["device", "list", "--label", "feedr=F1", "--mpxn", "1000000000012"],
+        &["device", "list", "--labels", "substation,feedr"],
+        &["count", "--label", "feedr=F1"],
+        &["report", "alerts", "--label", "feedr"],
+    ] {
+        let said = labelled.refused(arguments);
+        assert!(said.contains(no_key), "{arguments:?}: {said}");
+    }
+    for (arguments, rows) in [
+        (&["--label", "substation=Elm Raw"][..], 0),
+        (&["--label", "substation=Elm Raw", "--label", "substation=Elm Row"], 1),
+        (&["--label", "substation=Elm Raw", "--mpxn", "1000000000021"], 0),
+    ] {
+        let output = labelled.host.weir([&["device", "list", "--json"], arguments].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said, "no device has substation=Elm Raw; did you mean \"Elm Row\"?\n", "{arguments:?}");
+        assert_eq!((output.status.code(), String::from_utf8(output.stdout).unwrap().lines().count()), (Some(0), rows));
+    }
+    assert_eq!(listed(&["--label", "substation=Elm Row", "--mpxn", "1000000000021"]), ["02"]);
+    assert_eq!(listed(&["--label", "feeder=F1", "--mpxn", "1000000000021"]), [""; 0]);
+    let counted = labelled.count(&["--label", "substation=Elm Raw"]);
+    let unknown = json!([{ "key": "substation", "value": "Elm Raw", "near": "Elm Row" }]);
+    assert_eq!((received(&counted["total"]), &counted["unknown_labels"]), (0, &unknown));
+    let shown = labelled.host.weir(["count", "--label", "substation=Elm Raw", "--label", "feeder="]);
+    assert_eq!(
+        String::from_utf8(shown.stderr).unwrap(),
+        "no device has substation=Elm Raw; did you mean \"Elm Row\"?\n"
+    );
+    assert_eq!(labelled.count(&["--label", "substation=Elm Row"]).get("unknown_labels"), None);
+
+    // What tables call devices without the label is no value.
+    let taken = "eui,mpxn,generation,model,Site\n00-DB-12-00-00-00-00-01,1000000000012,smets2,Alder 3,(not labelled)\n";
+    let file = labelled.file("taken.csv", taken);
+    let said = labelled.refused(&["device", "load", &file, "--label", "substation=site"]);
+    assert!(said.contains("line 2: site: ") && said.contains("stands for other devices in tables"), "{said}");
+    let said = labelled.refused(&["count", "--label", "substation=(not labelled)"]);
+    assert!(said.contains("leave it empty for a device without the label"), "{said}");
     let table = labelled.host.weir(["device", "list", "--labels", "substation,feeder"]);
     let table = String::from_utf8(table.stdout).unwrap();
     assert!(table.contains("label substation   label feeder") && table.contains("Elm Row "), "{table}");
@@ -305,6 +347,16 @@ fn an_operator_is_told_labels_of_its_own_devices_alone() {
     // A key that no device of its own has is as if it were not there.
     let said = lond(&["count", "--by", "label:depot"]).unwrap_err();
     assert!(said.contains("no device has the label depot; there are: substation") && !said.contains("East"), "{said}");
+    for arguments in [
+        &["device", "list", "--label", "depot=East"][..],
+        &["device", "list", "--labels", "depot"],
+        &["count", "--label", "depot=East"],
+    ] {
+        let said = lond(arguments).unwrap_err();
+        assert!(said.contains("no device has the label depot; there are: substation"), "{arguments:?}: {said}");
+    }
+    let counted = lond(&["count", "--label", "substation=Secret Raw"]).unwrap().remove(0);
+    assert_eq!(counted["unknown_labels"], json!([{ "key": "substation", "value": "Secret Raw" }]), "near is another's");
     for arguments in [&["device", "list"][..], &["report", "alerts", "--label", "substation", "--ending", "2030-01-01"]]
     {
         let said = format!("{:?}", lond(arguments));

@@ -13,8 +13,8 @@ use weir_host::{
     domain::{AuditEntry, AuditEvent, Effects, Eui64, Position, Revision, Role, SenderLimits},
     listing::AlertQuery,
     pipeline::{
-        Batch, Handle, InventoryQuery, NewToken, Refusal, Runner, Status, SubscribeRequest, VariantRequest,
-        WhatIfRequest,
+        Batch, DevicesQuery, Handle, InventoryQuery, NewToken, Refusal, Runner, Status, SubscribeRequest,
+        VariantRequest, WhatIfRequest,
     },
     store::Store,
     whatif::{Verdict, Verification},
@@ -59,7 +59,7 @@ async fn ask(handle: &Handle) -> Answers {
     for device in (1..=SIZE.devices).step_by(37) {
         note(format!("device {device}"), said(handle.device(Eui64(device)).await));
     }
-    note("devices".into(), said(handle.devices(0, 10_000, &[])));
+    note("devices".into(), said(handle.devices(&DevicesQuery { devices_max: 10_000, ..DevicesQuery::default() })));
     note("inventory".into(), said(handle.inventory(&InventoryQuery::default())));
     note("plugins".into(), said(Ok(handle.plugins())));
     note("tokens".into(), said(Ok(handle.tokens())));

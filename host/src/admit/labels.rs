@@ -97,23 +97,57 @@ impl LabelTable {
         self.columns.iter().filter_map(value).collect()
     }
 
+    /// Returns the keys that devices of one operator have, or that any device has, each with how many do.
+    pub fn uses(&self, own: Option<OperatorId>) -> Vec<(LabelKey, u64)> {
+        let count = |column: &Column| match own {
+            Some(own) => column.devices.get(&own).copied().unwrap_or(0),
+            None => column.devices.values().sum(),
+        };
+        self.keys_of(own).into_iter().map(|key| (key.clone(), self.columns.get(key).map_or(0, count))).collect()
+    }
+
     /// Returns one key's values for the devices of one operator, or of all; `None` where none of them has the key.
     pub fn column(&self, key: &LabelKey, own: Option<OperatorId>) -> Option<LabelColumn> {
         let column = self.columns.get(key)?;
         let seen = own.is_none_or(|own| column.devices.contains_key(&own));
-        seen.then(|| LabelColumn { numbers: column.numbers.clone(), values: self.values.clone(), own })
+        let (key, numbers, values) = (key.clone(), column.numbers.clone(), self.values.clone());
+        seen.then_some(LabelColumn { key, numbers, values, own })
     }
 }
 
 /// The values of one key, as far as somebody may see them.
 #[derive(Debug, Clone)]
 pub struct LabelColumn {
+    key: LabelKey,
     numbers: Paged<u32>,
     values: Paged<Option<LabelValue>>,
     own: Option<OperatorId>,
 }
 
 impl LabelColumn {
+    /// Returns the key.
+    pub fn key(&self) -> &LabelKey {
+        &self.key
+    }
+
+    /// Returns the values that devices have, each text once, in order. Looks at every device.
+    pub fn texts(&self) -> Vec<&str> {
+        let mut used: Vec<bool> = Vec::new();
+        for number in self.numbers.iter().map(|number| *number as usize).filter(|number| *number != 0) {
+            if used.len() <= number {
+                used.resize(number + 1, false);
+            }
+            used[number] = true;
+        }
+        let numbers = (0_u32..).zip(used).filter(|(_, used)| *used).map(|(number, _)| number);
+        let seen = numbers.filter_map(|number| self.value(number));
+        let seen = seen.filter(|value| self.own.is_none_or(|own| value.operator == own));
+        let mut texts: Vec<&str> = seen.map(|value| value.text.as_ref()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        texts
+    }
+
     /// Returns the number of a device's value; 0 where it has none that may be seen.
     pub fn number(&self, device_no: u32) -> u32 {
         let number = self.numbers.get(device_no as usize).copied().unwrap_or(0);

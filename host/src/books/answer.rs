@@ -14,7 +14,7 @@ use super::{CountQuery, Families, Grouping, labels::RowLabels};
 use crate::{
     domain::{
         AlertCode, Balance, Cell, End, Eui64, Generation, HOUR_MS, LabelKey, Millis, ModelId, OperatorId, Position,
-        RejectReason, RemarkCounts, Revision, Tally,
+        RejectReason, RemarkCounts, Revision, Tally, UnknownLabel,
     },
     evaluate::Filter,
 };
@@ -185,6 +185,8 @@ pub struct CountTable {
     pub rest: Option<(u64, Counts)>,
     /// Where it was counted from a log that has lost its beginning: what was received before may be missing.
     pub kept_since_ms: Option<Millis>,
+    /// Values of labels that were asked for and that no device has.
+    pub unknown_labels: Vec<UnknownLabel>,
 }
 
 /// Names for numbers, as an answer needs them.
@@ -450,7 +452,8 @@ impl<'a> Summing<'a> {
     pub fn finish(self, position: Position) -> CountTable {
         let Self { query: CountQuery { group_by, top, label_keys, .. }, names, rows, total, rest, label_texts, .. } =
             self;
-        let answer = CountTable { rows: Vec::new(), total, position, rest: None, kept_since_ms: None };
+        let (rows_none, unknown_labels) = (Vec::new(), Vec::new());
+        let answer = CountTable { rows: rows_none, total, position, rest: None, kept_since_ms: None, unknown_labels };
         if group_by.is_empty() {
             return CountTable { rows: vec![(CountKey::default(), total)], ..answer };
         }

@@ -7,10 +7,20 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap as FastMap, HashSet as FastSet};
 
-use crate::{admit::LabelColumn, domain::LabelKey};
+use crate::{
+    admit::LabelColumn,
+    domain::{LabelKey, UnknownLabel},
+    near::nearest,
+};
 
 /// Labels of one query, and filters by labels.
 pub const LABELS_MAX: usize = 4;
+
+/// Values of one filter that are said to be unknown.
+const UNKNOWN_MAX: usize = 10;
+
+/// Values of a label among which a near one is looked for: each is compared, some 20 ms for so many.
+const NEAR_AMONG_MAX: usize = 20_000;
 
 /// Numbers of values, one for each label that is grouped by; 0 for none.
 pub type RowLabels = [u32; LABELS_MAX];
@@ -39,6 +49,7 @@ pub(super) fn wrong_field(grouped: &[LabelKey], filters: &[LabelFilter]) -> Opti
 pub struct LabelGroups {
     grouped: Vec<Group>,
     filters: Vec<Filter>,
+    unknown: Vec<UnknownLabel>,
 }
 
 /// A label that is grouped by.
@@ -70,9 +81,20 @@ impl LabelGroups {
         self.grouped.push(Group { column, numbers, by_text, texts: Vec::new() });
     }
 
-    /// Lets only devices through that have one of some values.
+    /// Lets only devices through that have one of some values. Looks at every device, to know which values none has.
     pub fn filter(&mut self, column: LabelColumn, values: &[String]) {
+        self.unknown.extend(unknown(&column, values));
         self.filters.push(Filter { column, values: values.iter().cloned().collect() });
+    }
+
+    /// Returns values that devices were to have and that none has: of each filter at most so many.
+    pub fn unknown(&self) -> &[UnknownLabel] {
+        &self.unknown
+    }
+
+    /// Returns true if some devices may not be let through.
+    pub fn is_filtered(&self) -> bool {
+        !self.filters.is_empty()
     }
 
     /// True if alerts of a device are counted.
@@ -98,6 +120,16 @@ impl LabelGroups {
     pub fn into_texts(self) -> Vec<Vec<Arc<str>>> {
         self.grouped.into_iter().map(|group| group.texts).collect()
     }
+}
+
+/// Values that no device has.
+fn unknown(column: &LabelColumn, values: &[String]) -> Vec<UnknownLabel> {
+    let known = if values.iter().any(|value| !value.is_empty()) { column.texts() } else { Vec::new() };
+    let is_unknown = |value: &&String| !value.is_empty() && known.binary_search(&value.as_str()).is_err();
+    let near = |value: &str| nearest(value, known.iter().copied().filter(|_| known.len() <= NEAR_AMONG_MAX));
+    let unknown = values.iter().filter(is_unknown).take(UNKNOWN_MAX);
+    let said = |value: &String| (column.key().clone(), value.clone(), near(value).map(str::to_owned));
+    unknown.map(said).map(|(key, value, near)| UnknownLabel { key, value, near }).collect()
 }
 
 impl Group {

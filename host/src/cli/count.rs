@@ -253,7 +253,11 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         if let Some(since_ms) = answer.kept_since_ms.filter(|_| !session.json) {
             eprintln!("the log has lost its beginning: what was received before {} may be missing", time(since_ms));
         }
-        session.show(&count::Counts::from(answer), |counts| count::table(counts, &keys, &labels, &names))
+        let counts = count::Counts::from(answer);
+        if !session.json {
+            counts.unknown_labels.iter().for_each(|unknown| eprintln!("{}", unknown.said()));
+        }
+        session.show(&counts, |counts| count::table(counts, &keys, &labels, &names))
     };
     if !watch {
         let answer = client.query_counts(request).await.map_err(|status| session.failed(&status))?;

@@ -139,7 +139,7 @@ impl Asking<'_> {
                 ..v1::ListDevicesRequest::default()
             };
             let answer = client.list_devices(request).await.map_err(|status| self.session.failed(&status))?;
-            let v1::ListDevicesResponse { devices, next_page_token } = answer.into_inner();
+            let v1::ListDevicesResponse { devices, next_page_token, .. } = answer.into_inner();
             let known = devices.iter().filter(|device| !device.mpxn.is_empty());
             mpxns.extend(known.map(|device| (device.device_id, device.mpxn.parse().unwrap_or(Mpxn::NONE))));
             if mpxns.len() > MPXNS_MAX {

@@ -22,6 +22,7 @@ pub(crate) mod host;
 pub(crate) mod migration;
 pub(crate) mod plugin;
 pub(crate) mod point;
+pub(crate) mod label;
 pub(crate) mod producer;
 pub(crate) mod reconcile;
 pub(crate) mod rehearsal;

@@ -12,6 +12,15 @@ pub const LABEL_KEY_BYTES_MAX: usize = 32;
 /// Bytes of a value.
 pub const LABEL_VALUE_BYTES_MAX: usize = 64;
 
+/// What tables call devices without a label, and rejected alerts, which are of no device.
+pub const NOT_LABELLED: &str = "(not labelled)";
+
+/// What the heading of a label's column begins with in an export, before its key.
+pub const LABEL_HEADING: &str = "label_";
+
+/// What reports call the values that are not listed each for itself.
+pub const OTHER_VALUES: &str = "(others)";
+
 /// The name of a label, like `substation`. Clones share the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LabelKey(Arc<str>);
@@ -78,6 +87,10 @@ pub fn check_label_value(text: &str) -> Result<&str, String> {
     if value.len() > LABEL_VALUE_BYTES_MAX {
         return Err(format!("{} bytes are more than {LABEL_VALUE_BYTES_MAX}", value.len()));
     }
+    // A device with such a value would look like many without it.
+    if [NOT_LABELLED, OTHER_VALUES].iter().any(|taken| value.eq_ignore_ascii_case(taken)) {
+        return Err("stands for other devices in tables; leave it empty for a device without the label".to_owned());
+    }
     match value.chars().find(|character| is_unsafe(*character)) {
         None => Ok(value),
         Some(wrong) => Err(format!("has the control character {}: it must be one plain line", wrong.escape_default())),
@@ -91,6 +104,17 @@ pub struct StatedLabel {
     pub key: LabelKey,
     /// Its value.
     pub value: String,
+}
+
+/// A value that devices or alerts were to be chosen by and that no device has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownLabel {
+    /// Of which label.
+    pub key: LabelKey,
+    /// The value.
+    pub value: String,
+    /// The nearest value that a device has, if one is near.
+    pub near: Option<String>,
 }
 
 /// A value of a label that devices of one operator have.
@@ -168,5 +192,9 @@ mod tests {
         assert!(check_label_value(&"\u{e9}".repeat(32)).is_ok());
         assert_eq!(check_label_value(&"\u{e9}".repeat(33)), Err("66 bytes are more than 64".to_owned()));
         assert!(check_label_value("a\nb").unwrap_err().starts_with("has the control character \\n"));
+        for taken in ["(not labelled)", " (Not Labelled) ", "(others)"] {
+            assert!(check_label_value(taken).unwrap_err().starts_with("stands for other devices in tables"), "{taken}");
+        }
+        assert_eq!(check_label_value("not labelled"), Ok("not labelled"));
     }
 }

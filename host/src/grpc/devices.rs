@@ -15,7 +15,7 @@ use super::{
     gate::Door,
     status::status,
 };
-use crate::pipeline::{DevicesPut, LoadState, LoadTerms};
+use crate::pipeline::{DevicesPut, DevicesQuery, LoadState, LoadTerms};
 
 /// The trailer that says how many devices are stored of a load that is refused: those of all messages before.
 const DONE: &str = "weir-devices-done";
@@ -79,13 +79,24 @@ impl DeviceService for Devices {
         request: Request<v1::ListDevicesRequest>,
     ) -> Result<Response<v1::ListDevicesResponse>, Status> {
         let handle = self.door.open(&request)?;
-        let (from, devices_max, operators, mpxn) =
-            device::listed(request.into_inner(), self.put_devices_max).map_err(status)?;
+        let (query, mpxn) = device::listed(request.into_inner(), self.put_devices_max).map_err(status)?;
         let page = match mpxn {
-            Some(mpxn) => handle.at_point(mpxn, from, devices_max, operators).await.map(|at| (at.devices, at.next)),
-            None => handle.query(move |handle| handle.devices(from, devices_max, &operators)).await,
+            Some(mpxn) => {
+                let DevicesQuery { from, devices_max, operators, labels } = query;
+                let at = handle.at_point(mpxn, from, devices_max, operators).await.map_err(status)?;
+                handle.query(move |handle| handle.labelled(at, &labels)).await
+            }
+            None => handle.query(move |handle| handle.devices(&query)).await,
         };
         Ok(Response::new(device::page(page.map_err(status)?, self.message_bytes_max)))
+    }
+
+    async fn list_labels(
+        &self,
+        request: Request<v1::ListLabelsRequest>,
+    ) -> Result<Response<v1::ListLabelsResponse>, Status> {
+        let handle = self.door.open(&request)?;
+        Ok(Response::new(device::labels(handle.label_uses())))
     }
 
     async fn get_point_history(

@@ -35,7 +35,7 @@ const PUBLIC: &str = "/grpc.health.v1.Health/";
 /// What the protocol is, for whoever has a name; tools that are not new ask in the older version.
 const REFLECTION: [&str; 2] = ["/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"];
 
-const POLICY: [(&str, Roles); 52] = [
+const POLICY: [(&str, Roles); 53] = [
     ("/weir.v1.AlertService/StreamAlerts", SEND),
     ("/weir.v1.AlertService/SubmitAlerts", SEND),
     ("/weir.v1.AlertService/GetProducer", SEND),
@@ -53,6 +53,7 @@ const POLICY: [(&str, Roles); 52] = [
     ("/weir.v1.DeviceService/PutDevices", LOAD),
     ("/weir.v1.DeviceService/GetDevice", LOOK),
     ("/weir.v1.DeviceService/ListDevices", LOOK),
+    ("/weir.v1.DeviceService/ListLabels", LOOK),
     ("/weir.v1.DeviceService/GetPointHistory", LOOK),
     ("/weir.v1.DeviceService/ListPointTenures", LOOK),
     ("/weir.v1.DeviceService/ListProposals", LOOK),

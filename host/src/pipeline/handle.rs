@@ -62,8 +62,8 @@ pub use plugins::{Allowed, PluginView};
 pub use points::{AtPoint, PointHistory, PointPeriod, PointTenure};
 pub use proposals::{Proposal, ProposalKind, ProposalQuery, Proposals, StandingAt};
 pub use report::{
-    InventoryCount, InventoryCounts, InventoryKey, InventoryQuery, MigrationQuery, MigrationView, RuleChange,
-    RuleChangesQuery,
+    DevicePart, DevicesQuery, InventoryCount, InventoryCounts, InventoryKey, InventoryQuery, MigrationQuery,
+    MigrationView, RuleChange, RuleChangesQuery,
 };
 pub use rules::{Promotion, RuleRequest};
 pub use subscribe::{CursorView, Piece, SubscribeRequest, Subscription};

@@ -30,6 +30,11 @@ impl<T: Clone + Default + PartialEq> Paged<T> {
         self.pages.get(at / PAGE)?.as_ref().map(|page| &page[at % PAGE])
     }
 
+    /// Returns the entries of all pages that were ever set.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.pages.iter().flatten().flat_map(|page| page.iter())
+    }
+
     /// Sets an entry; returns what it was.
     pub(super) fn set(&mut self, at: usize, entry: T) -> T {
         if self.get(at).is_none() && entry == T::default() {
@@ -72,5 +77,6 @@ mod tests {
         plain[2 * PAGE] = 5;
         let list = Paged::of(&plain);
         assert_eq!((list.pages_in_memory(), list.get(2 * PAGE), list.get(0)), (1, Some(&5), None));
+        assert_eq!(list.iter().filter(|entry| **entry != 0).collect::<Vec<_>>(), [&5]);
     }
 }

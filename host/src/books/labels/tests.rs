@@ -101,6 +101,34 @@ fn filters_choose_devices_by_their_values_or_by_having_none() {
 }
 
 #[test]
+fn values_that_no_device_has_are_named_with_what_is_near_to_them() {
+    let limits = LabelLimits { keys_max: 1, values_max: 100, operator_values_max: 100 };
+    let mut labels = Labels::default();
+    for (no, operator, value) in [(0, 10, "Ash Lane"), (1, 10, "Mill"), (2, 12, "Oak Side")] {
+        let stated = [StatedLabel { key: key("substation"), value: value.to_owned() }];
+        let plan = labels.plan(Some(DeviceNo(no)), OperatorId::new(operator).unwrap(), &stated, &limits).unwrap();
+        labels.apply(DeviceNo(no), plan);
+    }
+    let table = labels.table();
+    let unknown = |own: Option<u32>, values: &[&str]| {
+        let mut groups = LabelGroups::default();
+        let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
+        groups.filter(table.column(&key("substation"), own.and_then(OperatorId::new)).unwrap(), &values);
+        let said = |unknown: &UnknownLabel| {
+            (format!("{}={}", unknown.key, unknown.value), unknown.near.as_deref().unwrap_or("-").to_owned())
+        };
+        groups.unknown().iter().map(said).collect::<Vec<_>>()
+    };
+    let one = |value: &str, near: &str| (format!("substation={value}"), near.to_owned());
+    assert_eq!(unknown(None, &["Ash Lane", "", "Mill"]), []);
+    assert_eq!(unknown(None, &["Mill", "Ash Lnae", "nowhere"]), [one("Ash Lnae", "Ash Lane"), one("nowhere", "-")]);
+    // Neither is another operator's value known, nor is it told as the near one.
+    assert_eq!(unknown(Some(12), &["Ash Lane", "Ash Lnae"]), [one("Ash Lane", "-"), one("Ash Lnae", "-")]);
+    let many: Vec<String> = (0..50).map(|number| format!("not there {number}")).collect();
+    assert_eq!(unknown(None, &many.iter().map(String::as_str).collect::<Vec<_>>()).len(), UNKNOWN_MAX);
+}
+
+#[test]
 fn labels_are_few_and_each_once() {
     let filter = |name: &str| LabelFilter { key: key(name), values: vec![String::new()] };
     for (query, field) in [

@@ -2,9 +2,13 @@
 //!
 //! It must not know what a label is for. Invariant: a key that gets as far as a message is one.
 
-use weir_proto::v1;
+use weir_proto::v1::{self, device_service_client::DeviceServiceClient};
 
-use crate::domain::{LabelKey, Mpxn};
+use crate::{
+    cli::{Failure, Session, session::Connection},
+    domain::{LabelKey, Mpxn},
+    near::no_such_label,
+};
 
 /// A column of a file that is a label, and the file's heading for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +54,25 @@ pub(in crate::cli) fn filters(wanted: &[LabelIs]) -> Vec<v1::LabelFilter> {
     filters
 }
 
-/// True if a device has the labels that are wanted.
+/// Rejects a key of `--labels` that no device has.
+pub(in crate::cli) async fn check_keys(
+    session: &Session,
+    client: &mut DeviceServiceClient<Connection>,
+    wanted: &[LabelKey],
+) -> Result<(), Failure> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let answer = client.list_labels(v1::ListLabelsRequest {}).await.map_err(|status| session.failed(&status))?;
+    let known = answer.into_inner().labels;
+    let missing = wanted.iter().find(|key| known.iter().all(|label| label.key != key.as_str()));
+    missing.map_or(Ok(()), |key| {
+        let keys = known.iter().map(|label| label.key.as_str());
+        Err(Failure::usage(format!("--labels: {}", no_such_label(key.as_str(), keys))))
+    })
+}
+
+/// True if a device has the labels that are wanted: a host of an earlier release passes over the filter.
 pub(super) fn admit(filters: &[v1::LabelFilter], labels: &[v1::Label]) -> bool {
     filters.iter().all(|filter| {
         let value = labels.iter().find(|label| label.key == filter.key).map_or("", |label| &label.value);

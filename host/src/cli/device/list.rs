@@ -10,7 +10,10 @@ use crate::{
         Failure, Session,
         arguments::{self, Generation, NameFiles},
         table::thousands,
-        view::device::{self, Device},
+        view::{
+            device::{self, Device},
+            label::UnknownLabel,
+        },
     },
     domain::{LabelKey, Mpxn, OperatorId},
 };
@@ -73,11 +76,16 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         page_token: String::new(),
         operators: arguments::operators(&args.operator),
         mpxn: args.mpxn.map(|mpxn| mpxn.to_string()).unwrap_or_default(),
+        labels: filters.clone(),
     };
+    labels::check_keys(session, &mut client, &args.labels).await?;
     let (mut listed, mut count, mut more) = (Vec::new(), 0_usize, false);
     'pages: loop {
         let answer = client.list_devices(request.clone()).await.map_err(|status| session.failed(&status))?;
-        let v1::ListDevicesResponse { devices, next_page_token } = answer.into_inner();
+        let v1::ListDevicesResponse { devices, next_page_token, unknown_labels } = answer.into_inner();
+        if request.page_token.is_empty() {
+            unknown_labels.into_iter().for_each(|unknown| eprintln!("{}", UnknownLabel::from(unknown).said()));
+        }
         for found in devices.into_iter().filter(|device| args.admits(device, &filters)) {
             if args.limit > 0 && count == args.limit {
                 more = true;

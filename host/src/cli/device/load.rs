@@ -277,7 +277,7 @@ async fn compare(session: &Session, named: &Named, limits: ChunkLimits) -> Resul
     let mut missing = Missing::default();
     loop {
         let answer = client.list_devices(request.clone()).await.map_err(|status| session.failed(&status))?;
-        let v1::ListDevicesResponse { devices, next_page_token } = answer.into_inner();
+        let v1::ListDevicesResponse { devices, next_page_token, .. } = answer.into_inner();
         for device in devices {
             // What only alerts have named was never in the inventory.
             if !device::is_listed(&device) || named.devices.contains(&device.device_id) {

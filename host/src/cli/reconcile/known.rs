@@ -91,7 +91,7 @@ impl Known {
         loop {
             let request = v1::ListDevicesRequest { page_token, ..v1::ListDevicesRequest::default() };
             let answer = client.list_devices(request).await.map_err(|status| session.failed(&status))?;
-            let v1::ListDevicesResponse { devices, next_page_token } = answer.into_inner();
+            let v1::ListDevicesResponse { devices, next_page_token, .. } = answer.into_inner();
             for device in devices {
                 let subject = Subject::Device(Eui64(device.device_id));
                 if wanted.contains(&subject) {

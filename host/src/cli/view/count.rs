@@ -9,14 +9,16 @@ use weir_proto::v1;
 
 use super::{
     alert::{Balance, RemarkCounts},
-    code, eui, generation, or, time,
+    code, eui, generation,
+    label::UnknownLabel,
+    or, time,
 };
 use crate::{
     cli::{
         arguments::Names,
         table::{Table, Value, thousands},
     },
-    domain::{FinalUntil, Remark},
+    domain::{FinalUntil, NOT_LABELLED, Remark},
 };
 
 /// What stands behind a time for which alerts may still come.
@@ -132,6 +134,9 @@ pub(crate) struct Counts {
     /// Where the log has lost its beginning, and it was counted from the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept_since_ms: Option<i64>,
+    /// Values of labels that were asked for and that no device has; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_labels: Vec<UnknownLabel>,
     /// Until when counts are final; a host of an earlier release does not say so. In JSON, rows are marked instead.
     #[serde(skip)]
     pub final_until: Option<FinalUntil>,
@@ -139,8 +144,8 @@ pub(crate) struct Counts {
 
 impl From<v1::QueryCountsResponse> for Counts {
     fn from(message: v1::QueryCountsResponse) -> Self {
-        let v1::QueryCountsResponse { rows, total, position, rest, rest_row_count, kept_since_ms, final_until } =
-            message;
+        let v1::QueryCountsResponse { rows, total, position, rest, rest_row_count, kept_since_ms, .. } = message;
+        let v1::QueryCountsResponse { final_until, unknown_labels, .. } = message;
         let until = |v1::FinalUntil { received_ms, occurred_ms }| FinalUntil { received_ms, occurred_ms };
         Self {
             rows: rows.into_iter().map(Row::from).collect(),
@@ -149,6 +154,7 @@ impl From<v1::QueryCountsResponse> for Counts {
             rest_row_count: rest.as_ref().map(|_| rest_row_count),
             rest: rest.map(Row::from),
             kept_since_ms,
+            unknown_labels: unknown_labels.into_iter().map(UnknownLabel::from).collect(),
             final_until: final_until.map(until),
         }
     }
@@ -242,9 +248,6 @@ pub(crate) fn heading(key: v1::Grouping) -> &'static str {
         v1::Grouping::Label => "label",
     }
 }
-
-/// What a table calls devices without a label, and rejected alerts, which are of no device.
-pub(crate) const NOT_LABELLED: &str = "(not labelled)";
 
 impl Key {
     /// One of its parts as text.

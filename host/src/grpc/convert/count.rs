@@ -101,7 +101,7 @@ pub fn table(
     provisional: Provisional,
     bytes_max: usize,
 ) -> Result<v1::QueryCountsResponse, Refusal> {
-    let CountTable { rows, total, position, rest, kept_since_ms } = table;
+    let CountTable { rows, total, position, rest, kept_since_ms, unknown_labels } = table;
     let response = v1::QueryCountsResponse {
         rows: rows.into_iter().map(|(key, counts)| row(provisional.is(&key), key, counts)).collect(),
         total: Some(row(false, CountKey::default(), total)),
@@ -113,6 +113,7 @@ pub fn table(
             received_ms: provisional.until.received_ms,
             occurred_ms: provisional.until.occurred_ms,
         }),
+        unknown_labels: unknown_labels.into_iter().map(label::unknown).collect(),
     };
     if response.encoded_len() > bytes_max {
         return Err(Refusal::Exhausted(format!(

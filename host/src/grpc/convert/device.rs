@@ -13,8 +13,8 @@ use super::{
     model, operator, page_at, point, wire_generation,
 };
 use crate::{
-    domain::{AlertCode, Device, Eui64, Mpxn, OperatorId, Placement},
-    pipeline::{DeviceRequest, DeviceView, DevicesPut, LeftHub, NamedDevice, Refusal},
+    domain::{AlertCode, Device, Eui64, LabelKey, Mpxn, Placement},
+    pipeline::{DevicePart, DeviceRequest, DeviceView, DevicesPut, DevicesQuery, LeftHub, NamedDevice, Refusal},
 };
 
 /// The rows of one message, and whether they are only to be compared.
@@ -156,12 +156,12 @@ fn state((rule, code, words): (String, Option<AlertCode>, Vec<u64>)) -> v1::Devi
 /// Devices in one page for which no size is asked.
 const PAGE_DEVICES: usize = 1_000;
 
-/// From which number on, how many, whose devices, and at which metering point are to be listed.
+/// Which devices are to be listed, and at which metering point.
 pub fn listed(
     request: v1::ListDevicesRequest,
     put_devices_max: usize,
-) -> Result<(u32, usize, Vec<OperatorId>, Option<Mpxn>), Refusal> {
-    let v1::ListDevicesRequest { page_size, page_token, operators, mpxn } = request;
+) -> Result<(DevicesQuery, Option<Mpxn>), Refusal> {
+    let v1::ListDevicesRequest { page_size, page_token, operators, mpxn, labels } = request;
     let mpxn = (!mpxn.is_empty()).then(|| point::wanted(&mpxn)).transpose()?;
     let devices_max = match page_size as usize {
         0 => PAGE_DEVICES.min(put_devices_max),
@@ -171,13 +171,27 @@ pub fn listed(
             return Err(Refusal::invalid("page_size", why));
         }
     };
-    Ok((page_at(&page_token)?.unwrap_or(0), devices_max, each("operators", operators, operator)?, mpxn))
+    let query = DevicesQuery {
+        from: page_at(&page_token)?.unwrap_or(0),
+        devices_max,
+        operators: each("operators", operators, operator)?,
+        labels: label::filters(labels)?,
+    };
+    Ok((query, mpxn))
+}
+
+/// Labels, and how many devices have each.
+pub fn labels(uses: Vec<(LabelKey, u64)>) -> v1::ListLabelsResponse {
+    let labels = uses.into_iter().map(|(key, device_count)| v1::LabelUse { key: key.to_string(), device_count });
+    v1::ListLabelsResponse { labels: labels.collect() }
 }
 
 /// A page of devices: as many as fit a message of `bytes_max` bytes, and at least one.
-pub fn page((found, next): (Vec<(u32, NamedDevice)>, Option<u32>), bytes_max: usize) -> v1::ListDevicesResponse {
-    let (mut devices, mut bytes) = (Vec::with_capacity(found.len()), PAGE_BYTES);
-    let mut next = next;
+pub fn page(part: DevicePart, bytes_max: usize) -> v1::ListDevicesResponse {
+    let DevicePart { devices: found, mut next, unknown_labels } = part;
+    let unknown_labels: Vec<v1::UnknownLabel> = unknown_labels.into_iter().map(label::unknown).collect();
+    let said: usize = unknown_labels.iter().map(|unknown| FRAME_BYTES + unknown.encoded_len()).sum();
+    let (mut devices, mut bytes) = (Vec::with_capacity(found.len()), PAGE_BYTES + said);
     for (number, device) in found {
         let device = wire(device);
         bytes += FRAME_BYTES + device.encoded_len();
@@ -187,7 +201,8 @@ pub fn page((found, next): (Vec<(u32, NamedDevice)>, Option<u32>), bytes_max: us
         }
         devices.push(device);
     }
-    v1::ListDevicesResponse { devices, next_page_token: next.map(|number| number.to_string()).unwrap_or_default() }
+    let next_page_token = next.map(|number| number.to_string()).unwrap_or_default();
+    v1::ListDevicesResponse { devices, next_page_token, unknown_labels }
 }
 
 /// A device as the inventory has it.

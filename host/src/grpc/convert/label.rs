@@ -9,7 +9,7 @@ use weir_proto::v1;
 use super::{LIST_ENTRIES_MAX, shown};
 use crate::{
     books::{LABELS_MAX, LabelFilter},
-    domain::{LabelKey, StatedLabel, check_label_value},
+    domain::{LabelKey, StatedLabel, UnknownLabel, check_label_value},
     pipeline::Refusal,
 };
 
@@ -60,17 +60,30 @@ pub(super) fn filters(sent: Vec<v1::LabelFilter>) -> Result<Vec<LabelFilter>, Re
     if sent.len() > LABELS_MAX {
         return Err(Refusal::invalid("labels", format!("{} labels are more than {LABELS_MAX}", sent.len())));
     }
-    let filter = |(at, v1::LabelFilter { key: name, values }): (usize, v1::LabelFilter)| {
+    let mut filters: Vec<LabelFilter> = Vec::with_capacity(sent.len());
+    for (at, v1::LabelFilter { key: name, values }) in sent.into_iter().enumerate() {
         let refuse = |field: &str, why: String| Refusal::invalid(format!("labels[{at}].{field}"), why);
         let key = key(name).map_err(|why| refuse("key", why))?;
+        if filters.iter().any(|other| other.key == key) {
+            return Err(refuse("key", format!("{key} is given twice; give all its values in one filter")));
+        }
         if values.is_empty() || values.len() > LIST_ENTRIES_MAX {
             let why =
                 format!("{} values; from 1 to {LIST_ENTRIES_MAX} are allowed, an empty one for none", values.len());
             return Err(refuse("values", why));
         }
-        Ok(LabelFilter { key, values: values.iter().map(|value| value.trim().to_owned()).collect() })
-    };
-    sent.into_iter().enumerate().map(filter).collect()
+        let plain = |value: &String| check_label_value(value).map(str::to_owned).map_err(|why| (shown(value), why));
+        let values = values.iter().map(plain).collect::<Result<_, _>>();
+        let values = values.map_err(|(value, why)| refuse("values", format!("{value} {why}")))?;
+        filters.push(LabelFilter { key, values });
+    }
+    Ok(filters)
+}
+
+/// A value that no device has, as it goes out.
+pub(super) fn unknown(label: UnknownLabel) -> v1::UnknownLabel {
+    let UnknownLabel { key, value, near } = label;
+    v1::UnknownLabel { key: key.to_string(), value, near: near.unwrap_or_default() }
 }
 
 /// Labels as they go out.
@@ -116,5 +129,10 @@ mod tests {
         assert!(why(vec![filter(&[])]).starts_with("labels[0].values: 0 values"));
         assert!(why(vec![filter(&["x"; 1_001])]).starts_with("labels[0].values: 1001 values"));
         assert!(why(vec![filter(&["x"]); 5]).starts_with("labels: 5 labels are more than 4"));
+        assert!(
+            why(vec![filter(&["x", "(not labelled)"])]).starts_with("labels[0].values: \"(not labelled)\" stands for")
+        );
+        assert!(why(vec![filter(&[&"x".repeat(65)])]).ends_with("65 bytes are more than 64"));
+        assert!(why(vec![filter(&["x"]), filter(&["y"])]).starts_with("labels[1].key: a is given twice"));
     }
 }

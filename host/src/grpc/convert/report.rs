@@ -164,7 +164,9 @@ pub fn inventory_query(request: v1::QueryInventoryRequest) -> Result<InventoryQu
 }
 
 /// The inventory in numbers: all of them or none, where they do not fit a message of `bytes_max` bytes.
-pub fn inventory(counts: InventoryCounts, bytes_max: usize) -> Result<v1::QueryInventoryResponse, Refusal> {
+pub fn inventory(found: InventoryCounts, bytes_max: usize) -> Result<v1::QueryInventoryResponse, Refusal> {
+    let InventoryCounts { counts, unknown_labels } = found;
+    let unknown_labels = unknown_labels.into_iter().map(label::unknown).collect();
     let rows = counts.into_iter().map(|(key, InventoryCount { listed, unlisted })| {
         let row = v1::InventoryRow { listed_count: listed, unlisted_count: unlisted, ..v1::InventoryRow::default() };
         match key {
@@ -177,7 +179,7 @@ pub fn inventory(counts: InventoryCounts, bytes_max: usize) -> Result<v1::QueryI
             InventoryKey::Label(text) => v1::InventoryRow { label: text.as_ref().to_owned(), ..row },
         }
     });
-    let response = v1::QueryInventoryResponse { rows: rows.collect() };
+    let response = v1::QueryInventoryResponse { rows: rows.collect(), unknown_labels };
     if response.encoded_len() > bytes_max {
         return Err(Refusal::Exhausted(format!(
             "the inventory has {} rows, more than a message of message_bytes_max ({bytes_max}) bytes holds; ask for fewer \
@@ -338,7 +340,10 @@ mod tests {
         assert_eq!(ask("feeder").unwrap().label_key, "feeder".parse().ok());
         assert!(ask("Feeder").unwrap_err().to_string().starts_with("label_key: \"Feeder\" is no key of a label"));
         let count = InventoryCount { listed: 3, unlisted: 1 };
-        let of = |key| inventory([(key, count)].into(), 4 << 20).unwrap().rows.remove(0);
+        let of = |key| {
+            let found = InventoryCounts { counts: [(key, count)].into(), unknown_labels: Vec::new() };
+            inventory(found, 4 << 20).unwrap().rows.remove(0)
+        };
         let row = v1::InventoryRow { listed_count: 3, unlisted_count: 1, ..Default::default() };
         assert_eq!(of(InventoryKey::Label("F1".into())), v1::InventoryRow { label: "F1".into(), ..row.clone() });
         let kind = InventoryKey::Kind(OperatorId::new(12).unwrap(), Generation::Smets2, "M".into());

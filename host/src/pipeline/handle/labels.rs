@@ -7,10 +7,15 @@ use crate::{
     admit::{LabelColumn, LabelTable},
     books::{LabelFilter, LabelGroups},
     domain::LabelKey,
-    near::{did_you_mean, nearest},
+    near::no_such_label,
 };
 
 impl Handle {
+    /// Returns the keys of labels that devices have which the caller may see, each with how many do.
+    pub fn label_uses(&self) -> Vec<(LabelKey, u64)> {
+        self.shared.labels.read().uses(self.who.operator())
+    }
+
     /// Labels that are grouped by and filtered by, as the inventory has them now.
     pub(super) fn label_groups(&self, keys: &[LabelKey], filters: &[LabelFilter]) -> Result<LabelGroups, Refusal> {
         let mut groups = LabelGroups::default();
@@ -35,13 +40,8 @@ impl Handle {
     ) -> Result<LabelColumn, Refusal> {
         let own = self.who.operator();
         table.column(key, own).ok_or_else(|| {
-            let keys: Vec<&str> = table.keys_of(own).into_iter().map(LabelKey::as_str).collect();
-            let others = match keys.as_slice() {
-                [] => "no device has any; weir device load --label gives them".to_owned(),
-                keys => format!("there are: {}", keys.join(", ")),
-            };
-            let near = did_you_mean(nearest(key.as_str(), keys.iter().copied()));
-            Refusal::invalid(field(), format!("no device has the label {key}; {others}{near}"))
+            let keys = table.keys_of(own).into_iter().map(LabelKey::as_str);
+            Refusal::invalid(field(), no_such_label(key.as_str(), keys))
         })
     }
 }

@@ -39,8 +39,9 @@ impl Handle {
         })?;
         // The books keep codes, and no position that says what a code belonged to: the log does.
         if let Some(from) = moved_from {
-            let mut labels = self.label_groups(&query.label_keys, &query.labels)?;
-            self.each_row(&query, &hours, from..position, &mut labels, |hour, counted, parties| {
+            // A query of labels is one of the log.
+            let mut none = LabelGroups::default();
+            self.each_row(&query, &hours, from..position, &mut none, |hour, counted, parties| {
                 sum.relocate(hour, counted, parties).map_err(|_| self.too_many_rows())
             })?;
         }
@@ -83,8 +84,9 @@ impl Handle {
         let kept_since_ms = self.each_row(&query, &hours, whole(position), &mut labels, |hour, counted, parties| {
             sum.take_one(hour, counted, parties).map_err(|_| self.too_many_rows())
         })?;
+        let unknown_labels = labels.unknown().to_vec();
         sum.name_labels(labels.into_texts());
-        Ok(CountTable { kept_since_ms, ..sum.finish(position) })
+        Ok(CountTable { kept_since_ms, unknown_labels, ..sum.finish(position) })
     }
 
     /// The query as far as the caller may ask it, and its hours.

@@ -9,16 +9,16 @@ use std::{
     time::Duration,
 };
 
-use super::{Handle, Refusal, internal};
+use super::{AtPoint, Handle, Refusal, internal};
 use crate::{
     books::{
-        self, CountQuery, CountTable, CountingDevices, DeviceCounts, DeviceQuery, Grouping, LabelFilter, Names,
-        TooManyDeviceRows,
+        self, CountQuery, CountTable, CountingDevices, DeviceCounts, DeviceQuery, Grouping, LabelFilter, LabelGroups,
+        Names, TooManyDeviceRows,
     },
     config::ReportLimits,
     domain::{
         Device, DeviceNo, FinalUntil, Generation, HOUR_MS, LabelKey, Millis, ModelId, OperatorId, Placement, Position,
-        Revision, RuleRevision,
+        Revision, RuleRevision, UnknownLabel,
     },
     migration::{Migration, Signal},
     pipeline::NamedDevice,
@@ -30,10 +30,31 @@ const DEVICES_AT_A_TIME: usize = 16_384;
 
 const DAY_MS: Millis = 24 * HOUR_MS;
 
-/// Devices with their numbers, and the number to go on from; `None` where there are no more.
-pub type DevicePart = Numbered<NamedDevice>;
+/// Which devices are listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DevicesQuery {
+    /// From this number on.
+    pub from: u32,
+    /// At most so many.
+    pub devices_max: usize,
+    /// Operators; empty for any.
+    pub operators: Vec<OperatorId>,
+    /// Only devices that all of these admit.
+    pub labels: Vec<LabelFilter>,
+}
 
-/// The same of anything.
+/// Devices in the order of their numbers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DevicePart {
+    /// Devices with their numbers.
+    pub devices: Vec<(u32, NamedDevice)>,
+    /// The number to go on from; `None` where there are no more.
+    pub next: Option<u32>,
+    /// Values of labels that were asked for and that no device has.
+    pub unknown_labels: Vec<UnknownLabel>,
+}
+
+/// Things of devices by the number of the device, and the number to go on from; `None` where there are no more.
 type Numbered<T> = (Vec<(u32, T)>, Option<u32>);
 
 /// Devices of one kind.
@@ -68,7 +89,13 @@ pub enum InventoryKey {
 }
 
 /// The inventory's devices by what was asked for.
-pub type InventoryCounts = BTreeMap<InventoryKey, InventoryCount>;
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InventoryCounts {
+    /// How many there are.
+    pub counts: BTreeMap<InventoryKey, InventoryCount>,
+    /// Values of labels that were asked for and that no device has.
+    pub unknown_labels: Vec<UnknownLabel>,
+}
 
 /// A change to a rule, and what came of it in a period.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,29 +175,40 @@ impl Handle {
         Ok(counting.finish(kept_since_ms))
     }
 
-    /// At most so many devices from a number on, and where to go on. Blocks on the disk.
-    pub fn devices(&self, from: u32, devices_max: usize, operators: &[OperatorId]) -> Result<DevicePart, Refusal> {
+    /// Lists devices from a number on. Blocks on the disk.
+    pub fn devices(&self, query: &DevicesQuery) -> Result<DevicePart, Refusal> {
+        let DevicesQuery { from, devices_max, ref operators, labels: ref filters } = *query;
         let (models, labels) = (self.shared.models.read().clone(), self.shared.labels.read().clone());
-        let (devices, next) = self.some_devices(from, devices_max, operators)?;
+        let wanted = self.label_groups(&[], filters)?;
+        let (devices, next) = self.some_devices(from, devices_max, operators, &wanted)?;
         let named = devices.into_iter().map(|(number, (device, placement))| {
             let model = models.get(&device.model).cloned().unwrap_or_default();
             (number, NamedDevice { device, placement, model, labels: labels.of(DeviceNo(number), device.operator) })
         });
-        Ok((named.collect(), next))
+        Ok(DevicePart { devices: named.collect(), next, unknown_labels: wanted.unknown().to_vec() })
     }
 
-    /// The same without names.
+    /// Of the devices at a metering point, those that labels admit. Looks at every device.
+    pub fn labelled(&self, at: AtPoint, filters: &[LabelFilter]) -> Result<DevicePart, Refusal> {
+        let (wanted, AtPoint { mut devices, next }) = (self.label_groups(&[], filters)?, at);
+        devices.retain(|(number, _)| wanted.admit(*number));
+        Ok(DevicePart { devices, next, unknown_labels: wanted.unknown().to_vec() })
+    }
+
+    /// At most so many devices from a number on, without names.
     fn some_devices(
         &self,
         from: u32,
         devices_max: usize,
         operators: &[OperatorId],
+        labels: &LabelGroups,
     ) -> Result<Numbered<(Device, Placement)>, Refusal> {
         let mut operators = operators.to_vec();
         self.limit_operators(&mut operators)?;
         let reader = self.shared.reader()?;
         // Where all are wanted, no more are read than fit, and one to go on from.
-        let at_a_time = if operators.is_empty() { devices_max.saturating_add(1) } else { DEVICES_AT_A_TIME };
+        let all = operators.is_empty() && !labels.is_filtered();
+        let at_a_time = if all { devices_max.saturating_add(1) } else { DEVICES_AT_A_TIME };
         let (mut found, mut next) = (Vec::new(), from);
         loop {
             self.go_on()?;
@@ -181,7 +219,8 @@ impl Handle {
                 if found.len() == devices_max {
                     return Ok((found, Some(number)));
                 }
-                if operators.is_empty() || operators.contains(&device.operator) {
+                let is_wanted = operators.is_empty() || operators.contains(&device.operator);
+                if is_wanted && labels.admit(number) {
                     found.push((number, (device, placement)));
                 }
             }
@@ -196,12 +235,9 @@ impl Handle {
         let (max, mut counts) = (self.report.device_rows_max, HashMap::new());
         let mut from = Some(0);
         while let Some(number) = from {
-            let (devices, next) = self.some_devices(number, DEVICES_AT_A_TIME, operators)?;
+            let (devices, next) = self.some_devices(number, DEVICES_AT_A_TIME, operators, &labels)?;
             let wanted = |device: &Device| generations.is_empty() || generations.contains(&device.generation);
             for (number, (device, _)) in devices.into_iter().filter(|(_, (device, _))| wanted(device)) {
-                if !labels.admit(number) {
-                    continue;
-                }
                 let mut key = (OperatorId::UNKNOWN, Generation::Unknown, ModelId::UNKNOWN, 0);
                 match label_key {
                     Some(_) => key.3 = labels.numbers(number)[0],
@@ -217,19 +253,20 @@ impl Handle {
             }
             from = next;
         }
+        let unknown_labels = labels.unknown().to_vec();
         let (models, texts) = (self.shared.models.read().clone(), labels.into_texts());
         let text = |label: u32| texts.first()?.get((label as usize).checked_sub(1)?).cloned();
-        let mut named = InventoryCounts::new();
+        let mut named = BTreeMap::new();
         for ((operator, generation, model, label), InventoryCount { listed, unlisted }) in counts {
             let key = match label_key {
                 Some(_) => InventoryKey::Label(text(label).unwrap_or_else(|| Arc::from(""))),
                 None => InventoryKey::Kind(operator, generation, models.get(&model).cloned().unwrap_or_default()),
             };
-            let count = named.entry(key).or_default();
+            let count: &mut InventoryCount = named.entry(key).or_default();
             count.listed += listed;
             count.unlisted += unlisted;
         }
-        Ok(named)
+        Ok(InventoryCounts { counts: named, unknown_labels })
     }
 
     /// Changes to rules that were made in a period, oldest first, with what came of each in it; and how many more there
@@ -300,7 +337,7 @@ impl Handle {
             generations: vec![generation],
             ..InventoryQuery::default()
         };
-        let devices = self.inventory(&inventory)?.values().map(|count| count.listed).sum();
+        let devices = self.inventory(&inventory)?.counts.values().map(|count| count.listed).sum();
         if devices == 0 {
             return Err(Refusal::Precondition(format!(
                 "the inventory lists no device of generation {generation} that this is about: load it, and measure then"

@@ -18,7 +18,7 @@ use crate::{
             report::{Line, Section},
         },
     },
-    domain::Millis,
+    domain::{Millis, OTHER_VALUES},
 };
 
 impl Asking {
@@ -58,7 +58,7 @@ impl Asking {
         lines.sort_by_key(|line| std::cmp::Reverse(line.taken()));
         if let Some(rest) = &now.rest {
             let label = format!("{} more", thousands(now.rest_row_count.unwrap_or_default()));
-            lines.push(Line::new(REST.to_owned(), label, &rest.balance));
+            lines.push(Line::new(OTHER_VALUES.to_owned(), label, &rest.balance));
         }
         Ok(Some(Section { name: "label", title: format!("By {key}, as the inventory has it now"), lines }))
     }
@@ -89,9 +89,6 @@ impl Asking {
 
 /// Values that are asked about at once: a filter has no more.
 const VALUES_AT_ONCE: usize = 1_000;
-
-/// The key of the line of all other values.
-const REST: &str = "(others)";
 
 fn value_of(row: &Row) -> &str {
     row.key.labels.values().next().map_or("", String::as_str)

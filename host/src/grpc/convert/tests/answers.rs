@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    domain::{FaultKind, FinalUntil, Guard, PointRole, RemarkCounts, Revocation, RuleFault, Tenure},
+    domain::{FaultKind, FinalUntil, Guard, PointRole, RemarkCounts, Revocation, RuleFault, Tenure, UnknownLabel},
     grpc::convert::point,
-    pipeline::{Allowed, LeftHub, NamedDevice, PluginView, PointTenure},
+    pipeline::{Allowed, DevicePart, LeftHub, NamedDevice, PluginView, PointTenure},
     plugin::{Needs, Report},
 };
 
@@ -128,6 +128,7 @@ fn a_table_of_counts_goes_out_whole_or_not_at_all() {
         position: Position(9),
         rest: Some((7, counts)),
         kept_since_ms: Some(4),
+        unknown_labels: vec![UnknownLabel { key: "feeder".parse().unwrap(), value: "F1".into(), near: None }],
     };
     // Just before the day of occurrence is not over for two days any more, and the hour of receipt is.
     let provisional = count::Provisional { until: FinalUntil::at(3 * 86_400_000 - 1), step_ms: Some(3_600_000) };
@@ -316,9 +317,16 @@ fn a_device_goes_out_whole() {
     assert_eq!((first.tenures.len(), first.answered_count), (2, 2), "the second point has none");
 
     // A page ends where a message is full, and has a device all the same.
-    let found = |count| ((0..count).map(|number| (number, named.clone())).collect(), Some(99));
+    let unknown = UnknownLabel { key: "feeder".parse().unwrap(), value: "F1".into(), near: Some("F2".into()) };
+    let found = |count| DevicePart {
+        devices: (0..count).map(|number| (number, named.clone())).collect(),
+        next: Some(99),
+        unknown_labels: vec![unknown.clone()],
+    };
     let all = device::page(found(3), 4 << 20);
     assert_eq!((all.devices.len(), all.next_page_token.as_str()), (3, "99"));
+    let unknown = v1::UnknownLabel { key: "feeder".into(), value: "F1".into(), near: "F2".into() };
+    assert_eq!(all.unknown_labels, [unknown]);
     let one = device::page(found(3), 1);
     assert_eq!((one.devices.len(), one.next_page_token.as_str()), (1, "1"));
 }
