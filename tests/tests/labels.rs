@@ -272,6 +272,24 @@ fn a_report_by_a_label_has_the_numbers_of_the_counts() {
     assert!(report(&["--format", "html"]).contains("By substation, as the inventory has it now"));
     assert!(report(&[]).contains("## By substation, as the inventory has it now"));
     assert!(report(&["--format", "csv"]).contains("\nlabel,Ash Lane,3,7,"));
+
+    // The page has the same section for the same choice, a choice of the keys there are, and a refusal of another.
+    let address = "/reports?period=day&ending=2026-11-23";
+    let page = http::get(&labelled.host.url, &format!("{address}&label=substation"), &[]);
+    assert_eq!(page.status, 200);
+    for part in [
+        "<option value=\"feeder\">feeder</option>",
+        "<option value=\"substation\" selected>substation</option>",
+        "By substation, as the inventory has it now",
+        "<td>Mill, Old</td>",
+    ] {
+        assert!(page.body.contains(part), "{part}: {}", page.body);
+    }
+    let plain = http::get(&labelled.host.url, address, &[]);
+    assert!(plain.body.contains("By label") && !plain.body.contains("By substation"), "{}", plain.body);
+    let wrong = http::get(&labelled.host.url, &format!("{address}&label=feedr"), &[]);
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.body.contains("no device has the label feedr; there are: feeder, substation"), "{}", wrong.body);
     assert_eq!(labelled.host.stop(), Some(0));
 }
 

@@ -34,11 +34,13 @@ fn select(here: &Address, name: &str, label: &str, choices: &[(&str, &str)]) -> 
 }
 
 /// Choosing what is reported, and whether a migration may go on.
-pub(crate) fn head(here: &Address, signal: Option<Markup>) -> Markup {
-    html! { (form(here)) @if let Some(signal) = signal { (signal) } }
+pub(crate) fn head(here: &Address, labels: &[String], signal: Option<Markup>) -> Markup {
+    html! { (form(here, labels)) @if let Some(signal) = signal { (signal) } }
 }
 
-fn form(here: &Address) -> Markup {
+/// `labels` are the keys that devices have which may be seen. Without any there is nothing to choose.
+fn form(here: &Address, labels: &[String]) -> Markup {
+    let keys = [("", "None")].into_iter().chain(labels.iter().map(|key| (key.as_str(), key.as_str())));
     html! {
         form.ask method="get" action="/reports" {
             div.fields {
@@ -46,6 +48,7 @@ fn form(here: &Address) -> Markup {
                 (field(here, ("ending", "Last day", "UTC; empty: yesterday"), "date"))
                 (select(here, "generation", "Generation", &[("", "All"), ("smets1", "SMETS1"), ("smets2", "SMETS2"), ("unknown", "Not known")]))
                 (field(here, ("operator", "Operator", "Distributor id like 12, or letters like LOND; empty: all"), "text"))
+                @if !labels.is_empty() { (select(here, "label", "By label", &keys.collect::<Vec<_>>())) }
                 (field(here, ("planned", "Devices planned", "For the migration signal: when the migration is done"), "text"))
                 (field(here, ("capacity", "Capacity a day", "For the migration signal: forwarded alerts that can be handled"), "text"))
             }

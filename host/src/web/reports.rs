@@ -46,17 +46,23 @@ async fn show(visitor: &Visitor) -> Result<Shown, Refusal> {
         "" => None,
         text => Some(arguments::operator(text).map_err(|why| Refusal::wrong("Operator", &why))?),
     };
+    let label = match here.get("label") {
+        "" => None,
+        text => Some(text.parse().map_err(|why: String| Refusal::wrong("Label", &why))?),
+    };
     let wanted = Wanted {
         days: Days::new(period, ending).map_err(|_| Refusal::wrong("Last day", "is too far away"))?,
         generations: generation(here.get("generation"))?.into_iter().collect(),
         operators: operator.into_iter().collect(),
         top: TOP,
-        label: None,
+        label,
     };
+    let labels = visitor.devices().list_labels(v1::ListLabelsRequest {}).await?.into_inner().labels;
+    let labels: Vec<String> = labels.into_iter().map(|label| label.key).collect();
     let report = alerts::ask(visitor.link(), wanted, visitor.names().await?).await?;
     let signal = signal(visitor, ending).await?;
     let signal = signal.map(|(signal, planned, capacity)| reports::signal(&signal, planned, capacity));
-    Ok(Shown { head: reports::head(here, signal), ..Shown::still("Reports", reports::levels(&report)) })
+    Ok(Shown { head: reports::head(here, &labels, signal), ..Shown::still("Reports", reports::levels(&report)) })
 }
 
 /// What to do about a migration, where one is planned.
