@@ -203,7 +203,8 @@ const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4
 fn all_of_it() -> Delivered {
     let received = BATCHES * ALERTS + 1;
     let balance = Balance { received, forwarded: received - 1, rejected: 1, ..Balance::default() };
-    let remarks = RemarkCounts { implausible: BATCHES * ALERTS, ..RemarkCounts::default() };
+    let implausible = v1::RemarkCounts { implausible: BATCHES * ALERTS, ..v1::RemarkCounts::default() };
+    let remarks = RemarkCounts::from(Some(implausible));
     Delivered { balance, remarks, position: BATCHES * 10 }
 }
 
