@@ -18,7 +18,10 @@ use crate::{
         Alert, CALENDAR_MS, DccTimeStatus, DeviceNo, Eui64, Generation, HOUR_MS, Millis, OperatorId, OperatorSet,
         Position, Reject, RejectReason, Rejected, Remark, Rows, TimeStatus,
     },
-    intake::plausible::Ranges,
+    intake::{
+        plausible::Ranges,
+        times::{told, utc},
+    },
 };
 
 /// 2005-01-01T00:00:00Z. No meter of either generation was made before, so a clock that shows an earlier time was not set.
@@ -255,33 +258,67 @@ fn check_parties(alert: &Alert) -> Result<(), Reject> {
     Ok(())
 }
 
+/// Rejects a status of a time beside a time that it contradicts: one of the two would be dropped.
+fn check_statuses(alert: &Alert, received: Millis) -> Result<(), Reject> {
+    let (time, wrong) = (alert.message.time, |message: String| reject(alert, RejectReason::OccurredAt, message));
+    match alert.occurred_ms {
+        // A host that was told no time writes the time of receipt in its place.
+        Some(occurred) if !time.is_stated() && occurred != received => {
+            return Err(wrong(format!(
+                "occurred_at_status: {}, but occurred_at_ms is {}, which is not the time of receipt; leave the time out, or \
+                 send it as stated or unreliable",
+                time.name(),
+                told(occurred)
+            )));
+        }
+        None if time == TimeStatus::Unreliable => {
+            let message =
+                "occurred_at_status: unreliable, but occurred_at_ms is not stated; state it, or send not-stated";
+            return Err(wrong(message.to_owned()));
+        }
+        _ => {}
+    }
+    match alert.dcc_ms {
+        Some(dcc) if alert.message.dcc_time == DccTimeStatus::LeftOut => {
+            let message =
+                format!("dcc_at_status: left-out, but dcc_at_ms is {}; leave the time out, or the status", told(dcc));
+            Err(reject(alert, RejectReason::DccAt, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Times of occurrence and receipt, both filled in and in range.
 fn settle_times(alert: &Alert, bounds: &Bounds<'_>) -> Result<(Millis, Millis), Reject> {
     let received = alert.received_ms.unwrap_or(bounds.now_ms);
     if !(bounds.received_ms_min..=bounds.received_ms_max).contains(&received) {
         let message = format!(
-            "received_at_ms: {received} lies outside {} (what the log keeps) to {} (the host's clock and future_s_max)",
-            bounds.received_ms_min, bounds.received_ms_max
+            "received_at_ms: {} lies outside {} (what the log keeps) to {} (the host's clock and future_s_max)",
+            told(received),
+            utc(bounds.received_ms_min),
+            utc(bounds.received_ms_max)
         );
         return Err(reject(alert, RejectReason::ReceivedAt, message));
     }
-    // What stands in the place of a time that was not stated is not taken for one.
+    check_statuses(alert, received)?;
+    // The time of receipt stands in the place of one that was not stated, and is not taken for one.
     let stated = alert.occurred_ms.filter(|_| alert.message.time.is_stated());
     let occurred = stated.unwrap_or(received);
+    let outside = |field: &str, ms: Millis| format!("{field}: {} lies outside the years 1970 to 2200", told(ms));
     if !CALENDAR_MS.contains(&occurred) {
-        let message = format!("occurred_at_ms: {occurred} lies outside the years 1970 to 2200");
-        return Err(reject(alert, RejectReason::OccurredAt, message));
+        return Err(reject(alert, RejectReason::OccurredAt, outside("occurred_at_ms", occurred)));
     }
     if let Some(dcc) = alert.dcc_ms.filter(|dcc| !CALENDAR_MS.contains(dcc)) {
-        let message = format!("dcc_at_ms: {dcc} lies outside the years 1970 to 2200");
-        return Err(reject(alert, RejectReason::DccAt, message));
+        return Err(reject(alert, RejectReason::DccAt, outside("dcc_at_ms", dcc)));
     }
-    let outage = [("interrupted_at_ms", alert.details.interrupted_ms), ("restored_at_ms", alert.details.restored_ms)];
+    let outage = [
+        ("details.interrupted_at_ms", alert.details.interrupted_ms),
+        ("details.restored_at_ms", alert.details.restored_ms),
+    ];
     if let Some((field, ms)) =
         outage.into_iter().find_map(|(field, ms)| Some((field, ms?)).filter(|(_, ms)| !CALENDAR_MS.contains(ms)))
     {
-        let message = format!("details.{field}: {ms} lies outside the years 1970 to 2200");
-        return Err(reject(alert, RejectReason::Details, message));
+        return Err(reject(alert, RejectReason::Details, outside(field, ms)));
     }
     if alert.weight > bounds.weight_max || alert.weight == 0 {
         let message = format!("weight: {} is not 1 to weight_max ({})", alert.weight, bounds.weight_max);

@@ -77,12 +77,12 @@ fn a_dry_run_rejects_what_a_host_rejects_in_its_words() {
     assert_eq!((counts, ran.code), ([5, 0, 3], Some(64)), "{}", ran.said);
     let rejections = [
         "line 6: occurred_at_ms: 1795426200000000 lies outside the years 1970 to 2200",
-        "line 7: occurred_at_ms: -1 lies outside the years 1970 to 2200",
-        "line 8: dcc_at_ms: -1 lies outside the years 1970 to 2200",
+        "line 7: occurred_at_ms: -1 (1969-12-31T23:59:59.999Z) lies outside the years 1970 to 2200",
+        "line 8: dcc_at_ms: -1 (1969-12-31T23:59:59.999Z) lies outside the years 1970 to 2200",
     ];
     ran.says(&rejections);
     ran.says(&[
-        "note: line 5: occurred_ms: 1795426200 is read as 1970-01-21T18:43:46.2Z; in s it is 2026-11-23T09:30:00Z",
+        "note: line 5: occurred_ms: 1795426200 is read as 1970-01-21T18:43:46.2Z; with --epoch s it is 2026-11-23T09:30:00Z",
         "3 alerts would be rejected by the server",
         "nothing was sent",
     ]);
@@ -93,24 +93,31 @@ fn a_dry_run_rejects_what_a_host_rejects_in_its_words() {
     let balance = &sent.out[0]["balance"];
     assert_eq!((&balance["forwarded"], &balance["rejected"]), (&5.into(), &3.into()));
     sent.says(&["3 alerts were rejected by the server", "what else was read was taken"]);
-    sent.says(&["note: line 5: occurred_ms: 1795426200 is read as 1970-01-21T18:43:46.2Z; in s it is 2026-11-23"]);
+    sent.says(&[
+        "note: line 5: occurred_ms: 1795426200 is read as 1970-01-21T18:43:46.2Z; with --epoch s it is 2026-11-23",
+    ]);
     let (_, ran) = folder.counts(
         "epoch.csv",
         format!("device,code,occurred_at\n{DEVICE},8014,1795426200000\n"),
         &["--epoch", "s"],
     );
-    ran.says(&["note: line 2: occurred_at: 1795426200000 is read as ", "which --epoch ms says"]);
+    ran.says(&["note: line 2: occurred_at: 1795426200000 is read as ", "with --epoch ms it is "]);
     let sent = Ran::of(host.weir(["alert", "send", &folder.file("none.csv", "device,code\nnobody,8014\n"), "--json"]));
     sent.says(&["1 record could not be read", "`weir count --by rejection`"]);
     assert!(!sent.said.contains("was taken"), "{}", sent.said);
     // No setting lets a time of receipt lie days ahead.
     let (counts, ran) = folder.counts("ahead.ndjson", alert(1, "\"received_at\":\"2190-01-01T00:00:00Z\""), &[]);
     assert_eq!((counts, ran.code), ([0, 0, 1], Some(64)));
-    ran.says(&["error: line 1: received_at_ms: 6942585600000 lies outside 0 "]);
+    ran.says(&[
+        "error: line 1: received_at_ms: 6942585600000 (2190-01-01T00:00:00Z) lies outside 1970-01-01T00:00:00Z (what ",
+    ]);
     // What depends on the host's settings is a note, and rejects nothing here.
     let (counts, ran) = folder.counts("old.ndjson", alert(1, "\"received_at\":\"2001-01-01T00:00:00Z\""), &[]);
     assert_eq!((counts, ran.code), ([1, 0, 0], Some(0)));
-    ran.says(&["note: line 1: received_at_ms: 978307200000 lies outside", "or less, the default, rejects it"]);
+    ran.says(&[
+        "note: line 1: received_at_ms: 978307200000 (2001-01-01T00:00:00Z) lies outside",
+        "or less, the default, rejects it",
+    ]);
     assert_eq!(host.stop(), Some(0));
 }
 
@@ -136,7 +143,7 @@ fn times_are_read_by_what_is_stated_of_them() {
         // That times are shown in another zone says nothing of a file.
         ("2026-11-23 09:30", &[][..], "line 2: occurred_at: \"2026-11-23 09:30\" has no zone"),
         ("11/03/2026 09:30Z", &[], "\"11/03/2026\" is 2026-03-11 as day/month/year (--date-order dmy) and 2026-11-03"),
-        ("1795426200", &[], "\"1795426200\" is a number: 2026-11-23T09:30:00Z if it counts in s since 1970"),
+        ("1795426200", &[], "\"1795426200\" is a number; with --epoch s it is 2026-11-23T09:30:00Z"),
         ("2026-10-25 01:30", &["--time-zone", "Europe/London"], "was shown twice in Europe/London"),
         ("2026-03-29 01:30", &["--time-zone", "Europe/London"], "was never shown in Europe/London"),
         ("23/11/2026 09:30Z", &["--date-order", "mdy"], "is no day as month/day/year; it is one as day/month/year"),

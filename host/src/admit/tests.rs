@@ -113,6 +113,13 @@ fn each_defect_is_named_and_counted() {
         details: Details { interrupted_ms, restored_ms, ..Details::default() },
         ..alert(1, 1)
     };
+    let with = |occurred_ms, dcc_ms, time, dcc_time| Alert {
+        occurred_ms,
+        dcc_ms,
+        message: Message { time, dcc_time, ..Message::default() },
+        ..alert(1, 1)
+    };
+    let (as_stated, left_out) = (DccTimeStatus::AsStated, DccTimeStatus::LeftOut);
     let cases = [
         (Alert { device: Eui64(0), ..alert(1, 1) }, RejectReason::DeviceId, "device_id: 0 is no device"),
         (
@@ -123,8 +130,16 @@ fn each_defect_is_named_and_counted() {
         (Alert { weight: 0, ..alert(1, 1) }, RejectReason::Weight, "weight: 0"),
         (Alert { weight: 1_000_001, ..alert(1, 1) }, RejectReason::Weight, "weight: 1000001"),
         (Alert { received_ms: Some(NOW + 301_000), ..alert(1, 1) }, RejectReason::ReceivedAt, "received_at_ms"),
-        (Alert { received_ms: Some(0), ..alert(1, 1) }, RejectReason::ReceivedAt, "received_at_ms: 0"),
-        (Alert { occurred_ms: Some(-1), ..alert(1, 1) }, RejectReason::OccurredAt, "occurred_at_ms: -1"),
+        (
+            Alert { received_ms: Some(0), ..alert(1, 1) },
+            RejectReason::ReceivedAt,
+            "received_at_ms: 0 (1970-01-01T00:00:00Z) lies",
+        ),
+        (
+            Alert { occurred_ms: Some(-1), ..alert(1, 1) },
+            RejectReason::OccurredAt,
+            "occurred_at_ms: -1 (1969-12-31T23:59:59.999Z)",
+        ),
         (Alert { dcc_ms: Some(1 << 60), ..alert(1, 1) }, RejectReason::DccAt, "dcc_at_ms: 1152921504606846976"),
         (
             Alert { recipient: Eui64::BROADCAST, ..alert(1, 1) },
@@ -144,7 +159,28 @@ fn each_defect_is_named_and_counted() {
         (
             outage(None, Some(-1)),
             RejectReason::Details,
-            "details.restored_at_ms: -1 lies outside the years 1970 to 2200",
+            "details.restored_at_ms: -1 (1969-12-31T23:59:59.999Z) lies outside the years 1970 to 2200",
+        ),
+        // Of a status and a time that contradict each other one would be dropped.
+        (
+            with(Some(NOW - 1_000), None, TimeStatus::NotStated, as_stated),
+            RejectReason::OccurredAt,
+            "occurred_at_status: not-stated, but occurred_at_ms is ",
+        ),
+        (
+            with(Some(NOW + 1), None, TimeStatus::LeftOut, as_stated),
+            RejectReason::OccurredAt,
+            "occurred_at_status: left-out, but occurred_at_ms is ",
+        ),
+        (
+            with(None, None, TimeStatus::Unreliable, as_stated),
+            RejectReason::OccurredAt,
+            "occurred_at_status: unreliable, but occurred_at_ms is not stated",
+        ),
+        (
+            with(None, Some(NOW), TimeStatus::Stated, left_out),
+            RejectReason::DccAt,
+            "dcc_at_status: left-out, but dcc_at_ms is ",
         ),
     ];
     for (alert, reason, text) in cases {
@@ -153,7 +189,7 @@ fn each_defect_is_named_and_counted() {
         assert!(reject.message.starts_with(text), "{}", reject.message);
     }
     let total: u64 = door.admitted.rejected.iter().map(|r| r.count).sum();
-    assert_eq!(total, 12);
+    assert_eq!(total, 16);
     assert!(door.admitted.rows.is_empty());
 }
 
@@ -247,7 +283,7 @@ fn two_model_names_never_share_an_id() {
 fn a_time_that_is_not_the_devices_is_not_taken_for_it() {
     let mut door = Door::new();
     let message = Message { time: TimeStatus::NotStated, ..Message::default() };
-    door.take(Alert { occurred_ms: Some(5), message, ..alert(1, 1) }).unwrap();
+    door.take(Alert { occurred_ms: Some(NOW), received_ms: Some(NOW), message, ..alert(1, 1) }).unwrap();
     let rows = &door.admitted.rows;
     assert_eq!((rows.occurred_ms[0], rows.time_status(0)), (NOW, TimeStatus::NotStated));
 }

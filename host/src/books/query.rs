@@ -3,7 +3,10 @@
 //! Invariant: a query that passes [`check`] has an answer.
 
 use super::labels::{self, LABELS_MAX, LabelFilter};
-use crate::domain::{AlertCode, Generation, HOUR_MS, LabelKey, Millis, OperatorId};
+use crate::{
+    domain::{AlertCode, Generation, HOUR_MS, LabelKey, Millis, OperatorId},
+    intake::times::told,
+};
 
 /// What to group by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,13 +111,15 @@ pub fn check(query: &CountQuery) -> Result<std::ops::Range<u32>, QueryError> {
         None => Ok(none),
         Some(ms) if ms >= 0 && ms % HOUR_MS == 0 => Ok(u32::try_from(ms / HOUR_MS).unwrap_or(u32::MAX)),
         Some(ms) => {
+            let ms = told(ms);
             let message = format!("{ms} is not a whole hour; the books are kept by the hour (a multiple of {HOUR_MS})");
             Err(QueryError { field, message })
         }
     };
     let range = hour("since_ms", query.since_ms, 0)?..hour("until_ms", query.until_ms, u32::MAX)?;
     if range.start > range.end {
-        let message = format!("{} lies before since_ms", query.until_ms.unwrap_or_default());
+        let times = [query.until_ms, query.since_ms].map(|ms| told(ms.unwrap_or_default()));
+        let message = format!("{} lies before since_ms, {}", times[0], times[1]);
         return Err(QueryError { field: "until_ms", message });
     }
     let mut groups = query.group_by.clone();

@@ -7,7 +7,10 @@ use jiff::tz::TimeZone;
 
 use super::terminal::zone;
 pub(crate) use crate::domain::is_unsafe;
-use crate::domain::{AlertCode, Eui64, Millis};
+use crate::{
+    domain::{AlertCode, Eui64, Millis},
+    intake::times,
+};
 
 pub(crate) mod alert;
 pub(crate) mod audit;
@@ -19,10 +22,10 @@ pub(crate) mod device;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod host;
+pub(crate) mod label;
 pub(crate) mod migration;
 pub(crate) mod plugin;
 pub(crate) mod point;
-pub(crate) mod label;
 pub(crate) mod producer;
 pub(crate) mod reconcile;
 pub(crate) mod rehearsal;
@@ -50,12 +53,14 @@ pub(crate) fn time(millis: Millis) -> String {
 
 /// The same in UTC, whatever was asked for.
 pub(crate) fn utc(millis: Millis) -> String {
-    time_in(&TimeZone::UTC, millis)
+    times::utc(millis)
 }
 
 fn time_in(zone: &TimeZone, millis: Millis) -> String {
-    let Ok(time) = jiff::Timestamp::from_millisecond(millis) else { return format!("{millis} ms") };
-    if *zone == TimeZone::UTC { time.to_string() } else { time.display_with_offset(zone.to_offset(time)).to_string() }
+    match jiff::Timestamp::from_millisecond(millis) {
+        Ok(time) if *zone != TimeZone::UTC => time.display_with_offset(zone.to_offset(time)).to_string(),
+        _ => utc(millis),
+    }
 }
 
 /// An EUI-64 as text; nothing where it is not known.

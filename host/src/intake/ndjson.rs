@@ -312,7 +312,7 @@ mod tests {
             ("{\"device\":\"00DB1234567890A0\",\"code\":\"8014\"} {}", "line 1: object: expected a JSON object: "),
             (
                 "{\"device\":\"00DB1234567890A0\",\"code\":\"8014\",\"occurred_at\":1795426200}",
-                "line 1: occurred_at: \"1795426200\" is a number: 2026-11-23T09:30:00Z if it counts in s",
+                "line 1: occurred_at: \"1795426200\" is a number; with --epoch s it is 2026-11-23T09:30:00Z",
             ),
             ("{\"device\":true}", "line 1: device: expected a text, a number or null, found \"true\""),
             ("{\"device\":[\"x\"]}", "line 1: device: expected a text, a number or null, found "),

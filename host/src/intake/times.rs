@@ -81,6 +81,19 @@ pub(super) fn time(text: &str, form: &Form) -> Result<Millis, String> {
     }
 }
 
+/// Formats a time as it is told in UTC; a number of milliseconds where it lies beyond the calendar.
+pub(crate) fn utc(millis: Millis) -> String {
+    Timestamp::from_millisecond(millis).map_or_else(|_| format!("{millis} ms"), |time| time.to_string())
+}
+
+/// Formats a time of the protocol for an error: the number as it was sent, and the time that it is.
+pub(crate) fn told(millis: Millis) -> String {
+    match Timestamp::from_millisecond(millis) {
+        Ok(time) => format!("{millis} ({time})"),
+        Err(_) => millis.to_string(),
+    }
+}
+
 /// Parses the number of a column whose name says milliseconds; `form.epoch` overrides the unit.
 pub(super) fn millis(text: &str, form: &Form) -> Result<Millis, String> {
     match (form.epoch, Number::read(text)) {
@@ -100,7 +113,7 @@ pub(super) fn doubt(text: &str, read_as: Millis) -> Option<String> {
     let read_as =
         Timestamp::from_millisecond(read_as).map_or_else(|_| "beyond the calendar".to_owned(), |time| time.to_string());
     let unit = unit.option();
-    Some(format!("{text} is read as {read_as}; in {unit} it is {likely}, which --epoch {unit} says"))
+    Some(format!("{text} is read as {read_as}; with --epoch {unit} it is {likely}"))
 }
 
 /// Rejects a time with a leap second. No clock here has one: it would become the second before.
@@ -196,7 +209,10 @@ impl Number {
         let unit = match epoch {
             None => return Err(self.refused(self.likely(), text)),
             Some(Epoch::ByMagnitude) => self.likely().ok_or_else(|| {
-                format!("{} is between 2000 and 2100 in no unit; --epoch s, ms, us or ns says which it is", shown(text))
+                format!(
+                    "{} is between 2000 and 2100 in no unit; state its unit with --epoch s, ms, us or ns",
+                    shown(text)
+                )
             })?,
             Some(unit) => unit,
         };
@@ -213,12 +229,9 @@ impl Number {
         }
         let time = |unit: Epoch| Timestamp::from_millisecond(Millis::try_from(self.millis(unit)).ok()?).ok();
         match likely.and_then(|unit| Some((unit, time(unit)?))) {
-            Some((unit, time)) => format!(
-                "{} is a number: {time} if it counts in {} since 1970, which --epoch {} says",
-                shown(text),
-                unit.option(),
-                unit.option()
-            ),
+            Some((unit, time)) => {
+                format!("{} is a number; with --epoch {} it is {time}", shown(text), unit.option())
+            }
             None => expected(text),
         }
     }
@@ -416,12 +429,17 @@ mod tests {
     }
 
     #[test]
+    fn a_time_of_the_protocol_is_told_in_utc_beside_its_number() {
+        assert_eq!(told(1_795_426_200_000), "1795426200000 (2026-11-23T09:30:00Z)");
+        assert_eq!(told(-1), "-1 (1969-12-31T23:59:59.999Z)");
+        assert_eq!((told(i64::MAX), utc(i64::MAX)), (i64::MAX.to_string(), format!("{} ms", i64::MAX)));
+    }
+
+    #[test]
     fn a_number_needs_a_unit_and_its_size_tells_one_only_where_that_is_asked_for() {
         let seconds = of(&Form::default(), "1795426200").unwrap_err();
-        let says =
-            "\"1795426200\" is a number: 2026-11-23T09:30:00Z if it counts in s since 1970, which --epoch s says";
-        assert_eq!(seconds, says);
-        assert!(of(&Form::default(), "1795426200000").unwrap_err().ends_with("which --epoch ms says"));
+        assert_eq!(seconds, "\"1795426200\" is a number; with --epoch s it is 2026-11-23T09:30:00Z");
+        assert!(of(&Form::default(), "1795426200000").unwrap_err().contains("with --epoch ms it is 2026-"));
         assert!(of(&Form::default(), "46349.39583").unwrap_err().contains("as a spreadsheet counts days"));
         let by = |epoch| Form { epoch: Some(epoch), ..Form::default() };
         for (epoch, text) in [
@@ -458,7 +476,7 @@ mod tests {
         ] {
             let said = doubt(text, millis(text, &Form { epoch, ..Form::default() }).unwrap()).unwrap();
             assert!(said.starts_with(&format!("{text} is read as ")), "{said}");
-            let ends = format!("; in {unit} it is 2026-11-23T09:30:00Z, which --epoch {unit} says");
+            let ends = format!("; with --epoch {unit} it is 2026-11-23T09:30:00Z");
             assert!(said.ends_with(&ends), "{said}");
         }
         for text in ["1795426200000", "0", "1000", "-1"] {

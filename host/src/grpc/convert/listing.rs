@@ -12,6 +12,7 @@ use super::{
 use crate::{
     config::IntakeLimits,
     domain::{End, Eui64, FaultKind, Millis, ModelId, Position, Remark, Revision},
+    intake::times::told,
     listing::{AlertPage, AlertQuery, LoggedAlert, PointFilter, RuleMark},
     pipeline::Refusal,
 };
@@ -78,10 +79,10 @@ pub fn query(request: v1::ListAlertsRequest, limits: &IntakeLimits) -> Result<Al
 /// if there were nothing.
 pub(super) fn check_times([since, until]: [&str; 2], (since_ms, until_ms): (Millis, Millis)) -> Result<(), Refusal> {
     if since_ms < 0 {
-        return Err(Refusal::invalid(since, format!("{since_ms} lies before 1970")));
+        return Err(Refusal::invalid(since, format!("{} lies before 1970", told(since_ms))));
     }
     if until_ms != 0 && until_ms <= since_ms {
-        return Err(Refusal::invalid(until, format!("{until_ms} is not after {since}, {since_ms}")));
+        return Err(Refusal::invalid(until, format!("{} is not after {since}, {}", told(until_ms), told(since_ms))));
     }
     Ok(())
 }

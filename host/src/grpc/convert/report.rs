@@ -16,6 +16,7 @@ use super::{
 use crate::{
     books::{AlertClock, DeviceCounts, DeviceEnds, DeviceKey, DeviceQuery},
     domain::{Generation, Millis, Revision},
+    intake::times::told,
     migration::{Advice, Light, Migration, Signal},
     pipeline::{
         InventoryCount, InventoryCounts, InventoryKey, InventoryQuery, MigrationQuery, MigrationView, Refusal,
@@ -91,7 +92,8 @@ fn spans(sent: Vec<v1::Span>) -> Result<Vec<Range<Millis>>, Refusal> {
     for (index, span) in spans.iter().enumerate() {
         let before = index.checked_sub(1).map_or(Millis::MIN, |before| spans[before].end);
         if span.is_empty() || span.start < before {
-            let why = format!("{} to {} is empty, or begins before the one before it ends", span.start, span.end);
+            let (start, end) = (told(span.start), told(span.end));
+            let why = format!("{start} to {end} is empty, or begins before the one before it ends");
             return Err(Refusal::invalid(format!("spans[{index}]"), why));
         }
     }
@@ -357,8 +359,8 @@ mod tests {
         assert_eq!(asked(vec![span(0, 5), span(5, 9)]).unwrap().spans, [0..5, 5..9]);
         let wrong = [
             (vec![], "spans: 0 stretches"),
-            (vec![span(5, 5)], "spans[0]: 5 to 5"),
-            (vec![span(0, 5), span(4, 9)], "spans[1]: 4 to 9"),
+            (vec![span(5, 5)], "spans[0]: 5 (1970-01-01T00:00:00.005Z) to 5 ("),
+            (vec![span(0, 5), span(4, 9)], "spans[1]: 4 (1970-01-01T00:00:00.004Z) to 9 ("),
             (vec![span(0, 1); SPANS_MAX + 1], "spans: 1001 stretches"),
         ];
         for (spans, words) in wrong {

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     domain::{Guard, Mode, Revision, Scope},
+    intake::times::told,
     pipeline::{Refusal, RuleRequest},
     registry::{RevisionView, RuleView},
 };
@@ -20,7 +21,7 @@ use crate::{
 pub fn request(request: v1::SetRuleRequest) -> Result<RuleRequest, Refusal> {
     let v1::SetRuleRequest { name, plugin, parameters, scope: sent, mode: number, position, why, until_ms } = request;
     if until_ms < 0 {
-        return Err(Refusal::invalid("until_ms", format!("{until_ms} lies before 1970")));
+        return Err(Refusal::invalid("until_ms", format!("{} lies before 1970", told(until_ms))));
     }
     Ok(RuleRequest {
         name,

@@ -68,7 +68,7 @@ impl Kind {
                 Self::ClockTime(_) | Self::ClockTime96 => Err(no_zone()),
                 Self::Integer(_) if form.epoch.is_some() => Ok(kind),
                 Self::Integer(_) => {
-                    Err(wrong("a timestamp adjusted to UTC, or text; --epoch says what a number counts"))
+                    Err(wrong("a timestamp adjusted to UTC, or text; --epoch states the unit of a number"))
                 }
                 _ => Err(wrong("a timestamp adjusted to UTC, or text")),
             },

@@ -155,7 +155,7 @@ fn a_column_of_another_type_is_refused_by_name_and_type_and_a_bad_row_by_number(
         ),
         (
             "required int64 occurred_at",
-            "occurred_at: the column is an integer of 64 bits; expected a timestamp adjusted to UTC, or text; --epoch says",
+            "occurred_at: the column is an integer of 64 bits; expected a timestamp adjusted to UTC, or text; --epoch states",
         ),
         (
             "required int64 occurred_ms (TIMESTAMP(MILLIS,true))",

@@ -11,6 +11,7 @@ use std::{
 use super::{Handle, Refusal, whatif::open};
 use crate::{
     domain::{Digest, KeptQuestion, Millis, Position, RuleRevision},
+    intake::times::told,
     pipeline::{Status, desk::VERIFICATION, turns::stand_back},
     whatif::{Ground, Pace, Stopped, Verdict, Verification, verify},
 };
@@ -24,7 +25,10 @@ impl Handle {
         if let (Some(since), Some(until)) = (since_ms, until_ms)
             && until <= since
         {
-            return Err(Refusal::invalid("until_ms", format!("{until} is not after since_ms, {since}")));
+            return Err(Refusal::invalid(
+                "until_ms",
+                format!("{} is not after since_ms, {}", told(until), told(since)),
+            ));
         }
         let (begun, pace) = self.begin(since_ms, until_ms, false).ok_or_else(|| {
             Refusal::Busy("a verification goes on already; `weir verify show` says how far it is".to_owned())

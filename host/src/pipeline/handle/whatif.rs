@@ -14,6 +14,7 @@ use crate::{
         AuditEvent, KeptQuestion, Millis, Mode, OperatorId, PluginInfo, Position, Rule, Scope, check_line,
         owner_of_rule, shown,
     },
+    intake::times::told,
     pipeline::{
         Status,
         collect::Command,
@@ -417,7 +418,7 @@ fn check_times(request: &WhatIfRequest) -> Result<(), Refusal> {
     if let (Some(since), Some(until)) = (since_ms, until_ms)
         && until <= since
     {
-        return Err(Refusal::invalid("until_ms", format!("{until} is not after since_ms, {since}")));
+        return Err(Refusal::invalid("until_ms", format!("{} is not after since_ms, {}", told(*until), told(*since))));
     }
     if let Some(warm_up) = warm_up_ms.filter(|warm_up| !(0..=WARM_UP_MS_MAX).contains(warm_up)) {
         return Err(Refusal::invalid("warm_up_ms", format!("{warm_up} is not 0 to {WARM_UP_MS_MAX} milliseconds")));

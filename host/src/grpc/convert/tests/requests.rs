@@ -239,13 +239,25 @@ fn a_listing_is_asked_for_within_limits() {
                 v1::ListAlertsRequest { models: vec!["a\u{1b}".into()], ..ask() },
                 "models[0]: \"a\\u{1b}\" has the control",
             ),
-            (v1::ListAlertsRequest { since_ms: -1, ..ask() }, "since_ms: -1 lies before 1970"),
-            (v1::ListAlertsRequest { since_ms: 5, until_ms: 5, ..ask() }, "until_ms: 5 is not after since_ms, 5"),
-            (v1::ListAlertsRequest { until_ms: -1, ..ask() }, "until_ms: -1 is not after since_ms, 0"),
-            (v1::ListAlertsRequest { dcc_since_ms: -1, ..ask() }, "dcc_since_ms: -1 lies before 1970"),
+            (
+                v1::ListAlertsRequest { since_ms: -1, ..ask() },
+                "since_ms: -1 (1969-12-31T23:59:59.999Z) lies before 1970",
+            ),
+            (
+                v1::ListAlertsRequest { since_ms: 5, until_ms: 5, ..ask() },
+                "until_ms: 5 (1970-01-01T00:00:00.005Z) is not after since_ms, 5 (1970-01-01T00:00:00.005Z)",
+            ),
+            (
+                v1::ListAlertsRequest { until_ms: -1, ..ask() },
+                "until_ms: -1 (1969-12-31T23:59:59.999Z) is not after since_ms, 0 (1970-01-01T00:00:00Z)",
+            ),
+            (
+                v1::ListAlertsRequest { dcc_since_ms: -1, ..ask() },
+                "dcc_since_ms: -1 (1969-12-31T23:59:59.999Z) lies before 1970",
+            ),
             (
                 v1::ListAlertsRequest { occurred_since_ms: 9, occurred_until_ms: 8, ..ask() },
-                "occurred_until_ms: 8 is not after occurred_since_ms, 9",
+                "occurred_until_ms: 8 (1970-01-01T00:00:00.008Z) is not after occurred_since_ms, 9 (",
             ),
         ],
     );
@@ -424,7 +436,7 @@ fn a_rule_is_asked_for() {
             (v1::SetRuleRequest { mode: 3, ..ask() }, "mode: only the host sets a rule aside"),
             (v1::SetRuleRequest { mode: 4, ..ask() }, "mode: only the host sets a rule aside or quarantines it"),
             (v1::SetRuleRequest { mode: 6, ..ask() }, "mode: 6 is no mode"),
-            (v1::SetRuleRequest { until_ms: -1, ..ask() }, "until_ms: -1 lies before 1970"),
+            (v1::SetRuleRequest { until_ms: -1, ..ask() }, "until_ms: -1 (1969-12-31T23:59:59.999Z) lies before 1970"),
         ],
     );
 }
