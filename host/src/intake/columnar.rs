@@ -343,10 +343,10 @@ impl Column {
         let (kind, filled, cells) = (self.kind, self.filled, &mut self.cells);
         match &mut self.reader {
             Some(ColumnReader::Int32ColumnReader(reader)) => {
-                take(reader, (rows, rows), filled, cells, |value| Ok(kind.integer(i64::from(*value), 32)))
+                take(reader, (rows, rows), filled, cells, |value| kind.integer(i64::from(*value), 32))
             }
             Some(ColumnReader::Int64ColumnReader(reader)) => {
-                take(reader, (rows, rows), filled, cells, |value| Ok(kind.integer(*value, 64)))
+                take(reader, (rows, rows), filled, cells, |value| kind.integer(*value, 64))
             }
             Some(ColumnReader::FloatColumnReader(reader)) => {
                 take(reader, (rows, rows), filled, cells, |value| kind::real(f64::from(*value), value, 24))

@@ -27,8 +27,10 @@ pub(super) enum Kind {
     Text,
     /// An integer of 32 or 64 bits; true if it is signed.
     Integer(bool),
-    /// An integer, written in this many hex digits.
-    Hex(usize),
+    /// An integer of 64 bits that is an EUI-64; true if it is signed.
+    Eui(bool),
+    /// An integer of 16 bits that is a code.
+    Code,
     /// A decimal number in an integer, with its scale.
     Decimal(u32),
     /// A decimal number in big-endian bytes, with its scale.
@@ -56,11 +58,13 @@ impl Kind {
         match (name, kind) {
             ("device" | "recipient" | "sender", Some(Self::Text)) => Ok(Self::Text),
             // A narrower one cannot hold an EUI-64: it has lost the upper digits.
-            ("device" | "recipient" | "sender", Some(Self::Integer(_))) if is_wide(column) => Ok(Self::Hex(16)),
+            ("device" | "recipient" | "sender", Some(Self::Integer(signed))) if is_wide(column) => {
+                Ok(Self::Eui(signed))
+            }
             ("device" | "recipient" | "sender", _) => Err(wrong("text, or an integer of 64 bits")),
             ("code" | "inner_code", Some(Self::Text)) => Ok(Self::Text),
             // A signed one is as likely to hold the digits of codes that were taken for numbers.
-            ("code" | "inner_code", Some(Self::Integer(false))) if bits(column) == Some(16) => Ok(Self::Hex(4)),
+            ("code" | "inner_code", Some(Self::Integer(false))) if bits(column) == Some(16) => Ok(Self::Code),
             ("code" | "inner_code", _) => Err(wrong("text like 8F40, or an unsigned integer of 16 bits")),
             (name, Some(kind)) if TIMES.contains(&name) => match kind {
                 Self::Text | Self::Time(_) => Ok(kind),
@@ -130,11 +134,17 @@ impl Kind {
         }
     }
 
-    /// Converts an integer of `bits` bits.
-    pub(super) fn integer(self, value: i64, bits: u32) -> String {
+    /// Converts an integer of `bits` bits. Rejects one that programs write where there is no device.
+    pub(super) fn integer(self, value: i64, bits: u32) -> Result<String, String> {
         let unsigned = value.cast_unsigned() & (u64::MAX >> (64 - bits));
-        match self {
-            Self::Hex(digits) => format!("{unsigned:0digits$X}"),
+        Ok(match self {
+            // In hex neither would be what the file has.
+            Self::Eui(signed) if matches!(value, 0 | -1) => {
+                let found = if signed { value.to_string() } else { unsigned.to_string() };
+                return Err(format!("{found} is no EUI-64; programs write it where a number is missing"));
+            }
+            Self::Eui(_) => format!("{unsigned:016X}"),
+            Self::Code => format!("{unsigned:04X}"),
             Self::Integer(false) => unsigned.to_string(),
             Self::Decimal(scale) => decimal(value.into(), scale),
             Self::Time(unit) => since_1970(value, unit).map_or_else(|| far(value, unit), |time| time.to_string()),
@@ -142,7 +152,7 @@ impl Kind {
                 since_1970(value, unit).map_or_else(|| far(value, unit), |time| clock(time).to_string())
             }
             _ => value.to_string(),
-        }
+        })
     }
 
     /// Converts a decimal number in bytes.

@@ -244,9 +244,19 @@ fn a_number_that_holds_no_whole_eui_64_is_no_device() {
             assert!(error.starts_with(&format!("line 1: {name}: the column is ")), "{error}");
             assert!(error.ends_with("expected text, or an integer of 64 bits"), "{error}");
         }
-        let schema = format!("{other} required binary code (STRING); required int64 {name};");
-        let error = read(&file(&schema, &columns(Cells::Long(vec![-1])))).remove(0).unwrap_err();
-        assert!(error.contains("FF-FF-FF-FF-FF-FF-FF-FF is the broadcast address, which no device has"), "{error}");
+        // Programs write these where there is no device. They are named as the file has them, not in hex.
+        for (annotation, number, found) in [
+            ("", -1, "-1"),
+            ("(INTEGER(64,true))", -1, "-1"),
+            ("(INTEGER(64,false))", -1, "18446744073709551615"),
+            ("(UINT_64)", -1, "18446744073709551615"),
+            ("", 0, "0"),
+        ] {
+            let schema = format!("{other} required binary code (STRING); required int64 {name} {annotation};");
+            let error = read(&file(&schema, &columns(Cells::Long(vec![number])))).remove(0).unwrap_err();
+            let words = format!("line 1: {name}: {found} is no EUI-64; programs write it where a number is missing");
+            assert!(error.starts_with(&words), "{annotation}: {error}");
+        }
     }
 }
 
