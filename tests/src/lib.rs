@@ -9,6 +9,7 @@ pub mod browser;
 pub mod disk;
 pub mod engine;
 pub mod estate;
+pub mod exported;
 pub mod files;
 pub mod host;
 pub mod hostile;

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
+    fs,
     io::{self, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -13,13 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parquet::{
-    file::reader::{FileReader, SerializedFileReader},
-    record::Field,
-};
 use serde_json::{Value, json};
 use weir_tests::{
     estate,
+    exported::{files, rows},
     host::{self, Host},
     python,
 };
@@ -99,54 +96,6 @@ impl Estate {
     }
 }
 
-/// Files of an export.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "parquet") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort_unstable();
-    found
-}
-
-/// The rows of an export by log position, each with the day of its folder.
-fn rows(folder: &Path) -> BTreeMap<u64, Value> {
-    let mut rows = BTreeMap::new();
-    for path in files(folder) {
-        let day = path.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
-        for row in SerializedFileReader::new(File::open(&path).unwrap()).unwrap().get_row_iter(None).unwrap() {
-            let row = row.unwrap();
-            let cells = row.get_column_iter().map(|(name, field)| (name.clone(), value(field)));
-            let mut cells: serde_json::Map<String, Value> = cells.collect();
-            let position = cells.remove("position").unwrap().as_u64().unwrap();
-            cells.insert("day".to_owned(), json!(day));
-            assert_eq!(rows.insert(position, Value::Object(cells)), None, "position {position} comes once");
-        }
-    }
-    rows
-}
-
-fn value(field: &Field) -> Value {
-    match field {
-        Field::Null => Value::Null,
-        Field::Bool(flag) => json!(flag),
-        Field::Int(number) => json!(number),
-        Field::UInt(number) => json!(number),
-        Field::Long(number) | Field::TimestampMillis(number) => json!(number),
-        Field::ULong(number) => json!(number),
-        Field::Str(text) => json!(text),
-        other => panic!("no column has {other:?}"),
-    }
-}
-
 /// What a listed alert must be as a row.
 fn expected(listed: &Value) -> (u64, Value) {
     let alert = &listed["alert"];
@@ -162,6 +111,8 @@ fn expected(listed: &Value) -> (u64, Value) {
         "day": format!("day={day}"),
         "device_id": device,
         "mpxn": estate::mpan(number),
+        "secondary_mpan": Value::Null,
+        "export_mpan": Value::Null,
         "operator": listed["operator"],
         "generation": listed["generation"],
         "model": some(&listed["model"]),
@@ -530,9 +481,16 @@ fn duckdb_and_pandas_read_what_was_written() {
         }
     };
     let estate = Estate::new();
-    let summary = estate.export("alerts", &[]);
+    let labelled: Vec<String> = estate::inventory()
+        .lines()
+        .enumerate()
+        .map(|(at, line)| format!("{line},{}", if at == 0 { "substation" } else { ["Ash Lane", "Mill"][at % 2] }))
+        .collect();
+    let devices = estate.file("labelled.csv", &(labelled.join("\n") + "\n"));
+    estate.host.json(["device", "load", &devices, "--label", "substation", "--json"]);
+    let summary = estate.export("alerts", &["--labels", "substation"]);
     let questions = questions();
-    assert_eq!(questions.len(), 5, "{questions:?}");
+    assert_eq!(questions.len(), 6, "{questions:?}");
     let arguments =
         [estate.folder.path().to_str().unwrap(), &serde_json::to_string(&questions).unwrap()].map(str::to_owned);
     let output = Command::new(python).args(["-c", READS]).args(arguments).output().unwrap();
@@ -557,7 +515,9 @@ fn duckdb_and_pandas_read_what_was_written() {
     assert_eq!(read["received"], "timestamp[ms, tz=UTC][pyarrow]");
     let page =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/export.md")).unwrap();
-    for (name, kind) in read["types"].as_object().unwrap().iter().filter(|(name, _)| *name != "day") {
+    assert_eq!(read["types"]["label_substation"], "VARCHAR");
+    let is_fixed = |name: &str| name != "day" && name != "label_substation";
+    for (name, kind) in read["types"].as_object().unwrap().iter().filter(|(name, _)| is_fixed(name)) {
         assert!(page.contains(&format!("| `{name}` | {} ", kind.as_str().unwrap())), "{name} is {kind}");
     }
 
@@ -566,8 +526,20 @@ fn duckdb_and_pandas_read_what_was_written() {
     assert_eq!(json!(suppressed), counted["suppressed"]);
     assert_eq!(answers[2].as_array().unwrap().len(), 10);
     assert_eq!((&answers[2][0][1], &answers[2][0][3]), (&json!(estate::eui(3)), &json!(91)));
+    let by_label = estate.host.json(["count", "--json", "--by", "label:substation"]).remove(0);
+    let taken =
+        |row: &Value| row["balance"]["forwarded"].as_u64().unwrap() + row["balance"]["suppressed"].as_u64().unwrap();
+    let name = |row: &Value| match row["labels"]["substation"].as_str().unwrap() {
+        "" => "(not labelled)".to_owned(),
+        value => value.to_owned(),
+    };
+    let counted_by: BTreeMap<String, u64> =
+        by_label["rows"].as_array().unwrap().iter().map(|row| (name(row), taken(row))).collect();
+    let read_by = answers[3].as_array().unwrap().iter();
+    let read_by = read_by.map(|row| (row[0].as_str().unwrap().to_owned(), row[1].as_u64().unwrap())).collect();
+    assert_eq!(counted_by, read_by);
     // Every other 8F40 of the first two days, which the rule of the third came too late for.
-    assert_eq!(answers[3], json!([[12, "smets1", 2 * 40 * 10]]));
-    assert_eq!(answers[4].as_array().unwrap().len(), 2);
+    assert_eq!(answers[4], json!([[12, "smets1", 2 * 40 * 10]]));
+    assert_eq!(answers[5].as_array().unwrap().len(), 2);
     assert_eq!(estate.host.stop(), Some(0));
 }

@@ -5,7 +5,6 @@
 
 use std::{ops::Range, path::PathBuf, thread};
 
-use hashbrown::HashMap;
 use tokio::sync::mpsc;
 use weir_proto::v1::{
     self, alert_service_client::AlertServiceClient, count_service_client::CountServiceClient,
@@ -15,31 +14,34 @@ use weir_proto::v1::{
 use super::{
     Failure, Session,
     arguments::{self, Only, Period},
+    device::labels,
     input,
     session::{Connection, MESSAGE_BYTES_MAX},
-    table::{count_of, thousands},
+    table::count_of,
     view::{alert::Balance, export},
 };
-use crate::domain::{Millis, Mpxn};
+use crate::domain::{LabelKey, Millis};
 
 mod columns;
 mod days;
 mod folder;
+mod places;
 
+use columns::LABELS_MAX;
 use days::{Bounds, Days, Written};
 use folder::Folder;
+use places::Places;
 
 /// Alerts of one page, where the host lists as many.
 const PAGE_ALERTS: u32 = 10_000;
 /// Pages that wait to be written.
 const PAGES_AHEAD_MAX: usize = 2;
-/// Metering points that are kept to write beside alerts: half a gigabyte.
-const MPXNS_MAX: usize = 16_000_000;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   weir export --parquet alerts --since 2026-11-23 --until 2026-11-24
   weir export --parquet smets1 --generation smets1 --code 8F40 --overwrite --json
+  weir export --parquet alerts --labels substation,feeder --since 2026-11-23
 
   duckdb -c \"select day, outcome, count(*) from read_parquet('alerts/**/*.parquet', hive_partitioning=true) group by all\"")]
 pub(super) struct Args {
@@ -59,15 +61,19 @@ pub(super) struct Args {
     /// Write alerts that had been seen before, too.
     #[arg(long)]
     duplicates: bool,
+    /// Write these labels of the devices too, as the inventory has them now: at most 16, each in a column label_KEY.
+    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    labels: Vec<LabelKey>,
 }
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let period = whole_hours(&args.period)?;
+    check_labels(&args.labels)?;
     let folder = Folder::open(&args.parquet, &period, args.overwrite)?;
     let asking = Asking { session, channel: session.connect().await?, args: &args };
     let (counted, position) = asking.counts().await?;
-    let mpxns = asking.mpxns().await?;
-    let (folder, written) = asking.alerts(folder, mpxns, &counted, position).await?;
+    let places = asking.places().await?;
+    let (folder, written) = asking.alerts(folder, places, &counted, position).await?;
     let gone = asking.gone(&counted, &written).await?;
     let files = folder.publish()?;
     let Written { days, bytes, forwarded, suppressed, duplicate } = written;
@@ -91,6 +97,15 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
 fn whole_hours(period: &Period) -> Result<Range<Millis>, Failure> {
     let (since, until) = period.hours()?;
     Ok(since..if until == 0 { Millis::MAX } else { until })
+}
+
+/// Rejects more labels than a file has columns for, and one that is given twice.
+fn check_labels(labels: &[LabelKey]) -> Result<(), Failure> {
+    if labels.len() > LABELS_MAX {
+        return Err(Failure::usage(format!("--labels: {} labels are more than {LABELS_MAX}", labels.len())));
+    }
+    let twice = labels.iter().enumerate().find(|(at, key)| labels[..*at].contains(key));
+    twice.map_or(Ok(()), |(_, key)| Err(Failure::usage(format!("--labels: {key} is given twice"))))
 }
 
 struct Asking<'a> {
@@ -126,33 +141,24 @@ impl Asking<'_> {
         Ok((counted, position))
     }
 
-    /// Metering points by device. The log does not have them.
-    async fn mpxns(&self) -> Result<HashMap<u64, Mpxn>, Failure> {
+    /// Metering points and labels by device. The log does not have them.
+    async fn places(&self) -> Result<Places, Failure> {
+        let Args { labels, only, .. } = self.args;
         let mut client = DeviceServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        let mut mpxns = HashMap::new();
-        let mut page_token = String::new();
+        labels::check_keys(self.session, &mut client, labels).await?;
+        let mut places = Places::new(labels.clone());
+        let mut request = v1::ListDevicesRequest { operators: only.operators(), ..v1::ListDevicesRequest::default() };
         loop {
-            let operators = self.args.only.operators();
-            let request = v1::ListDevicesRequest {
-                page_token: page_token.clone(),
-                operators,
-                ..v1::ListDevicesRequest::default()
-            };
-            let answer = client.list_devices(request).await.map_err(|status| self.session.failed(&status))?;
+            let answer = client.list_devices(request.clone()).await.map_err(|status| self.session.failed(&status))?;
             let v1::ListDevicesResponse { devices, next_page_token, .. } = answer.into_inner();
-            let known = devices.iter().filter(|device| !device.mpxn.is_empty());
-            mpxns.extend(known.map(|device| (device.device_id, device.mpxn.parse().unwrap_or(Mpxn::NONE))));
-            if mpxns.len() > MPXNS_MAX {
-                let message = format!("the inventory has more than {} metering points", thousands(MPXNS_MAX as u64));
-                return Err(Failure::usage(message).with_hint("export the operators one by one, by --operator"));
-            }
+            devices.into_iter().try_for_each(|device| places.take(device))?;
             if next_page_token.is_empty() {
-                return Ok(mpxns);
+                return Ok(places);
             }
-            if next_page_token == page_token {
+            if next_page_token == request.page_token {
                 return Err(Failure::internal("next_page_token: the server's answers do not get on"));
             }
-            page_token = next_page_token;
+            request.page_token = next_page_token;
         }
     }
 
@@ -160,14 +166,14 @@ impl Asking<'_> {
     async fn alerts(
         &self,
         folder: Folder,
-        mpxns: HashMap<u64, Mpxn>,
+        places: Places,
         counted: &Balance,
         position: u64,
     ) -> Result<(Folder, Written), Failure> {
         let bar = input::counting(counted.forwarded + counted.suppressed + counted.duplicate);
         let (pages, waiting) = mpsc::channel(PAGES_AHEAD_MAX);
-        let mut days = Days::new(folder, Bounds::USUAL)?;
-        let writing = thread::spawn(move || write(&mut days, waiting, &mpxns).map(|()| days));
+        let mut days = Days::new(folder, Bounds::USUAL, &self.args.labels)?;
+        let writing = thread::spawn(move || write(&mut days, waiting, &places).map(|()| days));
         let read = self.read(position, &pages, &bar).await;
         drop(pages);
         let written = writing.join().map_err(|_| Failure::internal("the writer stopped"));
@@ -268,11 +274,11 @@ impl Asking<'_> {
     }
 }
 
-fn write(days: &mut Days, mut pages: mpsc::Receiver<Page>, mpxns: &HashMap<u64, Mpxn>) -> Result<(), Failure> {
+fn write(days: &mut Days, mut pages: mpsc::Receiver<Page>, places: &Places) -> Result<(), Failure> {
     while let Some(page) = pages.blocking_recv() {
         for logged in page {
             let device = logged.alert.as_ref().map_or(0, |alert| alert.device_id);
-            days.take(logged, mpxns.get(&device).copied().unwrap_or_default())?;
+            days.take(logged, &places.of(device))?;
         }
     }
     Ok(())

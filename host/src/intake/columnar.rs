@@ -39,7 +39,7 @@ use super::{
     headings::{Headings, Meaning, without_meaning},
     record::Record,
 };
-use crate::domain::Alert;
+use crate::domain::{Alert, LABEL_HEADING};
 
 mod kind;
 mod pages;
@@ -54,8 +54,10 @@ const TEXTS: usize = 16;
 /// Bytes of a cell. No column has a value that is longer.
 const CELL_BYTES_MAX: usize = 1 << 10;
 /// Columns of an export that record a host's decisions; skipped without a remark.
-const OF_AN_EXPORT: [&str; 12] = [
+const OF_AN_EXPORT: [&str; 14] = [
     "mpxn",
+    "secondary_mpan",
+    "export_mpan",
     "outcome",
     "rule",
     "revision",
@@ -189,6 +191,11 @@ impl Iterator for Alerts {
 
 const DAMAGED: &str = "it is damaged";
 
+/// True for a column of an export that another host has its own of.
+fn is_of_an_export(name: &str) -> bool {
+    OF_AN_EXPORT.contains(&name) || name.starts_with(LABEL_HEADING)
+}
+
 /// Reads a file to its end, as long as anybody listens.
 fn read(file: impl ChunkReader + 'static, form: Form, said: &SyncSender<Said>) {
     let (opened, rows) = match Rows::open(file, form) {
@@ -244,7 +251,7 @@ impl Rows {
             let known = match headings.meaning(names[leaf]) {
                 Meaning::Column(known) => known,
                 Meaning::Other => continue,
-                Meaning::Unknown if OF_AN_EXPORT.contains(&names[leaf]) => continue,
+                Meaning::Unknown if is_of_an_export(names[leaf]) => continue,
                 Meaning::Unknown => {
                     passed_over.push(descriptor.name().to_owned());
                     continue;

@@ -3,7 +3,7 @@
 //! It must not know where rows come from or what a file is called. Invariants: [`COLUMNS`] says what a file's columns
 //! are, in order, and docs/export.md says the same; a file is whole once it was finished, and not before.
 
-use std::{fs::File, sync::Arc};
+use std::{borrow::Cow, fs::File, sync::Arc};
 
 use parquet::{
     basic::{Compression, Encoding},
@@ -22,13 +22,13 @@ use parquet::{
 
 use crate::{
     cli::view::{alert::message_digest_text, eui},
-    domain::Mpxn,
+    domain::{LABEL_HEADING, LabelKey, Mpxn},
 };
 
 mod rows;
 
 use rows::TextId;
-pub(super) use rows::{Row, Texts};
+pub(super) use rows::{LABELS_MAX, Row, Texts};
 
 /// Bytes of different values that a column keeps to refer to, in each group of rows.
 const DICTIONARY_BYTES_MAX: usize = 4 << 20;
@@ -36,9 +36,9 @@ const DICTIONARY_BYTES_MAX: usize = 4 << 20;
 /// A column.
 pub(super) struct Column {
     /// Its name.
-    pub(super) name: &'static str,
+    pub(super) name: Cow<'static, str>,
     /// What it says.
-    pub(super) meaning: &'static str,
+    pub(super) meaning: Cow<'static, str>,
     cells: Cells,
 }
 
@@ -58,18 +58,24 @@ enum Cells {
     /// Of its own for each row.
     Written(fn(&Row) -> String),
     WrittenOrNone(fn(&Row) -> Option<String>),
+    /// A label of the device, by its place among those that are written.
+    Label(usize),
 }
 
 const fn column(name: &'static str, cells: Cells, meaning: &'static str) -> Column {
-    Column { name, meaning, cells }
+    Column { name: Cow::Borrowed(name), meaning: Cow::Borrowed(meaning), cells }
 }
 
-/// All columns. The names are those of `weir alert list --json`; what is a time there as a number of milliseconds is a
-/// time here.
-pub(super) const COLUMNS: [Column; 39] = [
+/// The columns of every export. The names are those of `weir alert list --json`; what is a time there as a number of
+/// milliseconds is a time here.
+pub(super) static COLUMNS: [Column; 41] = [
     column("position", Cells::Position(|row| row.position), "place in the log; no two alerts have the same"),
     column("device_id", Cells::Written(|row| eui(row.device_id).unwrap_or_default()), "EUI-64 of the device"),
-    column("mpxn", Cells::WrittenOrNone(mpxn), "MPAN or MPRN, as the inventory has it when the export is made"),
+    column(
+        "mpxn",
+        Cells::WrittenOrNone(|row| point(row.mpxn)),
+        "import MPAN or MPRN, as the inventory has it when the export is made",
+    ),
     column("operator", Cells::Number(|row| row.operator), "distributor id on arrival, 0 for not known"),
     column("generation", Cells::Text(|row| row.generation), "`smets1`, `smets2` or `unknown`, on arrival"),
     column("model", Cells::TextOrNone(|row| row.model), "device model combination on arrival"),
@@ -150,17 +156,25 @@ pub(super) const COLUMNS: [Column; 39] = [
         "code of the device's own that an alert of the DCC passes on",
     ),
     column("stated_note", Cells::TextOrNone(|row| row.details.note), "what the source says in words"),
+    column(
+        "secondary_mpan",
+        Cells::WrittenOrNone(|row| point(row.secondary_mpan)),
+        "MPAN of the second import element, as `mpxn`",
+    ),
+    column("export_mpan", Cells::WrittenOrNone(|row| point(row.export_mpan)), "MPAN of generation, as `mpxn`"),
 ];
-
-fn mpxn(row: &Row) -> Option<String> {
-    point(row.mpxn)
-}
 
 fn point(mpxn: Mpxn) -> Option<String> {
     (mpxn != Mpxn::NONE).then(|| mpxn.to_string())
 }
 
 impl Column {
+    /// The column of a label, by its place among those that are written.
+    fn label(at: usize, key: &LabelKey) -> Self {
+        let meaning = format!("label `{key}` of the device, as the inventory has it when the export is made");
+        Self { name: format!("{LABEL_HEADING}{key}").into(), meaning: meaning.into(), cells: Cells::Label(at) }
+    }
+
     /// Its type, as DuckDB calls it, and whether cells may be empty.
     pub(super) fn kind(&self) -> (&'static str, bool) {
         match self.cells {
@@ -174,13 +188,13 @@ impl Column {
             Cells::Time(_) => ("TIMESTAMP WITH TIME ZONE", false),
             Cells::TimeOrNone(_) => ("TIMESTAMP WITH TIME ZONE", true),
             Cells::Text(_) | Cells::Written(_) => ("VARCHAR", false),
-            Cells::TextOrNone(_) | Cells::WrittenOrNone(_) => ("VARCHAR", true),
+            Cells::TextOrNone(_) | Cells::WrittenOrNone(_) | Cells::Label(_) => ("VARCHAR", true),
         }
     }
 
     /// What a file says of it.
     fn explained(&self) -> KeyValue {
-        KeyValue::new(format!("column.{}", self.name), self.meaning.to_owned())
+        KeyValue::new(format!("column.{}", self.name), self.meaning.clone().into_owned())
     }
 
     /// Its line in a schema.
@@ -213,6 +227,9 @@ impl Column {
                 every::<ByteArrayType>(out, rows.iter().map(|row| texts.text(of(row)).unwrap_or_default()))
             }
             Cells::TextOrNone(of) => some::<ByteArrayType>(out, rows.iter().map(|row| texts.text(of(row)))),
+            Cells::Label(at) => {
+                some::<ByteArrayType>(out, rows.iter().map(|row| texts.text(row.labels.get(at).copied().unwrap_or(0))))
+            }
             Cells::Written(of) => every::<ByteArrayType>(out, rows.iter().map(|row| of(row).into_bytes().into())),
             Cells::WrittenOrNone(of) => {
                 some::<ByteArrayType>(out, rows.iter().map(|row| of(row).map(|text| text.into_bytes().into())))
@@ -245,46 +262,54 @@ fn some<T: DataType>(
 pub(super) struct Format {
     schema: TypePtr,
     properties: WriterPropertiesPtr,
+    /// Columns after those of every export.
+    labels: Arc<[Column]>,
 }
 
 impl Format {
     /// Snappy, which every reader has, and dictionaries where values come again.
-    pub(super) fn new() -> Result<Self, ParquetError> {
-        let lines: Vec<String> = COLUMNS.iter().map(Column::declared).collect();
+    pub(super) fn new(labels: &[LabelKey]) -> Result<Self, ParquetError> {
+        let labels: Arc<[Column]> = labels.iter().enumerate().map(|(at, key)| Column::label(at, key)).collect();
+        let columns = || COLUMNS.iter().chain(labels.iter());
+        let lines: Vec<String> = columns().map(Column::declared).collect();
         let schema = parse_message_type(&format!("message alert {{ {} }}", lines.join(" ")))?;
         let mut properties = WriterProperties::builder()
             .set_created_by(format!("weir {}", env!("CARGO_PKG_VERSION")))
             .set_compression(Compression::SNAPPY)
             .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
-            .set_key_value_metadata(Some(COLUMNS.iter().map(Column::explained).collect()));
+            .set_key_value_metadata(Some(columns().map(Column::explained).collect()));
         // What grows from row to row, or from alert to alert of a device, is small as differences and seldom comes again.
         let grows = |column: &&Column| {
             let Column { cells, .. } = column;
             matches!(cells, Cells::Position(_) | Cells::Time(_) | Cells::TimeOrNone(_) | Cells::CounterOrNone(_))
         };
         for column in COLUMNS.iter().filter(grows) {
-            let path = ColumnPath::from(column.name);
+            let path = ColumnPath::from(column.name.as_ref());
             properties = properties
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
         }
-        Ok(Self { schema: Arc::new(schema), properties: Arc::new(properties.build()) })
+        Ok(Self { schema: Arc::new(schema), properties: Arc::new(properties.build()), labels })
     }
 }
 
 /// A file in the making.
-pub(super) struct Part(SerializedFileWriter<File>);
+pub(super) struct Part {
+    writer: SerializedFileWriter<File>,
+    labels: Arc<[Column]>,
+}
 
 impl Part {
     /// Begins a file.
     pub(super) fn new(file: File, format: &Format) -> Result<Self, ParquetError> {
-        SerializedFileWriter::new(file, format.schema.clone(), format.properties.clone()).map(Self)
+        let writer = SerializedFileWriter::new(file, format.schema.clone(), format.properties.clone())?;
+        Ok(Self { writer, labels: Arc::clone(&format.labels) })
     }
 
     /// Adds a group of rows.
     pub(super) fn write(&mut self, rows: &[Row], texts: &Texts) -> Result<(), ParquetError> {
-        let mut group = self.0.next_row_group()?;
-        for column in &COLUMNS {
+        let mut group = self.writer.next_row_group()?;
+        for column in COLUMNS.iter().chain(self.labels.iter()) {
             let missing = || ParquetError::General("the schema has fewer columns than there are".to_owned());
             let mut out = group.next_column()?.ok_or_else(missing)?;
             column.write(&mut out, rows, texts)?;
@@ -295,7 +320,7 @@ impl Part {
 
     /// Ends the file, once it is on the disk. Gives its length in bytes.
     pub(super) fn finish(self) -> Result<u64, ParquetError> {
-        let file = self.0.into_inner()?;
+        let file = self.writer.into_inner()?;
         file.sync_all()?;
         Ok(file.metadata()?.len())
     }
@@ -311,7 +336,7 @@ pub(super) mod tests {
     };
     use weir_proto::v1;
 
-    use super::*;
+    use super::{super::places::Place, *};
 
     /// Positions of the rows of a file, group by group.
     pub(in crate::cli::export) fn groups(path: &Path) -> Vec<Vec<u64>> {
@@ -350,9 +375,14 @@ pub(super) mod tests {
             ..v1::Alert::default()
         };
         let full = v1::LoggedAlert { alert: Some(alert), withheld: u32::MAX, ..v1::LoggedAlert::default() };
-        let rows = [v1::LoggedAlert::default(), full].map(|logged| Row::new(logged, Mpxn::NONE, &mut texts));
+        let labels = ["", "Ash Lane"].map(Arc::from);
+        let places = [Place::default(), Place { labels: &labels, ..Place::default() }];
+        let alerts = [v1::LoggedAlert::default(), full];
+        let rows: Vec<Row> =
+            alerts.into_iter().zip(&places).map(|(logged, place)| Row::new(logged, place, &mut texts)).collect();
+        let keys = ["feeder", "substation"].map(|key| key.parse().unwrap());
         let file = tempfile::NamedTempFile::new().unwrap();
-        let mut part = Part::new(file.reopen().unwrap(), &Format::new().unwrap()).unwrap();
+        let mut part = Part::new(file.reopen().unwrap(), &Format::new(&keys).unwrap()).unwrap();
         part.write(&rows, &texts).unwrap();
         assert_eq!(part.finish().unwrap(), file.as_file().metadata().unwrap().len());
 
@@ -361,6 +391,10 @@ pub(super) mod tests {
         for part in ["mpxn: null", "model: null", "measurement: null", "originator_counter: null", "rule: null"] {
             assert!(read[0].contains(part), "{part}: {}", read[0]);
         }
+        assert!(read[0].ends_with("label_feeder: null, label_substation: null}"), "{}", read[0]);
+        assert!(read[1].ends_with("label_feeder: null, label_substation: \"Ash Lane\"}"), "{}", read[1]);
+        let kept = reader.metadata().file_metadata().key_value_metadata().unwrap();
+        assert!(kept.iter().any(|pair| pair.key == "column.label_substation"), "{kept:?}");
         for part in [
             "device_id: \"FF-FF-FF-FF-FF-FF-FF-FF\"",
             "originator_counter: 18446744073709551615",

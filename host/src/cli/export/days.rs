@@ -10,8 +10,9 @@ use weir_proto::v1;
 use super::{
     columns::{Format, Part, Row, Texts},
     folder::{Day, Folder},
+    places::Place,
 };
-use crate::{cli::Failure, domain::Mpxn};
+use crate::{cli::Failure, domain::LabelKey};
 
 /// What bounds the memory of an export.
 #[derive(Debug, Clone, Copy)]
@@ -71,21 +72,21 @@ struct OneDay {
 }
 
 impl Days {
-    /// None yet.
-    pub(super) fn new(folder: Folder, bounds: Bounds) -> Result<Self, Failure> {
-        let format = Format::new().map_err(failed)?;
+    /// None yet, in files with these labels.
+    pub(super) fn new(folder: Folder, bounds: Bounds, labels: &[LabelKey]) -> Result<Self, Failure> {
+        let format = Format::new(labels).map_err(failed)?;
         let (texts, days, written) = (Texts::default(), BTreeMap::new(), Written::default());
         Ok(Self { folder, format, bounds, texts, days, held_rows: 0, groups: 0, written })
     }
 
     /// Takes an alert.
-    pub(super) fn take(&mut self, alert: v1::LoggedAlert, mpxn: Mpxn) -> Result<(), Failure> {
+    pub(super) fn take(&mut self, alert: v1::LoggedAlert, place: &Place<'_>) -> Result<(), Failure> {
         *match alert.outcome() {
             v1::Outcome::Forwarded => &mut self.written.forwarded,
             v1::Outcome::Suppressed => &mut self.written.suppressed,
             _ => &mut self.written.duplicate,
         } += 1;
-        let row = Row::new(alert, mpxn, &mut self.texts);
+        let row = Row::new(alert, place, &mut self.texts);
         let day = Day::of(row.received_at_ms());
         let rows = &mut self.days.entry(day).or_default().rows;
         rows.push(row);
@@ -192,10 +193,10 @@ mod tests {
     fn export(bounds: Bounds, alerts: impl Iterator<Item = v1::LoggedAlert>) -> BTreeMap<String, Vec<Vec<u64>>> {
         let folder = tempfile::tempdir().unwrap();
         let target = Folder::open(folder.path(), &(0..i64::MAX), false).unwrap();
-        let mut days = Days::new(target, bounds).unwrap();
+        let mut days = Days::new(target, bounds, &[]).unwrap();
         let mut count = 0;
         for alert in alerts {
-            days.take(alert, Mpxn::NONE).unwrap();
+            days.take(alert, &Place::default()).unwrap();
             count += 1;
             assert!(days.held_rows < bounds.held_rows && days.texts.bytes() <= bounds.text_bytes);
             assert!(days.days.values().filter(|day| day.open.is_some()).count() <= bounds.open_files);

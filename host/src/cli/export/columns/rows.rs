@@ -7,14 +7,21 @@ use parquet::data_type::ByteArray;
 use weir_proto::v1;
 
 use crate::{
-    cli::view::{
-        alert::{
-            FaultMark, dcc_at_status, occurred_at_status, outcome, payload_kind, remark, stated_generation as stated,
+    cli::{
+        export::places::Place,
+        view::{
+            alert::{
+                FaultMark, dcc_at_status, occurred_at_status, outcome, payload_kind, remark,
+                stated_generation as stated,
+            },
+            code, generation,
         },
-        code, generation,
     },
     domain::Mpxn,
 };
+
+/// Labels that a file may have columns of: as many as a host keeps by default.
+pub(in crate::cli::export) const LABELS_MAX: usize = 16;
 
 /// An alert, with its texts by number.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +30,10 @@ pub(in crate::cli::export) struct Row {
     pub(super) device_id: u64,
     pub(super) recipient_id: u64,
     pub(super) mpxn: Mpxn,
+    pub(super) secondary_mpan: Mpxn,
+    pub(super) export_mpan: Mpxn,
+    /// Of the device, in the order of the columns.
+    pub(super) labels: [TextId; LABELS_MAX],
     pub(super) originator_counter: Option<u64>,
     pub(super) received_at_ms: i64,
     pub(super) occurred_at_ms: i64,
@@ -74,7 +85,7 @@ pub(super) struct Mark {
 
 impl Row {
     /// An alert of the log as a row, its texts among others.
-    pub(in crate::cli::export) fn new(logged: v1::LoggedAlert, mpxn: Mpxn, texts: &mut Texts) -> Self {
+    pub(in crate::cli::export) fn new(logged: v1::LoggedAlert, place: &Place<'_>, texts: &mut Texts) -> Self {
         let v1::LoggedAlert {
             position,
             alert,
@@ -107,12 +118,17 @@ impl Row {
             stated_generation,
             details,
         } = alert.unwrap_or_default();
+        let mut labels = [0; LABELS_MAX];
+        labels.iter_mut().zip(place.labels).for_each(|(label, text)| *label = texts.id(text));
         let (revision, mark) = rule.map_or_else(Default::default, |rule| texts.mark(&rule));
         Self {
             position: position.cast_signed(),
             device_id,
             recipient_id,
-            mpxn,
+            mpxn: place.mpxn,
+            secondary_mpan: place.secondary,
+            export_mpan: place.export,
+            labels,
             originator_counter,
             received_at_ms,
             occurred_at_ms,
