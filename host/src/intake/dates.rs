@@ -88,7 +88,7 @@ impl Written {
         if let (4, Some(year), Some(month), Some(day)) = (first.len(), number(first), number(second), number(third)) {
             return date(year, month, day).map(Self::Certain).ok_or_else(|| format!("{} is no day", shown(text)));
         }
-        if third.len() == 2 && number(third).is_some() {
+        if third.len() == 2 && number(third).is_some() && first.len() <= 2 && number(first).is_some() {
             return Err(format!("{} has a year of two digits; expected four, like 2026-11-23", shown(text)));
         }
         let year = number(third).filter(|_| third.len() == 4).ok_or_else(wrong)?;
@@ -185,6 +185,9 @@ mod tests {
             ("46349", "expected a day like 2026-11-23, found \"46349\"; a number, as a spreadsheet counts days"),
             ("03-No-2026", "expected a day like"),
             ("03/11/26", "\"03/11/26\" has a year of two digits"),
+            ("26-11-03", "\"26-11-03\" has a year of two digits"),
+            ("+2026-11-03", "expected a day like 2026-11-23, found \"+2026-11-03\""),
+            ("26120-1-23", "expected a day like 2026-11-23, found \"26120-1-23\""),
             ("2026-02-29", "\"2026-02-29\" is no day"),
             ("2026-13-01", "\"2026-13-01\" is no day"),
             ("31/04/2026", "\"31/04/2026\" is no day, whichever"),

@@ -1,6 +1,7 @@
 //! Headings and records, as files have them.
 
 use super::{joined::JOINED_LINES_MAX, *};
+use crate::intake::fuzzing;
 
 const NAMES: &[&str] = &["a", "b", "c"];
 
@@ -131,6 +132,12 @@ fn after_a_second_heading_columns_stand_where_it_says() {
     assert!(rows[1].as_ref().unwrap_err().starts_with(words), "{rows:?}");
     let (rows, _) = read("device,code\n1,2\ndevice,code,volts\n\n3,4\n");
     assert!(rows[1].as_ref().unwrap_err().contains("and so not the 1 line after it"), "{rows:?}");
+    // A heading without a column that must be there is named by that column; lines after it are not lost either.
+    let (rows, _) = read("device,code\n1,2\ncode\n3,4\n5,6\n");
+    let words = "line 3: device: a second heading, which cannot be read, and so not the 2 lines after it: ";
+    assert!(rows[1].as_ref().unwrap_err().starts_with(words), "{rows:?}");
+    let alerts = b"device,code,counter\n00-DB-12-34-56-78-90-A0,8F40,1\ncounter\n00-DB-12-34-56-78-90-A0,8F40,2\n";
+    assert_eq!(fuzzing::decoded(fuzzing::Format::Csv, alerts), 1);
 }
 
 #[test]
