@@ -2,9 +2,9 @@
 
 use std::{env, fs, path::PathBuf};
 
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     "alert", "producer", "cursor", "plugin", "rule", "device", "count", "trial", "token", "audit", "whatif", "report",
-    "host", "code",
+    "host", "code", "reading",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -14,6 +14,7 @@ mod judging;
 mod limits;
 mod load;
 mod operator;
+mod readings;
 mod report;
 mod subscribe;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod whatif;
 pub use limits::{Limit, limits};
 pub use load::{ConfigError, Overrides};
 pub use operator::{LimitsByOwner, OperatorLimits};
+pub use readings::ReadingLimits;
 pub use report::ReportLimits;
 pub use subscribe::SubscribeLimits;
 pub use whatif::{VerifyLimits, WhatIfLimits};
@@ -84,6 +86,8 @@ pub struct Config {
     pub report: ReportLimits,
     /// What subscribers to forwarded alerts may take up.
     pub subscribe: SubscribeLimits,
+    /// What readings of voltages may take up.
+    pub readings: ReadingLimits,
 }
 
 /// Who may ask.

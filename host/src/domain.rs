@@ -15,6 +15,7 @@ mod ids;
 mod label;
 mod placement;
 mod producer;
+mod reading;
 mod remark;
 mod rule;
 mod settings;
@@ -45,6 +46,10 @@ pub use label::{
 };
 pub use placement::{DeviceType, Placement, PlacementChange, PointRole};
 pub use producer::{BatchDigest, ProducerKey, ProducerMark};
+pub use reading::{
+    Limit, MappedCode, PERIOD_S, Phase, READING_SOURCE_BYTES_MAX, Reading, ReadingFate, ReadingModel, Rounding,
+    Threshold, VOLTS_MAX_DV, Volts,
+};
 pub use remark::{Remark, RemarkCounts, Remarks};
 pub use rule::{
     Column, ColumnSet, Columns, FaultKind, Guard, Judge, Metering, Mode, Outcome, PluginInfo, Revocation, Rule,

@@ -40,6 +40,7 @@ mod producers;
 #[cfg(test)]
 mod protocol_style;
 mod quota;
+mod readings;
 mod reports;
 mod rules;
 mod starting;
@@ -111,7 +112,7 @@ pub async fn serve(
     let (reporter, health_service) = tonic_health::server::health_reporter();
     // Before anybody can ask: a service that nobody has reported yet would be one that is not there.
     let status = handle.status().borrow().clone();
-    health::report(&reporter, &status).await;
+    health::report(&reporter, &status, handle.readings_problem().borrow().is_empty()).await;
     let router = router(&handle, config, layer(&handle, config, &traffic, page, offload), &stopping)?
         .add_service(health_service);
     let (connections_max, patience) = (config.intake.connections_max, peer::Patience::new(config));
@@ -122,9 +123,9 @@ pub async fn serve(
     let drained = async {
         tokio::select! {
             () = shutdown => {}
-            () = health::follow(handle.status(), &reporter) => {}
+            () = health::follow(&handle, &reporter) => {}
         }
-        health::report(&reporter, &Status::Stopped(String::new())).await;
+        health::report(&reporter, &Status::Stopped(String::new()), false).await;
         // The server and the streams hold receivers; where none is left there is nothing to tell.
         stop.send_replace(true);
         tokio::time::sleep(Duration::from_millis(config.intake.drain_ms_max)).await;
@@ -189,6 +190,7 @@ fn router(
     let whatifs = whatif::WhatIfs::new(door.clone(), bytes_max, stopping.clone());
     let hosts = hosts::Hosts::new(door.clone());
     let codes = codes::Codes::new(door.clone(), bytes_max);
+    let readings = readings::Readings::new(door.clone(), bytes_max);
     let audit = audit::Audit::new(door, bytes_max);
     let described = || {
         tonic_reflection::server::Builder::configure()
@@ -231,6 +233,9 @@ fn router(
         .add_service(v1::token_service_server::TokenServiceServer::new(tokens).max_decoding_message_size(bytes_max))
         .add_service(v1::audit_service_server::AuditServiceServer::new(audit).max_decoding_message_size(bytes_max))
         .add_service(v1::host_service_server::HostServiceServer::new(hosts).max_decoding_message_size(bytes_max))
+        .add_service(
+            v1::reading_service_server::ReadingServiceServer::new(readings).max_decoding_message_size(bytes_max),
+        )
         .add_service(v1::code_service_server::CodeServiceServer::new(codes).max_decoding_message_size(bytes_max))
         .add_service(
             v1::what_if_service_server::WhatIfServiceServer::new(whatifs.clone()).max_decoding_message_size(bytes_max),

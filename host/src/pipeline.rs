@@ -27,6 +27,7 @@ mod processors;
 mod producers;
 mod progress;
 mod quarantine;
+mod readings;
 mod refusal;
 mod retention;
 mod sending;
@@ -46,9 +47,8 @@ pub use handle::{
     Allowed, AtPoint, Batch, CodesView, Component, CursorView, DeniedCaller, DevicePart, DeviceRequest, DeviceView,
     DevicesQuery, ExplanationView, Handle, HostView, InventoryCount, InventoryCounts, InventoryKey, InventoryQuery,
     MigrationQuery, MigrationView, NewToken, Piece, PluginView, PointHistory, PointPeriod, PointTenure, Promotion,
-    Proposal,
-    ProposalKind, ProposalQuery, Proposals, RuleChange, RuleChangesQuery, RuleRequest, StandingAt, Status,
-    SubscribeRequest, Subscription, VariantRequest, Watched, WhatIfRequest,
+    Proposal, ProposalKind, ProposalQuery, Proposals, ReadingStatus, RuleChange, RuleChangesQuery, RuleRequest,
+    StandingAt, Status, SubscribeRequest, Subscription, ThresholdPut, VariantRequest, Watched, WhatIfRequest,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, code_table, system_times};
 pub use plugins::Revoked;

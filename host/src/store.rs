@@ -1,4 +1,5 @@
-//! The store: one redb file, one writer, one transaction for all effects of a group.
+//! The store: one redb file, one writer, one transaction for all effects of a group. Readings of voltages have a file and
+//! a writer of their own (`readings`).
 //!
 //! It must not know what rules, counts or states mean; nothing else in the host names redb. Invariant: after `commit`
 //! returned `Ok`, all of the effects survive a crash; after an error, all or none of them may, and nothing more is
@@ -21,9 +22,11 @@ mod codec;
 mod column;
 mod cursor;
 mod damage;
+mod database;
 mod device;
 mod error;
 mod fault;
+mod file;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod growth;
@@ -41,6 +44,7 @@ mod plugin;
 mod producer;
 mod question;
 mod reader;
+mod readings;
 mod revision;
 mod sealed;
 mod sealing;
@@ -53,9 +57,13 @@ pub use damage::Place;
 pub use error::{Damage, Error};
 pub use log::{GroupHead, Groups, Heads, LogExtent};
 pub use reader::Reader;
+pub use readings::{ListedReading, OwnedReading, ReadingReader, ReadingStore, ReadingTotals, ThresholdFate};
 
 /// The name of the store's file in the data folder.
 pub const FILE_NAME: &str = "weir.redb";
+
+/// The name of the readings' file in the data folder.
+pub const READINGS_FILE_NAME: &str = "readings.redb";
 
 /// What [`Store::try_room`] writes and removes again. Empty otherwise.
 const ROOM: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("room");

@@ -33,6 +33,13 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     let send = ["ingest", "admin"].to_vec();
     let load = ["inventory", "admin"].to_vec();
     let lines = [
+        ("ReadingService/PutReadings ReadingService/PutThresholds", ["inventory", "operator", "admin"].to_vec()),
+        (
+            "ReadingService/ListReadings ReadingService/GetReadingStatus ReadingService/ListThresholds \
+             ReadingService/ListReadingModels",
+            ["inventory", "reader", "operator", "auditor", "admin"].to_vec(),
+        ),
+        ("ReadingService/SetReadingModel", change.clone()),
         (
             "AlertService/StreamAlerts AlertService/SubmitAlerts AlertService/GetProducer \
              ProducerService/DeleteProducer",
@@ -98,7 +105,7 @@ fn every_call_is_open_to_those_roles_that_it_is_for_and_closed_to_all_others() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let allowed = allowed();
-        assert_eq!(allowed.len(), 52);
+        assert_eq!(allowed.len(), 60);
         for (call_name, may) in &allowed {
             let path = format!("/weir.v1.{call_name}");
             let nobody = call(&host.url, &path, None).await.unwrap_err();

@@ -126,6 +126,8 @@ fn figures_are_what_the_books_say_and_a_failure_has_its_kind() {
         ("weir_cursors", 1.0),
         ("weir_cursors_behind_max", 3.0),
         ("weir_batches_waiting", 0.0),
+        ("weir_readings", 0.0),
+        ("weir_readings_available", 1.0),
         ("weir_status{status=\"serving\"}", 1.0),
         ("weir_status{status=\"store-full\"}", 0.0),
         ("weir_group_seconds_count", 1.0),
@@ -136,7 +138,14 @@ fn figures_are_what_the_books_say_and_a_failure_has_its_kind() {
     for (sample, value) in others {
         assert_eq!(of(sample), value, "{sample}");
     }
-    let sizes = ["log_bytes", "log_position", "store_free_bytes", "audit_entries_total", "commit_seconds_count"];
+    let sizes = [
+        "log_bytes",
+        "log_position",
+        "store_free_bytes",
+        "readings_file_bytes",
+        "audit_entries_total",
+        "commit_seconds_count",
+    ];
     assert!(sizes.iter().all(|name| of(&format!("weir_{name}")) > 0.0));
     for name in ["weir_group_seconds", "weir_commit_seconds"] {
         assert_eq!(of(&format!("{name}_bucket{{le=\"+Inf\"}}")), of(&format!("{name}_count")));

@@ -5,8 +5,8 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use super::{
-    AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, ReportLimits, StoreLimits,
-    SubscribeLimits, VerifyLimits, WhatIfLimits,
+    AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, ReadingLimits, ReportLimits,
+    StoreLimits, SubscribeLimits, VerifyLimits, WhatIfLimits,
 };
 use crate::domain::WEIGHT_MAX;
 
@@ -43,6 +43,7 @@ impl Default for Config {
             verify: VerifyLimits::default(),
             report: ReportLimits::default(),
             subscribe: SubscribeLimits::default(),
+            readings: ReadingLimits::default(),
         }
     }
 }

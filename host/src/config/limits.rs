@@ -5,8 +5,8 @@
 use std::{fmt, ops::RangeInclusive};
 
 use super::{
-    AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, ReportLimits, StoreLimits,
-    SubscribeLimits, VerifyLimits, WhatIfLimits,
+    AccessLimits, Config, GroupLimits, IntakeLimits, OperatorLimits, PluginLimits, ReadingLimits, ReportLimits,
+    StoreLimits, SubscribeLimits, VerifyLimits, WhatIfLimits,
 };
 
 const KIB: u64 = 1 << 10;
@@ -69,6 +69,7 @@ pub fn limits(config: &Config) -> Vec<Limit> {
         verify,
         report,
         subscribe,
+        readings,
     } = config;
     [
         intake_limits(intake),
@@ -81,6 +82,7 @@ pub fn limits(config: &Config) -> Vec<Limit> {
         verify_limits(verify),
         report_limits(report),
         subscribe_limits(subscribe),
+        reading_limits(readings),
     ]
     .concat()
 }
@@ -388,5 +390,30 @@ fn subscribe_limits(limits: &SubscribeLimits) -> Vec<Limit> {
         limit("subscribe.identity_cursors_max", identity_cursors_max as u64, 1..=1_000, "cursors"),
         limit("subscribe.message_alerts_max", message_alerts_max as u64, 1..=10_000, "alerts"),
         limit("subscribe.progress_every_ms", progress_every_ms, 100..=3_600_000, "milliseconds"),
+    ]
+}
+
+fn reading_limits(limits: &ReadingLimits) -> Vec<Limit> {
+    let ReadingLimits {
+        put_readings_max,
+        retention_days_max,
+        per_device_max,
+        per_operator_max,
+        thresholds_per_device_max,
+        models_per_operator_max,
+        sources_per_operator_max,
+        file_bytes_max,
+        cache_bytes_max,
+    } = limits.clone();
+    vec![
+        limit("readings.put_readings_max", put_readings_max as u64, 1..=65_535, "readings"),
+        limit("readings.retention_days_max", retention_days_max.into(), 1..=36_500, "days"),
+        limit("readings.per_device_max", per_device_max.into(), 1..=10_000_000, "readings"),
+        limit("readings.per_operator_max", per_operator_max, 1..=1_000_000_000_000, "readings"),
+        limit("readings.thresholds_per_device_max", thresholds_per_device_max as u64, 1..=100_000, "thresholds"),
+        limit("readings.models_per_operator_max", models_per_operator_max as u64, 1..=100_000, "models"),
+        limit("readings.sources_per_operator_max", sources_per_operator_max as u64, 1..=100_000, "sources"),
+        limit("readings.file_bytes_max", file_bytes_max, MIB..=1_024 * TIB, "bytes"),
+        limit("readings.cache_bytes_max", cache_bytes_max as u64, MIB..=TIB, "bytes"),
     ]
 }

@@ -26,6 +26,7 @@ pub mod page;
 pub mod plugin;
 pub mod point;
 pub mod producer;
+pub mod reading;
 pub mod report;
 pub mod rule;
 pub mod subscribe;

@@ -28,7 +28,8 @@ impl HostService for Hosts {
     ) -> Result<Response<v1::GetHostStatusResponse>, Status> {
         let handle = self.door.open(&request)?;
         let v1::GetHostStatusRequest {} = request.into_inner();
-        let HostView { status, clock_ms, time_ms, retention_time_ms, log_bytes, free_bytes } = handle.host();
+        let HostView { status, clock_ms, time_ms, retention_time_ms, log_bytes, free_bytes, readings_problem } =
+            handle.host();
         let (state, why) = match status {
             pipeline::Status::Serving => (v1::HostState::Serving, String::new()),
             pipeline::Status::StoreFull => (v1::HostState::StoreFull, "the store has no room".to_owned()),
@@ -43,6 +44,7 @@ impl HostService for Hosts {
             retention_time_ms,
             log_bytes,
             free_bytes,
+            readings_problem,
         }))
     }
 

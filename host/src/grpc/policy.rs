@@ -28,6 +28,10 @@ const NOTE: Roles = Roles(READER | OPERATOR | ADMIN);
 const SEND: Roles = Roles(INGEST | ADMIN);
 /// Whoever says which devices there are, and whose.
 const LOAD: Roles = Roles(INVENTORY | ADMIN);
+/// Whoever says what devices measured and how they are set.
+const MEASURE: Roles = Roles(INVENTORY | OPERATOR | ADMIN);
+/// Whoever looks at that: those who look, and those who load, as far as it is of devices that are theirs to load.
+const LOOK_AT_READINGS: Roles = Roles(READER | OPERATOR | AUDITOR | ADMIN | INVENTORY);
 
 /// Calls that need nobody's name: whether the host is well.
 const PUBLIC: &str = "/grpc.health.v1.Health/";
@@ -35,7 +39,7 @@ const PUBLIC: &str = "/grpc.health.v1.Health/";
 /// What the protocol is, for whoever has a name; tools that are not new ask in the older version.
 const REFLECTION: [&str; 2] = ["/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"];
 
-const POLICY: [(&str, Roles); 53] = [
+const POLICY: [(&str, Roles); 60] = [
     ("/weir.v1.AlertService/StreamAlerts", SEND),
     ("/weir.v1.AlertService/SubmitAlerts", SEND),
     ("/weir.v1.AlertService/GetProducer", SEND),
@@ -88,13 +92,21 @@ const POLICY: [(&str, Roles); 53] = [
     ("/weir.v1.AuditService/VerifyAudit", Roles(AUDITOR | ADMIN)),
     ("/weir.v1.HostService/GetHostStatus", Roles(READER | AUDITOR | ADMIN)),
     ("/weir.v1.HostService/ConfirmClock", Roles(ADMIN)),
+    ("/weir.v1.ReadingService/PutReadings", MEASURE),
+    ("/weir.v1.ReadingService/ListReadings", LOOK_AT_READINGS),
+    ("/weir.v1.ReadingService/GetReadingStatus", LOOK_AT_READINGS),
+    ("/weir.v1.ReadingService/PutThresholds", MEASURE),
+    ("/weir.v1.ReadingService/ListThresholds", LOOK_AT_READINGS),
+    ("/weir.v1.ReadingService/SetReadingModel", CHANGE),
+    ("/weir.v1.ReadingService/ListReadingModels", LOOK_AT_READINGS),
     ("/weir.v1.CodeService/ListCodes", Roles(INGEST | INVENTORY | READER | OPERATOR | AUDITOR | ADMIN)),
 ];
 
 /// Whether a call changes something, which costs a commit, though it is no batch of alerts and no inventory. A cursor's
-/// moves cost nothing of their own: they are written with what comes next.
+/// moves cost nothing of their own: they are written with what comes next. Readings have a file of their own, and a tenant
+/// one place in the queue for it.
 pub fn is_change(path: &str) -> bool {
-    path == "/weir.v1.CursorService/DeleteCursor"
+    ["/weir.v1.CursorService/DeleteCursor", "/weir.v1.ReadingService/PutThresholds"].contains(&path)
         || POLICY.iter().any(|(call, roles)| *call == path && *roles == CHANGE)
 }
 
@@ -190,7 +202,7 @@ mod tests {
         let changes: Vec<&str> = POLICY.iter().map(|(path, _)| *path).filter(|path| is_change(path)).collect();
         for (path, roles) in POLICY {
             // An auditor changes nothing, so a call that is open to one does not either.
-            let looks = roles.0 & AUDITOR != 0 || path.ends_with("/AdvanceCursor");
+            let looks = roles.0 & AUDITOR != 0 || path.ends_with("/AdvanceCursor") || path.ends_with("/PutReadings");
             let is_for_operators = roles.0 & OPERATOR != 0;
             assert_eq!(changes.contains(&path), is_for_operators && !looks, "{path}");
         }

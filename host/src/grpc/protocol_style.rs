@@ -19,7 +19,7 @@ const SERVICE_METHOD: i32 = 2;
 fn files() -> Vec<FileDescriptorProto> {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
     let ours: Vec<_> = set.file.into_iter().filter(|file| file.package() == "weir.v1").collect();
-    assert_eq!(ours.len(), 14);
+    assert_eq!(ours.len(), 15);
     ours
 }
 

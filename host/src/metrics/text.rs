@@ -162,6 +162,11 @@ impl Moment {
         if let Some(bytes) = free_bytes {
             page.gauge("store_free_bytes", "Free space where the store is", *bytes)?;
         }
+        let Watched { readings, readings_file_bytes, are_readings_taken, .. } = &self.watched;
+        page.gauge("readings", "Readings of voltages that are stored", *readings)?;
+        page.gauge("readings_file_bytes", "What the readings' file takes of the disk", *readings_file_bytes)?;
+        let help = "1 if readings can be stored, 0 if something is wrong with their file";
+        page.gauge("readings_available", help, u64::from(*are_readings_taken))?;
         let help = "Values of the store that were damaged and made again from the log when the host started";
         page.counter("store_values_rebuilt", help, figures.store_values_rebuilt)?;
         page.counter("audit_entries", "Entries of the audit log since the host started", figures.audit_entries)

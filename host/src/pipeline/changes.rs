@@ -46,6 +46,11 @@ impl Engine {
                 self.note(event);
                 Work::default()
             }
+            Command::Record(event, reply) => {
+                self.note(event);
+                settle(reply, Ok(((), Work { effects: Some(self.effects()), ..Work::default() })))
+            }
+            Command::OperatorsOf(devices, reply) => settle(reply, Ok((self.operators_of(&devices), Work::default()))),
             Command::KeepQuestion(kept, dropped, event, reply) => {
                 event.into_iter().for_each(|event| self.note(event));
                 let effects = Effects { questions: vec![*kept], questions_dropped: dropped, ..self.effects() };

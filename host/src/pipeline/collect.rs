@@ -57,6 +57,10 @@ pub enum Command {
     RevokeToken(String, Arc<Identity>, Reply<Token>),
     /// Note something in the audit log.
     Note(AuditEvent),
+    /// Note something in the audit log, and say when it is on disk.
+    Record(AuditEvent, Reply<()>),
+    /// Say whose devices are; nothing of one that is not known.
+    OperatorsOf(Vec<Eui64>, Reply<Vec<Option<OperatorId>>>),
     /// Keep a question over the past, drop those of some numbers, and note it where it is new.
     KeepQuestion(Box<KeptQuestion>, Vec<u64>, Option<AuditEvent>, Reply<()>),
     /// Make a cursor at a position where there is none.
@@ -266,7 +270,8 @@ impl Command {
             | Self::AtPoint { .. }
             | Self::ThereNow { .. }
             | Self::Standings { .. }
-            | Self::Producers { .. } => Audience::Reader,
+            | Self::Producers { .. }
+            | Self::OperatorsOf(..) => Audience::Reader,
             _ => Audience::Changer,
         }
     }
@@ -275,7 +280,7 @@ impl Command {
     pub fn only_reads(&self, cursors: &Cursors) -> bool {
         match self {
             Self::Device(..) | Self::AtPoint { .. } | Self::ThereNow { .. } | Self::Standings { .. } => true,
-            Self::Producer(..) | Self::Producers { .. } | Self::Wake => true,
+            Self::Producer(..) | Self::Producers { .. } | Self::OperatorsOf(..) | Self::Wake => true,
             Self::PutDevices(_, terms, ..) => terms.dry_run,
             Self::OpenCursor(key, ..) => cursors.get(key).is_some(),
             _ => false,
@@ -307,6 +312,8 @@ impl Command {
             Self::OpenCursor(.., reply) | Self::AdvanceCursor(.., reply) => drop(reply.send(Err(refusal))),
             Self::DropCursor(_, reply) => drop(reply.send(Err(refusal))),
             Self::ConfirmClock(.., reply) => drop(reply.send(Err(refusal))),
+            Self::Record(_, reply) => drop(reply.send(Err(refusal))),
+            Self::OperatorsOf(_, reply) => drop(reply.send(Err(refusal))),
             Self::Shutdown(reply) => drop(reply.send(Err(refusal))),
             Self::Note(_) | Self::Wake => {}
         }

@@ -43,6 +43,7 @@ mod points;
 mod producers;
 mod proposals;
 mod queries;
+mod readings;
 mod report;
 mod rules;
 mod subscribe;
@@ -61,6 +62,7 @@ pub(super) use plugins::plugins_left;
 pub use plugins::{Allowed, PluginView};
 pub use points::{AtPoint, PointHistory, PointPeriod, PointTenure};
 pub use proposals::{Proposal, ProposalKind, ProposalQuery, Proposals, StandingAt};
+pub use readings::{ReadingStatus, ThresholdPut};
 pub use report::{
     DevicePart, DevicesQuery, InventoryCount, InventoryCounts, InventoryKey, InventoryQuery, MigrationQuery,
     MigrationView, RuleChange, RuleChangesQuery,
@@ -180,6 +182,8 @@ pub struct Handle {
     processor: Option<Arc<Processor>>,
     denials: Arc<Denials>,
     folder: Option<PathBuf>,
+    /// How far ahead of the host's clock a time may lie, in milliseconds.
+    future_ms_max: Millis,
 }
 
 impl Handle {
@@ -212,6 +216,9 @@ impl Handle {
             processor: None,
             denials: Arc::new(Denials::new(parts.config.access.denials_per_minute_max)),
             folder: parts.folder.clone(),
+            future_ms_max: Millis::try_from(parts.config.intake.future_s_max)
+                .unwrap_or(Millis::MAX)
+                .saturating_mul(1_000),
         })
     }
 

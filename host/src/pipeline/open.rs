@@ -106,7 +106,7 @@ impl Parts {
 }
 
 /// Takes a store that others could read, made before or copied here, away from them.
-fn keep_private(store: &Path) {
+pub fn keep_private(store: &Path) {
     let Ok(metadata) = fs::metadata(store) else { return };
     let mode = metadata.permissions().mode();
     if mode & 0o077 == 0 {

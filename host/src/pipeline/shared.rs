@@ -8,6 +8,8 @@ use std::{
         Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -15,7 +17,7 @@ use tokio::sync::watch;
 use crate::{
     admit::LabelTable,
     books::Ledger,
-    domain::{KeptFault, Mode, ModelId, Position, Revision, RuleRevision},
+    domain::{HOUR_MS, KeptFault, Millis, Mode, ModelId, Position, Revision, RuleRevision},
     intake::{
         plausible::Ranges,
         tables::{CodeTable, CodeTables},
@@ -26,6 +28,7 @@ use crate::{
         cursors::{Cursors, Seats},
         desk::Desk,
         progress::Progress,
+        readings::Readings,
         refusal::Refusal,
         retention::Pins,
         sending::Sending,
@@ -34,6 +37,9 @@ use crate::{
     registry::{Registry, RevisionView, RuleView, Sources, Standing},
     store::Reader,
 };
+
+/// How often a thread that waits for its next work looks whether the host has stopped.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Whom a refusal is for: the words fit what they wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +118,8 @@ pub struct Shared {
     pub progress: watch::Sender<Progress>,
     /// The time.
     pub time: Timekeeper,
+    /// The readings' file.
+    pub readings: Readings,
     /// What questions hold of the log.
     pub pins: Arc<Pins>,
     /// All state before this position is to be written, so that old log entries can go; 0 for none.
@@ -141,6 +149,7 @@ impl Shared {
             status: watch::Sender::new(Status::Serving),
             progress: watch::Sender::default(),
             time,
+            readings: Readings::default(),
             pins: Arc::default(),
             state_wanted: AtomicU64::new(0),
         }
@@ -149,6 +158,11 @@ impl Shared {
     /// The same, with somebody who waits for the start.
     pub fn reporting(self, progress: watch::Sender<Progress>) -> Self {
         Self { progress, ..self }
+    }
+
+    /// The same, with a file of readings.
+    pub fn with_readings(self, readings: Readings) -> Self {
+        Self { readings, ..self }
     }
 
     /// The position before which all state is to be written.
@@ -181,6 +195,26 @@ impl Shared {
             true
         });
         reading.unwrap_or_else(|| self.time.read())
+    }
+
+    /// Works again and again, each time after a while, until the host has stopped.
+    pub fn until_stopped(&self, every: Duration, mut work: impl FnMut()) {
+        let mut waited = Duration::ZERO;
+        while !matches!(*self.status.borrow(), Status::Stopped(_)) {
+            if waited < every {
+                thread::sleep(LOOK_EVERY);
+                waited += LOOK_EVERY;
+                continue;
+            }
+            waited = Duration::ZERO;
+            work();
+        }
+    }
+
+    /// The end of a period before which readings are not kept, by the time that retention goes by.
+    pub fn readings_kept_from(&self) -> Millis {
+        let days = Millis::from(self.readings.limits().retention_days_max);
+        self.time.mark().age_ms.saturating_sub(days * 24 * HOUR_MS)
     }
 
     /// How to read the store, or why it cannot be read now.

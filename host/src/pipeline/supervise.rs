@@ -22,6 +22,7 @@ use crate::{
         engine::{Engine, Left},
         open::{Opened, Parts, StartError, open},
         progress::Progress,
+        readings::Readings,
         shared::Shared,
     },
     store,
@@ -33,6 +34,9 @@ const WORKS_AHEAD: usize = 1;
 /// How often a host without room looks for some, at first and at most: twice as long each time that it fails.
 const ROOM_EVERY_MIN: Duration = Duration::from_millis(200);
 const ROOM_EVERY_MAX: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether readings are too old.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Pages of state that are written at a time to make room: more of them could need more room than there is.
 const PAGES_FOR_ROOM: usize = 4;
@@ -73,13 +77,14 @@ pub fn start_with(parts: Parts) -> Result<(Handle, Runner), StartError> {
 
 fn start_over(parts: Parts, progress: watch::Sender<Progress>) -> Result<(Handle, Runner), StartError> {
     let time = Timekeeper::new(Arc::clone(&parts.clock), Arc::clone(&parts.times.passed), &parts.config.intake);
-    let shared = Arc::new(Shared::new(time).reporting(progress));
+    let shared = Shared::new(time).reporting(progress);
+    let shared = Arc::new(shared.with_readings(Readings::open(&parts.config, parts.folder.clone())));
     let opened = open(&parts, &shared)?;
     let (sender, receiver) = mpsc::channel(parts.config.intake.batches_queued_max);
     let waker = sender.downgrade();
     let handle = Handle::new(sender, Arc::clone(&shared), &parts, Arc::clone(&opened.settings));
     let handle = handle.map_err(StartError::Thread)?;
-    let every_s = parts.config.verify.every_s;
+    let (every_s, sweeping) = (parts.config.verify.every_s, Arc::clone(&shared));
     let mut collector = Collector::new(receiver, parts.config.group.clone(), parts.grouping.clone());
     let run = move || supervise(&parts, &shared, &mut collector, &waker, opened);
     let thread = thread::Builder::new().name("weir-fold".into()).spawn(run).map_err(StartError::Thread)?;
@@ -88,6 +93,10 @@ fn start_over(parts: Parts, progress: watch::Sender<Progress>) -> Result<(Handle
         let verify = move || verifier.verify_every(Duration::from_secs(every_s));
         thread::Builder::new().name("weir-verify".into()).spawn(verify).map_err(StartError::Thread)?;
     }
+    // It holds no handle, which would keep the pipeline from ending with the last of them.
+    let sweep =
+        move || sweeping.until_stopped(SWEEP_EVERY, || sweeping.readings.drop_before(sweeping.readings_kept_from()));
+    thread::Builder::new().name("weir-readings".into()).spawn(sweep).map_err(StartError::Thread)?;
     Ok((handle, Runner(thread)))
 }
 
@@ -124,6 +133,7 @@ fn supervise(
         tracing::error!(why, "the pipeline stopped");
     }
     *shared.reader.write() = None;
+    shared.readings.close();
     shared.status.send_replace(Status::Stopped(why));
     told.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
     collector.close();

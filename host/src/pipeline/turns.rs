@@ -177,17 +177,21 @@ pub struct AllTurns {
     pub compiles: Turns,
     /// Commands to the fold other than batches.
     pub commands: Turns,
+    /// Writing readings, which one does at a time.
+    pub loads: Turns,
 }
 
 impl AllTurns {
     /// As the settings have it.
     pub fn new(limits: &AccessLimits) -> io::Result<Self> {
-        // Places of scans, explanations, checks and compiles.
+        // Places of scans, explanations, checks, compiles and loads.
         const SCANS: usize = 2;
         const EXPLANATIONS: usize = 4;
         const CHECKS: usize = 4;
         const COMPILES: usize = 2;
-        let threads = Arc::new(Threads::new(limits.queries_max + SCANS + EXPLANATIONS + CHECKS + COMPILES)?);
+        // One that writes, and the next.
+        const LOADS: usize = 2;
+        let threads = Arc::new(Threads::new(limits.queries_max + SCANS + EXPLANATIONS + CHECKS + COMPILES + LOADS)?);
         let turns = |places, tenant_max| Turns::new(&threads, places, tenant_max);
         Ok(Self {
             queries: turns(limits.queries_max, limits.identity_queries_max),
@@ -200,6 +204,7 @@ impl AllTurns {
             compiles: turns(COMPILES, 1),
             // The fold's queue is in order: what one tenant has in it is what a batch of another waits for.
             commands: turns(64, 4),
+            loads: turns(LOADS, 1),
         })
     }
 }

@@ -106,6 +106,20 @@ impl Writer {
         self.raw(&value.to_le_bytes());
     }
 
+    /// A number in as few bytes as it needs, seven bits in each, the lowest first.
+    pub(super) fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.u8(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.u8(value as u8);
+    }
+
+    /// A difference in as few bytes as it needs: its sign is the lowest bit.
+    pub(super) fn zigzag(&mut self, value: i64) {
+        self.varint((value << 1 ^ value >> 63) as u64);
+    }
+
     /// Bytes whose number the reader knows.
     pub(super) fn raw(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
@@ -197,6 +211,44 @@ impl<'a> Reader<'a> {
         self.array().map(i64::from_le_bytes)
     }
 
+    /// True where nothing follows.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// How many bytes follow.
+    pub(super) fn rest_bytes(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// A number of [`Writer::varint`].
+    pub(super) fn varint(&mut self) -> Result<u64, Defect> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            let bits = u64::from(byte & 0x7F);
+            if bits << shift >> shift != bits {
+                break;
+            }
+            value |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(Defect("a number is too long"))
+    }
+
+    /// A number of [`Writer::varint`] that a smaller type must hold.
+    pub(super) fn small<T: TryFrom<u64>>(&mut self) -> Result<T, Defect> {
+        T::try_from(self.varint()?).map_err(|_| Defect("a number is too large"))
+    }
+
+    /// A difference of [`Writer::zigzag`].
+    pub(super) fn zigzag(&mut self) -> Result<i64, Defect> {
+        let value = self.varint()?;
+        Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+    }
+
     /// A truth value: 0 or 1.
     pub(super) fn flag(&mut self) -> Result<bool, Defect> {
         match self.u8()? {
@@ -248,5 +300,31 @@ impl<'a> Reader<'a> {
             return Err(Defect("a column has no byte a row"));
         }
         column::read(self, rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_take_the_bytes_that_they_need_and_no_other_number_is_read() {
+        for (value, bytes) in [(0, 1), (127, 1), (128, 2), (16_383, 2), (16_384, 3), (u64::MAX, 10)] {
+            let mut out = Writer::new(1);
+            out.varint(value);
+            assert_eq!(out.as_bytes().len(), 1 + bytes, "{value}");
+            assert_eq!(Reader::new(out.as_bytes(), 1).unwrap().varint(), Ok(value));
+        }
+        for value in [0, -1, 1, 63, -64, 64, i64::MIN, i64::MAX] {
+            let mut out = Writer::new(1);
+            out.zigzag(value);
+            assert_eq!(out.as_bytes().len() == 2, (-64..64).contains(&value), "{value}");
+            assert_eq!(Reader::new(out.as_bytes(), 1).unwrap().zigzag(), Ok(value));
+        }
+        let read = |bytes: &[u8]| Reader::new(&[&[1], bytes].concat(), 1).unwrap().varint();
+        assert_eq!(read(&[0xFF; 11]), Err(Defect("a number is too long")));
+        assert_eq!(read(&[&[0xFF; 9][..], &[2]].concat()), Err(Defect("a number is too long")));
+        assert_eq!(read(&[0x80]), Err(Defect("it ends too early")));
+        assert_eq!(Reader::new(&[1, 0x80, 2], 1).unwrap().small::<u8>(), Err(Defect("a number is too large")));
     }
 }

@@ -18,6 +18,14 @@ pub enum Error {
     /// The effects contradict what is stored. This is a fault of the program; nothing was written.
     #[error("effects refused: {0}")]
     Effects(String),
+    /// A setting allows no more of something. Nothing was written.
+    #[error("{setting} ({max}) is reached")]
+    Over {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        max: u64,
+    },
     /// A stored value cannot be read.
     #[error("the store is damaged at table {table}, key {key}: {what}; restore a copy of the file")]
     Corrupt {

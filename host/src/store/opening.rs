@@ -4,19 +4,19 @@
 //! Invariant: a store that opens has every table, in today's format, with as many rows as its last commit left.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io,
+    fs::{self, File},
     path::Path,
     sync::Arc,
 };
 
 #[cfg(test)]
 use redb::backends::InMemoryBackend;
-use redb::{Database, StorageBackend, backends::FileBackend};
+use redb::{Database, StorageBackend};
 
 use super::{
     Store, codec, damage, device,
     error::{Damage, Defect, Error},
+    file,
     growth::{Bounded, Growth},
     meta,
     sealed::{ROWS, unpanicked},
@@ -31,33 +31,13 @@ impl Store {
     /// Fails with [`Error::Locked`] where another process has it open, with [`Error::Format`] where another version of
     /// the program wrote it, and with [`Error::Corrupt`] or [`Error::Damaged`] where it is not as it was written.
     pub fn open(path: &Path, limits: &StoreLimits, acks_kept: u64) -> Result<Self, Error> {
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(folder)?;
-        match fs::metadata(path) {
-            // The database would make a new store of it, and all that was acknowledged would be gone without a word.
-            Ok(file) if file.len() == 0 => {
-                return Err(Error::Damaged(format!("{} is empty, it was cut off", path.display())));
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make(path, limits)?;
-                // A power cut takes a new file's name, and all that was acknowledged with it, unless its folder is synced.
-                if cfg!(unix) {
-                    File::open(folder)?.sync_all()?;
-                }
-            }
-            Err(error) => return Err(error.into()),
-        }
+        file::ensure(path, |unfinished| {
+            let shared = Shared::over(file::builder(limits.cache_bytes_max, false).create(unfinished)?);
+            shared.make()?;
+            shared.close()
+        })?;
         let checked = fs::metadata(path)?.len() <= limits.check_bytes_max;
-        let file = || {
-            let file = OpenOptions::new().read(true).write(true).open(path)?;
-            let same = file.try_clone()?;
-            Ok((FileBackend::new(file)?, Some(same)))
-        };
-        Self::over_backend(file, limits, checked, acks_kept)
+        Self::over_backend(|| file::backend(path), limits, checked, acks_kept)
     }
 
     /// Opens a store over something else than a file: what tests make fail on demand.
@@ -88,7 +68,7 @@ impl Store {
         let open = |checked| {
             let (backend, file) = backend()?;
             let bounded = Bounded::new(backend, growth.clone(), file);
-            Ok(builder(limits, checked).create_with_backend(bounded)?)
+            Ok(file::builder(limits.cache_bytes_max, checked).create_with_backend(bounded)?)
         };
         Self::whole(open, checked, growth.clone(), acks_kept)
     }
@@ -151,30 +131,5 @@ impl Store {
             growth,
             scratch: codec::Writer::default(),
         })
-    }
-}
-
-fn builder(limits: &StoreLimits, checked: bool) -> redb::Builder {
-    let mut builder = Database::builder();
-    builder.set_cache_size(limits.cache_bytes_max).set_check_integrity_on_open(checked);
-    builder
-}
-
-/// Makes a new file under another name first: one whose making was cut short could never be opened again.
-fn make(path: &Path, limits: &StoreLimits) -> Result<(), Error> {
-    let unfinished = path.with_added_extension("new");
-    match fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
-    }
-    let shared = Shared::over(builder(limits, false).create(&unfinished)?);
-    shared.make()?;
-    shared.close()?;
-    // Unlike a rename, a link cannot replace a store that another process has made meanwhile and already writes to.
-    match fs::hard_link(&unfinished, path) {
-        Ok(()) => Ok(fs::remove_file(&unfinished)?),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(fs::remove_file(&unfinished)?),
-        // The file system has no links.
-        Err(_) => Ok(fs::rename(&unfinished, path)?),
     }
 }

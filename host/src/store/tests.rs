@@ -13,7 +13,7 @@ use crate::{
 
 pub(super) mod arbitrary;
 mod before;
-mod disk;
+pub(in crate::store) mod disk;
 pub(super) mod fixtures;
 mod labels;
 mod older_program;

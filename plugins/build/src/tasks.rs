@@ -131,7 +131,7 @@ pub fn bench(arguments: &[String]) -> Result<ExitCode> {
         // Programs are named as cargo wants them.
         let name = &name.replace('-', "_");
         let mut steps = Vec::new();
-        if ["evaluate", "whatif"].contains(&name.as_str()) {
+        if ["evaluate", "readings", "whatif"].contains(&name.as_str()) {
             steps.push(vec!["bench", "--package", "weir-benches", "--bench", name, "--"]);
         } else {
             steps.push(vec!["build", "--release", "--package", "weir-host", "--bin", "weir"]);

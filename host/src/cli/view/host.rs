@@ -21,12 +21,14 @@ pub(in crate::cli) struct HostStatus {
     pub retention_time_ms: i64,
     pub log_bytes: u64,
     pub free_bytes: Option<u64>,
+    /// Empty where there is none.
+    pub readings_problem: String,
 }
 
 impl From<v1::GetHostStatusResponse> for HostStatus {
     fn from(message: v1::GetHostStatusResponse) -> Self {
-        let v1::GetHostStatusResponse { state, why, clock_ms, time_ms, retention_time_ms, log_bytes, free_bytes } =
-            message;
+        let v1::GetHostStatusResponse { state, why, clock_ms, time_ms, retention_time_ms, .. } = message;
+        let v1::GetHostStatusResponse { log_bytes, free_bytes, readings_problem, .. } = message;
         let state = match v1::HostState::try_from(state) {
             Ok(v1::HostState::Serving) => "serving",
             Ok(v1::HostState::StoreFull) => "store-full",
@@ -35,13 +37,15 @@ impl From<v1::GetHostStatusResponse> for HostStatus {
             Ok(v1::HostState::Unspecified) | Err(_) => "unknown",
         };
         let why = clean(&why, WHY_CHARS_MAX);
-        Self { state, why, clock_ms, time_ms, retention_time_ms, log_bytes, free_bytes }
+        let readings_problem = clean(&readings_problem, WHY_CHARS_MAX);
+        Self { state, why, clock_ms, time_ms, retention_time_ms, log_bytes, free_bytes, readings_problem }
     }
 }
 
 /// A line for each fact; what says nothing is left out.
 pub(in crate::cli) fn facts(status: &HostStatus) -> Table {
-    let HostStatus { state, why, clock_ms, time_ms, retention_time_ms, log_bytes, free_bytes } = status;
+    let HostStatus { state, why, clock_ms, time_ms, retention_time_ms, log_bytes, free_bytes, readings_problem } =
+        status;
     let mut facts = vec![("state", Value::text(*state))];
     if !why.is_empty() {
         facts.push(("why", Value::text(why)));
@@ -53,5 +57,8 @@ pub(in crate::cli) fn facts(status: &HostStatus) -> Table {
     facts.push(("retention goes by", Value::text(time(*retention_time_ms))));
     facts.push(("log bytes", Value::Number(*log_bytes)));
     facts.extend(free_bytes.map(|bytes| ("free bytes", Value::Number(bytes))));
+    if !readings_problem.is_empty() {
+        facts.push(("readings", Value::text(readings_problem)));
+    }
     Table::facts(facts)
 }

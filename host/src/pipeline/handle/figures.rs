@@ -39,6 +39,12 @@ pub struct Watched {
     pub confinement: Option<Confinement>,
     /// Free space where the store is, in bytes; `None` where it is no file.
     pub free_bytes: Option<u64>,
+    /// Readings that are stored.
+    pub readings: u64,
+    /// What their file takes of the disk, in bytes.
+    pub readings_file_bytes: u64,
+    /// Whether they are taken.
+    pub are_readings_taken: bool,
 }
 
 impl Handle {
@@ -64,6 +70,9 @@ impl Handle {
             compiling: self.sandbox.compiling(),
             confinement: self.sandbox.confinement().cloned(),
             free_bytes: self.folder.as_deref().and_then(free_bytes),
+            readings: self.readings().stored(),
+            readings_file_bytes: self.readings().file_bytes(),
+            are_readings_taken: self.readings_problem().borrow().is_empty(),
         }
     }
 

@@ -25,6 +25,8 @@ pub struct HostView {
     pub log_bytes: u64,
     /// Free space where the store is, in bytes; `None` where it is no file.
     pub free_bytes: Option<u64>,
+    /// Why readings are neither taken nor given; empty: they are.
+    pub readings_problem: String,
 }
 
 impl Handle {
@@ -38,6 +40,7 @@ impl Handle {
             retention_time_ms: self.shared.time.mark().age_ms,
             log_bytes: self.shared.figures.read().log_bytes,
             free_bytes: self.folder.as_deref().and_then(free_bytes),
+            readings_problem: self.readings_problem().borrow().clone(),
         }
     }
 

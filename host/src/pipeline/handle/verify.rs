@@ -12,12 +12,9 @@ use super::{Handle, Refusal, whatif::open};
 use crate::{
     domain::{Digest, KeptQuestion, Millis, Position, RuleRevision},
     intake::times::told,
-    pipeline::{Status, desk::VERIFICATION, turns::stand_back},
+    pipeline::{desk::VERIFICATION, turns::stand_back},
     whatif::{Ground, Pace, Stopped, Verdict, Verification, verify},
 };
-
-/// How often a host that waits for its next verification looks whether it is to stop.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 impl Handle {
     /// Begins a verification of what was received in a stretch of time, or of everything.
@@ -46,18 +43,11 @@ impl Handle {
 
     /// Verifies everything again and again, until the host stops.
     pub(in crate::pipeline) fn verify_every(&self, every: Duration) {
-        let mut waited = Duration::ZERO;
-        while !matches!(*self.shared.status.borrow(), Status::Stopped(_)) {
-            if waited < every {
-                thread::sleep(LOOK_EVERY);
-                waited += LOOK_EVERY;
-                continue;
-            }
-            waited = Duration::ZERO;
+        self.shared.until_stopped(every, || {
             if let Some((begun, pace)) = self.begin(None, None, true) {
                 self.verify(begun, &pace);
             }
-        }
+        });
     }
 
     fn begin(

@@ -8,7 +8,7 @@ use std::{
 use redb::StorageBackend;
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Disk(Arc<Mutex<State>>);
+pub(in crate::store) struct Disk(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -35,34 +35,34 @@ impl State {
 
 impl Disk {
     /// After `operations` more changes or syncs, every one fails with `kind`.
-    pub(super) fn fail_after(&self, operations: u64, kind: io::ErrorKind) {
+    pub(in crate::store) fn fail_after(&self, operations: u64, kind: io::ErrorKind) {
         self.0.lock().unwrap().allowed = Some((operations, kind));
     }
 
     /// A healthy disk with what a killed process leaves behind.
-    pub(super) fn after_kill(&self) -> Self {
+    pub(in crate::store) fn after_kill(&self) -> Self {
         Self::holding(self.0.lock().unwrap().seen.clone())
     }
 
     /// A healthy disk with what a power cut leaves behind.
-    pub(super) fn after_power_cut(&self) -> Self {
+    pub(in crate::store) fn after_power_cut(&self) -> Self {
         Self::holding(self.0.lock().unwrap().synced.clone())
     }
 
     /// All that is on it.
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(in crate::store) fn bytes(&self) -> Vec<u8> {
         self.0.lock().unwrap().seen.clone()
     }
 
     /// Changes one bit.
-    pub(super) fn flip(&self, bit: usize) {
+    pub(in crate::store) fn flip(&self, bit: usize) {
         let mut state = self.0.lock().unwrap();
         state.seen[bit / 8] ^= 1 << (bit % 8);
         state.synced = state.seen.clone();
     }
 
     /// Where there is anything but zeros, and what is near it.
-    pub(super) fn live_bytes(&self) -> Vec<usize> {
+    pub(in crate::store) fn live_bytes(&self) -> Vec<usize> {
         let bytes = self.bytes();
         let live = |at: &usize| bytes[at / 64 * 64..].iter().take(64).any(|byte| *byte != 0);
         (0..bytes.len()).filter(live).collect()
