@@ -1,4 +1,4 @@
-//! Intake: what comes in as bytes becomes alerts, one file a format.
+//! Intake: what comes in as bytes becomes alerts, devices, readings and thresholds, one file a format.
 //!
 //! It must not know a network, a store or a rule, and does no I/O beyond the `BufRead` it is handed. Invariants: a bad
 //! line is named and the next one is read; memory is bounded by the longest line that is allowed; nothing panics on
@@ -27,13 +27,19 @@ mod identifiers;
 pub mod inventory;
 mod lines;
 pub mod ndjson;
+mod oddities;
 mod placeholder;
 pub mod plausible;
+pub mod readings;
 mod record;
+mod rows;
+pub mod sources;
 pub mod tables;
 mod text;
+pub mod thresholds;
 pub mod times;
 mod values;
+mod voltage_text;
 
 pub use lines::LINE_BYTES_MAX;
 

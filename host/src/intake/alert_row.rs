@@ -20,20 +20,18 @@ use super::{
     form::Form,
     headings::Layout,
     identifiers,
+    oddities::Oddities,
     plausible::Unit,
     record::Record,
-    shown, times,
+    rows::{Holds, RowReader},
+    shown,
     values::{decimal, integer},
 };
 use crate::domain::{
     Alert, AlertCode, DccTimeStatus, Details, Eui64, Generation, Message, Millis, Mpxn, Note, PayloadKind, TimeStatus,
 };
 
-mod oddities;
-
-pub(super) use oddities::Oddities;
-
-pub(super) const COLUMNS: &[&str] = &[
+const COLUMNS: &[&str] = &[
     "device",
     "code",
     "recipient",
@@ -72,6 +70,24 @@ const NONE_IS_EMPTY: &str = "leave it empty where there is none";
 
 /// Columns of what a host knows beside an alert, and writes with it. They are passed over: another host has its own.
 const KNOWN_TO_HOSTS: [&str; 5] = ["position", "operator", "generation", "model", "withheld"];
+
+/// Columns of an export that record a host's decisions; skipped in Parquet without a remark.
+const OF_AN_EXPORT: [&str; 14] = [
+    "mpxn",
+    "secondary_mpan",
+    "export_mpan",
+    "outcome",
+    "rule",
+    "revision",
+    "plugin_digest",
+    "plugin_name",
+    "parameters",
+    "reason",
+    "overruled",
+    "faults",
+    "remarks",
+    "withheld",
+];
 
 const DEVICE: usize = 0;
 const CODE: usize = 1;
@@ -117,16 +133,60 @@ const ALIASES: &[(&str, usize)] = &[
 ];
 
 /// The columns of alerts, in whatever format.
-pub(super) const LAYOUT: Layout = Layout {
+const LAYOUT: Layout = Layout {
     aliases: ALIASES,
+    holds,
     others: &KNOWN_TO_HOSTS,
+    of_an_export: &OF_AN_EXPORT,
     is_foreign: true,
     telltale: Some((&[DEVICE], |text| identifiers::device(text).is_ok())),
     ..Layout::plain(COLUMNS, REQUIRED)
 };
 
+fn holds(column: usize) -> Holds {
+    match column {
+        DEVICE | RECIPIENT | SENDER => Holds::Device,
+        CODE | INNER_CODE => Holds::Code,
+        MESSAGE_DIGEST => Holds::Digest,
+        OCCURRED_AT | RECEIVED_AT | DCC_AT | INTERRUPTED_AT | RESTORED_AT => Holds::Time,
+        _ => Holds::Value,
+    }
+}
+
+/// Reads rows of alerts.
+#[derive(Debug, Default)]
+pub(super) struct AlertRows(Oddities);
+
+impl RowReader<Alert> for AlertRows {
+    fn layout(&self) -> Layout {
+        LAYOUT
+    }
+
+    fn check(&self, _: &dyn Fn(usize) -> bool) -> Result<(), LineError> {
+        Ok(())
+    }
+
+    fn read(&mut self, record: &Record<'_>, form: &Form) -> Result<Alert, LineError> {
+        let alert = alert(record, form)?;
+        self.0.look_at_device(record, DEVICE, alert.device);
+        let times = [
+            (alert.occurred_ms, [OCCURRED_AT, OCCURRED_MS]),
+            (alert.dcc_ms, [DCC_AT, DCC_MS]),
+            (alert.received_ms, [RECEIVED_AT, RECEIVED_MS]),
+            (alert.details.interrupted_ms, [INTERRUPTED_AT, INTERRUPTED_MS]),
+            (alert.details.restored_ms, [RESTORED_AT, RESTORED_MS]),
+        ];
+        self.0.look_at_times(record, times);
+        Ok(alert)
+    }
+
+    fn remark(&mut self) -> Option<LineError> {
+        self.0.remark()
+    }
+}
+
 /// The alert that a record stands for.
-pub(super) fn alert(record: &Record<'_>, form: &Form) -> Result<Alert, LineError> {
+fn alert(record: &Record<'_>, form: &Form) -> Result<Alert, LineError> {
     let device = record.require(DEVICE, identifiers::device)?;
     let code = record.require(CODE, identifiers::code)?;
     let alert = Alert {
@@ -134,7 +194,7 @@ pub(super) fn alert(record: &Record<'_>, form: &Form) -> Result<Alert, LineError
         recipient: record.read(RECIPIENT, identifiers::device)?.unwrap_or(Eui64::NONE),
         counter: record.read(COUNTER, |text| integer::<u64>(text, "0 to 18446744073709551615"))?,
         code,
-        occurred_ms: time(record, (OCCURRED_AT, OCCURRED_MS), form)?,
+        occurred_ms: record.time((OCCURRED_AT, OCCURRED_MS), form)?,
         dcc_ms: time_not_0(record, (DCC_AT, DCC_MS), form)?,
         received_ms: time_not_0(record, (RECEIVED_AT, RECEIVED_MS), form)?,
         measurement: measurement(record, code, form)?,
@@ -195,25 +255,16 @@ fn details(record: &Record<'_>, form: &Form) -> Result<Details, LineError> {
         mpxn: record.read(STATED_MPXN, stated_mpxn)?.unwrap_or(Mpxn::NONE),
         throttle_sequence: record.read(THROTTLE_SEQUENCE, |text| integer::<u32>(text, "of 32 bits"))?,
         instruction_count: record.read(INSTRUCTION_COUNT, count)?.unwrap_or(0),
-        interrupted_ms: time(record, (INTERRUPTED_AT, INTERRUPTED_MS), form)?,
-        restored_ms: time(record, (RESTORED_AT, RESTORED_MS), form)?,
+        interrupted_ms: record.time((INTERRUPTED_AT, INTERRUPTED_MS), form)?,
+        restored_ms: record.time((RESTORED_AT, RESTORED_MS), form)?,
         inner_code: record.read(INNER_CODE, identifiers::code)?,
         note: record.read(STATED_NOTE, note)?.unwrap_or_default(),
     })
 }
 
-/// A time that may stand in either of two columns.
-fn time(record: &Record<'_>, (text, millis): (usize, usize), form: &Form) -> Result<Option<Millis>, LineError> {
-    match record.one_of(&[text, millis])? {
-        Some(column) if column == text => record.read(column, |text| times::time(text, form)),
-        Some(column) => record.read(column, |text| times::millis(text, form)),
-        None => Ok(None),
-    }
-}
-
 /// A time of receipt or of the DCC: 0 stands for one that is not stated on the wire and in the log.
 fn time_not_0(record: &Record<'_>, columns: (usize, usize), form: &Form) -> Result<Option<Millis>, LineError> {
-    let time = time(record, columns, form)?;
+    let time = record.time(columns, form)?;
     let (text, millis) = columns;
     let filled = if record.text(text).is_empty() { millis } else { text };
     match time {

@@ -1,6 +1,6 @@
-//! Alerts as rows of a Parquet file, with the names that a CSV file has as columns, or those that `weir export` writes.
+//! Rows of a Parquet file, with the names that a CSV file has as columns, or those that `weir export` writes.
 //!
-//! It must not know what a column means: `alert_row` does. Invariants: a column of a type that cannot be what its name says is
+//! It must not know what a column means: a `RowReader` does. Invariants: a column of a type that cannot be what its name says is
 //! refused before any row is read; a number is taken as it is written; a few rows of the columns that mean something are
 //! held, however many there are and however long a value is, and of their pages no more than `pages` lets through.
 //!
@@ -34,12 +34,14 @@ use parquet::{
 };
 
 use super::{
-    LineError, alert_row,
+    LineError,
+    alert_row::AlertRows,
     form::Form,
     headings::{Headings, Meaning, without_meaning},
     record::Record,
+    rows::{Holds, RowReader},
 };
-use crate::domain::{Alert, LABEL_HEADING};
+use crate::domain::Alert;
 
 mod kind;
 mod pages;
@@ -53,23 +55,6 @@ const ROWS: usize = 1_024;
 const TEXTS: usize = 16;
 /// Bytes of a cell. No column has a value that is longer.
 const CELL_BYTES_MAX: usize = 1 << 10;
-/// Columns of an export that record a host's decisions; skipped without a remark.
-const OF_AN_EXPORT: [&str; 14] = [
-    "mpxn",
-    "secondary_mpan",
-    "export_mpan",
-    "outcome",
-    "rule",
-    "revision",
-    "plugin_digest",
-    "plugin_name",
-    "parameters",
-    "reason",
-    "overruled",
-    "faults",
-    "remarks",
-    "withheld",
-];
 /// How long so many may take to read, and the file's own description. Nobody waits for longer, nor for the thread that does.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A column that means something.
@@ -79,6 +64,8 @@ struct Column {
     /// Its place among the columns of the file.
     leaf: usize,
     kind: Kind,
+    /// True if its decimals say how fine it is, and a whole number must keep one.
+    keeps_decimal: bool,
     /// What a level says of a cell that is filled in.
     filled: i16,
     reader: Option<ColumnReader>,
@@ -88,29 +75,32 @@ struct Column {
 /// The text of a cell, or why it has none.
 type Cell = Result<String, String>;
 
-/// An alert, or why a row is none.
-type Item = Result<Alert, LineError>;
+/// What a row was read as, or why it was not.
+type Item<T> = Result<T, LineError>;
 
 /// What is said by whoever reads.
-enum Said {
+enum Said<T> {
     /// Whether the file was opened, and what there is to say of its columns then.
     Opened(Result<Option<LineError>, LineError>),
     /// With what there is to say of their values.
-    Rows(Vec<Item>, Vec<LineError>),
+    Rows(Vec<Item<T>>, Vec<LineError>),
     /// It cannot be read any further.
     Failed(String),
     Ended,
 }
 
-/// The alerts of a Parquet file.
-pub struct Alerts {
-    said: Receiver<Said>,
+/// The rows of a Parquet file, each read as a `T`.
+pub struct Rows<T> {
+    said: Receiver<Said<T>>,
     patience: Duration,
-    items: vec::IntoIter<Item>,
+    items: vec::IntoIter<Item<T>>,
     row: u64,
     remarks: VecDeque<LineError>,
     ended: bool,
 }
+
+/// The alerts of a Parquet file.
+pub type Alerts = Rows<Alert>;
 
 impl Alerts {
     /// Reads what columns there are. One that is missing, stands twice, or is of a type that cannot be what its name says is
@@ -121,26 +111,47 @@ impl Alerts {
 
     /// The same, with reading options.
     pub fn of(file: impl ChunkReader + 'static, form: &Form) -> Result<Self, LineError> {
-        Self::within(PATIENCE, file, form)
+        Self::read_by(Box::new(AlertRows::default()), file, form)
     }
 
+    #[cfg(test)]
     fn within(patience: Duration, file: impl ChunkReader + 'static, form: &Form) -> Result<Self, LineError> {
+        Self::begin(Box::new(AlertRows::default()), patience, file, form)
+    }
+}
+
+impl<T: Send + 'static> Rows<T> {
+    /// Reads what columns there are in a file of rows of some kind.
+    pub(super) fn read_by(
+        rows: Box<dyn RowReader<T>>,
+        file: impl ChunkReader + 'static,
+        form: &Form,
+    ) -> Result<Self, LineError> {
+        Self::begin(rows, PATIENCE, file, form)
+    }
+
+    fn begin(
+        rows: Box<dyn RowReader<T>>,
+        patience: Duration,
+        file: impl ChunkReader + 'static,
+        form: &Form,
+    ) -> Result<Self, LineError> {
         let (sender, said) = sync_channel(1);
-        let mut alerts =
+        let mut begun =
             Self { said, patience, items: Vec::new().into_iter(), row: 0, remarks: VecDeque::new(), ended: false };
         let form = form.clone();
-        let begun = thread::Builder::new().name("parquet".to_owned()).spawn(move || read(file, form, &sender));
-        begun.map_err(|error| LineError::new(1, "file", format!("no thread to read it with: {error}")))?;
-        match alerts.hear() {
-            Said::Opened(opened) => alerts.remarks.extend(opened?),
+        let thread = thread::Builder::new().name("parquet".to_owned()).spawn(move || read(rows, file, form, &sender));
+        thread.map_err(|error| LineError::new(1, "file", format!("no thread to read it with: {error}")))?;
+        match begun.hear() {
+            Said::Opened(opened) => begun.remarks.extend(opened?),
             Said::Failed(message) => return Err(LineError::new(1, "file", message)),
             Said::Rows(..) | Said::Ended => return Err(LineError::new(1, "file", DAMAGED)),
         }
-        Ok(alerts)
+        Ok(begun)
     }
 
     /// What is said next, within its time.
-    fn hear(&self) -> Said {
+    fn hear(&self) -> Said<T> {
         self.said.recv_timeout(self.patience).unwrap_or_else(|error| match error {
             RecvTimeoutError::Timeout => {
                 Said::Failed(format!("a part of it takes longer than {:?} to read", self.patience))
@@ -161,8 +172,8 @@ impl Alerts {
     }
 }
 
-impl Iterator for Alerts {
-    type Item = Item;
+impl<T: Send + 'static> Iterator for Rows<T> {
+    type Item = Item<T>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -191,14 +202,9 @@ impl Iterator for Alerts {
 
 const DAMAGED: &str = "it is damaged";
 
-/// True for a column of an export that another host has its own of.
-fn is_of_an_export(name: &str) -> bool {
-    OF_AN_EXPORT.contains(&name) || name.starts_with(LABEL_HEADING)
-}
-
 /// Reads a file to its end, as long as anybody listens.
-fn read(file: impl ChunkReader + 'static, form: Form, said: &SyncSender<Said>) {
-    let (opened, rows) = match Rows::open(file, form) {
+fn read<T>(reader: Box<dyn RowReader<T>>, file: impl ChunkReader + 'static, form: Form, said: &SyncSender<Said<T>>) {
+    let (opened, rows) = match Table::open(reader, file, form) {
         Ok((rows, remark)) => (Ok(remark), Some(rows)),
         Err(error) => (Err(error), None),
     };
@@ -206,8 +212,14 @@ fn read(file: impl ChunkReader + 'static, form: Form, said: &SyncSender<Said>) {
     let Some(mut rows) = rows.filter(|_| heard) else { return };
     loop {
         let next = match rows.next() {
-            Ok(Some(items)) => Said::Rows(items, std::iter::from_fn(|| rows.oddities.remark()).collect()),
-            Ok(None) => Said::Ended,
+            Ok(Some(items)) => Said::Rows(items, std::iter::from_fn(|| rows.reader.remark()).collect()),
+            Ok(None) => {
+                rows.reader.end();
+                let remarks = std::iter::from_fn(|| rows.reader.remark()).collect();
+                // Nobody may listen any more; then nobody wants the remarks either.
+                drop(said.send(Said::Rows(Vec::new(), remarks)));
+                Said::Ended
+            }
             Err(message) => Said::Failed(message),
         };
         let is_last = !matches!(next, Said::Rows(..));
@@ -221,7 +233,7 @@ fn read(file: impl ChunkReader + 'static, form: Form, said: &SyncSender<Said>) {
 type Pages = Box<dyn Fn(&ColumnChunkMetaData, usize) -> Result<Box<dyn PageReader>, ParquetError> + Send>;
 
 /// A file that is open.
-struct Rows {
+struct Table<T> {
     metadata: ParquetMetaData,
     pages: Pages,
     form: Form,
@@ -230,19 +242,25 @@ struct Rows {
     next_group: usize,
     left: usize,
     row: u64,
+    names: &'static [&'static str],
     texts: Vec<String>,
-    oddities: alert_row::Oddities,
+    reader: Box<dyn RowReader<T>>,
 }
 
-impl Rows {
+impl<T> Table<T> {
     /// With what there is to say of its columns.
-    fn open(file: impl ChunkReader + 'static, form: Form) -> Result<(Self, Option<LineError>), LineError> {
+    fn open(
+        reader: Box<dyn RowReader<T>>,
+        file: impl ChunkReader + 'static,
+        form: Form,
+    ) -> Result<(Self, Option<LineError>), LineError> {
         let wrong = |message: String| LineError::new(1, "file", message);
         pages::check_ends(&file).map_err(wrong)?;
         let file = Arc::new(Measured(file));
         let metadata =
             ParquetMetaDataReader::new().parse_and_finish(&*file).map_err(|error| wrong(in_words(&error)))?;
-        let headings = Headings::new(alert_row::LAYOUT, &form)?;
+        let layout = reader.layout();
+        let headings = Headings::new(layout, &form)?;
         let schema = metadata.file_metadata().schema_descr();
         let names: Vec<&str> = schema.columns().iter().map(|column| column.path().parts()[0].as_str()).collect();
         let mut columns: Vec<Column> = Vec::new();
@@ -251,25 +269,29 @@ impl Rows {
             let known = match headings.meaning(names[leaf]) {
                 Meaning::Column(known) => known,
                 Meaning::Other => continue,
-                Meaning::Unknown if is_of_an_export(names[leaf]) => continue,
+                Meaning::Unknown if layout.is_of_an_export(names[leaf]) => continue,
                 Meaning::Unknown => {
                     passed_over.push(descriptor.name().to_owned());
                     continue;
                 }
             };
-            let wrong = |message: String| LineError::new(1, alert_row::COLUMNS[known], message);
+            let wrong = |message: String| LineError::new(1, layout.names[known], message);
             if columns.iter().any(|column| column.known == known) {
                 return Err(wrong("the column occurs twice".to_owned()));
             }
-            let kind = Kind::of(known, descriptor, &form).map_err(wrong)?;
+            let holds = (layout.holds)(known);
+            let kind = Kind::of((layout.names[known], holds), descriptor, &form).map_err(wrong)?;
             for group in metadata.row_groups() {
                 let chunk = group.columns().get(leaf).ok_or_else(|| wrong(DAMAGED.to_owned()))?;
                 pages::packing(chunk.compression()).map_err(wrong)?;
             }
             let filled = descriptor.max_def_level();
-            columns.push(Column { known, leaf, kind, filled, reader: None, cells: VecDeque::new() });
+            let keeps_decimal = holds == Holds::Measured && kind.has_decimals();
+            columns.push(Column { known, leaf, kind, keeps_decimal, filled, reader: None, cells: VecDeque::new() });
         }
-        headings.check(|known| columns.iter().any(|column| column.known == known), &names)?;
+        let has = |known: usize| columns.iter().any(|column| column.known == known);
+        headings.check(has, &names)?;
+        reader.check(&has)?;
         let remark = (!passed_over.is_empty()).then(|| LineError::new(1, "columns", without_meaning(&passed_over)));
         // Read pages as stored and decompress them here: the library does not bound the output, and lacks zstd without C.
         let pages: Pages = Box::new(move |chunk, rows| {
@@ -277,25 +299,12 @@ impl Rows {
                 chunk.clone().into_builder().set_compression(parquet::basic::Compression::UNCOMPRESSED).build()?;
             Ok(Box::new(SerializedPageReader::new(Arc::clone(&file), &plain, rows, None)?))
         });
-        let texts = vec![String::new(); alert_row::COLUMNS.len()];
-        Ok((
-            Self {
-                metadata,
-                pages,
-                form,
-                columns,
-                next_group: 0,
-                left: 0,
-                row: 0,
-                texts,
-                oddities: alert_row::Oddities::default(),
-            },
-            remark,
-        ))
+        let (names, texts) = (layout.names, vec![String::new(); layout.names.len()]);
+        Ok((Self { metadata, pages, form, columns, next_group: 0, left: 0, row: 0, names, texts, reader }, remark))
     }
 
     /// The next few rows; `None` at the end.
-    fn next(&mut self) -> Result<Option<Vec<Item>>, String> {
+    fn next(&mut self) -> Result<Option<Vec<Item<T>>>, String> {
         while self.left == 0 {
             if self.next_group == self.metadata.num_row_groups() {
                 return Ok(None);
@@ -306,7 +315,7 @@ impl Rows {
             let schema = self.metadata.file_metadata().schema_descr_ptr();
             for column in &mut self.columns {
                 let chunk = group.columns().get(column.leaf).ok_or(DAMAGED)?;
-                let name = alert_row::COLUMNS[column.known];
+                let name = self.names[column.known];
                 let pages = (self.pages)(chunk, self.left).map_err(|error| format!("{name}: {}", in_words(&error)))?;
                 let block = pages::packing(chunk.compression())?;
                 let descriptor = schema.column(column.leaf);
@@ -318,29 +327,30 @@ impl Rows {
         }
         let rows = self.left.min(ROWS);
         for column in &mut self.columns {
-            column.fill(rows).map_err(|error| format!("{}: {error}", alert_row::COLUMNS[column.known]))?;
+            column.fill(rows).map_err(|error| format!("{}: {error}", self.names[column.known]))?;
         }
         self.left -= rows;
         Ok(Some((0..rows).map(|_| self.item()).collect()))
     }
 
-    fn item(&mut self) -> Item {
+    fn item(&mut self) -> Item<T> {
         self.row += 1;
         let mut wrong = None;
         for column in &mut self.columns {
             let cell = column.cells.pop_front().unwrap_or_else(|| Ok(String::new()));
             self.texts[column.known] = cell.unwrap_or_else(|message| {
-                wrong.get_or_insert_with(|| LineError::new(self.row, alert_row::COLUMNS[column.known], message));
+                wrong.get_or_insert_with(|| LineError::new(self.row, self.names[column.known], message));
                 String::new()
             });
+            let text = &mut self.texts[column.known];
+            if column.keeps_decimal && text.ends_with(|last: char| last.is_ascii_digit()) && !text.contains('.') {
+                text.push_str(".0");
+            }
         }
         if let Some(error) = wrong {
             return Err(error);
         }
-        let record = Record::listed(self.row, alert_row::COLUMNS, &self.texts);
-        let alert = alert_row::alert(&record, &self.form);
-        self.oddities.look(&record, alert.as_ref().ok());
-        alert
+        self.reader.read(&Record::listed(self.row, self.names, &self.texts), &self.form)
     }
 }
 
@@ -354,6 +364,9 @@ impl Column {
             }
             Some(ColumnReader::Int64ColumnReader(reader)) => {
                 take(reader, (rows, rows), filled, cells, |value| kind.integer(*value, 64))
+            }
+            Some(ColumnReader::BoolColumnReader(reader)) => {
+                take(reader, (rows, rows), filled, cells, |value| Ok(value.to_string()))
             }
             Some(ColumnReader::FloatColumnReader(reader)) => {
                 take(reader, (rows, rows), filled, cells, |value| kind::real(f64::from(*value), value, 24))

@@ -1,19 +1,22 @@
-//! Alerts as rows of a CSV file.
+//! Rows of a CSV file.
 //!
-//! It must not know who made the file, nor what a column means: `alert_row` does. Invariant: a row is taken whole or named
+//! It must not know who made the file, nor what a column means: a `RowReader` does. Invariant: a row is taken whole or named
 //! whole.
 
 use std::io::BufRead;
 
-use super::{LineError, alert_row, form::Form, record::Records};
+use super::{LineError, alert_row::AlertRows, form::Form, record::Records, rows::RowReader};
 use crate::domain::Alert;
 
-/// The alerts of a CSV file.
-pub struct Alerts<R> {
+/// The rows of a CSV file, each read as a `T`.
+pub struct Rows<R, T> {
     records: Records<R>,
     form: Form,
-    oddities: alert_row::Oddities,
+    reader: Box<dyn RowReader<T>>,
 }
+
+/// The alerts of a CSV file.
+pub type Alerts<R> = Rows<R, Alert>;
 
 impl<R: BufRead> Alerts<R> {
     /// Reads the header. An unknown, doubled or missing column is an error that lists the known ones.
@@ -23,13 +26,22 @@ impl<R: BufRead> Alerts<R> {
 
     /// The same, with reading options.
     pub fn of(reader: R, form: &Form) -> Result<Self, LineError> {
-        let records = Records::of(reader, alert_row::LAYOUT, form)?;
-        Ok(Self { records, form: form.clone(), oddities: alert_row::Oddities::default() })
+        Self::read_by(Box::new(AlertRows::default()), reader, form)
+    }
+}
+
+impl<R: BufRead, T> Rows<R, T> {
+    /// Reads the header of rows of some kind.
+    pub(super) fn read_by(rows: Box<dyn RowReader<T>>, reader: R, form: &Form) -> Result<Self, LineError> {
+        let records = Records::of(reader, rows.layout(), form)?;
+        let line = records.line();
+        rows.check(&|column| records.has(column)).map_err(|error| LineError { line, ..error })?;
+        Ok(Self { records, form: form.clone(), reader: rows })
     }
 
     /// Returns the next remark: something noteworthy that loses no data.
     pub fn remark(&mut self) -> Option<LineError> {
-        self.records.remark().or_else(|| self.oddities.remark())
+        self.records.remark().or_else(|| self.reader.remark())
     }
 
     /// Number of the line read last.
@@ -38,17 +50,16 @@ impl<R: BufRead> Alerts<R> {
     }
 }
 
-impl<R: BufRead> Iterator for Alerts<R> {
-    type Item = Result<Alert, LineError>;
+impl<R: BufRead, T> Iterator for Rows<R, T> {
+    type Item = Result<T, LineError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let record = match self.records.next()? {
-            Ok(record) => record,
-            Err(error) => return Some(Err(error)),
+        let Self { records, form, reader } = self;
+        let Some(record) = records.next() else {
+            reader.end();
+            return None;
         };
-        let alert = alert_row::alert(&record, &self.form);
-        self.oddities.look(&record, alert.as_ref().ok());
-        Some(alert)
+        Some(record.and_then(|record| reader.read(&record, form)))
     }
 }
 

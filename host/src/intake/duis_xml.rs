@@ -35,14 +35,21 @@ mod encoding;
 mod header;
 mod inventory;
 mod items;
+mod network_data;
+mod responses;
 mod time;
 mod tree;
+mod voltage_settings;
 
 use device::Found;
 use header::{Header, Notices, Throttle};
 pub use inventory::Inventory;
 use items::Items;
+pub(super) use network_data::network_data;
+pub use responses::Responses;
+pub(super) use responses::Take;
 use tree::{Element, Tree};
+pub(super) use voltage_settings::voltage_settings;
 
 /// How a throttled alert's count of copies is meant: the documents do not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -15,7 +15,10 @@ use super::{
     gbcs_hex,
     inventory::{Row, Rows},
     ndjson::{self, over_lines},
+    readings::{self, Stamp},
     record::{is_blank, is_empty},
+    sources::Items,
+    thresholds,
 };
 use crate::domain::{Alert, Details, Eui64, Message, is_unsafe};
 
@@ -221,7 +224,7 @@ pub fn decoded_in_form(format: Format, form: &Form, bytes: &[u8]) {
     std::iter::from_fn(|| alerts.remark()).for_each(|remark| plain(&remark));
 }
 
-/// Reads bytes as an inventory and as another party's counts.
+/// Reads bytes as an inventory, as another party's counts, as readings and as thresholds.
 ///
 /// # Panics
 /// Where a reader said something unbounded.
@@ -244,6 +247,26 @@ pub fn decoded_tables(form: &Form, bytes: &[u8]) {
         }
         Err(error) => plain(&error),
     }
+    let options = readings::Options { stamp: Some(Stamp::End), length_s: Some(1_800), whole_volts: false };
+    let of_readings = || readings::reader(options);
+    let of_thresholds = || thresholds::reader(Some(1));
+    for items in [of_readings().csv(bytes, form), of_readings().ndjson(bytes, form)] {
+        items.map_or_else(|error| plain(&error), read_out);
+    }
+    for items in [of_thresholds().csv(bytes, form), of_thresholds().ndjson(bytes, form)] {
+        items.map_or_else(|error| plain(&error), read_out);
+    }
+    read_out(of_readings().duis_xml(bytes, form));
+    read_out(of_thresholds().duis_xml(bytes, form));
+}
+
+/// Reads items to their end.
+fn read_out<T: Send + 'static>(mut items: Items<&[u8], T>) {
+    while let Some(item) = items.next() {
+        item.as_ref().err().into_iter().for_each(plain);
+        std::iter::from_fn(|| items.remark()).for_each(|remark| plain(&remark));
+    }
+    std::iter::from_fn(|| items.remark()).for_each(|remark| plain(&remark));
 }
 
 /// Unpacks bytes as each kind of block.
@@ -391,6 +414,8 @@ mod tests {
             let tables = [
                 &b"eui,mpxn,generation,model\n02-00-5E-10-00-00-A0-31,1300000000498,smets2,Alder 3\n"[..],
                 b"mpan,date,code,count\n1300000000489,11/03/2026,8014,2\n",
+                b"device,time,phase,voltage_v\n02-00-5E-10-00-00-A0-31,2026-11-23T09:30:00Z,1,258.1\n",
+                b"device,over_v,under_dv,from\n02-00-5E-10-00-00-A0-31,253,2162,2026-11-01T00:00:00Z\n",
             ];
             for table in tables {
                 decoded_tables(&form, &changed(table.to_vec(), changes.clone()));

@@ -15,6 +15,7 @@
 //! release.
 
 mod cursor;
+pub(super) mod network_data;
 mod payload;
 
 use cursor::Cursor;
@@ -56,7 +57,8 @@ pub struct Decoded {
 pub fn decode(message: &[u8]) -> Result<Decoded, GbcsError> {
     let mut cursor = Cursor::new(message);
     let maced = unwrap_mac(&mut cursor)?;
-    let (counter, originator, recipient) = grouping_header(&mut cursor)?;
+    let (counter, originator, recipient) = grouping_header(&mut cursor, ALERT)?;
+    cursor.literal(&[0x00], "date-time", "00 (absent)")?;
     let message_code = other_information(&mut cursor)?;
     let payload = payload::read(cursor.section("payload")?, message_code == MESSAGE_CODE_OUTAGE)?;
     let signed = signature(&mut cursor)?;
@@ -110,11 +112,18 @@ fn unwrap_mac(cursor: &mut Cursor<'_>) -> Result<bool, GbcsError> {
     Ok(true)
 }
 
-/// Originator counter, originator and recipient.
-fn grouping_header(cursor: &mut Cursor<'_>) -> Result<(u64, Eui64, Eui64), GbcsError> {
+/// Kinds of messages, each with what is expected in its place.
+const ALERT: (u8, &str) = (0x03, "03 (alert; 01 is a command, 02 a response)");
+const RESPONSE: (u8, &str) = (0x02, "02 (response; 01 is a command, 03 an alert)");
+
+/// Originator counter, originator and recipient of a message of some kind, up to its date-time.
+fn grouping_header(
+    cursor: &mut Cursor<'_>,
+    (kind, expected): (u8, &'static str),
+) -> Result<(u64, Eui64, Eui64), GbcsError> {
     cursor.literal(&[0xDF], "grouping header", "DF")?;
     cursor.literal(&[0x09], "transaction id", "09 (its length)")?;
-    cursor.literal(&[0x03], "message kind", "03 (alert; 01 is a command, 02 a response)")?;
+    cursor.literal(&[kind], "message kind", expected)?;
     let counter = cursor.u64("originator counter")?;
     cursor.literal(&[0x08], "originator", "08 (its length)")?;
     let at = cursor.offset();
@@ -128,7 +137,6 @@ fn grouping_header(cursor: &mut Cursor<'_>) -> Result<(u64, Eui64, Eui64), GbcsE
     if recipient == Eui64::BROADCAST {
         return Err(GbcsError { offset: at, defect: Defect::NoRecipient });
     }
-    cursor.literal(&[0x00], "date-time", "00 (absent)")?;
     Ok((counter, Eui64(originator), recipient))
 }
 

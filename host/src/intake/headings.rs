@@ -2,9 +2,9 @@
 //!
 //! Invariant: a heading maps to at most one column, and the caller's own mapping wins over the built-in names.
 
-use super::{LineError, form::Form, identifiers::trimmed, shown};
+use super::{LineError, form::Form, identifiers::trimmed, rows::Holds, shown};
 use crate::{
-    domain::proposed_label_key,
+    domain::{LABEL_HEADING, proposed_label_key},
     near::{did_you_mean, nearest},
 };
 
@@ -21,10 +21,14 @@ pub(super) struct Layout {
     pub(super) names: &'static [&'static str],
     /// Aliases, with the index of the name each stands for.
     pub(super) aliases: &'static [(&'static str, usize)],
+    /// What each column holds, by its index.
+    pub(super) holds: fn(usize) -> Holds,
     /// Number of leading names that a file must have.
     pub(super) required: usize,
     /// Columns that are skipped without a remark.
     pub(super) others: &'static [&'static str],
+    /// The same in Parquet, where an export has more columns than other files.
+    pub(super) of_an_export: &'static [&'static str],
     /// True if the commands that read such files have the options of [`Form`]; errors then name them.
     pub(super) is_foreign: bool,
     /// Columns of which one is in every record, and whether a text is a value of theirs: how a record that an unclosed
@@ -35,9 +39,25 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// Returns true for a column of an export that another host has its own of.
+    pub(super) fn is_of_an_export(&self, name: &str) -> bool {
+        let may_be_label = !self.of_an_export.is_empty();
+        self.of_an_export.contains(&name) || (may_be_label && name.starts_with(LABEL_HEADING))
+    }
+
     /// Returns a layout without aliases and options.
     pub(super) const fn plain(names: &'static [&'static str], required: usize) -> Self {
-        Self { names, aliases: &[], required, others: &[], is_foreign: false, telltale: None, takes_labels: false }
+        Self {
+            names,
+            aliases: &[],
+            holds: |_| Holds::Value,
+            required,
+            others: &[],
+            of_an_export: &[],
+            is_foreign: false,
+            telltale: None,
+            takes_labels: false,
+        }
     }
 
     fn column(&self, name: &str) -> Option<usize> {

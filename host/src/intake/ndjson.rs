@@ -1,6 +1,6 @@
-//! Alerts as JSON objects, one a line, with the names that a CSV file has as columns.
+//! Rows as JSON objects, one a line, with the names that a CSV file has as columns.
 //!
-//! It must not know what a member means: `alert_row` does. Invariant: a number is taken as it is written, never by
+//! It must not know what a member means: a `RowReader` does. Invariant: a number is taken as it is written, never by
 //! way of a binary fraction that rounds it.
 
 use std::{fmt, io::BufRead};
@@ -9,11 +9,13 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    LineError, alert_row,
+    LineError,
+    alert_row::AlertRows,
     form::Form,
     headings::{Headings, Meaning},
     lines::Lines,
     record::{Record, is_blank},
+    rows::{Holds, RowReader},
     said, shown,
 };
 use crate::{
@@ -21,20 +23,20 @@ use crate::{
     near::{did_you_mean, nearest},
 };
 
-/// Members with hexadecimal text. The digits of a JSON number would mean another value.
-const HEX: [&str; 6] = ["device", "code", "recipient", "sender", "message_digest", "inner_code"];
-
-/// The alerts of a file of JSON lines.
-pub struct Alerts<R> {
+/// The rows of a file of JSON lines, each read as a `T`.
+pub struct Rows<R, T> {
     lines: Lines<R>,
     form: Form,
     headings: Headings,
     members: Members,
-    oddities: alert_row::Oddities,
+    reader: Box<dyn RowReader<T>>,
     /// True after the first line that is not blank.
     begun: bool,
     ended: bool,
 }
+
+/// The alerts of a file of JSON lines.
+pub type Alerts<R> = Rows<R, Alert>;
 
 impl<R: BufRead> Alerts<R> {
     /// Takes the input; nothing is read yet.
@@ -47,15 +49,21 @@ impl<R: BufRead> Alerts<R> {
 
     /// The same, with reading options. Rejects a mapping of an unknown column.
     pub fn of(reader: R, form: &Form) -> Result<Self, LineError> {
+        Self::read_by(Box::new(AlertRows::default()), reader, form)
+    }
+}
+
+impl<R: BufRead, T> Rows<R, T> {
+    /// Takes the input of rows of some kind.
+    pub(super) fn read_by(rows: Box<dyn RowReader<T>>, reader: R, form: &Form) -> Result<Self, LineError> {
+        let layout = rows.layout();
+        let columns = layout.names.len();
         Ok(Self {
             lines: Lines::encoded(reader, form.encoding),
             form: form.clone(),
-            headings: Headings::new(alert_row::LAYOUT, form)?,
-            members: Members {
-                texts: vec![String::new(); alert_row::COLUMNS.len()],
-                seen: vec![false; alert_row::COLUMNS.len()],
-            },
-            oddities: alert_row::Oddities::default(),
+            headings: Headings::new(layout, form)?,
+            members: Members { texts: vec![String::new(); columns], seen: vec![false; columns] },
+            reader: rows,
             begun: false,
             ended: false,
         })
@@ -68,19 +76,23 @@ impl<R: BufRead> Alerts<R> {
 
     /// Returns the next remark: something noteworthy that loses no data.
     pub fn remark(&mut self) -> Option<LineError> {
-        self.oddities.remark()
+        self.reader.remark()
     }
 }
 
-impl<R: BufRead> Iterator for Alerts<R> {
-    type Item = Result<Alert, LineError>;
+impl<R: BufRead, T> Iterator for Rows<R, T> {
+    type Item = Result<T, LineError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if self.ended {
                 return None;
             }
-            let taken = match self.lines.next()? {
+            let Some(next) = self.lines.next() else {
+                self.reader.end();
+                return None;
+            };
+            let taken = match next {
                 Err(error) => {
                     self.begun = true;
                     return Some(Err(error));
@@ -96,13 +108,11 @@ impl<R: BufRead> Iterator for Alerts<R> {
             };
             self.begun = true;
             let line = self.lines.number();
-            let record = Record::listed(line, alert_row::COLUMNS, &self.members.texts);
-            let alert = match taken {
-                Ok(()) => alert_row::alert(&record, &self.form),
+            let record = Record::listed(line, self.headings.layout.names, &self.members.texts);
+            return Some(match taken {
+                Ok(()) => self.reader.read(&record, &self.form),
                 Err((field, message)) => Err(LineError::new(line, &field, message)),
-            };
-            self.oddities.look(&record, alert.as_ref().ok());
-            return Some(alert);
+            });
         }
     }
 }
@@ -145,19 +155,20 @@ impl Members {
     }
 
     fn member(&mut self, name: &str, raw: &str, headings: &Headings) -> Result<(), (String, String)> {
-        let exact = alert_row::COLUMNS.iter().position(|known| *known == name).filter(|_| !headings.passes_over());
+        let layout = headings.layout;
+        let exact = layout.names.iter().position(|known| *known == name).filter(|_| !headings.passes_over());
         let column = match exact.map_or_else(|| headings.meaning(name), Meaning::Column) {
             Meaning::Column(column) => column,
             Meaning::Other => return Ok(()),
             Meaning::Unknown if headings.passes_over() => return Ok(()),
             Meaning::Unknown => {
-                let known = alert_row::COLUMNS.join(", ");
-                let near = did_you_mean(nearest(name, alert_row::COLUMNS.iter().copied()));
+                let known = layout.names.join(", ");
+                let near = did_you_mean(nearest(name, layout.names.iter().copied()));
                 let message = format!("unknown name {}{near}; known names are: {known}", shown(name));
                 return Err(("object".to_owned(), message));
             }
         };
-        let field = alert_row::COLUMNS[column];
+        let (field, holds) = (layout.names[column], (layout.holds)(column));
         let wrong = |message: String| Err((field.to_owned(), message));
         if std::mem::replace(&mut self.seen[column], true) {
             return wrong("the name occurs twice".to_owned());
@@ -167,8 +178,12 @@ impl Members {
                 Ok(Value::String(text)) => self.texts[column] = text,
                 _ => return wrong(format!("expected a text, found {}", shown(raw))),
             },
-            Some(b'-' | b'0'..=b'9') if HEX.contains(&field) => return wrong(no_number(field, raw)),
+            // The digits of a number would mean another value in hex.
+            Some(b'-' | b'0'..=b'9') if matches!(holds, Holds::Device | Holds::Code | Holds::Digest) => {
+                return wrong(no_number(holds, raw));
+            }
             Some(b'-' | b'0'..=b'9') => self.texts[column].push_str(raw),
+            Some(b't' | b'f') if holds == Holds::Flag => self.texts[column].push_str(raw),
             Some(b'n') => {}
             _ => return wrong(format!("expected a text, a number or null, found {}", shown(raw))),
         }
@@ -187,17 +202,17 @@ fn no_json(line: &str) -> &'static str {
 }
 
 /// Describes a number in place of hexadecimal text.
-fn no_number(field: &str, raw: &str) -> String {
-    let what = match field {
-        "code" | "inner_code" => "a code is text, 4 hex digits like \"8F40\"",
-        "message_digest" => "a digest is text, 16 hex digits",
+fn no_number(holds: Holds, raw: &str) -> String {
+    let what = match holds {
+        Holds::Code => "a code is text, 4 hex digits like \"8F40\"",
+        Holds::Digest => "a digest is text, 16 hex digits",
         _ => "an EUI-64 is text, 16 hex digits like \"00-DB-12-34-56-78-90-A0\"",
     };
-    let in_hex = match (field, raw.parse::<u64>()) {
-        ("device" | "recipient" | "sender", Ok(number)) if number > 0 => {
+    let in_hex = match (holds, raw.parse::<u64>()) {
+        (Holds::Device, Ok(number)) if number > 0 => {
             format!("; the number in hex is {}", Eui64(number))
         }
-        ("code" | "inner_code", Ok(number)) if number <= u64::from(u16::MAX) => {
+        (Holds::Code, Ok(number)) if number <= u64::from(u16::MAX) => {
             format!("; the number in hex is {number:04X}")
         }
         _ => String::new(),

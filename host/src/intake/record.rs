@@ -151,6 +151,11 @@ impl<R: BufRead> Records<R> {
         Err(LineError::new(self.line, names[0], message))
     }
 
+    /// Returns true if the last header names a column.
+    pub(super) fn has(&self, column: usize) -> bool {
+        self.places[column].is_some()
+    }
+
     /// Returns the first line of the last record.
     pub(super) fn line(&self) -> u64 {
         self.line

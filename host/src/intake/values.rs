@@ -13,23 +13,18 @@ pub(super) fn integer<T: FromStr>(text: &str, bounds: &str) -> Result<T, String>
 
 /// Parses a decimal number and returns it multiplied by ten to the power of `places`.
 pub(super) fn decimal(text: &str, places: usize, form: &Form) -> Result<i32, String> {
-    let mark = if form.decimal_comma { ',' } else { '.' };
     let wrong = || {
-        let why = match text.contains(['.', ',']) {
-            true if form.decimal_comma && text.contains('.') => "; with --decimal comma the mark is a comma".to_owned(),
-            true if !form.decimal_comma && text.contains(',') => "; --decimal comma reads a decimal comma".to_owned(),
-            _ => spoilt(text),
-        };
         let decimals = if places == 1 { "decimal" } else { "decimals" };
+        let why = other_mark(text, form);
         format!("expected a number with at most {places} {decimals}, found {}{why}", shown(text))
     };
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text),
     };
-    let (whole, fraction) = digits.split_once(mark).unwrap_or((digits, "0"));
-    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !all_digits(whole) || !all_digits(fraction) || fraction.len() > places {
+    let (whole, fraction) = parts(digits, form).ok_or_else(wrong)?;
+    let fraction = fraction.unwrap_or("0");
+    if fraction.len() > places {
         return Err(wrong());
     }
     let scaled = || {
@@ -38,6 +33,32 @@ pub(super) fn decimal(text: &str, places: usize, form: &Form) -> Result<i32, Str
         i32::try_from(if negative { -scaled } else { scaled }).ok()
     };
     scaled().ok_or_else(|| format!("expected a number that fits 32 bits once scaled, found {}", shown(text)))
+}
+
+/// Splits a decimal number without a sign into its whole part and the digits after the mark, where it has one.
+fn parts<'t>(text: &'t str, form: &Form) -> Option<(&'t str, Option<&'t str>)> {
+    let mark = if form.decimal_comma { ',' } else { '.' };
+    let (whole, fraction) = text.split_once(mark).map_or((text, None), |(whole, fraction)| (whole, Some(fraction)));
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    (all_digits(whole) && fraction.is_none_or(all_digits)).then_some((whole, fraction))
+}
+
+/// Explains a decimal number with the other mark, or what damaged it. Begins with "; " unless empty.
+fn other_mark(text: &str, form: &Form) -> String {
+    match text.contains(['.', ',']) {
+        true if form.decimal_comma && text.contains('.') => "; with --decimal comma the mark is a comma".to_owned(),
+        true if !form.decimal_comma && text.contains(',') => "; --decimal comma reads a decimal comma".to_owned(),
+        _ => spoilt(text),
+    }
+}
+
+/// Parses a number that is not negative, and returns its whole part and the digits after the mark, where it has one. A whole
+/// part beyond 64 bits is the largest of them.
+pub(super) fn unsigned<'t>(text: &'t str, form: &Form) -> Result<(u64, Option<&'t str>), String> {
+    let (whole, fraction) = parts(text, form).ok_or_else(|| {
+        format!("expected a number that is not negative, found {}{}", shown(text), other_mark(text, form))
+    })?;
+    Ok((whole.parse().unwrap_or(u64::MAX), fraction))
 }
 
 /// Explains what damaged a number, if that shows. Begins with "; " unless empty.

@@ -11,10 +11,8 @@ use parquet::{
     schema::types::ColumnDescriptor,
 };
 
-use super::super::{alert_row, form::Form};
+use super::super::{form::Form, rows::Holds};
 
-/// Columns of times.
-const TIMES: [&str; 5] = ["occurred_at", "received_at", "dcc_at", "interrupted_at", "restored_at"];
 /// Largest scale of a decimal number.
 const SCALE_MAX: u32 = 18;
 /// Julian day number of 1970-01-01.
@@ -43,30 +41,29 @@ pub(super) enum Kind {
     ClockTime(TimeUnit),
     /// The same in 96 bits: nanoseconds of the day and Julian day.
     ClockTime96,
+    /// True or false.
+    Boolean,
 }
 
 impl Kind {
-    /// Returns the conversion for a column, or an error with its type if that does not fit its name.
-    pub(super) fn of(known: usize, column: &ColumnDescriptor, form: &Form) -> Result<Self, String> {
-        let name = alert_row::COLUMNS[known];
+    /// Returns the conversion for a column, or an error with its type if that does not fit what it holds.
+    pub(super) fn of((name, holds): (&str, Holds), column: &ColumnDescriptor, form: &Form) -> Result<Self, String> {
         if column.max_rep_level() != 0 || column.path().parts().len() != 1 {
             return Err("the column is nested or repeated; expected one value a row".to_owned());
         }
         let kind = Self::by_type(column);
         let wrong = |expected: &str| format!("the column is {}; expected {expected}", words(column));
         let no_zone = || format!("the column is {}; --time-zone says whose clock showed it", words(column));
-        match (name, kind) {
-            ("device" | "recipient" | "sender", Some(Self::Text)) => Ok(Self::Text),
+        match (holds, kind) {
+            (Holds::Device, Some(Self::Text)) => Ok(Self::Text),
             // A narrower one cannot hold an EUI-64: it has lost the upper digits.
-            ("device" | "recipient" | "sender", Some(Self::Integer(signed))) if is_wide(column) => {
-                Ok(Self::Eui(signed))
-            }
-            ("device" | "recipient" | "sender", _) => Err(wrong("text, or an integer of 64 bits")),
-            ("code" | "inner_code", Some(Self::Text)) => Ok(Self::Text),
+            (Holds::Device, Some(Self::Integer(signed))) if is_wide(column) => Ok(Self::Eui(signed)),
+            (Holds::Device, _) => Err(wrong("text, or an integer of 64 bits")),
+            (Holds::Code, Some(Self::Text)) => Ok(Self::Text),
             // A signed one is as likely to hold the digits of codes that were taken for numbers.
-            ("code" | "inner_code", Some(Self::Integer(false))) if bits(column) == Some(16) => Ok(Self::Code),
-            ("code" | "inner_code", _) => Err(wrong("text like 8F40, or an unsigned integer of 16 bits")),
-            (name, Some(kind)) if TIMES.contains(&name) => match kind {
+            (Holds::Code, Some(Self::Integer(false))) if bits(column) == Some(16) => Ok(Self::Code),
+            (Holds::Code, _) => Err(wrong("text like 8F40, or an unsigned integer of 16 bits")),
+            (Holds::Time, Some(kind)) => match kind {
                 Self::Text | Self::Time(_) => Ok(kind),
                 Self::ClockTime(_) | Self::ClockTime96 if form.zone.is_some() => Ok(kind),
                 Self::ClockTime(_) | Self::ClockTime96 => Err(no_zone()),
@@ -76,8 +73,11 @@ impl Kind {
                 }
                 _ => Err(wrong("a timestamp adjusted to UTC, or text")),
             },
-            (name, None) if TIMES.contains(&name) => Err(wrong("a timestamp adjusted to UTC, or text")),
-            (name, Some(Self::Time(_) | Self::ClockTime(_) | Self::ClockTime96)) if name.ends_with("_ms") => {
+            (Holds::Time, None) => Err(wrong("a timestamp adjusted to UTC, or text")),
+            (Holds::Flag, Some(kind @ (Self::Text | Self::Boolean | Self::Integer(_)))) => Ok(kind),
+            (Holds::Flag, _) => Err(wrong("a boolean, or text")),
+            (_, Some(Self::Boolean)) => Err(wrong("a number, or text")),
+            (_, Some(Self::Time(_) | Self::ClockTime(_) | Self::ClockTime96)) if name.ends_with("_ms") => {
                 Err(wrong(&format!("milliseconds as a number; a time belongs under {}at", name.trim_end_matches("ms"))))
             }
             (_, None | Some(Self::Time(_) | Self::ClockTime(_) | Self::ClockTime96)) => Err(wrong("a number, or text")),
@@ -103,6 +103,7 @@ impl Kind {
                 Some(Self::Integer(integer.is_signed))
             }
             (Physical::INT96, None) => Some(Self::ClockTime96),
+            (Physical::BOOLEAN, None) => Some(Self::Boolean),
             (physical, None) => Self::by_converted_type(physical, column),
             _ => None,
         }
@@ -132,6 +133,11 @@ impl Kind {
             },
             _ => None,
         }
+    }
+
+    /// True for numbers that have decimals whatever their values are.
+    pub(super) fn has_decimals(self) -> bool {
+        matches!(self, Self::Real | Self::Decimal(1..) | Self::WideDecimal(1..))
     }
 
     /// Converts an integer of `bits` bits. Rejects one that programs write where there is no device.

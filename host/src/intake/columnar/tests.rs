@@ -5,7 +5,8 @@ use std::{io::Write, sync::Arc};
 use parquet::{
     basic::{Compression, Encoding},
     data_type::{
-        ByteArray, ByteArrayType, DoubleType, FixedLenByteArrayType, FloatType, Int32Type, Int64Type, Int96, Int96Type,
+        BoolType, ByteArray, ByteArrayType, DoubleType, FixedLenByteArrayType, FloatType, Int32Type, Int64Type, Int96,
+        Int96Type,
     },
     file::{
         properties::{EnabledStatistics, WriterProperties, WriterVersion},
@@ -18,6 +19,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::{AlertCode, Eui64};
 
+mod readings;
+
 /// What is in a column: none of them has an empty cell but where it says so.
 enum Cells {
     Text(Vec<&'static str>),
@@ -26,6 +29,7 @@ enum Cells {
     SomeLong(Vec<Option<i64>>),
     Double(Vec<f64>),
     Float(Vec<f32>),
+    Bool(Vec<bool>),
     /// One cell of bytes.
     Fixed(Vec<u8>),
     /// One cell of three words.
@@ -54,6 +58,7 @@ fn file(schema: &str, columns: &[Cells]) -> Vec<u8> {
             }
             Cells::Double(values) => out.typed::<DoubleType>().write_batch(values, None, None),
             Cells::Float(values) => out.typed::<FloatType>().write_batch(values, None, None),
+            Cells::Bool(values) => out.typed::<BoolType>().write_batch(values, None, None),
             Cells::Fixed(bytes) => {
                 out.typed::<FixedLenByteArrayType>().write_batch(&[ByteArray::from(bytes.clone()).into()], None, None)
             }

@@ -199,7 +199,7 @@ fn bytes_of(text: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Why a text is not base64, in words: the decoder names characters by their numbers.
-fn not_base64(text: &str, error: &DecodeError) -> String {
+pub(super) fn not_base64(text: &str, error: &DecodeError) -> String {
     match *error {
         DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol { offset: at, .. } => {
             let character = text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or_default();

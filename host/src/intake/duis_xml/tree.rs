@@ -17,15 +17,15 @@ const DEPTH_MAX: usize = 64;
 const ELEMENTS_MAX: usize = 512 << 10;
 
 /// The elements of a document, each before what is in it.
-pub(super) struct Tree(Vec<Node>);
+pub(in crate::intake) struct Tree(Vec<Node>);
 
 struct Node {
     /// Without its prefix.
     name: Box<str>,
     /// What stands in it beside other elements.
     text: String,
-    /// Its attribute ClockStatus.
-    clock_status: Option<Box<str>>,
+    /// The one attribute of it that counts.
+    mark: Option<Box<str>>,
     parent: Option<u32>,
     /// Where what is in it ends.
     end: u32,
@@ -55,10 +55,10 @@ impl Tree {
                         )));
                     }
                     let name: Box<str> = start.local_name().as_ref().into();
-                    let clock_status = if &*name == "Timestamp" { attribute(&start, "ClockStatus") } else { None };
+                    let mark = mark(&name).and_then(|mark| attribute(&start, mark));
                     let number = nodes.len() as u32;
                     let parent = open.last().copied();
-                    nodes.push(Node { name, text: String::new(), clock_status, parent, end: number + 1 });
+                    nodes.push(Node { name, text: String::new(), mark, parent, end: number + 1 });
                     if !is_empty {
                         open.push(number);
                     }
@@ -98,6 +98,15 @@ impl Tree {
 fn append(nodes: &mut [Node], open: &[u32], text: &str) {
     if let Some(number) = open.last() {
         nodes[*number as usize].text.push_str(text);
+    }
+}
+
+/// The attribute that counts of an element.
+fn mark(name: &str) -> Option<&'static str> {
+    match name {
+        "Timestamp" => Some("ClockStatus"),
+        _ if name.ends_with("Rsp") => Some("MessageSuccess"),
+        _ => None,
     }
 }
 
@@ -147,7 +156,13 @@ impl<'t> Element<'t> {
 
     /// Its attribute ClockStatus, which elements named Timestamp may have.
     pub(super) fn clock_status(self) -> Option<&'t str> {
-        self.node().clock_status.as_deref()
+        self.node().mark.as_deref().filter(|_| self.name() == "Timestamp")
+    }
+
+    /// Returns true for a parsed response that says that it is of a failure.
+    pub(super) fn is_failure(self) -> bool {
+        let success = self.node().mark.as_deref().filter(|_| self.name().ends_with("Rsp"));
+        success.is_some_and(|success| matches!(success.trim(), "false" | "0"))
     }
 
     /// The element that it lies in.

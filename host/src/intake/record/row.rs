@@ -2,8 +2,9 @@
 //!
 //! It must not know what a column means. Invariant: an error names the column, what was there, and what is wrong with it.
 
-use super::super::{LineError, headings::Headings, identifiers::trimmed, placeholder};
+use super::super::{LineError, form::Form, headings::Headings, identifiers::trimmed, placeholder, times};
 use super::Splitter;
+use crate::domain::Millis;
 
 /// One record. Columns are named by their index in the list of known columns.
 pub(in crate::intake) struct Record<'a> {
@@ -96,6 +97,19 @@ impl<'a> Record<'a> {
                     .error(second, format!("{} is filled in too; one of them must be empty", self.names.get(first))))
             }
             (first, _) => Ok(first),
+        }
+    }
+
+    /// A time that may stand in either of two columns: one of texts, one of milliseconds since 1970.
+    pub(in crate::intake) fn time(
+        &self,
+        (text, millis): (usize, usize),
+        form: &Form,
+    ) -> Result<Option<Millis>, LineError> {
+        match self.one_of(&[text, millis])? {
+            Some(column) if column == text => self.read(column, |text| times::time(text, form)),
+            Some(column) => self.read(column, |text| times::millis(text, form)),
+            None => Ok(None),
         }
     }
 
