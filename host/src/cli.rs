@@ -19,6 +19,7 @@ mod doubt;
 mod export;
 mod failure;
 mod form;
+mod format;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod host;
@@ -28,6 +29,7 @@ mod manual;
 mod names;
 mod plugin;
 mod producer;
+mod reading;
 mod reconcile;
 pub(crate) mod report;
 pub(crate) mod rule;
@@ -37,7 +39,9 @@ mod sheet;
 mod signals;
 pub(crate) mod table;
 mod terminal;
+mod threshold;
 mod token;
+mod upload;
 mod verify;
 pub(crate) mod view;
 pub(crate) mod whatif;
@@ -91,6 +95,12 @@ enum Client {
     /// Load and look at the device inventory.
     #[command(subcommand)]
     Device(device::Command),
+    /// Load and look at readings: the average voltages that meters measured.
+    #[command(subcommand)]
+    Reading(reading::Command),
+    /// Load and look at the thresholds of average voltage that meters have.
+    #[command(subcommand)]
+    Threshold(threshold::Command),
     /// Look up alert codes: what each means, who gets it, its unit and bounds, its pair, whether it is protected.
     #[command(subcommand)]
     Code(code::Command),
@@ -174,6 +184,8 @@ fn run_client(session: &Session, command: Client) -> Result<(), Failure> {
             Client::Plugin(command) => plugin::run(session, command).await,
             Client::Rule(command) => rule::run(session, command).await,
             Client::Device(command) => device::run(session, command).await,
+            Client::Reading(command) => reading::run(session, command).await,
+            Client::Threshold(command) => threshold::run(session, command).await,
             Client::Code(command) => code::run(session, command).await,
             Client::Alert(command) => alert::run(session, command).await,
             Client::Cursor(command) => cursor::run(session, command).await,

@@ -14,7 +14,6 @@ mod dry_run;
 mod explain;
 mod files;
 mod follow;
-mod format;
 mod list;
 mod patience;
 mod piped;

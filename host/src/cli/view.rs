@@ -27,12 +27,15 @@ pub(crate) mod migration;
 pub(crate) mod plugin;
 pub(crate) mod point;
 pub(crate) mod producer;
+pub(crate) mod reading;
 pub(crate) mod reconcile;
 pub(crate) mod rehearsal;
 pub(crate) mod report;
 pub(crate) mod rule;
+pub(crate) mod threshold;
 pub(crate) mod token;
 pub(crate) mod trial;
+pub(crate) mod upload;
 pub(crate) mod verify;
 pub(crate) mod whatif;
 

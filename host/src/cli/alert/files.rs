@@ -16,12 +16,16 @@ use indicatif::ProgressBar;
 use super::{
     bookmark::Bookmark,
     follow::{Follow, Watch},
-    format::{Format, settle},
     piped::Piped,
     rotated,
 };
 use crate::{
-    cli::{Failure, input, view::clean},
+    cli::{
+        Failure,
+        format::{self, Format, check_table, of_file},
+        input,
+        view::clean,
+    },
     intake::{
         Alerts, LineError, columnar,
         compressed::Packing,
@@ -109,12 +113,10 @@ pub(super) struct Reading {
 impl Reading {
     /// Returns the options for a file: the name of a .tsv file states its separator.
     fn of(&self, path: &Path) -> Cow<'_, Self> {
-        let (_, plain) = Packing::of(path);
-        let is_tsv = plain.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tsv"));
-        if !is_tsv || self.form.delimiter.is_some() {
-            return Cow::Borrowed(self);
+        match format::form_of(path, &self.form) {
+            Cow::Borrowed(_) => Cow::Borrowed(self),
+            Cow::Owned(form) => Cow::Owned(Self { form, ..self.clone() }),
         }
-        Cow::Owned(Self { form: Form { delimiter: Some(b'\t'), ..self.form.clone() }, ..self.clone() })
     }
 }
 
@@ -282,7 +284,12 @@ fn followed(follow: &mut Follow, format: Format, reading: &Reading) -> Option<Re
 }
 
 fn unopened(message: &str) -> LineError {
-    LineError { line: 0, field: "file".to_owned(), message: clean(message, NAME_CHARS_MAX), fatal: false }
+    of_file(&clean(message, NAME_CHARS_MAX))
+}
+
+/// The format of a file of alerts.
+pub(super) fn settle(file: &Path, format: Option<Format>) -> Result<Format, Failure> {
+    format::settle(file, format, &Format::ALL)
 }
 
 /// Fails where a file does not exist or nothing tells its format.
@@ -324,21 +331,15 @@ fn open_as(file: &Path, reading: &Reading) -> Result<(AlertFile, ProgressBar, Op
 
 /// A Parquet file, whose end is read first.
 fn rows(path: &Path, file: fs::File, reading: &Reading) -> Result<AlertFile, LineError> {
-    let (packing, _) = Packing::of(path);
-    if packing != Packing::None {
-        return Err(unopened("a Parquet file is packed within, not without: unpack it first"));
-    }
+    check_table(path)?;
     // Errors of opening concern no row.
     let alerts = columnar::Alerts::of(file, &reading.form).map_err(|error| LineError { line: 0, ..error })?;
     Ok(Alerts::Parquet(Box::new(alerts)))
 }
 
-/// Begins a file that is whole. One without a byte is more likely a failed export than a file of no alerts.
+/// Begins a file that is whole.
 fn begin_file(mut bytes: Box<dyn BufRead + Send>, format: Format, reading: &Reading) -> Result<AlertFile, LineError> {
-    // A table says that it has no header.
-    if format != Format::Csv && bytes.fill_buf().is_ok_and(<[u8]>::is_empty) {
-        return Err(LineError::new(1, format.begins_with(), "the input is empty"));
-    }
+    format.check_begun(&mut bytes)?;
     begin(bytes, format, reading)
 }
 

@@ -15,9 +15,8 @@ use weir_proto::v1;
 use super::{
     bookmark::Bookmark,
     dry_run::{self, Checks},
-    files::{self, Files, Reading},
+    files::{self, Files, Reading, settle},
     follow::Watch,
-    format::{Format, settle},
     patience::Patience,
     reader::{self, FileFound, Found, Plan},
     terms::{self, Terms},
@@ -29,6 +28,7 @@ use crate::{
         arguments::{NameFiles, Names},
         doubt::Doubts,
         form::FormArgs,
+        format::Format,
         input::Notices,
         signals::StopSignals,
         table::{Table, Value, count_of},
