@@ -145,9 +145,19 @@ fn said(error: &impl std::fmt::Display) -> String {
     crate::domain::shown(&error.to_string(), 200)
 }
 
-/// A value as an error message shows it: quoted, escaped and cut to 40 characters.
+/// Characters of a value that an error message shows, and of what they take escaped.
+const SHOWN_CHARS_MAX: usize = 40;
+const SHOWN_ESCAPED_MAX: usize = 120;
+
+/// A value as an error message shows it: quoted, escaped and cut to 40 characters, fewer where their escapes are long.
 fn shown(value: &str) -> String {
-    let mut cut: String = value.chars().take(40).collect();
+    let mut room = SHOWN_ESCAPED_MAX;
+    let fits = |character: &char| {
+        let left = room.checked_sub(character.escape_debug().len());
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    let mut cut: String = value.chars().take(SHOWN_CHARS_MAX).take_while(fits).collect();
     if cut.len() < value.len() {
         cut.push_str("...");
     }

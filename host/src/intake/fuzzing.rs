@@ -299,6 +299,15 @@ mod tests {
         }
     }
 
+    /// Each of these characters takes eight where it is escaped.
+    #[test]
+    fn a_heading_that_is_shown_escaped_is_cut_sooner() {
+        let file = format!("device,code,{}\n00-DB-12-34-56-78-90-A0,8F40,1\n", "\u{FFFF}".repeat(60));
+        assert_eq!(decoded(Format::Csv, file.as_bytes()), 0);
+        decoded_in_form(Format::Csv, &Form::default(), file.as_bytes());
+        decoded_tables(&Form::default(), file.as_bytes());
+    }
+
     /// A time that lost digits is remarked once a file, and so once again where its alert is a file of its own.
     #[test]
     fn an_alert_whose_time_looks_like_seconds_is_written_and_read_again() {
