@@ -225,6 +225,7 @@ impl Table {
             flags: &self.flags,
             operator: &self.operator[..read(Column::Operator)],
             model: &self.model[..read(Column::Model)],
+            row: &[],
         }
     }
 

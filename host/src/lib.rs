@@ -13,7 +13,7 @@
 //! tail of the log is folded again over what was written last.
 //!
 //! Floors, upper ones know lower ones and never the reverse: `cli grpc metrics page web` > `pipeline rehearsal whatif` >
-//! `evaluate registry books listing comparison migration reconciliation` > `plugin store intake admit audit` >
+//! `evaluate registry books listing comparison migration reconciliation voltage` > `plugin store intake admit audit` >
 //! `domain config near`. One module owns each foreign technology: `plugin` wasmtime, `store` redb, `grpc`, `cli` and `web`
 //! tonic, `page` maud, `web` axum.
 
@@ -41,5 +41,6 @@ pub mod reconciliation;
 pub mod registry;
 pub mod rehearsal;
 pub mod store;
+pub mod voltage;
 mod web;
 pub mod whatif;

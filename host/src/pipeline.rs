@@ -44,11 +44,12 @@ pub use desk::{Head, QuestionView, Stage};
 pub use devices::{DevicesPut, LeftHub, LoadState, LoadTerms, NamedDevice, SharedPoint};
 pub use figures::{DURATION_BOUNDS_S, Durations, Figures, RuleFigures};
 pub use handle::{
-    Allowed, AtPoint, Batch, CodesView, Component, CursorView, DeniedCaller, DevicePart, DeviceRequest, DeviceView,
-    DevicesQuery, ExplanationView, Handle, HostView, InventoryCount, InventoryCounts, InventoryKey, InventoryQuery,
-    MigrationQuery, MigrationView, NewToken, Piece, PluginView, PointHistory, PointPeriod, PointTenure, Promotion,
-    Proposal, ProposalKind, ProposalQuery, Proposals, ReadingStatus, RuleChange, RuleChangesQuery, RuleRequest,
-    StandingAt, Status, SubscribeRequest, Subscription, ThresholdPut, VariantRequest, Watched, WhatIfRequest,
+    Allowed, AtPoint, Batch, CodeCoverage, CodesView, Component, CoverageQuery, CursorView, DeniedCaller, DevicePart,
+    DeviceRequest, DeviceView, DevicesQuery, ExplanationView, Handle, HostView, InventoryCount, InventoryCounts,
+    InventoryKey, InventoryQuery, MigrationQuery, MigrationView, NewToken, Piece, PluginView, PointHistory,
+    PointPeriod, PointTenure, Promotion, Proposal, ProposalKind, ProposalQuery, Proposals, ReadingCoverage,
+    ReadingStatus, RuleChange, RuleChangesQuery, RuleRequest, StandingAt, Status, SubscribeRequest, Subscription,
+    ThresholdPut, VariantRequest, Watched, WhatIfRequest,
 };
 pub use open::{Opener, Parts, StartError, acks_kept, code_table, system_times};
 pub use plugins::Revoked;

@@ -49,6 +49,7 @@ mod log;
 mod pace;
 mod patterns;
 mod question;
+mod readings;
 mod run;
 mod shared;
 mod tally;
@@ -61,5 +62,12 @@ pub use chains::{CANDIDATE, Ground};
 pub use explain::{Explanation, Step, StepVerdict, explain};
 pub use pace::{Pace, Stopped};
 pub use question::{Alerts, Question, Variant};
+pub use readings::{
+    AskedOfReadings, ReadingRole, Readings, THRESHOLDS_MAX, TOLERANCE_MS, TOLERANCE_MS_MAX,
+    answer::{
+        AlertingDevice, AtThreshold, BacktestFigures, Coverage, DeviceAnswer, Excursion, FilterVariant, Found, Range,
+        ReadDevice, ReadingAnswer, Span,
+    },
+};
 pub use run::run;
 pub use verify::{Verdict, Verification, verify};

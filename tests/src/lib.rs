@@ -14,6 +14,7 @@ pub mod files;
 pub mod host;
 pub mod hostile;
 pub mod http;
+pub mod meters;
 pub mod model;
 pub mod python;
 pub mod tenants;

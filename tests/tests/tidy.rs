@@ -103,7 +103,7 @@ fn lower_floors_do_not_know_upper_ones() {
     const FLOORS: [&[&str]; 5] = [
         &["domain", "config", "near"],
         &["plugin", "store", "intake", "admit", "audit"],
-        &["evaluate", "registry", "books", "listing", "comparison", "migration", "reconciliation"],
+        &["evaluate", "registry", "books", "listing", "comparison", "migration", "reconciliation", "voltage"],
         &["pipeline", "rehearsal", "whatif"],
         &["grpc", "cli", "fuzzing", "metrics", "page", "web"],
     ];

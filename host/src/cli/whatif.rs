@@ -16,11 +16,13 @@ use super::{
     plugin::{CHUNK_BYTES, FILE_BYTES_MAX, SIGNATURE_BYTES_MAX},
     rule::read_parameters,
     session::{Connection, MESSAGE_BYTES_MAX},
-    view::whatif::{self, Shown, WhatIf},
+    view::whatif::{self, Shown, WhatIf, readings},
 };
 
+pub(crate) mod reading;
 pub(crate) mod sweep;
 
+use reading::ReadingArgs;
 use sweep::Sweep;
 
 #[derive(Debug, clap::Subcommand)]
@@ -67,6 +69,8 @@ const RUN_EXAMPLES: &str = "Examples:
   weir whatif run --rule voltage --plugin threshold --plugin my-threshold
   weir whatif run --candidate my-rule.wasm --parameters @mine.json --operator LOND --position 15
   weir whatif run --rule storm
+  weir whatif run --rule voltage --sweep below_dv=2530..2600:10 --readings --as filter
+  weir whatif run --readings --as device --threshold 2530..2600:10 --since 2026-11-23
   weir whatif run --again 7
 
 Where nothing is changed, as with --rule alone, the difference must be none. From the answer to a rule:
@@ -124,6 +128,8 @@ pub(super) struct RunArgs {
     /// Do not wait for the answer.
     #[arg(long)]
     detach: bool,
+    #[command(flatten)]
+    readings: ReadingArgs,
     #[command(flatten)]
     view: View,
 }
@@ -186,7 +192,16 @@ async fn ask(session: &Session, args: RunArgs) -> Result<(), Failure> {
 /// The question that the arguments make.
 async fn question(session: &Session, args: RunArgs) -> Result<(v1::WhatIfQuestion, View), Failure> {
     let RunArgs { rule, candidate, plugin, parameters, sweep, period, warm_up, position, name, again, view, .. } = args;
-    if again.is_none() && rule.is_none() && candidate.is_none() && plugin.is_empty() {
+    let about_devices = args.readings.is_about_devices();
+    let readings = args.readings.wire()?;
+    let of_a_rule = sweep.is_some() || candidate.is_some() || position.is_some() || warm_up.is_some();
+    if about_devices && (of_a_rule || !plugin.is_empty() || !parameters.is_empty()) {
+        return Err(Failure::usage(
+            "--as device: no rule is part of it, so --sweep, --candidate, --plugin, --parameters, --position and --warm-up mean \
+             nothing; --threshold says what meters would compare with",
+        ));
+    }
+    if !about_devices && again.is_none() && rule.is_none() && candidate.is_none() && plugin.is_empty() {
         return Err(Failure::usage("--rule: is missing; name a rule, or what to try by --candidate or --plugin"));
     }
     let mut parameters: Vec<String> = parameters.into_iter().map(read_parameters).collect::<Result<_, _>>()?;
@@ -207,7 +222,7 @@ async fn question(session: &Session, args: RunArgs) -> Result<(v1::WhatIfQuestio
     let question = v1::WhatIfQuestion {
         name,
         rule: rule.unwrap_or_default(),
-        variants: variants(&plugin, &parameters, sweep.as_ref()),
+        variants: if about_devices { Vec::new() } else { variants(&plugin, &parameters, sweep.as_ref()) },
         only: Some(args.only.scope(args.model)),
         position: position.unwrap_or(0),
         since_ms,
@@ -217,6 +232,7 @@ async fn question(session: &Session, args: RunArgs) -> Result<(v1::WhatIfQuestio
         devices_max: args.devices,
         seed: args.seed,
         again_id: again.unwrap_or(0),
+        readings,
     };
     Ok((question, view))
 }
@@ -285,7 +301,14 @@ async fn show(session: &Session, id: u64, view: &View) -> Result<(), Failure> {
 }
 
 fn show_answer(session: &Session, answer: &whatif::Answer, view: &View, names: &Names) -> Result<(), Failure> {
+    if let Some(devices) = answer.readings.as_ref().and_then(|readings| readings.devices.as_ref()) {
+        return show_devices(session, devices);
+    }
     session.show(answer, whatif::totals)?;
+    if let Some(readings) = &answer.readings {
+        session.show(readings, |readings| readings::decided(readings, &answer.outcomes))?;
+        readings::notes(readings, &answer.outcomes).iter().for_each(|note| eprintln!("{note}"));
+    }
     whatif::notes(answer).iter().for_each(|note| eprintln!("{note}"));
     let outcome = match (&view.variant, &answer.outcomes[..]) {
         (Some(label), outcomes) => {
@@ -313,7 +336,26 @@ fn show_answer(session: &Session, answer: &whatif::Answer, view: &View, names: &
     if !outcome.samples.is_empty() {
         session.list(&outcome.samples, |rows| whatif::samples(rows, names))?;
     }
+    let at = answer.outcomes.iter().position(|one| one.label == outcome.label);
+    let decided = answer.readings.as_ref().zip(at).and_then(|(readings, at)| readings.variants.get(at));
+    if let Some(decided) = decided {
+        if !decided.excursions.is_empty() {
+            session.list(&decided.excursions, |rows| readings::excursions(rows, names))?;
+        }
+        session.list(&decided.devices, readings::read_devices)?;
+    }
     Ok(())
+}
+
+/// Shows what meters would have done.
+fn show_devices(session: &Session, devices: &readings::Devices) -> Result<(), Failure> {
+    session.show(devices, readings::thresholds)?;
+    session.show(devices, readings::backtest)?;
+    session.show(devices, readings::coverage)?;
+    match &devices.thresholds[..] {
+        [one] if !one.most.is_empty() => session.list(&one.most, readings::alerting),
+        _ => Ok(()),
+    }
 }
 
 async fn list(session: &Session) -> Result<(), Failure> {

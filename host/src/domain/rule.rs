@@ -279,6 +279,8 @@ pub struct Columns<'a> {
     pub operator: &'a [u8],
     /// Model id.
     pub model: &'a [u32],
+    /// Place in the group; empty where there is none. No plugin is shown it.
+    pub row: &'a [u32],
 }
 
 impl Columns<'_> {

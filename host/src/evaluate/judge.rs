@@ -396,6 +396,7 @@ fn ask(
         flags: &view.column(&rows.flags),
         operator: &view.asked(Column::Operator, &rows.operator),
         model: &view.asked(Column::Model, &rows.model),
+        row: seen,
     };
     let outcome = (rule.judge)(&columns, table, metering)?;
     outcome.checked(seen.len(), table.len(), usize::from(rule.reasons))

@@ -27,10 +27,12 @@ pub mod plugin;
 pub mod point;
 pub mod producer;
 pub mod reading;
+pub mod reading_coverage;
 pub mod report;
 pub mod rule;
 pub mod subscribe;
 pub mod trial;
+pub mod what_if_reading;
 pub mod whatif;
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ const PUBLIC: &str = "/grpc.health.v1.Health/";
 /// What the protocol is, for whoever has a name; tools that are not new ask in the older version.
 const REFLECTION: [&str; 2] = ["/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"];
 
-const POLICY: [(&str, Roles); 60] = [
+const POLICY: [(&str, Roles); 61] = [
     ("/weir.v1.AlertService/StreamAlerts", SEND),
     ("/weir.v1.AlertService/SubmitAlerts", SEND),
     ("/weir.v1.AlertService/GetProducer", SEND),
@@ -65,6 +65,7 @@ const POLICY: [(&str, Roles); 60] = [
     ("/weir.v1.ReportService/QueryInventory", LOOK),
     ("/weir.v1.ReportService/ListRuleChanges", LOOK),
     ("/weir.v1.ReportService/GetMigrationSignal", LOOK),
+    ("/weir.v1.ReadingService/GetReadingCoverage", LOOK),
     ("/weir.v1.PluginService/UploadPlugin", CHANGE),
     ("/weir.v1.PluginService/ListPlugins", LOOK),
     ("/weir.v1.PluginService/GetPlugin", LOOK),

@@ -5,7 +5,11 @@
 use tonic::{Request, Response, Status};
 use weir_proto::v1::{self, reading_service_server::ReadingService};
 
-use super::{convert::reading, gate::Door, status::status};
+use super::{
+    convert::{reading, reading_coverage},
+    gate::Door,
+    status::status,
+};
 
 /// The service.
 pub struct Readings {
@@ -92,5 +96,15 @@ impl ReadingService for Readings {
         let v1::ListReadingModelsRequest {} = request.into_inner();
         let models = handle.reading_models().await.map_err(status)?;
         reading::models(models, self.message_bytes_max).map(Response::new).map_err(status)
+    }
+
+    async fn get_reading_coverage(
+        &self,
+        request: Request<v1::GetReadingCoverageRequest>,
+    ) -> Result<Response<v1::GetReadingCoverageResponse>, Status> {
+        let handle = self.door.open(&request)?;
+        let query = reading_coverage::query(request.into_inner()).map_err(status)?;
+        let coverage = handle.scan(move |handle| handle.reading_coverage(&query)).await.map_err(status)?;
+        Ok(Response::new(reading_coverage::coverage(coverage)))
     }
 }

@@ -43,6 +43,7 @@ mod points;
 mod producers;
 mod proposals;
 mod queries;
+mod reading_coverage;
 mod readings;
 mod report;
 mod rules;
@@ -62,6 +63,7 @@ pub(super) use plugins::plugins_left;
 pub use plugins::{Allowed, PluginView};
 pub use points::{AtPoint, PointHistory, PointPeriod, PointTenure};
 pub use proposals::{Proposal, ProposalKind, ProposalQuery, Proposals, StandingAt};
+pub use reading_coverage::{CodeCoverage, CoverageQuery, ReadingCoverage};
 pub use readings::{ReadingStatus, ThresholdPut};
 pub use report::{
     DevicePart, DevicesQuery, InventoryCount, InventoryCounts, InventoryKey, InventoryQuery, MigrationQuery,

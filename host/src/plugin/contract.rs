@@ -47,7 +47,8 @@ pub(super) struct Batch<'a> {
 
 impl<'a> From<&domain::Columns<'a>> for Batch<'a> {
     fn from(columns: &domain::Columns<'a>) -> Self {
-        let domain::Columns { device, slot, code, occurred_ms, measurement, weight, flags, operator, model } = *columns;
+        let domain::Columns { device, slot, code, occurred_ms, measurement, weight, flags, operator, model, row: _ } =
+            *columns;
         Self { device, slot, code, occurred_ms, measurement, weight, flags, operator, model }
     }
 }

@@ -131,6 +131,7 @@ impl Batch {
             flags: &self.flags,
             operator: asked(reads.contains(Column::Operator), &self.operator),
             model: asked(reads.contains(Column::Model), &self.model),
+            row: &[],
         }
     }
 }

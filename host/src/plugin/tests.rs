@@ -53,4 +53,5 @@ const ALERTS: Columns<'static> = Columns {
     flags: &[1, 0, 5],
     operator: &[10, 0, 99],
     model: &[0, 1, u32::MAX],
+    row: &[],
 };

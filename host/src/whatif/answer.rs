@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::Question;
+use super::{Question, readings::answer::ReadingAnswer};
 use crate::domain::{Digest, Millis};
 
 mod made;
@@ -199,6 +199,9 @@ pub struct Answer {
     pub now: Now,
     /// What would have, for each variant in the order of the question.
     pub outcomes: Vec<Outcome>,
+    /// What readings say, where they were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readings: Option<ReadingAnswer>,
 }
 
 /// An answer as it is kept: its bytes, what they were asked for, and what they are.
@@ -218,7 +221,11 @@ impl Answer {
         let json = |error: serde_json::Error| format!("JSON: {error}");
         let text = serde_json::to_string(self).map_err(json)?;
         // What nothing but the answer's place depends on is left out: who asked, when, under which name.
-        let asked = serde_json::to_string(&(question, &self.engine, &self.basis)).map_err(json)?;
+        let asked = match &self.readings {
+            None => serde_json::to_string(&(question, &self.engine, &self.basis)),
+            Some(answer) => serde_json::to_string(&(question, &self.engine, &self.basis, answer.digests())),
+        };
+        let asked = asked.map_err(json)?;
         let digest = |text: &str| Digest(Sha256::digest(text.as_bytes()).into());
         Ok(Kept { question_digest: digest(&asked), answer_digest: digest(&text), text })
     }

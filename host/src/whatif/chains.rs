@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Question, Variant};
+use super::{Question, Variant, readings::Readings};
 use crate::{
     domain::{Digest, Metering, Mode, ModelId, Position, Revision, Rule, RuleRevision, SettingsNo, owner_of_rule},
     evaluate::{Chain, ChainRule, ChainSettings, Filter, SettingsByNo},
@@ -25,6 +25,8 @@ pub struct Ground {
     pub settings: Arc<SettingsByNo>,
     /// Names of models.
     pub models: Arc<HashMap<ModelId, String>>,
+    /// What meters measured, where the question asks for it.
+    pub readings: Option<Readings>,
 }
 
 /// A rule with its place in the chain.
@@ -36,7 +38,21 @@ pub(super) enum Stand<'a> {
     /// With what the log has there.
     AsRecorded,
     /// With a variant.
-    Candidate(&'a Variant, Digest),
+    Candidate(&'a Variant, Digest, Undecided),
+}
+
+/// What becomes of alerts that readings do not decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undecided {
+    /// No reading is asked.
+    NotAsked,
+    /// They are held back, or let pass, in this variant's place.
+    Set {
+        /// Index of the variant.
+        variant: usize,
+        /// Held back.
+        held: bool,
+    },
 }
 
 /// The rule that is replaced, as it stood.
@@ -121,7 +137,7 @@ impl Ground {
         let mut rules = stretch.others.clone();
         let candidate = match stand {
             Stand::AsRecorded => stretch.recorded.clone(),
-            Stand::Candidate(variant, digest) => self.candidate(question, stretch, variant, digest)?,
+            Stand::Candidate(variant, digest, _) => self.candidate(question, stretch, variant, digest)?,
         };
         let revision = candidate.as_ref().map(|(_, rule)| rule.revision);
         rules.extend(candidate);

@@ -13,6 +13,7 @@ use super::{
     lane::{Lane, Sheet},
     log::Plan,
     patterns::{DUPLICATE, FORWARDED, SUPPRESSED, UNCOUNTED},
+    readings::joins::Joins,
     run::stands,
     shared::Portion,
     tally::Turns,
@@ -50,6 +51,8 @@ pub(super) struct Fold<'a> {
     pub(super) not_replayable: BTreeMap<&'static str, u64>,
     /// No rule with state stood before the candidate.
     pub(super) withheld_is_known: bool,
+    /// Readings that stand in for measurements, where that is asked.
+    pub(super) joins: Option<Joins<'a>>,
 }
 
 impl<'a> Fold<'a> {
@@ -58,9 +61,12 @@ impl<'a> Fold<'a> {
         let turns: Vec<Position> = ground.registry.turning_points().into_iter().filter(|turn| *turn > from).collect();
         let settings = SettingsNo::UNKNOWN;
         let stretch = ground.stretch(question, from, settings).map_err(missing)?;
+        let joins = question.readings.as_ref().zip(ground.readings.as_ref());
+        let joins = joins.filter(|_| question.is_by_readings());
+        let joins = joins.map(|(asked, readings)| Joins::new(readings, asked.tolerance_ms, question.variants.len()));
         let lane = |stand| -> Result<Lane<'a>, MissingPlugin> {
             let turns = Turns::new(question.samples_max, question.sample_seed());
-            Ok(Lane::new(stand, ground.chain(question, &stretch, stand)?, turns))
+            Ok(Lane::new(stand, chain(question, ground, &stretch, (stand, joins.as_ref()))?, turns))
         };
         let lanes: Vec<_> = stands(question).into_iter().map(lane).collect::<Result<_, _>>().map_err(missing)?;
         let mut needs = ground.needs_state_from_before(&stretch, from);
@@ -82,6 +88,7 @@ impl<'a> Fold<'a> {
             check,
             kinds: None,
             not_replayable: BTreeMap::new(),
+            joins,
         })
     }
 
@@ -96,6 +103,9 @@ impl<'a> Fold<'a> {
         let group = &portion.group;
         self.turn(group.first, group.settings).map_err(missing)?;
         let mut sheet = self.sheet(group);
+        if let Some(joins) = &mut self.joins {
+            joins.take(&group.rows)?;
+        }
         if let Some(check) = &mut self.check {
             let judged = check.judge_group(group, &sheet);
             let lost = keep_reproduced(group, &mut sheet, &judged);
@@ -104,6 +114,9 @@ impl<'a> Fold<'a> {
             }
         }
         let is_whole = self.compare(portion, &mut sheet);
+        if let Some(joins) = &mut self.joins {
+            joins.count(&group.rows, &sheet.compared);
+        }
         if self.counts.patterns.is_full() {
             self.settle();
             self.counts.forget_patterns();
@@ -167,6 +180,9 @@ impl<'a> Fold<'a> {
             *self.not_replayable.entry(kind).or_default() += count;
         }
         self.withheld_is_known &= other.withheld_is_known;
+        if let (Some(joins), Some(others)) = (&mut self.joins, other.joins) {
+            joins.merge(others);
+        }
     }
 
     /// Meets the changes of rules and settings before a group.
@@ -180,7 +196,8 @@ impl<'a> Fold<'a> {
             self.stretch = self.ground.stretch(self.question, first, settings)?;
             self.withheld_is_known &= !self.stretch.stateful_before;
             for lane in self.lanes.iter_mut().chain(&mut self.check) {
-                lane.turn_to(self.ground.chain(self.question, &self.stretch, lane.stand)?);
+                let filled = (lane.stand, self.joins.as_ref());
+                lane.turn_to(chain(self.question, self.ground, &self.stretch, filled)?);
             }
             if self.kinds.is_some() {
                 self.look_for_alikes();
@@ -289,6 +306,20 @@ fn keep_reproduced(group: &Group, sheet: &mut Sheet, judged: &Judged) -> u64 {
         is_kept
     });
     (before - compared.len()) as u64
+}
+
+/// The rules that are called, with the candidate's place filled and readings at hand where they are asked.
+fn chain(
+    question: &Question,
+    ground: &Ground,
+    stretch: &Stretch,
+    (stand, joins): (Stand<'_>, Option<&Joins<'_>>),
+) -> Result<(Chain, Option<Revision>), MissingPlugin> {
+    let (mut chain, candidate) = ground.chain(question, stretch, stand)?;
+    if let (Stand::Candidate(_, _, undecided), Some(joins)) = (stand, joins) {
+        joins.stand_in(&mut chain, candidate, undecided);
+    }
+    Ok((chain, candidate))
 }
 
 fn missing(missing: MissingPlugin) -> Stopped {

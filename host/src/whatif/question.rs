@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::readings::{AskedOfReadings, ReadingRole};
 use crate::{
     comparison::mixed,
     domain::{AlertCode, Digest, Generation, Millis, OperatorId, Scope},
@@ -95,6 +96,9 @@ pub struct Question {
     pub devices_max: usize,
     /// Asked by somebody who is told of one operator alone: log positions are left out of the answer.
     pub confined: bool,
+    /// What is asked of readings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readings: Option<AskedOfReadings>,
 }
 
 impl Question {
@@ -110,6 +114,11 @@ impl Question {
             _ => Millis::MIN,
         };
         since..self.received_ms().end
+    }
+
+    /// Returns true if readings stand in for the measurements that alerts do not have.
+    pub fn is_by_readings(&self) -> bool {
+        self.readings.as_ref().is_some_and(|asked| asked.role == ReadingRole::Filter)
     }
 
     /// Chooses samples.

@@ -10,14 +10,16 @@ use std::{
 use super::{
     Ground, Pace, Question, Stopped,
     answer::{Answer, Basis},
-    chains::Stand,
+    chains::{Stand, Undecided},
     fold::Fold,
     log::{Columns, Open, Plan, has_rows_of, plan, read},
     pace::Stint,
+    question::Variant,
+    readings::{AskedOfReadings, ReadingRole, device},
     shared::{Portion, Seat, seats},
 };
 use crate::{
-    domain::{Column, Group, Position, SettingsNo},
+    domain::{Column, Group, Millis, Position, SettingsNo},
     store::GroupHead,
 };
 
@@ -32,6 +34,11 @@ pub fn run(
     end: Position,
     (pace, threads): (&Pace, usize),
 ) -> Result<Answer, Stopped> {
+    if let Some(AskedOfReadings { tolerance_ms, role: ReadingRole::Device { thresholds_dv, under } }) =
+        &question.readings
+    {
+        return run_as_device(question, ground, (*tolerance_ms, thresholds_dv, *under), (open, end), pace);
+    }
     let Needs { state: stateful, devices } = needs(question, ground, end);
     let plan = plan(question, stateful, open, end, pace)?;
     let threads = threads.clamp(1, THREADS_MAX) as u32;
@@ -46,7 +53,7 @@ pub fn run(
         let folds = work_on(parts.collect(), &|part: Part<'_>| part.fold(question, ground, open, plan, pace))?;
         Ok((folds, unlike.into_inner()))
     };
-    let (mut folds, unlike) = work(threads, !stateful)?;
+    let (mut folds, unlike) = work(threads, !stateful && !question.is_by_readings())?;
     // A call that fails does so for all of its alerts: which those are must not depend on the number of threads, nor on
     // which alerts look alike.
     if unlike {
@@ -57,12 +64,35 @@ pub fn run(
     let mut folds = folds.into_iter();
     let Some(mut fold) = folds.next() else { return Err(Stopped::Failed("there was nobody to work on it".to_owned())) };
     folds.for_each(|other| fold.merge(other));
+    let basis = basis(question, plan, (stateful, fold.check.is_some()));
+    let digests = ground.readings.as_ref().filter(|_| question.is_by_readings());
+    let digests = digests.map(|readings| readings.digests(question)).transpose()?;
+    let reader = open()?;
+    Ok(fold.finish(basis, digests, &|device_no| reader.eui(device_no)))
+}
+
+fn basis(question: &Question, plan: Plan, (stateful, state_checked): (bool, bool)) -> Basis {
     let positions = [plan.oldest, plan.from, plan.first, plan.end].map(|position| position.0);
     let [oldest, from, first, end] = if question.confined { [0; 4] } else { positions };
     let whole = !stateful || plan.from == Position(0);
-    let basis = Basis { oldest, from, first, end, stateful, whole, state_checked: fold.check.is_some() };
-    let reader = open()?;
-    Ok(fold.finish(basis, &|device_no| reader.eui(device_no)))
+    Basis { oldest, from, first, end, stateful, whole, state_checked }
+}
+
+/// Answers what meters would have done: no rule is called.
+fn run_as_device(
+    question: &Question,
+    ground: &Ground,
+    asked: (Millis, &[u16], bool),
+    (open, end): (Open<'_>, Position),
+    pace: &Pace,
+) -> Result<Answer, Stopped> {
+    let no_readings = || Stopped::Failed("no readings are at hand".to_owned());
+    let readings = ground.readings.as_ref().ok_or_else(no_readings)?;
+    let plan = plan(question, false, open, end, pace)?;
+    pace.expect(plan.rows);
+    let found = device::run(question, (ground, readings), asked, (open, plan), pace)?;
+    let digests = readings.digests(question)?;
+    Ok(Answer::of_devices(basis(question, plan, (false, false)), digests, found))
 }
 
 /// Works on parts, each on a thread of its own; all of them are waited for.
@@ -126,7 +156,11 @@ impl Part<'_> {
                 has_rows && groups % self.of == self.which
             }
         };
-        let columns = Columns::ForRules { devices: self.devices };
+        // What is known of times of occurrence is read with messages alone.
+        let columns = match question.is_by_readings() {
+            true => Columns::All,
+            false => Columns::ForRules { devices: self.devices },
+        };
         let mut take = |portion: &Portion| {
             pace.advance(portion.group.rows.len() as u64);
             if self.unlike.load(Ordering::Relaxed) {
@@ -177,6 +211,14 @@ pub(super) fn stands(question: &Question) -> Vec<Stand<'_>> {
     if question.as_recorded {
         return vec![Stand::AsRecorded];
     }
+    fn candidate(variant: &Variant, undecided: Undecided) -> Option<Stand<'_>> {
+        Some(Stand::Candidate(variant, variant.plugin()?, undecided))
+    }
     let variants = question.variants.iter();
-    variants.filter_map(|variant| Some(Stand::Candidate(variant, variant.plugin()?))).collect()
+    if !question.is_by_readings() {
+        return variants.filter_map(|variant| candidate(variant, Undecided::NotAsked)).collect();
+    }
+    // All that let pass what is undecided, then all that hold it back.
+    let variants = [false, true].into_iter().flat_map(|held| variants.clone().enumerate().map(move |at| (held, at)));
+    variants.filter_map(|(held, (variant, asked))| candidate(asked, Undecided::Set { variant, held })).collect()
 }

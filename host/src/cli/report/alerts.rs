@@ -34,6 +34,7 @@ use crate::{
 };
 
 mod by_label;
+mod coverage;
 
 pub(super) const EXAMPLES: &str = "Examples:
   weir report alerts --generation smets1 --period week
@@ -242,6 +243,7 @@ impl Asking {
             sections,
             changes,
             changes_left_out,
+            readings: self.coverage().await?,
             position,
         })
     }

@@ -1,10 +1,14 @@
 //! The levels of alerts in a period.
 //!
-//! It must not know how they are asked for. Invariant: every format has the same sections with the same lines.
+//! It must not know how they are asked for. Invariant: every format has the same sections with the same lines; changes to
+//! rules, and how many alerts have a reading, are not levels and are in no sheet.
 
 use serde::Serialize;
 
 use super::{alert::Balance, clean};
+
+pub(crate) mod coverage;
+
 use crate::{
     cli::{
         sheet::Sheet,
@@ -12,6 +16,7 @@ use crate::{
     },
     migration::thousandths,
 };
+pub(crate) use coverage::Coverage;
 
 /// Characters of one cell of a text.
 const CELL_CHARS_MAX: usize = 200;
@@ -165,6 +170,9 @@ pub(crate) struct Report {
     pub changes: Vec<Change>,
     /// Changes that are left out.
     pub changes_left_out: u32,
+    /// How many alerts of average voltage have a reading. Left out where the host has no readings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readings: Option<Coverage>,
     pub position: u64,
 }
 
@@ -276,6 +284,10 @@ impl Report {
             text.push_str(&format!("\n## {}\n\n", marked(title, CELL_CHARS_MAX)));
             text.push_str(&markdown_table(&Self::HEADINGS, lines.iter().map(Line::values)));
         }
+        if let Some(coverage) = &self.readings {
+            text.push_str(&format!("\n## {}\n\n{}\n\n", Coverage::TITLE, coverage.summary()));
+            text.push_str(&markdown_table(&Coverage::HEADINGS, coverage.codes.iter().map(coverage::CodeLine::values)));
+        }
         text.push_str("\n## Changes to rules\n\n");
         text.push_str(&markdown_table(&Change::HEADINGS, self.changes.iter().map(Change::values)));
         if self.changes_left_out > 0 {
@@ -313,8 +325,45 @@ fn marked(text: &str, chars_max: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(crate) mod tests {
+    use super::{coverage::tests::coverage, *};
+
+    /// A report of a day without alerts, on a host with readings or without.
+    pub(crate) fn report(readings: Option<Coverage>) -> Report {
+        Report {
+            first_day: "2026-11-29".to_owned(),
+            last_day: "2026-11-29".to_owned(),
+            days: 1,
+            before_first_day: "2026-11-28".to_owned(),
+            scope: String::new(),
+            total: Line::default(),
+            has_undelivered: false,
+            alerting_devices: 0,
+            sections: Vec::new(),
+            changes: Vec::new(),
+            changes_left_out: 0,
+            readings,
+            position: 7,
+        }
+    }
+
+    #[test]
+    fn a_report_says_how_many_alerts_have_a_reading_or_has_no_word_of_readings() {
+        let with = report(Some(coverage()));
+        let text = with.markdown();
+        let table = "| code | alerts | with a reading | share | no reading | no time | two periods | withheld copies |";
+        assert!(text.contains("## Alerts of average voltage that have a reading") && text.contains(table), "{text}");
+        assert!(text.contains("| 1,200 | 1,199 | 99.9 % | 0 | 1 | 0 | 0 |"), "{text}");
+        let json = serde_json::to_value(&with).unwrap();
+        assert_eq!(json["readings"]["codes"][1]["without_reading"]["withheld-copies"], 3);
+        assert_eq!((&json["readings"]["alerts"], &json["readings"]["with_reading"]), (&1_210.into(), &1_199.into()));
+        let without = report(None);
+        let json = serde_json::to_string(&without).unwrap();
+        for text in [without.markdown(), without.sheet(), json] {
+            assert!(!text.contains("reading") && !text.contains("average"), "{text}");
+        }
+        assert_eq!(with.sheet(), without.sheet(), "a sheet has levels alone");
+    }
 
     #[test]
     fn levels_are_rounded_up_and_trends_have_a_sign() {

@@ -7,6 +7,7 @@ use weir_proto::v1;
 
 use super::{alert::Alert, count::heading, eui, generation, rule::Scope, trial::Row};
 
+pub(crate) mod readings;
 mod tables;
 
 pub(crate) use tables::{by, devices, facts, list, notes, samples, totals};
@@ -37,6 +38,8 @@ pub(crate) struct WhatIf {
     pub rows_done: u64,
     pub rows_total: u64,
     pub running_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readings: Option<AskedOfReadings>,
 }
 
 impl From<v1::WhatIf> for WhatIf {
@@ -65,6 +68,7 @@ impl From<v1::WhatIf> for WhatIf {
             rows_done,
             rows_total,
             running_ms,
+            readings,
         } = message;
         Self {
             id,
@@ -90,7 +94,33 @@ impl From<v1::WhatIf> for WhatIf {
             rows_done,
             rows_total,
             running_ms,
+            readings: readings.map(AskedOfReadings::from),
         }
+    }
+}
+
+/// What is asked of readings.
+#[derive(Debug, Serialize)]
+pub(crate) struct AskedOfReadings {
+    pub role: &'static str,
+    pub tolerance_ms: u32,
+    pub thresholds_dv: Vec<u32>,
+    pub limit: &'static str,
+}
+
+impl AskedOfReadings {
+    /// Returns true if it is asked what meters would have raised, and no rule is part of the question.
+    pub(crate) fn is_as_device(&self) -> bool {
+        self.role == "device"
+    }
+}
+
+impl From<v1::ReadingQuestion> for AskedOfReadings {
+    fn from(message: v1::ReadingQuestion) -> Self {
+        let role = if message.role() == v1::ReadingRole::Device { "device" } else { "filter" };
+        let limit = if message.limit() == v1::VoltageLimit::Under { "under" } else { "over" };
+        let v1::ReadingQuestion { tolerance_ms, thresholds_dv, .. } = message;
+        Self { role, tolerance_ms: tolerance_ms.unwrap_or_default(), thresholds_dv, limit }
     }
 }
 
@@ -138,11 +168,13 @@ pub(crate) struct Answer {
     pub duplicate_count: u64,
     pub losses: Vec<Loss>,
     pub outcomes: Vec<Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readings: Option<readings::Readings>,
 }
 
 impl From<v1::WhatIfAnswer> for Answer {
     fn from(message: v1::WhatIfAnswer) -> Self {
-        let v1::WhatIfAnswer { engine, basis, now, duplicate_count, losses, outcomes } = message;
+        let v1::WhatIfAnswer { engine, basis, now, duplicate_count, losses, outcomes, readings } = message;
         Self {
             engine,
             basis: basis.map(Basis::from).unwrap_or_default(),
@@ -150,6 +182,7 @@ impl From<v1::WhatIfAnswer> for Answer {
             duplicate_count,
             losses: losses.into_iter().map(Loss::from).collect(),
             outcomes: outcomes.into_iter().map(Outcome::from).collect(),
+            readings: readings.map(readings::Readings::from),
         }
     }
 }
@@ -199,7 +232,7 @@ impl From<v1::WhatIfSums> for Sums {
 }
 
 /// Alerts that are compared with nothing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Loss {
     pub kind: String,
     pub count: u64,

@@ -9,7 +9,7 @@ use weir_proto::v1;
 use super::{
     page::{Room, fill},
     rule::{scope, wire_scope},
-    time, wire_generation,
+    time, what_if_reading, wire_generation,
 };
 use crate::{
     domain::{Generation, Millis},
@@ -35,6 +35,7 @@ pub fn request(question: v1::WhatIfQuestion) -> Result<WhatIfRequest, Refusal> {
         devices_max,
         seed,
         again_id,
+        readings,
     } = question;
     Ok(WhatIfRequest {
         name,
@@ -49,6 +50,7 @@ pub fn request(question: v1::WhatIfQuestion) -> Result<WhatIfRequest, Refusal> {
         devices_max: devices_max as usize,
         seed,
         again: (again_id != 0).then_some(again_id),
+        readings: readings.map(what_if_reading::asked).transpose()?,
     })
 }
 
@@ -77,6 +79,7 @@ pub fn view(view: QuestionView) -> v1::WhatIf {
         samples_max: _,
         devices_max: _,
         confined: _,
+        readings,
     } = question;
     v1::WhatIf {
         id: number,
@@ -102,6 +105,7 @@ pub fn view(view: QuestionView) -> v1::WhatIf {
         rows_done,
         rows_total,
         running_ms,
+        readings: readings.map(what_if_reading::wire_asked),
     }
 }
 
@@ -130,7 +134,7 @@ fn wire_stage(stage: Stage) -> v1::WhatIfStage {
 
 /// An answer.
 pub fn answer(answer: Answer) -> v1::WhatIfAnswer {
-    let Answer { engine, basis, now: Now { sums: now, duplicates, not_replayable }, outcomes } = answer;
+    let Answer { engine, basis, now: Now { sums: now, duplicates, not_replayable }, outcomes, readings } = answer;
     v1::WhatIfAnswer {
         engine,
         basis: Some(wire_basis(basis)),
@@ -138,6 +142,7 @@ pub fn answer(answer: Answer) -> v1::WhatIfAnswer {
         duplicate_count: duplicates,
         losses: not_replayable.into_iter().map(loss).collect(),
         outcomes: outcomes.into_iter().map(outcome).collect(),
+        readings: readings.map(what_if_reading::answer),
     }
 }
 
@@ -159,11 +164,11 @@ fn sums(sums: Sums) -> v1::WhatIfSums {
     v1::WhatIfSums { forwarded, suppressed, forwarded_represented, suppressed_represented, withheld }
 }
 
-fn loss((kind, count): (String, u64)) -> v1::WhatIfLoss {
+pub(super) fn loss((kind, count): (String, u64)) -> v1::WhatIfLoss {
     v1::WhatIfLoss { kind, count }
 }
 
-fn outcome(outcome: Outcome) -> v1::WhatIfOutcome {
+pub(super) fn outcome(outcome: Outcome) -> v1::WhatIfOutcome {
     let Outcome { label, then, turned, rows, rows_left_out, devices, devices_changed, samples, failed } = outcome;
     v1::WhatIfOutcome {
         label,

@@ -3,7 +3,7 @@
 //! It must not know how a log is folded. Invariant: a question runs only after it is on disk, and what a caller may not
 //! see or change cannot be asked about either: a candidate is one of its own rules, over its own alerts.
 
-use std::{sync::Arc, thread};
+use std::{collections::HashMap, sync::Arc, thread};
 
 use super::{
     DENIED, Handle, Refusal, WITHOUT_PLUGINS, check_name, internal,
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AuditEvent, KeptQuestion, Millis, Mode, OperatorId, PluginInfo, Position, Rule, Scope, check_line,
-        owner_of_rule, shown,
+        AuditEvent, Column, KeptQuestion, Millis, Mode, ModelId, OperatorId, PluginInfo, Position, Rule, Scope,
+        check_line, owner_of_rule, shown,
     },
     intake::times::told,
     pipeline::{
@@ -26,7 +26,7 @@ use crate::{
         turns::stand_back,
     },
     registry::{Registry, Source, Sources},
-    whatif::{self, Alerts, Answer, Ground, Question, Stopped, Variant},
+    whatif::{self, Alerts, Answer, AskedOfReadings, Ground, Question, ReadingRole, Readings, Stopped, Variant},
 };
 
 /// What a candidate is called that stands beside the rules and was given no name.
@@ -76,6 +76,8 @@ pub struct WhatIfRequest {
     pub seed: u64,
     /// Ask this one again, over the log as it is now: the rest is not looked at.
     pub again: Option<u64>,
+    /// What is asked of readings.
+    pub readings: Option<AskedOfReadings>,
 }
 
 /// A component that is sent along with a question, and its signature.
@@ -170,6 +172,9 @@ impl Handle {
     /// Settles every name and default of a question.
     fn settle(&self, request: &WhatIfRequest, sent: Option<&Source>) -> Result<Question, Refusal> {
         check_times(request)?;
+        if let Some(AskedOfReadings { role: ReadingRole::Device { .. }, .. }) = &request.readings {
+            return self.settle_as_device(request);
+        }
         check_line(&request.name, WHY_CHARS_MAX).map_err(|wrong| Refusal::invalid("name", wrong))?;
         if let Some(order) = request.order.filter(|order| !ORDERS.contains(order)) {
             return Err(Refusal::invalid("position", format!("{order} is not 1 to 1,000,000")));
@@ -201,6 +206,7 @@ impl Handle {
         let changes = |variant: &VariantRequest| variant.plugin.is_some() || variant.parameters.is_some();
         let as_recorded = standing.is_some_and(|rule| rule.mode == Mode::Active && rule.order == order)
             && sent.is_none()
+            && request.readings.is_none()
             && !request.variants.iter().any(changes);
         Ok(Question {
             as_recorded,
@@ -215,7 +221,38 @@ impl Handle {
             samples_max: request.samples_max.min(self.whatif.samples_max),
             devices_max: request.devices_max.min(self.whatif.devices_max),
             confined: own.is_some(),
+            readings: request.readings.clone(),
             rule,
+        })
+    }
+
+    /// Settles a question about meters, of which no rule is part.
+    fn settle_as_device(&self, request: &WhatIfRequest) -> Result<Question, Refusal> {
+        let mut only = request.only.clone();
+        self.limit_operators(&mut only.operators)?;
+        if !only.codes.is_empty() {
+            let message = "are of no use as the device: which alerts there would be follows from the threshold";
+            return Err(Refusal::invalid("only.codes", message));
+        }
+        if !request.rule.is_empty() || !request.variants.is_empty() {
+            let message = "is no part of a question as the device: meters would alert, whatever rules do with it";
+            return Err(Refusal::invalid("rule", message));
+        }
+        Ok(Question {
+            rule: String::new(),
+            as_recorded: false,
+            order: 0,
+            scope: Alerts::default(),
+            only: Alerts::from(&only),
+            since_ms: request.since_ms,
+            until_ms: request.until_ms,
+            warm_up_ms: None,
+            variants: Vec::new(),
+            seed: request.seed,
+            samples_max: request.samples_max.min(self.whatif.samples_max),
+            devices_max: request.devices_max.min(self.whatif.devices_max),
+            confined: self.who.operator().is_some(),
+            readings: request.readings.clone(),
         })
     }
 
@@ -294,6 +331,10 @@ impl Handle {
                 let why = format!("plugin {digest} was only sent along with its question; send it again (--candidate)");
                 Refusal::Precondition(why)
             })?;
+            if question.is_by_readings() {
+                check_reads_voltages(source.info())
+                    .map_err(|why| Refusal::invalid(format!("variants[{at}].plugin"), why))?;
+            }
             if let Source::Component(plugin) = source {
                 let parameters = variant.parameters.clone();
                 let checked = self.check(move || plugin.check(&parameters, owner)).await?;
@@ -372,6 +413,7 @@ impl Handle {
             sources,
             settings: Arc::clone(&self.settings),
             models: self.shared.models.read().clone(),
+            readings: None,
         };
         (ground, end)
     }
@@ -380,7 +422,11 @@ impl Handle {
 fn answer(handle: &Handle, job: &Job) -> Result<Answer, Stopped> {
     let barred = handle.barred();
     let _pin = handle.pin_log()?;
-    let (ground, end) = handle.ground(&job.candidates);
+    let (mut ground, end) = handle.ground(&job.candidates);
+    if job.question.readings.is_some() {
+        let readings = handle.voltages(&ground.models).map_err(|refusal| Stopped::Failed(refusal.to_string()))?;
+        ground.readings = Some(readings);
+    }
     let answer =
         whatif::run(&job.question, &ground, &|| open(&handle.shared), end, (&job.pace, handle.whatif.threads_max))?;
     // The calls of one that was revoked meanwhile have failed: what they would have said is not known.
@@ -390,7 +436,29 @@ fn answer(handle: &Handle, job: &Job) -> Result<Answer, Stopped> {
     Ok(answer)
 }
 
+/// Says why readings mean nothing to a candidate, where they do not.
+fn check_reads_voltages(info: &PluginInfo) -> Result<(), String> {
+    let PluginInfo { name, reads, state_words, .. } = info;
+    if !reads.contains(Column::Measurement) {
+        return Err(format!("{name} does not read the measurement of an alert, so readings say nothing to it"));
+    }
+    if *state_words > 0 {
+        return Err(format!(
+            "{name} keeps state, so what it says of one alert depends on others that readings may not decide; ask about a \
+             rule without state, and rules behind it are run with theirs"
+        ));
+    }
+    Ok(())
+}
+
 impl Handle {
+    /// Returns what is known of voltages now.
+    pub(super) fn voltages(&self, models: &HashMap<ModelId, String>) -> Result<Readings, Refusal> {
+        let reader = self.readings_reader()?;
+        let numbers: HashMap<&str, ModelId> = models.iter().map(|(number, name)| (name.as_str(), *number)).collect();
+        Readings::new(reader, |name| numbers.get(name).copied()).map_err(internal)
+    }
+
     /// Holds the log as it is, as far as retention lets itself be held up.
     pub(super) fn pin_log(&self) -> Result<Pin, Stopped> {
         // Everything first, so that nothing goes while the oldest entry is looked up.

@@ -64,6 +64,7 @@ fn empty_and_full_groups_are_judged() {
         flags: &[],
         operator: &[],
         model: &[],
+        row: &[],
     };
     assert_eq!(plugin().judge("", OperatorId::UNKNOWN, room())(&none, &[], Metering::Live), Ok(Outcome::default()));
 
@@ -78,6 +79,7 @@ fn empty_and_full_groups_are_judged() {
         flags: &[0; N],
         operator: &[0; N],
         model: &[0; N],
+        row: &[],
     };
     let state: Vec<u64> = (0..2 * N as u64).collect();
     let outcome = plugin().judge("v", OperatorId::UNKNOWN, room())(&full, &state, Metering::Live).unwrap();

@@ -11,6 +11,7 @@ use super::{
         chains::Stand,
         fold::Fold,
         lane::Lane,
+        readings::answer::{DeviceAnswer, Found, ReadingAnswer},
         tally::{Baseline, Changed, Changes, Ends},
     },
     Answer, Basis, ChangedAlert, ChangedDevice, Failed, Key, Now, Outcome, Row, Said, Sums, Turned,
@@ -28,8 +29,13 @@ const ENGINE: &str = concat!("weir ", env!("CARGO_PKG_VERSION"));
 
 impl Fold<'_> {
     /// The answer.
-    pub(in crate::whatif) fn finish(self, basis: Basis, eui: &dyn Fn(u32) -> u64) -> Answer {
-        let Self { question, ground, lanes, counts, not_replayable, withheld_is_known, .. } = self;
+    pub(in crate::whatif) fn finish(
+        self,
+        basis: Basis,
+        digests: Option<[Digest; 3]>,
+        eui: &dyn Fn(u32) -> u64,
+    ) -> Answer {
+        let Self { question, ground, lanes, counts, not_replayable, withheld_is_known, joins, .. } = self;
         let baseline = &counts.baseline;
         let names = Names { question, ground };
         let now = Now {
@@ -48,8 +54,22 @@ impl Fold<'_> {
             let changed = changed_devices(devices, question.devices_max, eui);
             names.outcome(lane, (&counts.axes, baseline), changed, (now.sums, withheld_is_known), eui)
         };
-        let outcomes = lanes.into_iter().enumerate().map(outcome).collect();
-        Answer { engine: ENGINE.to_owned(), basis, now, outcomes }
+        let mut outcomes: Vec<Outcome> = lanes.into_iter().enumerate().map(outcome).collect();
+        let readings = joins.zip(digests).map(|(joins, digests)| {
+            // The second half holds back what is undecided.
+            let all_held = outcomes.split_off(outcomes.len() / 2);
+            let variants = joins.finish(question.samples_max, question.devices_max, eui);
+            ReadingAnswer::new(digests, Found::Filter { variants, all_held })
+        });
+        Answer { engine: ENGINE.to_owned(), basis, now, outcomes, readings }
+    }
+}
+
+impl Answer {
+    /// An answer about meters, to which no rule is part.
+    pub(in crate::whatif) fn of_devices(basis: Basis, digests: [Digest; 3], found: DeviceAnswer) -> Self {
+        let readings = Some(ReadingAnswer::new(digests, Found::Device(Box::new(found))));
+        Self { engine: ENGINE.to_owned(), basis, now: Now::default(), outcomes: Vec::new(), readings }
     }
 }
 
@@ -71,7 +91,7 @@ impl Names<'_> {
         let Lane { stand, turns, failed, .. } = lane;
         let (label, plugin) = match stand {
             Stand::AsRecorded => ("as recorded".to_owned(), None),
-            Stand::Candidate(variant, digest) => (variant.label.clone(), Some(digest)),
+            Stand::Candidate(variant, digest, _) => (variant.label.clone(), Some(digest)),
         };
         let (suppressed, forwarded) = (turns.total.newly_suppressed, turns.total.newly_forwarded);
         let then = Sums {

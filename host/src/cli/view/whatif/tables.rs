@@ -35,7 +35,9 @@ pub(crate) fn list(rows: &[WhatIf]) -> Table {
 /// One question, without what came of it.
 pub(crate) fn facts(what_if: &WhatIf) -> Table {
     let end = |ms: i64, open: &str| if ms == 0 { open.to_owned() } else { time(ms) };
+    let as_device = what_if.readings.as_ref().filter(|asked| asked.is_as_device());
     let tried = match (what_if.as_recorded, &what_if.variants[..]) {
+        _ if as_device.is_some() => "thresholds of meters, by readings".to_owned(),
         (true, _) => "nothing: the rule as the log has it".to_owned(),
         (false, [one]) => format!("{} {}", one.plugin_name, one.parameters),
         (false, several) => format!("{} variants", several.len()),
@@ -43,7 +45,13 @@ pub(crate) fn facts(what_if: &WhatIf) -> Table {
     Table::facts([
         ("question", Value::text(format!("{} {}", what_if.id, what_if.name))),
         ("stage", Value::text(format!("{} {}", what_if.stage, what_if.why))),
-        ("rule", Value::text(format!("{}, place {}", what_if.rule, what_if.position))),
+        (
+            "rule",
+            Value::text(match as_device {
+                Some(_) => "none: as the device".to_owned(),
+                None => format!("{}, place {}", what_if.rule, what_if.position),
+            }),
+        ),
         ("tried", Value::text(tried)),
         (
             "received",
