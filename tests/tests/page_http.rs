@@ -133,6 +133,43 @@ fn every_page_has_its_policy_shows_names_as_text_and_leads_only_to_pages_that_ar
     assert_eq!(host.stop(), Some(0));
 }
 
+#[test]
+fn a_question_by_readings_is_asked_from_the_form_and_a_refusal_names_the_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = start(folder.path(), &[]);
+    estate::happened(&host, folder.path(), None);
+    for (form, why) in [
+        ("readings=device", "Thresholds of meters: is missing"),
+        ("readings=device&thresholds=258.0", "Thresholds of meters: expected tenths of a volt"),
+        ("readings=device&thresholds=2580&sweep=below_dv%3D1..2", "Values to try: is of no use as the device"),
+        ("readings=filter&thresholds=2580&rule=voltage&sweep=below_dv%3D1..2", "Thresholds of meters: is asked as"),
+        ("readings=x", "By readings: is no, as a filter or as the device"),
+        ("readings=filter&rule=voltage", "Values to try: expected NAME=LOW..HIGH:STEP"),
+    ] {
+        let refused = post(&host.url, "/what-ifs", &[], form);
+        assert!(refused.status == 400 && refused.body.contains(why), "{form}: {} {}", refused.status, refused.body);
+    }
+    // Neither readings nor alerts of average voltage: an answer says so, and that is all.
+    let form = "readings=device&thresholds=2530..2550:10,2580&limit=under&name=Lower";
+    let asked = post(&host.url, "/what-ifs", &[], form);
+    assert_eq!((asked.status, asked.header("location")), (303, "/what-ifs/1"), "{}", asked.body);
+    let page = answered(&host, "/what-ifs/1", &[]).body;
+    assert!(page.contains("Alerts that meters would raise, by threshold of average under-voltage"), "{page}");
+    assert!(page.contains("href=\"/what-ifs/1?threshold=2580#detail\""), "{page}");
+    let page = get(&host.url, "/what-ifs/1?threshold=2580", &[]).body;
+    assert!(page.contains("Meters would have raised 0 alerts, of 0 devices."), "{page}");
+    let asked = post(&host.url, "/what-ifs", &[], &format!("{ASK}&readings=filter&thresholds=&limit="));
+    assert_eq!((asked.status, asked.header("location")), (303, "/what-ifs/2"), "{}", asked.body);
+    let page = answered(&host, "/what-ifs/2", &[]).body;
+    assert!(
+        page.contains("forwarded if everything undecided is held back") && page.contains("Readings</dt>"),
+        "{page}"
+    );
+    let list = get(&host.url, "/what-ifs", &[]).body;
+    assert!(list.contains("none: as the device") && list.contains("<select id=\"readings\""), "{list}");
+    assert_eq!(host.stop(), Some(0));
+}
+
 /// A hundred thousand alerts, which a rule with state judges one by one.
 fn busy_minutes() -> String {
     let mut text = "device,counter,code,occurred_ms,received_ms,voltage_v\n".to_owned();

@@ -13,7 +13,7 @@ mod curve;
 
 pub(super) use bars::{BARS_MAX, Bar, bars};
 pub(super) use columns::{Column, columns};
-pub(super) use curve::{Curve, Point, curve};
+pub(super) use curve::{Band, Curve, Point, curve};
 
 /// Characters of a label that have room.
 const LABEL_CHARS_MAX: usize = 34;
@@ -41,11 +41,11 @@ impl Shape {
     }
 }
 
-/// A picture; `id` is its own on the page, `parts` are what its colours are called.
+/// A picture; `id` is its own on the page, `parts` are its colours, each a class of the style sheet, and what they are called.
 struct Picture<'a> {
     id: &'a str,
     title: &'a str,
-    parts: &'a [&'a str],
+    parts: &'a [(&'static str, &'a str)],
     description: String,
     /// Something in it leads somewhere.
     has_links: bool,
@@ -54,12 +54,11 @@ struct Picture<'a> {
 impl Picture<'_> {
     /// Draws it: `draw` gives its height and what is in it.
     fn draw(&self, draw: impl Fn(Shape) -> (u64, Markup)) -> Markup {
-        const CLASSES: [&str; 2] = ["first", "second"];
         html! {
             figure {
                 figcaption {
                     span.title { (self.title) }
-                    @for (class, part) in CLASSES.into_iter().zip(self.parts) {
+                    @for (class, part) in self.parts {
                         span.part { span.key.(class) aria-hidden="true" {} (part) }
                     }
                 }
@@ -81,6 +80,11 @@ impl Picture<'_> {
             }
         }
     }
+}
+
+/// Two parts in the colours that two parts have.
+fn both([first, second]: [&str; 2]) -> [(&'static str, &str); 2] {
+    [("first", first), ("second", second)]
 }
 
 /// A number's length in tenths of a pixel, where the most has `room` pixels.

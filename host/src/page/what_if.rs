@@ -1,4 +1,5 @@
-//! One question and its answer: a curve over what was tried, and behind each point what would change there.
+//! One question and its answer: a curve over what was tried, and behind each point what would change there. Where readings
+//! answer, what they leave open is beside it.
 //!
 //! It must not know how a question is asked. Invariant: what could not be compared is said before what was.
 
@@ -24,6 +25,11 @@ use crate::cli::{
         whatif::{self, Answer, Decision, Outcome, Sample, WhatIf},
     },
 };
+
+mod meters;
+mod readings;
+#[cfg(test)]
+mod tests;
 
 /// Rows of one table of differences.
 const ROWS_MAX: usize = 200;
@@ -55,8 +61,18 @@ pub(crate) fn head(what_if: &WhatIf) -> Markup {
         p {
             span.word.(class) { (word) } " "
             @if !what_if.why.is_empty() { (text(&what_if.why)) ". " }
-            "Rule " a href=(Address::below("/rules", &what_if.rule)) { (text(&what_if.rule)) }
-            ", alerts received from " (open(what_if.since_ms, "the oldest")) " to " (open(what_if.until_ms, "when it was asked")) ". "
+            @match &what_if.readings {
+                Some(asked) if asked.is_as_device() => {
+                    "As the device: what meters would raise with other thresholds of average " (asked.limit) "-voltage, by readings "
+                    "of periods that ended from "
+                },
+                asked => {
+                    "Rule " a href=(Address::below("/rules", &what_if.rule)) { (text(&what_if.rule)) }
+                    @if asked.is_some() { " as a filter by readings" }
+                    ", alerts received from "
+                },
+            }
+            (open(what_if.since_ms, "the oldest")) " to " (open(what_if.until_ms, "when it was asked")) ". "
             "Asked " (minute(what_if.asked_at_ms))
             @if !what_if.who.is_empty() { " by " (text(&what_if.who)) }
             "."
@@ -90,7 +106,13 @@ pub(crate) fn body(shown: &Shown<'_>) -> Markup {
         @else if is_over {
             div.empty {
                 p { "There is no answer: the question is " (what_if.stage) "." }
-                @if shown.may_ask { p { a href=(Address::new("/what-ifs").with("rule", &what_if.rule)) { "Ask another one about this rule" } } }
+                @if shown.may_ask {
+                    p {
+                        a href=(Address::new("/what-ifs").with("rule", &what_if.rule)) {
+                            "Ask another one" @if !what_if.rule.is_empty() { " about this rule" }
+                        }
+                    }
+                }
             }
         }
         @if is_over { (cited(what_if, *answer)) }
@@ -114,6 +136,9 @@ pub(crate) fn goes_on(what_if: &WhatIf) -> bool {
 }
 
 fn answered(shown: &Shown<'_>, answer: &Answer) -> Markup {
+    if let Some(devices) = answer.readings.as_ref().and_then(|readings| readings.devices.as_ref()) {
+        return meters::answered(shown, devices);
+    }
     let wanted = shown.here.get("variant");
     let chosen = match (&answer.outcomes[..], wanted) {
         ([one], _) => Some(one),
@@ -121,10 +146,11 @@ fn answered(shown: &Shown<'_>, answer: &Answer) -> Markup {
     };
     html! {
         (overview(shown, answer, chosen))
+        @if answer.readings.is_some() { (readings::overview(answer)) }
         (totals(shown, answer))
         @for note in whatif::notes(answer) { p.note { (text(&note)) "." } }
         @match chosen {
-            Some(outcome) => (detail(shown, outcome)),
+            Some(outcome) => (detail(shown, outcome, readings::Variant::of(answer, outcome))),
             None if !wanted.is_empty() => (super::frame::refused(&format!("No variant is labelled {wanted:?}."), "Choose one above.")),
             None => p { strong { "Choose a value above to see which alerts would change with it." } },
         }
@@ -146,17 +172,27 @@ fn overview(shown: &Shown<'_>, answer: &Answer, chosen: Option<&Outcome>) -> Mar
             second: answer.now.suppressed,
             address: None,
         }];
-        bars.extend(answer.outcomes.iter().map(|outcome| Bar {
-            label: outcome.label.clone(),
-            first: outcome.then.forwarded,
-            second: outcome.then.suppressed,
+        let bar = |label: String, of: &Outcome, outcome: &Outcome| Bar {
+            label,
+            first: of.then.forwarded,
+            second: of.then.suppressed,
             address: Some(variant(shown, outcome)),
-        }));
+        };
+        for (nth, outcome) in answer.outcomes.iter().enumerate() {
+            let all_held = answer.readings.as_ref().and_then(|readings| readings.all_held.get(nth));
+            let Some(all_held) = all_held else {
+                bars.push(bar(outcome.label.clone(), outcome, outcome));
+                continue;
+            };
+            // What tells the two apart comes first: a long label is cut.
+            bars.push(bar(format!("undecided forwarded: {}", outcome.label), outcome, outcome));
+            bars.push(bar(format!("undecided held back: {}", outcome.label), all_held, outcome));
+        }
         return chart::bars("variants", "What would be forwarded", ["forwarded", "suppressed"], &bars);
     };
+    let value = |outcome: &Outcome| -> Option<i64> { outcome.label.rsplit_once('=')?.1.parse().ok() };
     let point = |outcome: &Outcome| {
-        let (_, value) = outcome.label.rsplit_once('=')?;
-        let (x, address) = (value.parse().ok()?, variant(shown, outcome));
+        let (x, address) = (value(outcome)?, variant(shown, outcome));
         Some(Point { x, y: outcome.then.forwarded, address, chosen: is_chosen(outcome) })
     };
     let points: Vec<Point> = answer.outcomes.iter().filter_map(point).collect();
@@ -167,6 +203,8 @@ fn overview(shown: &Shown<'_>, answer: &Answer, chosen: Option<&Outcome>) -> Mar
         points: &points,
         level: ("as it was", answer.now.forwarded),
         mark: live.map(|value| ("live now", value)),
+        line: readings::LINE,
+        bands: &readings::bands(answer, |outcome| value(outcome).is_some()),
     })
 }
 
@@ -199,8 +237,12 @@ fn totals(shown: &Shown<'_>, answer: &Answer) -> Markup {
             if live.as_ref() == Some(&outcome.label) { Cell::Word("warn", "live now") } else { Cell::text("") },
         ]
     });
+    let caption = match &answer.readings {
+        None => "What was, and what would have been with each value",
+        Some(_) => "What was, and what would have been with each value if nothing undecided were held back",
+    };
     table(
-        "What was, and what would have been with each value",
+        caption,
         &[
             "value",
             "forwarded",
@@ -217,7 +259,7 @@ fn totals(shown: &Shown<'_>, answer: &Answer) -> Markup {
 }
 
 /// What one variant would change.
-fn detail(shown: &Shown<'_>, outcome: &Outcome) -> Markup {
+fn detail(shown: &Shown<'_>, outcome: &Outcome, read: Option<readings::Variant<'_>>) -> Markup {
     html! {
         h2 #detail { "With " (text(&outcome.label)) }
         p.answer {
@@ -225,6 +267,7 @@ fn detail(shown: &Shown<'_>, outcome: &Outcome) -> Markup {
             (thousands(outcome.total.would_forward)) " newly forwarded, of "
             (thousands(outcome.devices_changed)) " devices."
         }
+        @if let Some(read) = read { (readings::beside(&read)) (readings::detail(&read, shown.names)) }
         @if outcome.total.would_suppress + outcome.total.would_forward == 0 { p { "Nothing would change." } }
         @else {
             @for (key, title) in KEYS { (difference(shown, outcome, key, title)) }
@@ -299,6 +342,17 @@ fn sampled(sample: &Sample, names: &Names) -> Option<Vec<Cell>> {
 /// What it can be cited by.
 fn cited(what_if: &WhatIf, answer: Option<&Answer>) -> Markup {
     let digest = |digest: &str| html! { code { (text(digest)) } };
+    let read = answer.and_then(|answer| answer.readings.as_ref());
+    let read = read.into_iter().flat_map(|read| {
+        [
+            ("Readings", digest(&read.readings_digest)),
+            ("Thresholds", digest(&read.thresholds_digest)),
+            ("Models", digest(&read.models_digest)),
+        ]
+    });
+    // No rule is part of a question as the device.
+    let is_as_device = what_if.readings.as_ref().is_some_and(|asked| asked.is_as_device());
+    let is_shown = |name: &str| !is_as_device || !["Candidate sees", "Copies"].contains(&name);
     html! {
         h2 { "To cite it" }
         (facts([
@@ -309,7 +363,7 @@ fn cited(what_if: &WhatIf, answer: Option<&Answer>) -> Markup {
             ("Engine", text(answer.map_or("", |answer| &answer.engine))),
             ("Copies", html! { (thousands(answer.map_or(0, |answer| answer.duplicate_count))) " alerts were seen before: no rule was asked" }),
             ("Took", html! { (what_if.running_ms / 1_000) "." (format!("{:03}", what_if.running_ms % 1_000)) " s" }),
-        ]))
+        ].into_iter().filter(|(name, _)| is_shown(name)).chain(read)))
         p.note { "The same question over the same log has the same digests. By command: " code { "weir whatif show " (what_if.id) } }
     }
 }

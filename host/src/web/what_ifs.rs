@@ -22,13 +22,13 @@ use crate::{
             rule::Rule,
             whatif::{Answer, WhatIf},
         },
-        whatif::sweep::Sweep,
+        whatif::{reading::thresholds, sweep::Sweep},
     },
     page::{
         address::Address,
         frame::{Live, Shown, Tab},
         what_if,
-        what_ifs::{self, Typed},
+        what_ifs::{self, AS_DEVICE, AS_FILTER, Typed, UNDER},
     },
 };
 
@@ -61,6 +61,9 @@ pub async fn ask(visitor: Visitor, request: Request) -> Response {
     let typed = Typed {
         rule: field(&form, "rule"),
         sweep: field(&form, "sweep"),
+        readings: field(&form, "readings"),
+        thresholds: field(&form, "thresholds"),
+        limit: field(&form, "limit"),
         since: field(&form, "since"),
         until: field(&form, "until"),
         name: field(&form, "name"),
@@ -136,35 +139,90 @@ async fn askable(visitor: &Visitor) -> Result<impl Iterator<Item = Rule>, Refusa
     Ok(standing(visitor).await?.into_iter().filter(is_theirs))
 }
 
+/// A field of the form cannot be.
+fn wrong(name: &str, why: &str) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, format!("{name}: {why}"), "")
+}
+
+/// What is asked of readings.
+fn by_readings(typed: &Typed) -> Result<Option<v1::ReadingQuestion>, Refusal> {
+    let Typed { readings, thresholds: typed_thresholds, limit, sweep, .. } = typed;
+    let limit = match limit.as_str() {
+        "" => v1::VoltageLimit::Over,
+        UNDER => v1::VoltageLimit::Under,
+        _ => return Err(wrong("Meters alert", "is above or below a threshold")),
+    };
+    let role = match readings.as_str() {
+        "" => None,
+        AS_FILTER => Some(v1::ReadingRole::Filter),
+        AS_DEVICE if typed_thresholds.is_empty() => {
+            let why = "is missing; as the device it says what meters compare with, like 2530..2600:10";
+            return Err(wrong("Thresholds of meters", why));
+        }
+        AS_DEVICE if !sweep.is_empty() => {
+            let why = "is of no use as the device: no rule is part of the question; leave it empty, or ask as a filter";
+            return Err(wrong("Values to try", why));
+        }
+        AS_DEVICE => {
+            let thresholds_dv = thresholds(typed_thresholds).map_err(|why| wrong("Thresholds of meters", &why))?;
+            let role = v1::ReadingRole::Device.into();
+            return Ok(Some(v1::ReadingQuestion { role, tolerance_ms: None, thresholds_dv, limit: limit.into() }));
+        }
+        _ => return Err(wrong("By readings", "is no, as a filter or as the device")),
+    };
+    let why = "is asked as the device only; which voltages a rule holds back is under Values to try";
+    if !typed_thresholds.is_empty() {
+        return Err(wrong("Thresholds of meters", why));
+    }
+    if limit != v1::VoltageLimit::Over {
+        return Err(wrong("Meters alert", why));
+    }
+    Ok(role.map(|role| v1::ReadingQuestion { role: role.into(), ..v1::ReadingQuestion::default() }))
+}
+
 async fn start(visitor: &Visitor, typed: &Typed) -> Result<u64, Refusal> {
-    let wrong = |name: &str, why: &str| Refusal::new(StatusCode::BAD_REQUEST, format!("{name}: {why}"), "");
-    let sweep: Sweep = typed.sweep.parse().map_err(|why: String| wrong("Values to try", &why))?;
+    let readings = by_readings(typed)?;
+    let is_as_device = readings.as_ref().is_some_and(|asked| asked.role() == v1::ReadingRole::Device);
+    let sweep = match is_as_device {
+        true => None,
+        false => Some(typed.sweep.parse::<Sweep>().map_err(|why| wrong("Values to try", &why))?),
+    };
     let time = |name: &str, text: &str| match text {
         "" => Ok(0),
         text => arguments::time(text).map_err(|why| wrong(name, &why)),
     };
     let (since_ms, until_ms) = (time("Received from", &typed.since)?, time("Received before", &typed.until)?);
-    let rule = standing(visitor).await?.into_iter().find(|rule| rule.name == typed.rule);
-    let rule = rule.ok_or_else(|| wrong("Rule", &format!("none is named {:?}", typed.rule)))?;
+    let (rule, variants) = match sweep {
+        Some(sweep) => variants(visitor, &typed.rule, &sweep).await?,
+        None => (String::new(), Vec::new()),
+    };
+    let question = v1::WhatIfQuestion {
+        name: typed.name.clone(),
+        rule,
+        variants,
+        since_ms,
+        until_ms,
+        samples_max: SAMPLES,
+        devices_max: DEVICES,
+        readings,
+        ..v1::WhatIfQuestion::default()
+    };
+    let request = v1::StartWhatIfRequest { question: Some(question), ..v1::StartWhatIfRequest::default() };
+    let started = visitor.what_ifs().start_what_if(tokio_stream::iter([request])).await?.into_inner();
+    Ok(started.what_if.unwrap_or_default().id)
+}
+
+/// A rule by its name, and its parameters with each value of a sweep.
+async fn variants(visitor: &Visitor, name: &str, sweep: &Sweep) -> Result<(String, Vec<v1::WhatIfVariant>), Refusal> {
+    let rule = standing(visitor).await?.into_iter().find(|rule| rule.name == name);
+    let rule = rule.ok_or_else(|| wrong("Rule", &format!("none is named {name:?}")))?;
     let parameters = sweep.over(&rule.parameters).map_err(|why| wrong("Values to try", &why))?;
     let variant = |(at, parameters): (usize, String)| v1::WhatIfVariant {
         label: sweep.label(at),
         plugin: String::new(),
         parameters: Some(parameters),
     };
-    let question = v1::WhatIfQuestion {
-        name: typed.name.clone(),
-        rule: rule.name,
-        variants: parameters.into_iter().enumerate().map(variant).collect(),
-        since_ms,
-        until_ms,
-        samples_max: SAMPLES,
-        devices_max: DEVICES,
-        ..v1::WhatIfQuestion::default()
-    };
-    let request = v1::StartWhatIfRequest { question: Some(question), ..v1::StartWhatIfRequest::default() };
-    let started = visitor.what_ifs().start_what_if(tokio_stream::iter([request])).await?.into_inner();
-    Ok(started.what_if.unwrap_or_default().id)
+    Ok((rule.name, parameters.into_iter().enumerate().map(variant).collect()))
 }
 
 async fn show_one(visitor: &Visitor, id: u64) -> Result<Shown, Refusal> {
@@ -215,6 +273,44 @@ mod tests {
         assert_eq!(offered, ["below_dv=2530..2630:10", "low=-12..-2:1", "more_than=15..25:1", "none=-5..5:1"]);
         assert!(offered.iter().all(|sweep| sweep.parse::<Sweep>().is_ok()));
         assert!(sweeps("[]").is_empty() && sweeps("").is_empty());
+    }
+
+    #[test]
+    fn what_is_asked_of_readings_is_what_the_command_asks_and_refusals_name_the_field() {
+        let typed = |readings: &str, thresholds: &str, limit: &str| Typed {
+            readings: readings.to_owned(),
+            thresholds: thresholds.to_owned(),
+            limit: limit.to_owned(),
+            ..Typed::default()
+        };
+        let asked = |typed: &Typed| by_readings(typed).unwrap();
+        assert_eq!(asked(&typed("", "", "")), None);
+        let filter = v1::ReadingQuestion { role: v1::ReadingRole::Filter.into(), ..Default::default() };
+        assert_eq!(asked(&typed(AS_FILTER, "", "")), Some(filter));
+        let device = v1::ReadingQuestion {
+            role: v1::ReadingRole::Device.into(),
+            tolerance_ms: None,
+            thresholds_dv: vec![2_530, 2_540, 2_580],
+            limit: v1::VoltageLimit::Under.into(),
+        };
+        assert_eq!(asked(&typed(AS_DEVICE, "2530..2540:10,2580", UNDER)), Some(device));
+        let refused = [
+            (typed("x", "", ""), "By readings: is no, as a filter or as the device"),
+            (typed("", "2580", ""), "Thresholds of meters: is asked as the device only"),
+            (typed(AS_FILTER, "2580", ""), "Thresholds of meters: is asked as the device only"),
+            (typed(AS_FILTER, "", UNDER), "Meters alert: is asked as the device only"),
+            (typed(AS_DEVICE, "", ""), "Thresholds of meters: is missing"),
+            (typed(AS_DEVICE, "258.0", ""), "Thresholds of meters: expected tenths of a volt"),
+            (typed(AS_DEVICE, "2580", "x"), "Meters alert: is above or below"),
+            (
+                Typed { sweep: "below_dv=1..2".to_owned(), ..typed(AS_DEVICE, "2580", "") },
+                "Values to try: is of no use",
+            ),
+        ];
+        for (typed, why) in refused {
+            let refusal = by_readings(&typed).unwrap_err();
+            assert!(refusal.message.starts_with(why), "{}", refusal.message);
+        }
     }
 
     #[test]

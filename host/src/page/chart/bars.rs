@@ -4,7 +4,7 @@
 
 use maud::{Markup, html};
 
-use super::{LABEL_CHARS_MAX, Picture, Shape, linked, pixels, short, tenths};
+use super::{LABEL_CHARS_MAX, Picture, Shape, both, linked, pixels, short, tenths};
 use crate::{
     cli::{table::thousands, view::clean},
     page::address::Address,
@@ -32,7 +32,8 @@ pub(crate) fn bars(id: &str, title: &str, parts: [&str; 2], bars: &[Bar]) -> Mar
     let bars = &bars[..bars.len().min(BARS_MAX)];
     let most = bars.iter().map(|bar| bar.first + bar.second).max().unwrap_or(0);
     let has_links = bars.iter().any(|bar| bar.address.is_some());
-    let picture = Picture { id, title, parts: &parts, description: description(parts, bars), has_links };
+    let parts_shown = both(parts);
+    let picture = Picture { id, title, parts: &parts_shown, description: description(parts, bars), has_links };
     picture.draw(|shape| {
         let (row_height, label_width) = match shape {
             Shape::Wide => (24, LABEL_WIDTH),

@@ -4,7 +4,7 @@
 
 use maud::{Markup, html};
 
-use super::{Picture, Shape, grid, pixels, round, tenths};
+use super::{Picture, Shape, both, grid, pixels, round, tenths};
 use crate::cli::table::thousands;
 
 const HEIGHT: u64 = 240;
@@ -25,7 +25,9 @@ pub(crate) struct Column {
 /// A picture of columns, in the order of time.
 pub(crate) fn columns(id: &str, title: &str, parts: [&str; 2], columns: &[Column]) -> Markup {
     let most = round(columns.iter().map(|column| column.first + column.second).max().unwrap_or(0));
-    let picture = Picture { id, title, parts: &parts, description: description(parts, columns), has_links: false };
+    let parts_shown = both(parts);
+    let picture =
+        Picture { id, title, parts: &parts_shown, description: description(parts, columns), has_links: false };
     picture.draw(|shape| {
         let (left, labels_max) = match shape {
             Shape::Wide => (84, 12),
