@@ -16,7 +16,8 @@ The workspace's tasks. Each first makes sure that guests can be compiled, and sa
   cargo xtask test --random --hours N   the tests that take a seed, with random ones for N hours (1); --seed N: once
   cargo xtask plugins [packages]      build the stock plugins (or these packages) into target/plugins
   cargo xtask bench [name [arguments]]  all benchmarks, or one: evaluate, whatif, end_to_end, fairness,
-                                      tenants, whatif-load, subscribers, broken-file
+                                      tenants, whatif-load, subscribers, broken-file,
+                                      readings, whatif-readings
 
 WEIR_GUEST_TOOLCHAIN=rustup or =debian forces the way guests are compiled.
 ";
