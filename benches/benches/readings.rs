@@ -1,7 +1,7 @@
 //! What loading readings costs: a file of readings filled in the two orders that files come in, as readings a second, and
 //! bytes of each on the disk.
 //!
-//! It must not know how readings are kept. Invariant: every request is durable before the next one, as a host answers it.
+//! Invariant: every request is durable before the next one, as it is for a client of a host.
 
 use std::{env, path::Path, time::Instant};
 

@@ -24,6 +24,7 @@ mod format;
 pub mod fuzzing;
 mod host;
 mod input;
+mod listed;
 mod loopback;
 mod manual;
 mod names;

@@ -47,8 +47,8 @@ pub use label::{
 pub use placement::{DeviceType, Placement, PlacementChange, PointRole};
 pub use producer::{BatchDigest, ProducerKey, ProducerMark};
 pub use reading::{
-    Limit, MappedCode, PERIOD_S, Phase, READING_SOURCE_BYTES_MAX, Reading, ReadingFate, ReadingModel, Rounding,
-    Threshold, VOLTS_MAX_DV, Volts,
+    Limit, MappedCode, PERIOD_MS_MAX, PERIOD_S, Phase, READING_SOURCE_BYTES_MAX, Reading, ReadingFate, ReadingModel,
+    Rounding, Threshold, VOLTS_MAX_DV, Volts,
 };
 pub use remark::{Remark, RemarkCounts, Remarks};
 pub use rule::{

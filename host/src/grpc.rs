@@ -68,7 +68,10 @@ const RESET_FOR_BREACH_MAX: usize = 1_000;
 /// How often it is looked whether there is room for what was left out of the audit log.
 const NOTE_LEFT_OUT_EVERY: Duration = Duration::from_secs(1);
 
-pub use convert::alert::wire_alert;
+pub use convert::{
+    alert::wire_alert,
+    reading::{wire_model, wire_reading, wire_threshold},
+};
 pub use entrance::{Calls, MakePage, Page};
 pub use starting::serve_starting;
 pub use tls::{Tls, TlsError};

@@ -233,7 +233,7 @@ impl<'a> Listing<'a> {
         LoggedAlert {
             position,
             alert: rows.alert(row),
-            operator: OperatorId::new(u32::from(rows.operator[row])).unwrap_or_default(),
+            operator: rows.operator_of(row),
             generation: Flags(rows.flags[row]).generation(),
             model: self.models.get(&ModelId(rows.model[row])).cloned().unwrap_or_default(),
             end: mark.end,

@@ -14,7 +14,7 @@ use address::Address;
 use crate::{
     cli::{
         table::{Value, thousands},
-        view::clean,
+        view::{clean, percent},
     },
     domain::Millis,
 };
@@ -161,14 +161,6 @@ fn choices<'a>(name: &str, choices: impl IntoIterator<Item = (&'a str, Address, 
                 a href=(address) aria-current=[chosen.then_some("true")] { (word) }
             }
         }
-    }
-}
-
-/// A share in percent, in words; nothing of nothing.
-fn percent(part: u64, of: u64) -> String {
-    match (u128::from(part) * 1_000).checked_div(u128::from(of)) {
-        Some(tenths) => format!("{}.{} %", tenths / 10, tenths % 10),
-        None => "-".to_owned(),
     }
 }
 

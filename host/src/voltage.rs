@@ -17,4 +17,4 @@ pub use backtest::{Backtest, backtest};
 pub use codes::{Edge, Models, Trigger, trigger};
 pub use crossing::{Bounds, Crossed, Crossings, periods};
 pub use episode::{EPISODE_MS_MAX, Episode, episode};
-pub use join::{Unjoined, join, reach_ms};
+pub use join::{Unjoined, UnjoinedCounts, join, reach_ms};

@@ -65,7 +65,7 @@ pub use question::{Alerts, Question, Variant};
 pub use readings::{
     AskedOfReadings, ReadingRole, Readings, THRESHOLDS_MAX, TOLERANCE_MS, TOLERANCE_MS_MAX,
     answer::{
-        AlertingDevice, AtThreshold, BacktestFigures, Coverage, DeviceAnswer, Excursion, FilterVariant, Found, Range,
+        AlertingDevice, AtThreshold, BacktestFigures, Coverage, DeviceAnswer, Excursion, FilterVariant, Found,
         ReadDevice, ReadingAnswer, Span,
     },
 };

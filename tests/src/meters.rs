@@ -154,15 +154,24 @@ impl Meter {
         (1..self.averages_mv.len()).filter(crosses).collect()
     }
 
+    /// The whole volts that it states of a period; `None` where it states tenths.
+    pub fn whole_volts(&self, period: usize) -> Option<u16> {
+        let mv = self.averages_mv[period];
+        let volts = match self.rounding? {
+            // Where nobody knows how it rounds, it may round up.
+            Rounding::Unknown => (mv + 999) / 1_000,
+            Rounding::Nearest => (mv + 500) / 1_000,
+            Rounding::Down => mv / 1_000,
+        };
+        Some(volts as u16)
+    }
+
     /// What was read of a period.
     pub fn reading(&self, period: usize) -> Option<Reading> {
-        let mv = self.averages_mv[period];
-        let volts = match self.rounding {
-            None => Volts::between((mv / 100) as u16, (mv / 100) as u16),
-            // Where nobody knows how it rounds, it may round up.
-            Some(Rounding::Unknown) => Volts::whole(((mv + 999) / 1_000) as u16),
-            Some(Rounding::Nearest) => Volts::whole(((mv + 500) / 1_000) as u16),
-            Some(Rounding::Down) => Volts::whole((mv / 1_000) as u16),
+        let tenths = (self.averages_mv[period] / 100) as u16;
+        let volts = match self.whole_volts(period) {
+            None => Volts::between(tenths, tenths),
+            Some(volts) => Volts::whole(volts),
         }?;
         let volts = volts.rounded(self.rounding.unwrap_or_default());
         let Self { device, phase, length_s, .. } = *self;

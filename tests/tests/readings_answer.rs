@@ -56,11 +56,9 @@ fn write(folder: &Path, meters: &[Meter]) -> [String; 4] {
         }
         for (period, mv) in meter.averages_mv.iter().enumerate() {
             if let Some(reading) = meter.reading(period) {
-                let volts = match meter.rounding {
+                let volts = match meter.whole_volts(period) {
                     None => format!("{}.{}", mv / 1_000, mv / 100 % 10),
-                    Some(Rounding::Unknown) => format!("{}", (mv + 999) / 1_000),
-                    Some(Rounding::Nearest) => format!("{}", (mv + 500) / 1_000),
-                    Some(Rounding::Down) => format!("{}", mv / 1_000),
+                    Some(volts) => volts.to_string(),
                 };
                 let (device, phase) = (device(meter), meter.phase as u8);
                 let phase = if phase == 0 { String::new() } else { phase.to_string() };

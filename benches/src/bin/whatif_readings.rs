@@ -1,6 +1,6 @@
-//! What readings cost: loading them, keeping them, and what-ifs that look them up.
+//! The cost of readings: loading them, keeping them, and what-ifs that look them up.
 //!
-//! It must not know how the host keeps readings. Invariant: figures are only printed of a run in which every reading was
+//! Invariant: figures are only printed of a run in which every reading was
 //! stored, every alert was joined with the reading of its own period, and both answers are what the meters did.
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};

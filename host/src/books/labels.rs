@@ -16,7 +16,7 @@ use crate::{
 /// Labels of one query, and filters by labels.
 pub const LABELS_MAX: usize = 4;
 
-/// Values of one filter that are said to be unknown.
+/// Unknown values reported per filter, at most.
 const UNKNOWN_MAX: usize = 10;
 
 /// Values of a label among which a near one is looked for: each is compared, some 20 ms for so many.

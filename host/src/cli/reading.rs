@@ -1,6 +1,6 @@
 //! `weir reading`: load and look at what meters measured.
 //!
-//! It must not know what readings are joined with.
+//! It must not know how readings are used.
 
 use weir_proto::v1::{self, reading_service_client::ReadingServiceClient};
 
@@ -13,8 +13,6 @@ use super::{
 mod list;
 mod load;
 mod model;
-
-pub(super) use model::limit_wire;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

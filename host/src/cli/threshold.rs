@@ -1,14 +1,15 @@
 //! `weir threshold`: load and look at the thresholds of average voltage that meters have.
 //!
-//! It must not know what thresholds are compared with.
+//! It must not know how thresholds are used.
 
 use tonic::Status;
 use weir_proto::v1::{self, reading_service_client::ReadingServiceClient};
 
 use super::{
-    Failure, Session, arguments, reading,
+    Failure, Session, arguments,
+    listed::Listed,
+    reading,
     session::Connection,
-    table::thousands,
     upload::{self, Found, Kind},
     view::{
         eui,
@@ -20,6 +21,7 @@ use super::{
 };
 use crate::{
     domain::{self, Eui64, Millis},
+    grpc::wire_threshold,
     intake::{sources, thresholds},
 };
 
@@ -102,7 +104,7 @@ impl Kind for Thresholds {
     }
 
     fn found(item: Vec<domain::Threshold>) -> Found<v1::Threshold> {
-        Found::Messages(item.into_iter().map(wire).collect())
+        Found::Messages(item.into_iter().map(wire_threshold).collect())
     }
 
     fn name(message: &v1::Threshold) -> String {
@@ -118,44 +120,19 @@ impl Kind for Thresholds {
     }
 }
 
-/// A threshold as the protocol has it.
-fn wire(threshold: domain::Threshold) -> v1::Threshold {
-    let domain::Threshold { device, limit, value_dv, from_ms, source } = threshold;
-    v1::Threshold { device_id: device.0, limit: reading::limit_wire(limit), value_dv: value_dv.into(), from_ms, source }
-}
-
 async fn list(session: &Session, args: List) -> Result<(), Failure> {
-    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
-    let page_size = PAGE_THRESHOLDS.min(u32::try_from(limit.saturating_add(1)).unwrap_or(PAGE_THRESHOLDS));
+    let mut listed = Listed::new(args.limit);
+    let page_size = listed.page_size(PAGE_THRESHOLDS);
     let device_id = args.device.map_or(0, |device| device.0);
     let mut request = v1::ListThresholdsRequest { device_id, page_size, page_token: String::new() };
     let mut client = reading::client(session).await?;
-    let (mut listed, mut count, mut more) = (Vec::new(), 0_usize, false);
     loop {
         let answer = client.list_thresholds(request.clone()).await.map_err(|status| session.failed(&status))?;
         let v1::ListThresholdsResponse { thresholds, next_page_token } = answer.into_inner();
-        for threshold in thresholds {
-            if count == limit {
-                more = true;
-                break;
-            }
-            count += 1;
-            listed.push(Threshold::from(threshold));
-        }
-        // A table needs all rows to align its columns; JSON does not.
-        if session.json {
-            session.list(&std::mem::take(&mut listed), view::table)?;
-        }
-        if more || next_page_token.is_empty() {
-            break;
+        let rows = thresholds.into_iter().map(Threshold::from);
+        if !listed.take(session, rows, view::table)? || next_page_token.is_empty() {
+            return listed.finish(session, view::table);
         }
         request.page_token = next_page_token;
     }
-    if !session.json {
-        session.list(&listed, view::table)?;
-    }
-    if more {
-        eprintln!("there are more than {}: --limit shows them", thousands(count as u64));
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Files of readings or of thresholds, sent to a host in messages, and what became of them.
 //!
-//! It must not know what is in a file. Invariants: each item is counted once, under one word; what was not stored is told by
+//! Invariants: each item is counted once, under one word; what was not stored is told by
 //! the line that it came from; a message that is too long for the host is sent in parts.
 
 use std::{
@@ -47,7 +47,7 @@ pub(super) struct Args {
     /// .xml tell.
     #[arg(long, value_parser = format::of_readings)]
     format: Option<Format>,
-    /// Where the data comes from, for whoever lists it: one line of at most 64 bytes. Default: the name of each file.
+    /// Source that `list` shows for the data: one line of at most 64 bytes. Default: the name of each file.
     #[arg(long, value_name = "TEXT", value_parser = source)]
     source: Option<String>,
     /// Only say what would be stored.
@@ -191,7 +191,7 @@ fn fewer(status: &Status, count: usize) -> Option<usize> {
     stated.or_else(|| Some(count / 2).filter(|half| *half > 0))
 }
 
-/// Reads a file to its end, as long as anybody listens.
+/// Reads a file to its end, or until the receiver is dropped.
 fn read_pieces<K: Kind>(mut items: Items<K::Item>, pieces: &mpsc::Sender<Piece<K::Message>>) {
     let send = |piece| pieces.blocking_send(piece).is_ok();
     let mut messages = Vec::new();
@@ -276,8 +276,7 @@ fn after(failure: Failure, tally: &Tally, (one, many): (&str, &str)) -> Failure 
 
 /// Cuts the name of a file to what a source may have.
 fn cut(name: &str) -> String {
-    let end = (0..=READING_SOURCE_BYTES_MAX.min(name.len())).rev().find(|end| name.is_char_boundary(*end));
-    match name[..end.unwrap_or(0)].trim() {
+    match name[..name.floor_char_boundary(READING_SOURCE_BYTES_MAX)].trim() {
         "" => "file".to_owned(),
         name => name.to_owned(),
     }

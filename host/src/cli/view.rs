@@ -89,6 +89,19 @@ pub(crate) fn operator(id: u32) -> String {
     if id == 0 { "unknown".to_owned() } else { id.to_string() }
 }
 
+/// A share in percent, rounded down: all is never said of fewer. A dash of nothing.
+pub(crate) fn percent(part: u64, of: u64) -> String {
+    match (u128::from(part) * 1_000).checked_div(u128::from(of)) {
+        Some(tenths) => format!("{}.{} %", tenths / 10, tenths % 10),
+        None => "-".to_owned(),
+    }
+}
+
+/// Tenths of a volt in volts, like 258.0 V.
+pub(crate) fn volts(dv: u32) -> String {
+    format!("{}.{} V", dv / 10, dv % 10)
+}
+
 /// Text, or what to show where there is none.
 pub(crate) fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
     if text.is_empty() { otherwise } else { text }

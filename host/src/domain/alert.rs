@@ -473,6 +473,11 @@ impl Rows {
         }
     }
 
+    /// The operator of a row's device, unknown where none is known.
+    pub fn operator_of(&self, row: usize) -> OperatorId {
+        OperatorId::new(u32::from(self.operator[row])).unwrap_or_default()
+    }
+
     /// What is known of a row's time of occurrence.
     pub fn time_status(&self, row: usize) -> TimeStatus {
         TimeStatus::from_number(self.time_status[row]).unwrap_or_default()

@@ -13,6 +13,9 @@ pub const VOLTS_MAX_DV: u16 = 10_000;
 /// Lengths of a period that are taken, in seconds: a minute to a day.
 pub const PERIOD_S: Range<u32> = 60..86_401;
 
+/// The longest of them, in milliseconds.
+pub const PERIOD_MS_MAX: Millis = (PERIOD_S.end as Millis - 1) * 1_000;
+
 /// Bytes of the name of a source of readings or thresholds.
 pub const READING_SOURCE_BYTES_MAX: usize = 64;
 
@@ -130,6 +133,22 @@ impl Volts {
     pub fn falls_below(self, dv: u16) -> bool {
         self.high_dv < dv || (self.is_open[1] && self.high_dv == dv)
     }
+
+    /// Returns true if it can be within a threshold in tenths of a volt: at it, or on the side where voltage ought to be.
+    pub fn can_be_within(self, limit: Limit, threshold_dv: u16) -> bool {
+        match limit {
+            Limit::Over => !self.exceeds(threshold_dv),
+            Limit::Under => !self.falls_below(threshold_dv),
+        }
+    }
+
+    /// Returns true if it can be beyond a threshold in tenths of a volt.
+    pub fn can_be_beyond(self, limit: Limit, threshold_dv: u16) -> bool {
+        match limit {
+            Limit::Over => self.can_exceed(threshold_dv),
+            Limit::Under => self.can_fall_below(threshold_dv),
+        }
+    }
 }
 
 impl fmt::Display for Volts {
@@ -165,7 +184,7 @@ impl Reading {
     }
 }
 
-/// What becomes of a reading that is loaded.
+/// The outcome of loading a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadingFate {
     /// It is stored.

@@ -28,7 +28,7 @@ const NOTE: Roles = Roles(READER | OPERATOR | ADMIN);
 const SEND: Roles = Roles(INGEST | ADMIN);
 /// Whoever says which devices there are, and whose.
 const LOAD: Roles = Roles(INVENTORY | ADMIN);
-/// Whoever says what devices measured and how they are set.
+/// Roles that load readings and thresholds.
 const MEASURE: Roles = Roles(INVENTORY | OPERATOR | ADMIN);
 /// Whoever looks at that: those who look, and those who load, as far as it is of devices that are theirs to load.
 const LOOK_AT_READINGS: Roles = Roles(READER | OPERATOR | AUDITOR | ADMIN | INVENTORY);

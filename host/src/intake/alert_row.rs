@@ -162,10 +162,6 @@ impl RowReader<Alert> for AlertRows {
         LAYOUT
     }
 
-    fn check(&self, _: &dyn Fn(usize) -> bool) -> Result<(), LineError> {
-        Ok(())
-    }
-
     fn read(&mut self, record: &Record<'_>, form: &Form) -> Result<Alert, LineError> {
         let alert = alert(record, form)?;
         self.0.look_at_device(record, DEVICE, alert.device);

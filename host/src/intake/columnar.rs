@@ -202,7 +202,7 @@ impl<T: Send + 'static> Iterator for Rows<T> {
 
 const DAMAGED: &str = "it is damaged";
 
-/// Reads a file to its end, as long as anybody listens.
+/// Reads a file to its end, or until the receiver is dropped.
 fn read<T>(reader: Box<dyn RowReader<T>>, file: impl ChunkReader + 'static, form: Form, said: &SyncSender<Said<T>>) {
     let (opened, rows) = match Table::open(reader, file, form) {
         Ok((rows, remark)) => (Ok(remark), Some(rows)),
@@ -216,7 +216,7 @@ fn read<T>(reader: Box<dyn RowReader<T>>, file: impl ChunkReader + 'static, form
             Ok(None) => {
                 rows.reader.end();
                 let remarks = std::iter::from_fn(|| rows.reader.remark()).collect();
-                // Nobody may listen any more; then nobody wants the remarks either.
+                // The receiver may be gone; the remarks are then dropped.
                 drop(said.send(Said::Rows(Vec::new(), remarks)));
                 Said::Ended
             }

@@ -61,11 +61,7 @@ pub fn decode(message: &[u8]) -> Result<Decoded, GbcsError> {
     cursor.literal(&[0x00], "date-time", "00 (absent)")?;
     let message_code = other_information(&mut cursor)?;
     let payload = payload::read(cursor.section("payload")?, message_code == MESSAGE_CODE_OUTAGE)?;
-    let signed = signature(&mut cursor)?;
-    if maced {
-        cursor.take(MAC_BYTES, "MAC")?;
-    }
-    cursor.end()?;
+    let signed = ending(&mut cursor, maced)?;
     let authentication = match (signed, maced) {
         (true, _) => Authentication::Signed,
         (false, true) => Authentication::Maced,
@@ -158,6 +154,16 @@ fn signature(cursor: &mut Cursor<'_>) -> Result<bool, GbcsError> {
         SIGNATURE_BYTES => Ok(true),
         found => Err(section.error(Defect::Length { field: "signature", found, expected: "0 or 64" })),
     }
+}
+
+/// Passes over what follows the payload, to the end of the message; says whether there is a signature.
+fn ending(cursor: &mut Cursor<'_>, maced: bool) -> Result<bool, GbcsError> {
+    let signed = signature(cursor)?;
+    if maced {
+        cursor.take(MAC_BYTES, "MAC")?;
+    }
+    cursor.end()?;
+    Ok(signed)
 }
 
 #[cfg(test)]

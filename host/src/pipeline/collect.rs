@@ -59,7 +59,7 @@ pub enum Command {
     Note(AuditEvent),
     /// Note something in the audit log, and say when it is on disk.
     Record(AuditEvent, Reply<()>),
-    /// Say whose devices are; nothing of one that is not known.
+    /// Look up the operators of devices; `None` for an unknown device.
     OperatorsOf(Vec<Eui64>, Reply<Vec<Option<OperatorId>>>),
     /// Keep a question over the past, drop those of some numbers, and note it where it is new.
     KeepQuestion(Box<KeptQuestion>, Vec<u64>, Option<AuditEvent>, Reply<()>),

@@ -2,7 +2,7 @@
 //!
 //! It must not know how devices are found. Invariant: each row is counted once, as new, changed or unchanged.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use crate::{
     admit::{Change, Inventory, InventoryError, LabelLimits, LabelPlan, with_stated},
@@ -194,7 +194,7 @@ impl Engine {
         let shared = shared(&rows, &of_message, view, &load, who.sender.operators);
         let before = dry.as_ref().map_or(&[][..], |dry| dry.models.as_slice());
         let models = self.learn_models(before, devices)?;
-        let stated: Vec<Vec<StatedLabel>> =
+        let stated: Vec<Cow<'_, [StatedLabel]>> =
             devices.iter().zip(&rows).map(|(request, row)| self.stated_labels(request, row, dry.as_ref())).collect();
         let plans =
             self.plan_labels(&rows, &stated, dry.as_mut()).inspect_err(|_| self.inventory.forget_models(&models))?;
@@ -274,8 +274,13 @@ impl Engine {
 
     /// The labels that a request states of a device. One that says which network the metering point is of goes with the point
     /// that it came from, and stays where it says something else.
-    fn stated_labels(&self, request: &DeviceRequest, row: &Loaded, dry: Option<&DryRun>) -> Vec<StatedLabel> {
-        let mut stated = request.labels.clone();
+    fn stated_labels<'r>(
+        &self,
+        request: &'r DeviceRequest,
+        row: &Loaded,
+        dry: Option<&DryRun>,
+    ) -> Cow<'r, [StatedLabel]> {
+        let mut stated = Cow::Borrowed(&request.labels[..]);
         let network = row.before.and_then(|(before, _)| before.mpxn.distributor());
         if let (Some(key), Some(network)) = (&request.network_label, network)
             && row.after.0.mpxn.distributor().is_none()
@@ -283,8 +288,8 @@ impl Engine {
             let labels = dry.map_or(&self.labels, |dry| &dry.labels);
             let has = self.label_number(request.eui, dry).map(|no| labels.of(no)).unwrap_or_default();
             if has.iter().any(|(known, value)| known == key && **value == *network.to_string()) {
-                stated.push(StatedLabel { key: key.clone(), value: String::new() });
-                stated.sort_unstable();
+                stated.to_mut().push(StatedLabel { key: key.clone(), value: String::new() });
+                stated.to_mut().sort_unstable();
             }
         }
         stated
@@ -372,7 +377,7 @@ impl Engine {
     fn plan_labels(
         &mut self,
         rows: &[Loaded],
-        stated: &[Vec<StatedLabel>],
+        stated: &[Cow<'_, [StatedLabel]>],
         dry: Option<&mut DryRun>,
     ) -> Result<Vec<LabelPlan>, Refusal> {
         let intake = &self.config.intake;

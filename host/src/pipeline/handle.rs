@@ -73,6 +73,9 @@ pub use rules::{Promotion, RuleRequest};
 pub use subscribe::{CursorView, Piece, SubscribeRequest, Subscription};
 pub use whatif::{Component, VariantRequest, WhatIfRequest};
 
+/// Devices that one question to the fold looks up: it judges no alert meanwhile.
+const LOOKED_UP_AT_A_TIME: usize = 2_048;
+
 /// A batch as it came in, its alerts read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Batch {

@@ -74,9 +74,8 @@ impl Default for Readings {
 }
 
 impl Readings {
-    /// Opens the file in the data folder; in memory where the store is no file either. It does not fail: what is wrong with
-    /// the file is for those who ask for it.
-    pub fn open(config: &Config, folder: Option<PathBuf>) -> Self {
+    /// The file in the data folder, which is not open yet; in memory where the store is no file either.
+    pub fn new(config: &Config, folder: Option<PathBuf>) -> Self {
         let path = folder.as_ref().map(|folder| folder.join(READINGS_FILE_NAME));
         let (store, limits) = (config.store.clone(), config.readings.clone());
         let open = move || match &path {
@@ -86,9 +85,12 @@ impl Readings {
             }
             None => ReadingStore::in_memory(&limits),
         };
-        let readings = Self::with(Box::new(open), config, folder);
-        readings.open_again(&mut readings.lock());
-        readings
+        Self::with(Box::new(open), config, folder)
+    }
+
+    /// Opens the file. It does not fail: what is wrong with the file is for those who ask for it.
+    pub fn open(&self) {
+        self.open_again(&mut self.lock());
     }
 
     fn with(open: Open, config: &Config, folder: Option<PathBuf>) -> Self {
@@ -111,7 +113,7 @@ impl Readings {
         &self.limits
     }
 
-    /// What is wrong with the file, for those who wait for it to change; empty for nothing.
+    /// Returns a receiver of the file's problem; the text is empty while the file is usable.
     pub fn problem(&self) -> watch::Receiver<String> {
         self.problem.subscribe()
     }
@@ -132,7 +134,7 @@ impl Readings {
         if let Some(Ok(reader)) = read() {
             return Ok(reader);
         }
-        // Whoever writes just now opens it again where that failed.
+        // A writer whose commit failed may be opening the file again; its lock is held until then.
         self.ready(&mut self.lock())?;
         read().unwrap_or(Err(store::Error::Closed)).map_err(refused)
     }
@@ -140,15 +142,14 @@ impl Readings {
     /// Writes, when it is this caller's turn. Blocks on the disk.
     pub fn write<T>(&self, work: impl FnOnce(&mut ReadingStore) -> Result<T, store::Error>) -> Result<T, Refusal> {
         let mut writer = self.lock();
-        self.ready(&mut writer)?;
-        let Some(store) = writer.store.as_mut() else { return Err(refused(store::Error::Closed)) };
+        let was_full = writer.is_full;
+        let store = self.ready(&mut writer)?;
         let no_room = self.no_room(store);
         store.allow_growth(no_room.is_none());
         // It would fail again, and cost another opening of the file.
-        if let Some(why) = no_room.as_ref().filter(|_| writer.is_full) {
+        if let Some(why) = no_room.as_ref().filter(|_| was_full) {
             return Err(full(why));
         }
-        let Some(store) = writer.store.as_mut() else { return Err(refused(store::Error::Closed)) };
         match work(store) {
             Ok(done) => {
                 writer.is_full = false;
@@ -176,10 +177,7 @@ impl Readings {
         loop {
             // Loads take their turns between two commits.
             let mut writer = self.lock();
-            if self.ready(&mut writer).is_err() {
-                return;
-            }
-            let Some(store) = writer.store.as_mut() else { return };
+            let Ok(store) = self.ready(&mut writer) else { return };
             // A commit that frees pages may need some first.
             store.allow_growth(true);
             match store.drop_before(before_ms, DROPPED_PER_COMMIT_MAX) {
@@ -237,17 +235,18 @@ impl Readings {
     }
 
     /// Opens the file where it is not open, unless that failed a moment ago.
-    fn ready(&self, writer: &mut Writer) -> Result<(), Refusal> {
+    fn ready<'w>(&self, writer: &'w mut Writer) -> Result<&'w mut ReadingStore, Refusal> {
         if writer.is_closed {
             return Err(Refusal::Unavailable("the host is stopping; ask again when it is back".to_owned()));
         }
         if writer.store.is_none() && writer.failed.as_ref().is_none_or(|(_, at)| at.elapsed() >= OPEN_AGAIN_AFTER) {
             self.open_again(writer);
         }
-        match &writer.failed {
-            Some((error, _)) if writer.store.is_none() => Err(refused_as(error)),
-            _ => Ok(()),
-        }
+        let Writer { store, failed, .. } = writer;
+        store.as_mut().ok_or_else(|| match failed {
+            Some((error, _)) => refused_as(error),
+            None => refused(store::Error::Closed),
+        })
     }
 
     fn open_again(&self, writer: &mut Writer) {

@@ -35,7 +35,7 @@ const WORKS_AHEAD: usize = 1;
 const ROOM_EVERY_MIN: Duration = Duration::from_millis(200);
 const ROOM_EVERY_MAX: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether readings are too old.
+/// Interval of the retention sweep over readings.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Pages of state that are written at a time to make room: more of them could need more room than there is.
@@ -78,8 +78,13 @@ pub fn start_with(parts: Parts) -> Result<(Handle, Runner), StartError> {
 fn start_over(parts: Parts, progress: watch::Sender<Progress>) -> Result<(Handle, Runner), StartError> {
     let time = Timekeeper::new(Arc::clone(&parts.clock), Arc::clone(&parts.times.passed), &parts.config.intake);
     let shared = Shared::new(time).reporting(progress);
-    let shared = Arc::new(shared.with_readings(Readings::open(&parts.config, parts.folder.clone())));
-    let opened = open(&parts, &shared)?;
+    let shared = Arc::new(shared.with_readings(Readings::new(&parts.config, parts.folder.clone())));
+    // Side by side: checking a large file of readings takes as long as checking the store.
+    let opened = thread::scope(|scope| {
+        let opening = thread::Builder::new().name("weir-readings".into());
+        opening.spawn_scoped(scope, || shared.readings.open()).map_err(StartError::Thread)?;
+        open(&parts, &shared)
+    })?;
     let (sender, receiver) = mpsc::channel(parts.config.intake.batches_queued_max);
     let waker = sender.downgrade();
     let handle = Handle::new(sender, Arc::clone(&shared), &parts, Arc::clone(&opened.settings));

@@ -170,7 +170,7 @@ impl ReadingStore {
         })
     }
 
-    /// What is stored, as of the last commit, of the devices of these operators.
+    /// Returns a snapshot of the last commit, restricted to these operators.
     pub fn reader(&self, scope: OperatorSet) -> Result<ReadingReader, Error> {
         ReadingReader::open(&self.database, scope)
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{AlertCode, Limit, ModelId, OperatorId, Phase, ReadingModel, Rounding};
+use crate::domain::{AlertCode, Limit, ModelId, OperatorId, Phase, ReadingModel, Rounding, Rows};
 
 /// Which way a threshold is crossed, seen from where voltage ought to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +73,11 @@ impl Models {
             let mapped = self.of(operator, model)?.codes.iter().find(|mapped| mapped.code == code)?;
             Some(Trigger { limit: mapped.limit, phase: mapped.phase, edge: Edge::Raise })
         })
+    }
+
+    /// Returns what raised the alert of a row.
+    pub fn trigger_of(&self, rows: &Rows, row: usize) -> Option<Trigger> {
+        self.trigger(AlertCode(rows.code[row]), rows.operator_of(row), ModelId(rows.model[row]))
     }
 }
 

@@ -8,10 +8,12 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::{Limit, Millis, Reading};
 
 /// The fewest and the most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Bounds {
     /// At least so many.
     pub least: u64,
@@ -102,16 +104,18 @@ impl Crossings {
             self.threshold_dv = None;
             return Crossed::Unknown;
         };
-        let sides = |reading: &Reading| sides(self.limit, reading, threshold_dv);
+        let sides = |Reading { volts, .. }: Reading| {
+            (volts.can_be_within(self.limit, threshold_dv), volts.can_be_beyond(self.limit, threshold_dv))
+        };
         // Both are possible of a period that was not read.
-        let (was_within, was_beyond) = before.as_ref().map_or((true, true), sides);
+        let (was_within, was_beyond) = before.map_or((true, true), sides);
         if before.is_none() || self.threshold_dv != Some(threshold_dv) {
             // Which meters are on which side of another threshold is not told apart by how many alerts they have raised.
             let all = self.within.or(self.beyond);
             (self.within, self.beyond) = (all.when(was_within), all.when(was_beyond));
         }
         self.threshold_dv = Some(threshold_dv);
-        let (is_within, is_beyond) = sides(&reading);
+        let (is_within, is_beyond) = sides(reading);
         let within = self.within.or(self.beyond).when(is_within);
         let beyond = self.beyond.or(self.within.alerting()).when(is_beyond);
         (self.within, self.beyond) = (within, beyond);
@@ -127,15 +131,6 @@ impl Crossings {
     pub fn count_from_here(&mut self) {
         let zero = |side: Side| Side(side.0.map(|_| Bounds::default()));
         (self.within, self.beyond) = (zero(self.within), zero(self.beyond));
-    }
-}
-
-/// Returns whether an average can be within a threshold, and whether it can be beyond.
-fn sides(limit: Limit, reading: &Reading, threshold_dv: u16) -> (bool, bool) {
-    let volts = reading.volts;
-    match limit {
-        Limit::Over => (!volts.exceeds(threshold_dv), volts.can_exceed(threshold_dv)),
-        Limit::Under => (!volts.falls_below(threshold_dv), volts.can_fall_below(threshold_dv)),
     }
 }
 

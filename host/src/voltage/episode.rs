@@ -29,27 +29,25 @@ pub fn episode(
     threshold_dv: impl Fn(Millis) -> Option<u16>,
 ) -> Episode {
     let mut found = Episode { furthest: *from, may_be_furthest: *from, is_whole: false };
-    let later = readings.iter().skip_while(|reading| reading.end_ms <= from.end_ms);
+    let later = &readings[readings.partition_point(|reading| reading.end_ms <= from.end_ms)..];
     let mut end_ms = from.end_ms;
-    for reading in later.take_while(|reading| reading.end_ms - from.end_ms <= EPISODE_MS_MAX) {
+    for reading in later.iter().take_while(|reading| reading.end_ms - from.end_ms <= EPISODE_MS_MAX) {
         let is_next = std::mem::replace(&mut end_ms, reading.end_ms) == reading.period_ms().start;
         let Some(threshold_dv) = threshold_dv(reading.end_ms).filter(|_| is_next) else { break };
         let volts = reading.volts;
-        let (may_be_within, may_be_beyond) = match limit {
-            Limit::Over => (!volts.exceeds(threshold_dv), volts.can_exceed(threshold_dv)),
-            Limit::Under => (!volts.falls_below(threshold_dv), volts.can_fall_below(threshold_dv)),
-        };
-        if !may_be_beyond {
+        if !volts.can_be_beyond(limit, threshold_dv) {
             found.is_whole = true;
             break;
         }
-        let highest = |one: Reading, other: Reading| match limit {
-            Limit::Over => (other.volts.high_dv() > one.volts.high_dv()).then_some(other),
-            Limit::Under => (other.volts.low_dv() < one.volts.low_dv()).then_some(other),
+        let may_be_further = match limit {
+            Limit::Over => volts.high_dv() > found.may_be_furthest.volts.high_dv(),
+            Limit::Under => volts.low_dv() < found.may_be_furthest.volts.low_dv(),
         };
-        found.may_be_furthest = highest(found.may_be_furthest, *reading).unwrap_or(found.may_be_furthest);
+        if may_be_further {
+            found.may_be_furthest = *reading;
+        }
         // Where the episode may be over, what follows is not surely of it.
-        if may_be_within {
+        if volts.can_be_within(limit, threshold_dv) {
             break;
         }
         let is_further = match limit {

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::domain::{Millis, PERIOD_S, Reading, TimeStatus};
+use crate::domain::{Millis, PERIOD_MS_MAX, Reading, TimeStatus};
 
 /// Why an alert has no reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,7 +23,7 @@ pub enum Unjoined {
 }
 
 impl Unjoined {
-    /// Each.
+    /// Each, in the order of their numbers.
     pub const ALL: [Self; 5] = [Self::NoReading, Self::NoTime, Self::TwoPeriods, Self::Withheld, Self::NotBeyond];
 
     /// Its name in answers and reports.
@@ -38,14 +38,40 @@ impl Unjoined {
     }
 }
 
-/// Returns the ends of all periods that an alert can be of.
-pub fn reach_ms(occurred_ms: Millis, tolerance_ms: Millis) -> Range<Millis> {
-    let longest_ms = Millis::from(PERIOD_S.end - 1) * 1_000;
-    let last_ms = occurred_ms.saturating_add(tolerance_ms);
-    last_ms.saturating_sub(longest_ms).saturating_add(1)..last_ms.saturating_add(1)
+/// Alerts without a reading, counted by why they have none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UnjoinedCounts([u64; Unjoined::ALL.len()]);
+
+impl UnjoinedCounts {
+    /// Counts an alert.
+    pub fn add(&mut self, why: Unjoined) {
+        self.0[why as usize] += 1;
+    }
+
+    /// Adds counts of other alerts.
+    pub fn merge(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(count, other)| *count += other);
+    }
+
+    /// Returns how many there are.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Returns each reason that there is, and how many alerts have it.
+    pub fn iter(&self) -> impl Iterator<Item = (Unjoined, u64)> {
+        Unjoined::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
+    }
 }
 
-/// Returns the reading of an alert, out of those of its device and phase that end within [`reach_ms`].
+/// Returns the ends of all periods that an alert can be of.
+pub fn reach_ms(occurred_ms: Millis, tolerance_ms: Millis) -> Range<Millis> {
+    let last_ms = occurred_ms.saturating_add(tolerance_ms);
+    last_ms.saturating_sub(PERIOD_MS_MAX).saturating_add(1)..last_ms.saturating_add(1)
+}
+
+/// Returns the reading of an alert, out of those of its device and phase, which are in order. Those that end outside of
+/// [`reach_ms`] are of no use to it.
 ///
 /// It is the one that ends at or before the time of occurrence plus the tolerance, and less than its own length before
 /// that. `weight` is how many alerts the alert stands for.
@@ -65,11 +91,11 @@ pub fn join(
     if weight > 1 {
         return Err(Unjoined::Withheld);
     }
+    let reach = reach_ms(occurred_ms, tolerance_ms);
+    let first = readings.partition_point(|reading| reading.end_ms < reach.start);
     let last_ms = occurred_ms.saturating_add(tolerance_ms);
-    let fits = |reading: &&Reading| {
-        reading.end_ms <= last_ms && last_ms - reading.end_ms < Millis::from(reading.length_s) * 1_000
-    };
-    let mut fitting = readings.iter().filter(fits);
+    let in_reach = readings[first..].iter().take_while(|reading| reading.end_ms <= last_ms);
+    let mut fitting = in_reach.filter(|reading| last_ms - reading.end_ms < Millis::from(reading.length_s) * 1_000);
     match (fitting.next(), fitting.next()) {
         (None, _) => Err(Unjoined::NoReading),
         (Some(reading), None) => Ok(*reading),

@@ -104,7 +104,7 @@ impl<'a> Fold<'a> {
         self.turn(group.first, group.settings).map_err(missing)?;
         let mut sheet = self.sheet(group);
         if let Some(joins) = &mut self.joins {
-            joins.take(&group.rows)?;
+            joins.take(&group.rows, &sheet.closed)?;
         }
         if let Some(check) = &mut self.check {
             let judged = check.judge_group(group, &sheet);

@@ -9,7 +9,7 @@ use crate::{
     cli::{
         Failure, Session,
         arguments::{self, Generation, NameFiles},
-        table::thousands,
+        listed::Listed,
         view::{
             device::{self, Device},
             label::UnknownLabel,
@@ -79,35 +79,18 @@ pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
         labels: filters.clone(),
     };
     labels::check_keys(session, &mut client, &args.labels).await?;
-    let (mut listed, mut count, mut more) = (Vec::new(), 0_usize, false);
-    'pages: loop {
+    let mut rows = Listed::new(args.limit);
+    let table = |devices: &[Device]| device::list(devices, &args.labels, &names);
+    loop {
         let answer = client.list_devices(request.clone()).await.map_err(|status| session.failed(&status))?;
         let v1::ListDevicesResponse { devices, next_page_token, unknown_labels } = answer.into_inner();
         if request.page_token.is_empty() {
             unknown_labels.into_iter().for_each(|unknown| eprintln!("{}", UnknownLabel::from(unknown).said()));
         }
-        for found in devices.into_iter().filter(|device| args.admits(device, &filters)) {
-            if args.limit > 0 && count == args.limit {
-                more = true;
-                break 'pages;
-            }
-            count += 1;
-            listed.push(Device::from(found));
-        }
-        // A table needs all rows to align its columns; JSON does not.
-        if session.json {
-            session.list(&std::mem::take(&mut listed), |devices| device::list(devices, &args.labels, &names))?;
-        }
-        if next_page_token.is_empty() {
-            break;
+        let admitted = devices.into_iter().filter(|device| args.admits(device, &filters));
+        if !rows.take(session, admitted.map(Device::from), table)? || next_page_token.is_empty() {
+            return rows.finish(session, table);
         }
         request.page_token = next_page_token;
     }
-    if !listed.is_empty() || !session.json {
-        session.list(&listed, |devices| device::list(devices, &args.labels, &names))?;
-    }
-    if more {
-        eprintln!("there are more than {}: --limit shows them", thousands(count as u64));
-    }
-    Ok(())
 }

@@ -66,7 +66,7 @@ impl Default for ChunkLimits {
 }
 
 impl ChunkLimits {
-    /// Asks the host for its limits. One of an older release tells neither, or not to this role.
+    /// Returns the host's limits, or the defaults if its release or the caller's role gives none.
     async fn of_host(session: &Session) -> Result<Self, Failure> {
         let mut client = AlertServiceClient::new(session.connect().await?);
         let limits = match client.get_intake_limits(v1::GetIntakeLimitsRequest {}).await {

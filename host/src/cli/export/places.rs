@@ -1,6 +1,6 @@
-//! What the inventory says of devices and the log does not: metering points and labels, to write beside alerts.
+//! Metering points and labels of devices, which the inventory has and the log has not, to write beside alerts.
 //!
-//! It must not know a file. Invariant: what is held of an inventory is bounded in bytes, however large that is.
+//! Invariant: an inventory takes a bounded number of bytes here, however large it is.
 
 use std::sync::Arc;
 

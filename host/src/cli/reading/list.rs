@@ -7,7 +7,7 @@ use weir_proto::v1;
 use crate::{
     cli::{
         Failure, Session, arguments,
-        table::thousands,
+        listed::Listed,
         view::reading::{self as view, Reading},
     },
     domain::{Eui64, Millis},
@@ -39,38 +39,20 @@ pub(in crate::cli) struct Args {
 
 pub(super) async fn run(session: &Session, args: Args) -> Result<(), Failure> {
     let (since_ms, until_ms) = arguments::stretch("-", args.since, args.until)?;
-    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
-    let page_size = PAGE_READINGS.min(u32::try_from(limit.saturating_add(1)).unwrap_or(PAGE_READINGS));
+    let mut listed = Listed::new(args.limit);
+    let page_size = listed.page_size(PAGE_READINGS);
     let device_id = args.device.0;
     let mut request = v1::ListReadingsRequest { device_id, since_ms, until_ms, page_size, page_token: String::new() };
     let mut client = super::client(session).await?;
-    let (mut listed, mut count, mut more) = (Vec::new(), 0_usize, false);
     loop {
         let answer = client.list_readings(request.clone()).await.map_err(|status| session.failed(&status))?;
         let v1::ListReadingsResponse { readings, sources, next_page_token } = answer.into_inner();
-        let sources = sources.into_iter().map(Some).chain(std::iter::repeat(None));
-        for (reading, source) in readings.into_iter().zip(sources) {
-            if count == limit {
-                more = true;
-                break;
-            }
-            count += 1;
-            listed.push(Reading { source: source.unwrap_or_default(), ..Reading::from(reading) });
-        }
-        // A table needs all rows to align its columns; JSON does not.
-        if session.json {
-            session.list(&std::mem::take(&mut listed), view::table)?;
-        }
-        if more || next_page_token.is_empty() {
-            break;
+        let sources = sources.into_iter().chain(std::iter::repeat_with(String::new));
+        let rows = readings.into_iter().zip(sources);
+        let rows = rows.map(|(reading, source)| Reading { source, ..Reading::from(reading) });
+        if !listed.take(session, rows, view::table)? || next_page_token.is_empty() {
+            return listed.finish(session, view::table);
         }
         request.page_token = next_page_token;
     }
-    if !session.json {
-        session.list(&listed, view::table)?;
-    }
-    if more {
-        eprintln!("there are more than {}: --limit shows them", thousands(count as u64));
-    }
-    Ok(())
 }

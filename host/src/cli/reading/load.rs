@@ -11,7 +11,8 @@ use crate::{
         upload::{self, Found, Kind},
         view::{eui, reading::phase_name, upload::Put, utc},
     },
-    domain::{Phase, Reading},
+    domain::Phase,
+    grpc::wire_reading,
     intake::{
         readings::{self, Measured, Options},
         sources,
@@ -85,7 +86,7 @@ impl Kind for Readings {
 
     fn found(item: Measured) -> Found<v1::Reading> {
         match item {
-            Measured::Reading(reading) => Found::Messages(vec![wire(&reading)]),
+            Measured::Reading(reading) => Found::Messages(vec![wire_reading(&reading)]),
             Measured::Failed { device, field, why } => Found::Failed(format!("{device}: {field}: {why}")),
         }
     }
@@ -104,19 +105,5 @@ impl Kind for Readings {
         let answer = self.client.put_readings(request).await?.into_inner();
         let v1::PutReadingsResponse { added, same, problems, problem_count } = answer;
         Ok(Put { added, same, replaced: 0, problems, problem_count })
-    }
-}
-
-/// A reading as the protocol has it.
-fn wire(reading: &Reading) -> v1::Reading {
-    let Reading { device, phase, end_ms, length_s, volts } = reading;
-    v1::Reading {
-        device_id: device.0,
-        phase: *phase as i32,
-        end_ms: *end_ms,
-        length_s: *length_s,
-        low_dv: volts.low_dv().into(),
-        high_dv: volts.high_dv().into(),
-        whole_volts: volts.whole_volts().map(u32::from),
     }
 }

@@ -10,7 +10,8 @@ use crate::{
         Failure, Session, arguments,
         view::reading::{self as view, Model},
     },
-    domain::{AlertCode, Limit, Phase},
+    domain::{self, AlertCode, Limit, MappedCode, OperatorId, Phase, ReadingModel},
+    grpc::wire_model,
     intake::readings,
 };
 
@@ -19,9 +20,8 @@ pub(in crate::cli) enum Command {
     /// Say of a model how it rounds, and which of its alerts are raised at the end of a period.
     ///
     /// No public source says how a model makes whole volts of an average, nor what has a meter raise 8F40: the trigger of
-    /// 8F40 is not public. What is set here is the operator's word, and reports say so. It replaces what was said of the
-    /// model before; without
-    /// --rounding and --code nothing is said any more.
+    /// 8F40 is not public. What is set here is the operator's word, and reports say so. It replaces the model's earlier
+    /// setting; without --rounding and --code it removes it.
     #[command(after_help = HELP)]
     Set(Set),
     /// List what is said of models, and by whom.
@@ -100,18 +100,13 @@ async fn set(session: &Session, set: Set) -> Result<(), Failure> {
         return Err(Failure::usage(message).with_hint("a code stands for one threshold of one phase"));
     }
     let rounding = match rounding {
-        Rounding::Nearest => v1::Rounding::Nearest,
-        Rounding::Down => v1::Rounding::Down,
-        Rounding::Unknown => v1::Rounding::Unspecified,
+        Rounding::Nearest => domain::Rounding::Nearest,
+        Rounding::Down => domain::Rounding::Down,
+        Rounding::Unknown => domain::Rounding::Unknown,
     };
-    let wire = |Mapped { code, limit, phase }| v1::MappedCode {
-        code: u32::from(code.0),
-        limit: limit_wire(limit),
-        phase: phase as i32,
-    };
-    let codes: Vec<v1::MappedCode> = code.into_iter().map(wire).collect();
-    let is_nothing = codes.is_empty() && rounding == v1::Rounding::Unspecified;
-    let model = v1::ReadingModel { model, rounding: rounding.into(), codes, operator: 0 };
+    let is_nothing = code.is_empty() && rounding == domain::Rounding::Unknown;
+    let codes = code.into_iter().map(|Mapped { code, limit, phase }| MappedCode { code, limit, phase }).collect();
+    let model = wire_model((OperatorId::UNKNOWN, ReadingModel { model, rounding, codes }));
     let request = v1::SetReadingModelRequest { model: Some(model) };
     let answer = super::client(session).await?.set_reading_model(request).await;
     let v1::SetReadingModelResponse { model } = answer.map_err(|status| session.failed(&status))?.into_inner();
@@ -128,14 +123,6 @@ async fn list(session: &Session) -> Result<(), Failure> {
     let v1::ListReadingModelsResponse { models } = answer.map_err(|status| session.failed(&status))?.into_inner();
     let models: Vec<Model> = models.into_iter().map(Model::from).collect();
     session.list(&models, view::models)
-}
-
-/// A limit as the protocol has it.
-pub(in crate::cli) fn limit_wire(limit: Limit) -> i32 {
-    match limit {
-        Limit::Over => v1::VoltageLimit::Over.into(),
-        Limit::Under => v1::VoltageLimit::Under.into(),
-    }
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ pub(in crate::cli) fn facts(status: &Status) -> Table {
         ("thresholds", Value::Number(status.thresholds)),
         ("readings kept at most", Value::Number(status.readings_max)),
     ];
-    // An operator is not told.
+    // 0 for an operator's token.
     if status.file_bytes > 0 {
         facts.push(("bytes of the file", Value::Number(status.file_bytes)));
     }

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use weir_proto::v1;
 
-use super::{eui, reading::limit_name, time};
+use super::{eui, reading::limit_name, time, volts};
 use crate::cli::table::{Table, Value};
 
 /// A threshold. The names are those that `weir threshold load` reads.
@@ -32,7 +32,7 @@ pub(in crate::cli) fn table(rows: &[Threshold]) -> Table {
         table.row([
             Value::text(row.device_id.as_deref().unwrap_or_default()),
             Value::text(row.limit),
-            Value::Quantity(format!("{}.{} V", row.value_dv / 10, row.value_dv % 10)),
+            Value::Quantity(volts(row.value_dv)),
             Value::text(time(row.from_ms)),
             Value::text(&row.source),
         ]);

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use weir_proto::v1;
 
+use super::sweep::Steps;
 use crate::{
     cli::{arguments, failure::Failure},
     domain::VOLTS_MAX_DV,
@@ -59,23 +60,17 @@ impl FromStr for Thresholds {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong =
             || "expected tenths of a volt, like 2580 for 258.0 V, or LOW..HIGH:STEP, like 2530..2600:10".to_owned();
-        let number = |text: &str| match text.trim().parse::<u32>() {
-            Ok(dv) if dv < LOWEST_DV => {
-                Err(format!("{dv} tenths of a volt are no threshold of a supply; 253 V is 2530"))
-            }
-            parsed => parsed.map_err(|_| wrong()),
+        let plausible = |dv: i64| match u32::try_from(dv) {
+            Ok(dv) if dv >= LOWEST_DV => Ok(dv),
+            Ok(dv) => Err(format!("{dv} tenths of a volt are no threshold of a supply; 253 V is 2530")),
+            Err(_) => Err(wrong()),
         };
-        let Some((low, rest)) = text.split_once("..") else { return Ok(Self(vec![number(text)?])) };
-        let (high, step) = rest.split_once(':').unwrap_or((rest, "1"));
-        let step = step.trim().parse::<u32>().map_err(|_| wrong())?;
-        let (low, high) = (number(low)?, number(high)?);
-        if step < 1 || high < low {
-            return Err(wrong());
+        if !text.contains("..") {
+            return Ok(Self(vec![plausible(text.trim().parse().map_err(|_| wrong())?)?]));
         }
-        let values: Vec<u32> = (low..=high).step_by(step as usize).take(VALUES_MAX + 1).collect();
-        if values.len() > VALUES_MAX {
-            return Err(format!("more than {VALUES_MAX} values; make the steps larger"));
-        }
+        let steps = Steps::read(text).ok_or_else(wrong)?;
+        plausible(steps.low)?;
+        let values = steps.values(VALUES_MAX)?.into_iter().map(plausible).collect::<Result<_, _>>()?;
         Ok(Self(values))
     }
 }

@@ -21,20 +21,36 @@ impl FromStr for Sweep {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || "expected NAME=LOW..HIGH:STEP, like below_dv=2530..2600:10".to_owned();
-        let (name, range) = text.split_once('=').ok_or_else(wrong)?;
-        let (low, rest) = range.split_once("..").ok_or_else(wrong)?;
-        let (high, step) = rest.split_once(':').unwrap_or((rest, "1"));
-        let number = |text: &str| text.trim().parse::<i64>().map_err(|_| wrong());
-        let (low, high, step) = (number(low)?, number(high)?, number(step)?);
-        if name.is_empty() || step < 1 || high < low {
-            return Err(wrong());
-        }
-        let step = usize::try_from(step).map_err(|_| wrong())?;
-        let values: Vec<i64> = (low..=high).step_by(step).take(VALUES_MAX + 1).collect();
-        if values.len() > VALUES_MAX {
-            return Err(format!("more than {VALUES_MAX} values; make the steps larger"));
-        }
+        let (name, range) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(wrong)?;
+        let values = Steps::read(range).ok_or_else(wrong)?.values(VALUES_MAX)?;
         Ok(Self { name: name.to_owned(), values })
+    }
+}
+
+/// Integers from the first to the last in steps.
+pub(super) struct Steps {
+    pub(super) low: i64,
+    high: i64,
+    step: usize,
+}
+
+impl Steps {
+    /// Reads LOW..HIGH:STEP, or LOW..HIGH for steps of 1; `None` for any other text, and where there is no such integer.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let (low, rest) = text.split_once("..")?;
+        let (high, step) = rest.split_once(':').unwrap_or((rest, "1"));
+        let number = |text: &str| text.trim().parse::<i64>().ok();
+        let (low, high, step) = (number(low)?, number(high)?, usize::try_from(number(step)?).ok()?);
+        (step >= 1 && high >= low).then_some(Self { low, high, step })
+    }
+
+    /// Returns all of them, or says that there are more than `values_max`.
+    pub(super) fn values(&self, values_max: usize) -> Result<Vec<i64>, String> {
+        let values: Vec<i64> = (self.low..=self.high).step_by(self.step).take(values_max.saturating_add(1)).collect();
+        match values.len() > values_max {
+            true => Err(format!("more than {values_max} values; make the steps larger")),
+            false => Ok(values),
+        }
     }
 }
 

@@ -309,7 +309,7 @@ fn fitting(bytes: impl Iterator<Item = usize>, count: usize, bytes_max: usize) -
 pub fn page(listed: Vec<ListedReading>, count: usize, bytes_max: usize) -> v1::ListReadingsResponse {
     let all = listed.len();
     let (mut readings, mut sources): (Vec<v1::Reading>, Vec<String>) =
-        listed.into_iter().map(|one| (wire(&one.reading), one.source.as_ref().to_owned())).unzip();
+        listed.into_iter().map(|one| (wire_reading(&one.reading), one.source.as_ref().to_owned())).unzip();
     let bytes = readings.iter().zip(&sources).map(|(one, source)| one.encoded_len() + FRAME_BYTES + source.len());
     let fitting = fitting(bytes, count, bytes_max);
     readings.truncate(fitting);
@@ -319,15 +319,22 @@ pub fn page(listed: Vec<ListedReading>, count: usize, bytes_max: usize) -> v1::L
     v1::ListReadingsResponse { readings, sources, next_page_token }
 }
 
+/// A threshold as it goes out.
+pub fn wire_threshold(threshold: Threshold) -> v1::Threshold {
+    let Threshold { device, limit, value_dv, from_ms, source } = threshold;
+    let limit = wire_limit(limit).into();
+    v1::Threshold { device_id: device.0, limit, value_dv: value_dv.into(), from_ms, source }
+}
+
 /// A page of thresholds.
 pub fn threshold_page(listed: Vec<Threshold>, count: usize, bytes_max: usize) -> v1::ListThresholdsResponse {
     let all = listed.len();
     let mut thresholds: Vec<v1::Threshold> = Vec::with_capacity(all);
     let mut tokens = Vec::with_capacity(all);
-    for Threshold { device, limit, value_dv, from_ms, source } in listed {
-        tokens.push(format!("{:x}.{}.{from_ms}", device.0, limit as u8));
-        let limit = wire_limit(limit).into();
-        thresholds.push(v1::Threshold { device_id: device.0, limit, value_dv: value_dv.into(), from_ms, source });
+    for threshold in listed {
+        let Threshold { device, limit, from_ms, .. } = &threshold;
+        tokens.push(format!("{:x}.{}.{from_ms}", device.0, *limit as u8));
+        thresholds.push(wire_threshold(threshold));
     }
     let fitting = fitting(thresholds.iter().map(Message::encoded_len), count, bytes_max);
     thresholds.truncate(fitting);
@@ -350,7 +357,8 @@ pub fn totals(status: ReadingStatus) -> v1::GetReadingStatusResponse {
     }
 }
 
-fn wire(reading: &Reading) -> v1::Reading {
+/// A reading as it goes out.
+pub fn wire_reading(reading: &Reading) -> v1::Reading {
     let Reading { device, phase, end_ms, length_s, volts } = *reading;
     v1::Reading {
         device_id: device.0,
@@ -372,7 +380,8 @@ fn wire_phase(phase: Phase) -> v1::Phase {
     }
 }
 
-fn wire_limit(limit: Limit) -> v1::VoltageLimit {
+/// Which way a threshold is crossed.
+pub(super) fn wire_limit(limit: Limit) -> v1::VoltageLimit {
     match limit {
         Limit::Over => v1::VoltageLimit::Over,
         Limit::Under => v1::VoltageLimit::Under,

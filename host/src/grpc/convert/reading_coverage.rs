@@ -27,7 +27,7 @@ pub fn query(request: v1::GetReadingCoverageRequest) -> Result<CoverageQuery, Re
 pub fn coverage(coverage: ReadingCoverage) -> v1::GetReadingCoverageResponse {
     let code = |(AlertCode(number), counted): (AlertCode, CodeCoverage)| {
         let unjoined =
-            counted.unjoined().map(|(why, count)| v1::UnjoinedCount { reason: why.name().to_owned(), count });
+            counted.unjoined.iter().map(|(why, count)| v1::UnjoinedCount { reason: why.name().to_owned(), count });
         v1::CodeCoverage {
             code: number.into(),
             alert_count: counted.alerts(),

@@ -4,13 +4,17 @@
 
 use weir_proto::v1;
 
-use super::whatif::{loss, outcome};
+use super::{
+    reading::wire_limit,
+    whatif::{loss, outcome},
+};
 use crate::{
     domain::{Millis, VOLTS_MAX_DV},
     pipeline::Refusal,
+    voltage::Bounds,
     whatif::{
         AlertingDevice, AskedOfReadings, AtThreshold, BacktestFigures, Coverage, DeviceAnswer, Excursion,
-        FilterVariant, Found, Range, ReadDevice, ReadingAnswer, ReadingRole, Span, THRESHOLDS_MAX, TOLERANCE_MS,
+        FilterVariant, Found, ReadDevice, ReadingAnswer, ReadingRole, Span, THRESHOLDS_MAX, TOLERANCE_MS,
         TOLERANCE_MS_MAX,
     },
 };
@@ -60,9 +64,11 @@ pub fn wire_asked(asked: AskedOfReadings) -> v1::ReadingQuestion {
     let AskedOfReadings { tolerance_ms, role } = asked;
     let (role, thresholds_dv, limit) = match role {
         ReadingRole::Filter => (v1::ReadingRole::Filter, Vec::new(), v1::VoltageLimit::Unspecified),
-        ReadingRole::Device { thresholds_dv, under } => {
-            (v1::ReadingRole::Device, thresholds_dv.into_iter().map(u32::from).collect(), wire_limit(under))
-        }
+        ReadingRole::Device { thresholds_dv, under } => (
+            v1::ReadingRole::Device,
+            thresholds_dv.into_iter().map(u32::from).collect(),
+            wire_limit(ReadingRole::limit(under)),
+        ),
     };
     v1::ReadingQuestion {
         role: role.into(),
@@ -70,10 +76,6 @@ pub fn wire_asked(asked: AskedOfReadings) -> v1::ReadingQuestion {
         thresholds_dv,
         limit: limit.into(),
     }
-}
-
-fn wire_limit(under: bool) -> v1::VoltageLimit {
-    if under { v1::VoltageLimit::Under } else { v1::VoltageLimit::Over }
 }
 
 /// What readings say.
@@ -137,7 +139,7 @@ fn voltage(Span { low_dv, high_dv }: Span) -> v1::VoltageRange {
     v1::VoltageRange { low_dv: low_dv.into(), high_dv: high_dv.into() }
 }
 
-fn count(Range { least, most }: Range) -> v1::CountRange {
+fn count(Bounds { least, most }: Bounds) -> v1::CountRange {
     v1::CountRange { least, most }
 }
 
@@ -146,7 +148,7 @@ fn wire_devices(found: DeviceAnswer) -> v1::WhatIfDevices {
     let BacktestFigures { matched, alerts_without_crossing, open, crossings_without_alert, devices_without_threshold } =
         backtest;
     v1::WhatIfDevices {
-        limit: wire_limit(under).into(),
+        limit: wire_limit(ReadingRole::limit(under)).into(),
         thresholds: thresholds.into_iter().map(at_threshold).collect(),
         recorded,
         recorded_elsewhere,
@@ -163,7 +165,7 @@ fn wire_devices(found: DeviceAnswer) -> v1::WhatIfDevices {
 
 fn at_threshold(at: AtThreshold) -> v1::WhatIfAtThreshold {
     let AtThreshold { threshold_dv, alerts, by_operator, by_model, devices, most } = at;
-    let operator = |(operator, alerts): (u8, Range)| v1::WhatIfByOperator {
+    let operator = |(operator, alerts): (u8, Bounds)| v1::WhatIfByOperator {
         operator: operator.into(),
         alerts: Some(count(alerts)),
     };

@@ -180,6 +180,16 @@ fn payload(element: Option<Element<'_>>) -> Result<Vec<u8>, String> {
     bytes_of(own.map(Element::text).max_by_key(|text| text.len()).unwrap_or_default())
 }
 
+/// A text without the blanks that wrap it.
+pub(super) fn compact(text: &str) -> String {
+    text.chars().filter(|character| !character.is_ascii_whitespace()).collect()
+}
+
+/// The bytes of a text without blanks.
+pub(super) fn base64(compact: &str) -> Result<Vec<u8>, String> {
+    STANDARD.decode(compact).map_err(|error| not_base64(compact, &error))
+}
+
 /// The bytes that a text stands for.
 fn bytes_of(text: &str) -> Result<Vec<u8>, String> {
     if text.len() > PAYLOAD_BYTES_MAX {
@@ -188,8 +198,8 @@ fn bytes_of(text: &str) -> Result<Vec<u8>, String> {
     if text.is_empty() {
         return Err("it is missing".to_owned());
     }
-    let compact: String = text.chars().filter(|character| !character.is_ascii_whitespace()).collect();
-    let bytes = STANDARD.decode(&compact).map_err(|error| not_base64(&compact, &error));
+    let compact = compact(text);
+    let bytes = base64(&compact);
     // Hex digits are base64 as well, of other bytes.
     let is_message = bytes.as_ref().is_ok_and(|bytes| gbcs::decode(bytes).is_ok());
     match unhex(&compact).filter(|bytes| !is_message && gbcs::decode(bytes).is_ok()) {
@@ -199,7 +209,7 @@ fn bytes_of(text: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Why a text is not base64, in words: the decoder names characters by their numbers.
-pub(super) fn not_base64(text: &str, error: &DecodeError) -> String {
+fn not_base64(text: &str, error: &DecodeError) -> String {
     match *error {
         DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol { offset: at, .. } => {
             let character = text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or_default();

@@ -126,9 +126,8 @@ fn check_service(inventory: Element<'_>) -> Result<(), Wrong> {
 }
 
 fn devices(inventory: Element<'_>, notices: Notices<'_>) -> Vec<Result<Row, Wrong>> {
-    let is_own = |element: &Element<'_>| {
-        element.name() == "Device" && element.within(&["DSPInventory"]).is_some_and(|within| within == inventory)
-    };
+    let is_own =
+        |element: &Element<'_>| element.name() == "Device" && element.within(&["DSPInventory"]) == Some(inventory);
     let elements: Vec<Element<'_>> = inventory.descendants().filter(is_own).collect();
     let hub = hub_of(&elements, notices);
     let mut read: Vec<Result<Row, Wrong>> = Vec::with_capacity(elements.len());
@@ -139,11 +138,11 @@ fn devices(inventory: Element<'_>, notices: Notices<'_>) -> Vec<Result<Row, Wron
         };
         read.push(device(*element, hub, notices));
     }
-    // Of a hub that no device names they are those of all devices.
+    // By hub. `None` holds those of all devices, for a hub that no device names.
     let mut distributors: BTreeMap<Option<Eui64>, BTreeSet<OperatorId>> = BTreeMap::new();
     for row in read.iter().flatten() {
         let hub = row.placement.hub.filter(|hub| *hub != Eui64::NONE);
-        for of in [None, hub].into_iter().take(if hub.is_some() { 2 } else { 1 }) {
+        for of in std::iter::once(None).chain(hub.map(Some)) {
             distributors.entry(of).or_default().extend(row.placement.distributor(row.mpxn));
         }
     }
@@ -162,10 +161,14 @@ fn is_hub(element: &Element<'_>) -> bool {
     element.child_text("DeviceType").and_then(|kind| kind.parse().ok()) == Some(DeviceType::Chf)
 }
 
+/// True if a device is in service no more.
+fn is_gone(element: Element<'_>) -> bool {
+    element.child_text("DeviceStatus").is_some_and(|status| is_one_of(status, &GONE))
+}
+
 /// The identifier of a hub, where it can be read and the hub is in service.
 fn hub_id(element: Element<'_>) -> Option<Eui64> {
-    let is_gone = element.child_text("DeviceStatus").is_some_and(|status| is_one_of(status, &GONE));
-    element.child_text("DeviceID").filter(|_| !is_gone).and_then(|id| identifiers::device(id).ok())
+    element.child_text("DeviceID").filter(|_| !is_gone(element)).and_then(|id| identifiers::device(id).ok())
 }
 
 /// The nearest hub that a device lies in.
@@ -177,11 +180,8 @@ fn hub_around(element: Element<'_>) -> Option<Element<'_>> {
 /// The hub of an inventory, where it has one in service.
 fn hub_of(elements: &[Element<'_>], notices: Notices<'_>) -> Option<Eui64> {
     let hubs: Vec<&Element<'_>> = elements.iter().filter(|element| is_hub(element)).collect();
-    let is_gone =
-        |element: &Element<'_>| element.child_text("DeviceStatus").is_some_and(|status| is_one_of(status, &GONE));
-    let serving = hubs.iter().filter(|element| !is_gone(element));
-    let mut ids: Vec<Option<Eui64>> =
-        serving.map(|element| element.child_text("DeviceID").and_then(|id| identifiers::device(id).ok())).collect();
+    let serving = hubs.iter().filter(|element| !is_gone(***element));
+    let mut ids: Vec<Option<Eui64>> = serving.map(|element| hub_id(**element)).collect();
     ids.sort_unstable();
     ids.dedup();
     let why = match ids[..] {

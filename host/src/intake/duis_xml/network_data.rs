@@ -15,12 +15,11 @@
 //! The schemas do not say which end of its period a Timestamp is. A meter captures an entry when the period is over (the DCC's test
 //! data has an entry of the very time at which the log was read), so it is the end, unless the caller says otherwise.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::tz::TimeZone;
 
 use super::{
     Wrong,
-    device::not_base64,
+    device::{base64, compact},
     header::{Notices, field},
     responses::{Message, Take, check_code, raw_of, stated_by, without},
     time,
@@ -90,8 +89,7 @@ fn raw(
 ) -> Result<(), Wrong> {
     check_code(root)?;
     let wrong = |why: String| ("GBCSPayload", why);
-    let compact: String = payload.text().chars().filter(|character| !character.is_ascii_whitespace()).collect();
-    let bytes = STANDARD.decode(&compact).map_err(|error| wrong(not_base64(&compact, &error)))?;
+    let bytes = base64(&compact(payload.text())).map_err(wrong)?;
     let data = gbcs::network_data::decode(&bytes).map_err(|error| wrong(error.to_string()))?;
     let device = data.device;
     if let Some(outer) = stated_by(root)?.filter(|outer| *outer != device) {

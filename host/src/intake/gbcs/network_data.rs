@@ -11,9 +11,9 @@
 //! ```
 
 use super::{
-    GbcsError, MAC_BYTES, RESPONSE,
+    GbcsError, RESPONSE,
     cursor::{Cursor, Defect},
-    grouping_header, other_information, signature, unwrap_mac,
+    ending, grouping_header, other_information, unwrap_mac,
 };
 use crate::domain::{Eui64, Millis, Phase};
 
@@ -67,11 +67,7 @@ pub(in crate::intake) fn decode(message: &[u8]) -> Result<NetworkData, GbcsError
         }
     };
     let data = data(cursor.section("payload")?, device, phases)?;
-    signature(&mut cursor)?;
-    if maced {
-        cursor.take(MAC_BYTES, "MAC")?;
-    }
-    cursor.end()?;
+    ending(&mut cursor, maced)?;
     Ok(data)
 }
 

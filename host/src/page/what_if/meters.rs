@@ -20,8 +20,8 @@ use super::{
 use crate::cli::{
     table::{Value, thousands},
     view::{
-        or,
-        whatif::readings::{AtThreshold, Backtest, CountRange, Devices, volts},
+        or, volts,
+        whatif::readings::{AtThreshold, Backtest, CountRange, Devices},
     },
 };
 

@@ -10,10 +10,10 @@ use crate::cli::{
     arguments::Names,
     table::{Value, count_of, thousands},
     view::{
-        time,
+        time, volts,
         whatif::{
             Answer, Outcome,
-            readings::{Decided, Readings, volts, why},
+            readings::{Decided, Readings, why},
         },
     },
 };

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::{Handle, Refusal, internal};
+use super::{Handle, LOOKED_UP_AT_A_TIME, Refusal, internal};
 use crate::{
     domain::{AlertCode, DeviceType, End, Eui64, Generation, Group, Millis, Mpxn, OperatorId, Position},
     intake::tables::OperatorTable,
@@ -14,9 +14,6 @@ use crate::{
 
 /// An outage that a communications hub reports; its metering points are those of the hub's meters.
 const OUTAGE: AlertCode = AlertCode(0xDA01);
-
-/// Pairs of one question to the fold, which judges no alert meanwhile.
-const PAIRS_AT_A_TIME: usize = 2_048;
 
 /// Meters at one point that are looked at.
 const METERS_MAX: usize = 8;
@@ -171,7 +168,7 @@ impl Handle {
         let own = self.who.operator();
         let table = OperatorTable::builtin();
         let (mut rows, mut last) = (Vec::new(), HashMap::<Subject, Position>::new());
-        for part in seen.chunks(PAIRS_AT_A_TIME) {
+        for part in seen.chunks(LOOKED_UP_AT_A_TIME) {
             let pairs = part.iter().map(|(pair, _)| *pair).collect();
             let standings = self.ask(|reply| Command::Standings { pairs, own, reply }).await?;
             for ((pair, seen), at) in part.iter().zip(standings) {

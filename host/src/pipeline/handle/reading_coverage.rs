@@ -9,7 +9,7 @@ use super::{Handle, Refusal, internal};
 use crate::{
     domain::{AlertCode, End, Generation, Millis, OperatorId, Position},
     evaluate::Filter,
-    voltage::Unjoined,
+    voltage::{Unjoined, UnjoinedCounts},
     whatif::TOLERANCE_MS,
 };
 
@@ -29,27 +29,22 @@ pub struct CoverageQuery {
 pub struct CodeCoverage {
     /// Those that have a reading.
     pub joined: u64,
-    /// In the order of [`Unjoined::ALL`].
-    unjoined: [u64; Unjoined::ALL.len()],
+    /// Those that have none.
+    pub unjoined: UnjoinedCounts,
 }
 
 impl CodeCoverage {
     /// Counts an alert: why it has no reading, if it has none.
     fn add(&mut self, why: Option<Unjoined>) {
-        match why.and_then(|why| Unjoined::ALL.iter().position(|one| *one == why)) {
-            Some(at) => self.unjoined[at] += 1,
+        match why {
+            Some(why) => self.unjoined.add(why),
             None => self.joined += 1,
         }
     }
 
     /// Returns how many there are.
     pub fn alerts(&self) -> u64 {
-        self.joined + self.unjoined.iter().sum::<u64>()
-    }
-
-    /// Returns why others have no reading, and how many for each reason that there is.
-    pub fn unjoined(&self) -> impl Iterator<Item = (Unjoined, u64)> {
-        Unjoined::ALL.into_iter().zip(self.unjoined).filter(|(_, count)| *count > 0)
+        self.joined + self.unjoined.total()
     }
 }
 
@@ -97,7 +92,7 @@ mod tests {
         let whys = [None, Some(Unjoined::NoTime), None, Some(Unjoined::Withheld), Some(Unjoined::NoTime)];
         whys.into_iter().for_each(|why| coverage.add(why));
         assert_eq!((coverage.alerts(), coverage.joined), (5, 2));
-        let unjoined: Vec<_> = coverage.unjoined().collect();
+        let unjoined: Vec<_> = coverage.unjoined.iter().collect();
         assert_eq!(unjoined, [(Unjoined::NoTime, 2), (Unjoined::Withheld, 1)]);
     }
 }

@@ -7,7 +7,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use tokio::sync::watch;
 
-use super::{Command, Handle, Refusal};
+use super::{Command, Handle, LOOKED_UP_AT_A_TIME, Refusal};
 use crate::{
     config::ReadingLimits,
     domain::{
@@ -151,13 +151,12 @@ impl Handle {
         after: Option<(Phase, Millis)>,
         readings_max: usize,
     ) -> Result<Vec<ListedReading>, Refusal> {
-        let is_own = !self.owners(vec![device]).await?.is_empty();
         let listed = self
             .query(move |handle| handle.readings_reader()?.list(device, &ends, after, readings_max).map_err(refused));
         let listed = listed.await?;
         // One that was the caller's when its readings came may be another's now.
-        if listed.is_empty() && !is_own {
-            return Err(no_such_device(device, None));
+        if listed.is_empty() {
+            self.check_owned(device).await?;
         }
         Ok(listed)
     }
@@ -170,10 +169,6 @@ impl Handle {
         after: Option<(Eui64, Limit, Millis)>,
         thresholds_max: usize,
     ) -> Result<Vec<Threshold>, Refusal> {
-        let is_own = match device {
-            Some(device) => !self.owners(vec![device]).await?.is_empty(),
-            None => true,
-        };
         let listed = self.query(move |handle| {
             let reader = handle.readings_reader()?;
             let mut listed = Vec::new();
@@ -195,10 +190,10 @@ impl Handle {
             Ok(listed)
         });
         let listed = listed.await?;
-        match device.filter(|_| listed.is_empty() && !is_own) {
-            Some(device) => Err(no_such_device(device, None)),
-            None => Ok(listed),
+        if let Some(device) = device.filter(|_| listed.is_empty()) {
+            self.check_owned(device).await?;
         }
+        Ok(listed)
     }
 
     /// How much there is.
@@ -213,7 +208,7 @@ impl Handle {
         self.readings().reader(self.reading_scope())
     }
 
-    /// What is wrong with the readings' file, for those who wait for it to change; empty for nothing.
+    /// Returns a receiver of the problem of the readings' file; the text is empty while the file is usable.
     pub fn readings_problem(&self) -> watch::Receiver<String> {
         self.readings().problem()
     }
@@ -233,7 +228,7 @@ impl Handle {
         self.now_ms().saturating_add(self.future_ms_max)
     }
 
-    /// Operators whose devices the caller may load readings of, and look at.
+    /// Returns the operators whose readings the caller may load and list.
     fn reading_scope(&self) -> OperatorSet {
         match (self.who.operator(), self.who.role) {
             (Some(own), _) => [own].into_iter().collect(),
@@ -242,15 +237,26 @@ impl Handle {
         }
     }
 
+    /// Rejects a device that is not the caller's.
+    async fn check_owned(&self, device: Eui64) -> Result<(), Refusal> {
+        match self.owners(vec![device]).await?.is_empty() {
+            true => Err(no_such_device(device, None)),
+            false => Ok(()),
+        }
+    }
+
     /// The operators of those devices that are the caller's.
     async fn owners(&self, mut asked: Vec<Eui64>) -> Result<HashMap<Eui64, OperatorId>, Refusal> {
         asked.sort_unstable();
         asked.dedup();
-        let devices = asked.clone();
-        let known = self.ask(|reply| Command::OperatorsOf(devices, reply)).await?;
         let scope = self.reading_scope();
-        let own = asked.into_iter().zip(known).filter_map(|(device, operator)| Some((device, operator?)));
-        Ok(own.filter(|(_, operator)| scope.contains(*operator)).collect())
+        let mut owners = HashMap::with_capacity(asked.len());
+        for part in asked.chunks(LOOKED_UP_AT_A_TIME) {
+            let known = self.ask(|reply| Command::OperatorsOf(part.to_vec(), reply)).await?;
+            let own = part.iter().zip(known).filter_map(|(device, operator)| Some((*device, operator?)));
+            owners.extend(own.filter(|(_, operator)| scope.contains(*operator)));
+        }
+        Ok(owners)
     }
 
     /// Notes something in the audit log and returns when it is there.

@@ -26,7 +26,7 @@ fn a_file_at_its_limit_refuses_more_until_retention_has_made_room() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config::default();
     config.readings.file_bytes_max = 4 << 20;
-    let readings = Readings::open(&config, Some(folder.path().to_owned()));
+    let readings = Readings::new(&config, Some(folder.path().to_owned()));
     let mut loads = 0;
     let refused = loop {
         let load: Vec<OwnedReading> = (0..500).flat_map(|at| half_hours(1 + loads * 500 + at, 20)).collect();
@@ -50,7 +50,7 @@ fn a_file_that_cannot_be_opened_is_named_to_those_who_need_it_and_opened_again()
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(READINGS_FILE_NAME);
     std::fs::write(&path, "").unwrap();
-    let readings = Readings::open(&Config::default(), Some(folder.path().to_owned()));
+    let readings = Readings::new(&Config::default(), Some(folder.path().to_owned()));
     for refused in [put(&readings, &half_hours(1, 1)).unwrap_err(), readings.reader(OperatorSet::ALL).unwrap_err()] {
         assert!(
             matches!(&refused, Refusal::Precondition(why) if why.contains("is empty, it was cut off")),
@@ -66,7 +66,7 @@ fn a_file_that_cannot_be_opened_is_named_to_those_who_need_it_and_opened_again()
     assert!(readings.problem().borrow().is_empty());
     assert_eq!(readings.reader(OperatorSet::ALL).unwrap().totals().unwrap().readings, 1);
 
-    let other = Readings::open(&Config::default(), Some(folder.path().to_owned()));
+    let other = Readings::new(&Config::default(), Some(folder.path().to_owned()));
     assert!(
         matches!(put(&other, &half_hours(1, 1)), Err(Refusal::Unavailable(why)) if why.contains("another process"))
     );

@@ -6,10 +6,7 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::chunk::{Kept, start_of, week_of};
-use crate::{
-    domain::{Millis, PERIOD_S},
-    store::error::Error,
-};
+use crate::{domain::PERIOD_MS_MAX, store::error::Error};
 
 /// What is stored where a reading would lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +90,3 @@ impl<'a> Weeks<'a> {
         Ok(&week.kept)
     }
 }
-
-/// The longest period.
-const PERIOD_MS_MAX: Millis = (PERIOD_S.end as Millis - 1) * 1_000;

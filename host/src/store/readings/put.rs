@@ -16,7 +16,11 @@ use super::{
 };
 use crate::{
     domain::{Eui64, Millis, OperatorId, OperatorSet, Phase, Reading, ReadingFate, ReadingModel, Rounding, Threshold},
-    store::{codec::Writer, error::Error, sealed::Transaction},
+    store::{
+        codec::Writer,
+        error::Error,
+        sealed::{Transaction, Writing},
+    },
 };
 
 /// What becomes of a threshold that is loaded.
@@ -99,20 +103,20 @@ impl ReadingStore {
         let mut order: Vec<usize> = (0..readings.len()).collect();
         // Stable, so of two readings of a request that exclude each other the first one is stored.
         order.sort_by_key(|at| (readings[*at].0.device, readings[*at].0.phase));
-        let mut devices = tables::DEVICES.write(&txn)?;
+        let (mut devices, mut table) = (tables::DEVICES.write(&txn)?, tables::READINGS.write(&txn)?);
         for of_device in order.chunk_by(|a, b| readings[*a].0.device == readings[*b].0.device) {
             let device = readings[of_device[0]].0.device;
             let before = devices.get(device.0, tables::decode_device)?.unwrap_or_default();
             let mut one = Device { store: self, plan: &mut plan, source: &source, scope, count: before.clone() };
             for of_phase in of_device.chunk_by(|a, b| readings[*a].0.phase == readings[*b].0.phase) {
-                one.put_phase(&txn, of_phase, (readings, fates.as_mut_slice()), dry_run)?;
+                one.put_phase(&mut table, of_phase, (readings, fates.as_mut_slice()), dry_run)?;
             }
             let Device { count, .. } = one;
             if count != before && !dry_run {
                 devices.insert(device.0, &mut tables::encode_device(&count))?;
             }
         }
-        drop(devices);
+        drop((devices, table));
         if !dry_run && fates.contains(&ReadingFate::Added) {
             self.finish(txn, plan)?;
         }
@@ -268,13 +272,12 @@ impl Device<'_> {
     /// Puts the readings of one phase, by their indexes.
     fn put_phase(
         &mut self,
-        txn: &Transaction,
+        table: &mut Writing<'_, (u32, u64, u8)>,
         of_phase: &[usize],
         (readings, fates): (&[OwnedReading], &mut [ReadingFate]),
         dry_run: bool,
     ) -> Result<(), Error> {
         let Reading { device, phase, .. } = readings[of_phase[0]].0;
-        let mut table = tables::READINGS.write(txn)?;
         let key = |week: u32| (week, device.0, phase as u8);
         let mut load = |week: u32| -> Result<Vec<Kept>, Error> {
             let kept = table.get(key(week), |bytes| chunk::decode(week, bytes))?;

@@ -140,11 +140,12 @@ impl ReadingReader {
                 Some((last, end_ms)) if phase == last => ends.start.max(end_ms.saturating_add(1))..ends.end,
                 _ => ends.clone(),
             };
+            if listed.len() >= readings_max {
+                break;
+            }
             self.each_of(device, phase, &ends, &mut |kept, source| {
                 let reading = reading_of(device, phase, kept);
-                if listed.len() < readings_max {
-                    listed.push(ListedReading { reading, source: Arc::clone(source) });
-                }
+                listed.push(ListedReading { reading, source: Arc::clone(source) });
                 listed.len() < readings_max
             })?;
         }

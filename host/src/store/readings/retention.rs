@@ -29,7 +29,6 @@ impl ReadingStore {
         let mut table = tables::READINGS.write(&txn)?;
         let mut devices = tables::DEVICES.write(&txn)?;
         let mut gone: BTreeMap<OperatorId, OperatorCount> = BTreeMap::new();
-        let mut is_done = true;
         for _ in 0..chunks_max.max(1) {
             let Some(one) = chunks.next() else { break };
             let (device, phase, kept) = one?;
@@ -52,9 +51,7 @@ impl ReadingStore {
             }
             table.remove((week, device, phase))?;
         }
-        if chunks.next().is_some() {
-            is_done = false;
-        }
+        let is_done = chunks.next().is_none();
         drop((table, devices));
         let mut weeks = tables::WEEKS.write(&txn)?;
         if is_done {

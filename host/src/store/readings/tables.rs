@@ -21,7 +21,7 @@ pub(super) const READINGS: Table<(u32, u64, u8)> = Table::new("reading");
 pub(super) const SOURCES: Table<u32> = Table::new("source");
 /// How many readings of an operator end in a week, by week and operator.
 pub(super) const WEEKS: Table<(u32, u32)> = Table::new("week");
-/// How many readings there are of a device, by whose they were.
+/// Readings per device, by the operator that the device had when they were loaded.
 pub(super) const DEVICES: Table<u64> = Table::new("device");
 /// What there is of an operator.
 pub(super) const OPERATORS: Table<u32> = Table::new("operator");

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::super::answer::Outcome;
-use crate::domain::{Digest, Millis, Volts};
+use crate::{
+    domain::{Digest, Millis, Volts},
+    voltage::Bounds,
+};
 
 /// What an answer has beside, where readings were asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,15 +121,6 @@ pub struct ReadDevice {
     pub undecided: u64,
 }
 
-/// The fewest and the most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Range {
-    /// At least.
-    pub least: u64,
-    /// At most.
-    pub most: u64,
-}
-
 /// What meters would have done.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DeviceAnswer {
@@ -150,13 +144,13 @@ pub struct AtThreshold {
     /// In tenths of a volt.
     pub threshold_dv: u16,
     /// All of them, at the ends of periods that were read.
-    pub alerts: Range,
+    pub alerts: Bounds,
     /// By operator (distributor id).
-    pub by_operator: Vec<(u8, Range)>,
+    pub by_operator: Vec<(u8, Bounds)>,
     /// By model; empty for not known.
-    pub by_model: Vec<(String, Range)>,
+    pub by_model: Vec<(String, Bounds)>,
     /// Devices that would have alerted at all.
-    pub devices: Range,
+    pub devices: Bounds,
     /// The devices that would have alerted most.
     pub most: Vec<AlertingDevice>,
 }
@@ -167,7 +161,7 @@ pub struct AlertingDevice {
     /// EUI-64.
     pub device: u64,
     /// Its alerts.
-    pub alerts: Range,
+    pub alerts: Bounds,
 }
 
 /// Alerts that were raised, against crossings of the thresholds that meters had.

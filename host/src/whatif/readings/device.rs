@@ -13,16 +13,16 @@ use super::{
         log::{Columns, Open, Plan, failed, read},
     },
     ReadingRole, Readings,
-    answer::{AlertingDevice, AtThreshold, BacktestFigures, Coverage, DeviceAnswer, Range},
+    answer::{AlertingDevice, AtThreshold, BacktestFigures, Coverage, DeviceAnswer},
     group::configured_dv,
 };
 use crate::{
     domain::{
-        AlertCode, Cell, End, Eui64, Group, Limit, Millis, ModelId, OperatorId, PERIOD_S, Phase, Reading, Revision,
+        Cell, End, Eui64, Group, Limit, Millis, ModelId, OperatorId, PERIOD_MS_MAX, Phase, Reading, Revision,
         TimeStatus,
     },
     evaluate::Filter,
-    voltage::{Backtest, Bounds, Crossings, Edge, backtest, join, periods, reach_ms},
+    voltage::{Backtest, Bounds, Crossings, Edge, backtest, join, periods},
 };
 
 /// Alerts that one question compares at most.
@@ -30,9 +30,6 @@ const ALERTS_MAX: usize = 20_000_000;
 
 /// Devices that are read of the inventory at a time.
 const DEVICES_AT_A_TIME: usize = 16_384;
-
-/// Longest period, in milliseconds.
-const LONGEST_MS: Millis = (PERIOD_S.end as Millis - 1) * 1_000;
 
 /// What the inventory has of a device.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +72,7 @@ pub(in crate::whatif) fn run(
         last: None,
     };
     let ends = question.received_ms();
-    let lead_in = ends.start.saturating_sub(LONGEST_MS)..ends.end;
+    let lead_in = ends.start.saturating_sub(PERIOD_MS_MAX)..ends.end;
     let mut stopped = Ok(());
     readings
         .reader
@@ -85,7 +82,7 @@ pub(in crate::whatif) fn run(
         })
         .map_err(failed)?;
     stopped?;
-    Ok(replay.finish(ground, under))
+    Ok(replay.finish(ground))
 }
 
 /// Returns the devices that the question is about.
@@ -128,9 +125,7 @@ fn raised(
         let rows = &group.rows;
         pace.advance(rows.len() as u64);
         for row in 0..rows.len() {
-            let (code, model) = (AlertCode(rows.code[row]), ModelId(rows.model[row]));
-            let operator = OperatorId::new(u32::from(rows.operator[row])).unwrap_or(OperatorId::UNKNOWN);
-            let trigger = readings.models.trigger(code, operator, model);
+            let trigger = readings.models.trigger_of(rows, row);
             let Some(trigger) = trigger.filter(|trigger| (trigger.limit, trigger.edge) == (limit, Edge::Raise)) else {
                 continue;
             };
@@ -255,11 +250,8 @@ impl Replay<'_> {
         let raised = self.raised.remove(&(device.0, phase)).unwrap_or_default();
         self.recorded += raised.len() as u64;
         let joined = |alert: &Raised| {
-            let reach = reach_ms(alert.occurred_ms, self.tolerance_ms);
-            let from = readings.partition_point(|reading| reading.end_ms < reach.start);
-            let to = readings.partition_point(|reading| reading.end_ms < reach.end);
             let time = (alert.occurred_ms, alert.status);
-            join(&readings[from..to], time, alert.weight, self.tolerance_ms).map(|reading| reading.end_ms)
+            join(&readings, time, alert.weight, self.tolerance_ms).map(|reading| reading.end_ms)
         };
         let alerts: Vec<_> = raised.iter().map(joined).collect();
         self.backtest.add(backtest(&crossed[first..], &alerts));
@@ -280,7 +272,7 @@ impl Replay<'_> {
         self.at.iter_mut().for_each(|at| at.end_device(device, known, devices_max));
     }
 
-    fn finish(mut self, ground: &Ground, under: bool) -> DeviceAnswer {
+    fn finish(mut self, ground: &Ground) -> DeviceAnswer {
         self.end_device();
         for known in self.known.values() {
             self.coverage.entry(known.model.0).or_default().devices += 1;
@@ -292,15 +284,11 @@ impl Replay<'_> {
             at.keep_most(devices_max);
             AtThreshold {
                 threshold_dv: at.threshold_dv,
-                alerts: range(at.alerts),
-                by_operator: at.by_operator.into_iter().map(|(operator, alerts)| (operator, range(alerts))).collect(),
+                alerts: at.alerts,
+                by_operator: at.by_operator.into_iter().collect(),
                 by_model: by_name(at.by_model, name),
-                devices: range(at.devices),
-                most: at
-                    .most
-                    .into_iter()
-                    .map(|(device, alerts)| AlertingDevice { device, alerts: range(alerts) })
-                    .collect(),
+                devices: at.devices,
+                most: at.most.into_iter().map(|(device, alerts)| AlertingDevice { device, alerts }).collect(),
             }
         };
         let Backtest { matched, without_crossing, open, without_alert } = self.backtest;
@@ -308,7 +296,7 @@ impl Replay<'_> {
         let mut coverage: Vec<Coverage> = coverage.collect();
         coverage.sort_by(|a, b| a.model.cmp(&b.model));
         DeviceAnswer {
-            under,
+            under: self.limit == Limit::Under,
             thresholds: self.at.into_iter().map(at_threshold).collect(),
             recorded: self.recorded,
             recorded_elsewhere: elsewhere,
@@ -324,13 +312,9 @@ impl Replay<'_> {
     }
 }
 
-fn range(bounds: Bounds) -> Range {
-    Range { least: bounds.least, most: bounds.most }
-}
-
 /// Bounds by the names of models, in their order.
-fn by_name(by_model: BTreeMap<u32, Bounds>, name: impl Fn(u32) -> String) -> Vec<(String, Range)> {
-    let named: BTreeMap<String, Range> =
-        by_model.into_iter().map(|(model, bounds)| (name(model), range(bounds))).collect();
-    named.into_iter().collect()
+fn by_name(by_model: BTreeMap<u32, Bounds>, name: impl Fn(u32) -> String) -> Vec<(String, Bounds)> {
+    let mut named: Vec<_> = by_model.into_iter().map(|(model, bounds)| (name(model), bounds)).collect();
+    named.sort_by(|(one, _), (other, _)| one.cmp(other));
+    named
 }

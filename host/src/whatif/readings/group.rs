@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::Readings;
 use crate::{
-    domain::{AlertCode, Eui64, Flags, Limit, Millis, ModelId, OperatorId, Reading, Rows, Threshold, Volts},
+    domain::{Eui64, Flags, Limit, Millis, ModelId, Reading, Rows, Threshold},
     store,
     voltage::{EPISODE_MS_MAX, Edge, Episode, Trigger, Unjoined, episode, join, reach_ms},
 };
@@ -52,16 +52,14 @@ impl Joiner<'_> {
         let mut found: Vec<Option<Joining>> = vec![None; rows.len()];
         let mut by_supply: BTreeMap<_, Vec<(usize, Trigger)>> = BTreeMap::new();
         for (row, found) in found.iter_mut().enumerate() {
-            let (code, model) = (AlertCode(rows.code[row]), ModelId(rows.model[row]));
-            let operator = OperatorId::new(u32::from(rows.operator[row])).unwrap_or(OperatorId::UNKNOWN);
-            let trigger = self.readings.models.trigger(code, operator, model);
+            let trigger = self.readings.models.trigger_of(rows, row);
             let trigger = trigger.filter(|_| !Flags(rows.flags[row]).has_measurement() && is_meant(row));
             let Some(trigger) = trigger else { continue };
             let reading = join(&[], (rows.occurred_ms[row], rows.time_status(row)), rows.weight[row], 0);
             *found = Some(Joining { limit: trigger.limit, reading, followed: Followed::Nothing });
             // Otherwise no reading could change that it has none.
             if reading == Err(Unjoined::NoReading) {
-                let supply = (rows.device[row], trigger.phase, operator, model);
+                let supply = (rows.device[row], trigger.phase, rows.operator_of(row), ModelId(rows.model[row]));
                 by_supply.entry(supply).or_default().push((row, trigger));
             }
         }
@@ -92,20 +90,15 @@ impl Joiner<'_> {
         readings: &[Reading],
         thresholds: &[Threshold],
     ) -> Joining {
-        let occurred_ms = rows.occurred_ms[row];
-        let reach = reach_ms(occurred_ms, self.tolerance_ms);
-        let first = readings.partition_point(|reading| reading.end_ms < reach.start);
-        let end = readings.partition_point(|reading| reading.end_ms < reach.end);
-        let time = (occurred_ms, rows.time_status(row));
-        let limit = trigger.limit;
-        let mut reading = join(&readings[first..end], time, rows.weight[row], self.tolerance_ms);
+        let (time, limit) = ((rows.occurred_ms[row], rows.time_status(row)), trigger.limit);
+        let mut reading = join(readings, time, rows.weight[row], self.tolerance_ms);
         let mut followed = Followed::Nothing;
         if let (Ok(of_alert), Edge::Raise, true) = (reading, trigger.edge, self.follows) {
             let threshold_dv = |end_ms| configured_dv(thresholds, limit, end_ms);
             followed = match threshold_dv(of_alert.end_ms) {
                 None => Followed::Unknown,
-                Some(own) if is_beyond(of_alert.volts, limit, own) => {
-                    Followed::By(episode(&readings[first..], &of_alert, limit, threshold_dv))
+                Some(own) if of_alert.volts.can_be_beyond(limit, own) => {
+                    Followed::By(episode(readings, &of_alert, limit, threshold_dv))
                 }
                 Some(_) => {
                     reading = Err(Unjoined::NotBeyond);
@@ -114,14 +107,6 @@ impl Joiner<'_> {
             };
         }
         Joining { limit, reading, followed }
-    }
-}
-
-/// Returns true if a voltage can be beyond a threshold.
-fn is_beyond(volts: Volts, limit: Limit, threshold_dv: u16) -> bool {
-    match limit {
-        Limit::Over => volts.can_exceed(threshold_dv),
-        Limit::Under => volts.can_fall_below(threshold_dv),
     }
 }
 

@@ -75,10 +75,10 @@ impl<'a> Joins<'a> {
         }
     }
 
-    /// Joins the alerts of a group, before it is judged.
-    pub(in crate::whatif) fn take(&mut self, rows: &Rows) -> Result<(), Stopped> {
+    /// Joins the alerts of a group that rules are shown, before it is judged. `closed` says per row whether they are not.
+    pub(in crate::whatif) fn take(&mut self, rows: &Rows, closed: &[bool]) -> Result<(), Stopped> {
         let joiner = Joiner { readings: self.readings, tolerance_ms: self.tolerance_ms, follows: true };
-        let found = joiner.join(rows, &|_| true).map_err(failed)?;
+        let found = joiner.join(rows, &|row| !closed[row]).map_err(failed)?;
         let mut joined = self.joined.lock();
         joined.said = vec![vec![Said::Nothing; found.len()]; self.tallies.len()];
         joined.rows = found;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{Limit, Millis, Reading, Rows},
-    voltage::Unjoined,
+    voltage::{Unjoined, UnjoinedCounts},
 };
 
 /// Examples that are kept while counting: more than any answer lists.
@@ -32,7 +32,7 @@ pub(super) struct Tally {
     held: u64,
     passed: u64,
     straddles: u64,
-    unjoined: [u64; Unjoined::ALL.len()],
+    unjoined: UnjoinedCounts,
     hidden: u64,
     hidden_unknown: u64,
     highest_dv: Option<u16>,
@@ -67,8 +67,7 @@ impl Tally {
                 1
             }
             (Said::Unjoined, reading) => {
-                let why = reading.err().unwrap_or(Unjoined::NoReading);
-                self.unjoined[Unjoined::ALL.iter().position(|one| *one == why).unwrap_or(0)] += 1;
+                self.unjoined.add(reading.err().unwrap_or(Unjoined::NoReading));
                 1
             }
         };
@@ -81,8 +80,7 @@ impl Tally {
             Followed::Nothing | Followed::Unknown => (reading, reading),
         };
         if joining.limit == Limit::Over {
-            let high_dv = may_be_furthest.volts.high_dv().max(reading.volts.high_dv());
-            self.highest_dv = self.highest_dv.max(Some(high_dv));
+            self.highest_dv = self.highest_dv.max(Some(may_be_furthest.volts.high_dv()));
         }
         match hides {
             None => self.hidden_unknown += 1,
@@ -113,7 +111,7 @@ impl Tally {
         self.hidden += other.hidden;
         self.hidden_unknown += other.hidden_unknown;
         self.highest_dv = self.highest_dv.max(other.highest_dv);
-        self.unjoined.iter_mut().zip(other.unjoined).for_each(|(count, other)| *count += other);
+        self.unjoined.merge(other.unjoined);
         for (device, [decided, undecided]) in other.devices {
             let counts = self.devices.entry(device).or_default();
             *counts = [counts[0] + decided, counts[1] + undecided];
@@ -140,12 +138,11 @@ impl Tally {
             furthest: Span::from(hidden.furthest.volts),
             furthest_end_ms: hidden.furthest.end_ms,
         };
-        let unjoined = Unjoined::ALL.into_iter().zip(self.unjoined).filter(|(_, count)| *count > 0);
         FilterVariant {
             held: self.held,
             passed: self.passed,
             straddling: self.straddles,
-            without_reading: unjoined.map(|(why, count)| (why.name().to_owned(), count)).collect(),
+            without_reading: self.unjoined.iter().map(|(why, count)| (why.name().to_owned(), count)).collect(),
             hidden: self.hidden,
             hidden_unknown: self.hidden_unknown,
             highest_dv: self.highest_dv,

@@ -65,8 +65,8 @@ pub(super) struct Loadable {
 pub(super) struct Read {
     pub(super) noticed: Noticed,
     keys: Vec<LabelKey>,
-    /// Whether the last of the keys is the one that says which network the MPAN is of.
-    is_network_kept: bool,
+    /// The last of the keys, where it is the one that says which network the MPAN is of.
+    network: Option<LabelKey>,
     rows: Vec<Kept>,
 }
 
@@ -78,14 +78,14 @@ impl Read {
     }
 
     /// Returns the devices to load, in file order, but those that share a metering point one after the other.
-    pub(super) fn devices(mut self) -> impl Iterator<Item = Loadable> + Send + 'static {
-        let (keys, network) = (self.keys.clone(), self.keys.last().filter(|_| self.is_network_kept).cloned());
-        self.rows.retain(|row| !row.in_doubt);
-        let firsts = firsts(&self.rows);
+    pub(super) fn devices(self) -> impl Iterator<Item = Loadable> + Send + 'static {
+        let Self { keys, network, mut rows, .. } = self;
+        rows.retain(|row| !row.in_doubt);
+        let firsts = firsts(&rows);
         let first = |index: u32| firsts.get(&index).copied().unwrap_or(index);
-        let mut order: Vec<u32> = (0..).take(self.rows.len()).collect();
+        let mut order: Vec<u32> = (0..).take(rows.len()).collect();
         order.sort_by_key(|index| first(*index));
-        let mut rows: Vec<Option<Kept>> = self.rows.into_iter().map(Some).collect();
+        let mut rows: Vec<Option<Kept>> = rows.into_iter().map(Some).collect();
         order.into_iter().filter_map(move |index| {
             let row = rows[index as usize].take()?;
             let (goes_on, line) = (firsts.contains_key(&index), row.line);
@@ -185,8 +185,7 @@ impl Read {
         let (mut kept, mut places) = (Vec::<Kept>::new(), HashMap::<u64, u32>::new());
         let (mut texts, mut noticed) = (HashMap::<String, Arc<str>>::new(), Noticed::default());
         let Keys { columns: mut keys, network } = keys;
-        let is_network_kept = network.is_some();
-        keys.extend(network);
+        keys.extend(network.clone());
         loop {
             let row = rows.next();
             std::iter::from_fn(|| rows.remark()).for_each(|remark| said.remarks.give(&remark.to_string()));
@@ -201,11 +200,11 @@ impl Read {
             };
             let line = rows.line();
             said.look(line, &row, names);
-            let network = is_network_kept.then(|| labels::network(row.mpxn));
+            let of_network = network.is_some().then(|| labels::network(row.mpxn));
             let mut shared =
                 |text: String| Arc::clone(texts.entry(text).or_insert_with_key(|text| Arc::from(text.as_str())));
             let model = shared(row.model);
-            let labels = row.labels.into_iter().chain(network).map(shared).collect();
+            let labels = row.labels.into_iter().chain(of_network).map(shared).collect();
             let (eui, mpxn, generation, operator) = (row.eui.0, row.mpxn, row.generation, row.operator);
             let placement = (row.placement != PlacementChange::default()).then(|| Box::new(row.placement));
             let keep_operator = row.keep_operator;
@@ -242,7 +241,7 @@ impl Read {
         for notices in [said.in_doubt, said.repeated, said.remarks] {
             notices.finish();
         }
-        Ok(Self { noticed, keys, is_network_kept, rows: kept })
+        Ok(Self { noticed, keys, network, rows: kept })
     }
 }
 

@@ -7,14 +7,18 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use weir_proto::v1;
 
-use crate::cli::{
-    arguments::Names,
-    table::{Value, thousands},
-    view::code,
+use crate::{
+    cli::{
+        arguments::Names,
+        table::{Value, thousands},
+        view::{code, percent},
+    },
+    voltage::Unjoined,
 };
 
-/// Why an alert has no reading, in the order of the columns.
-const REASONS: [&str; 4] = ["no-reading", "no-time", "two-periods", "withheld-copies"];
+/// Why an alert has no reading, in the order of the columns. A report compares no reading with a threshold, so none is
+/// [`Unjoined::NotBeyond`].
+const REASONS: [Unjoined; 4] = [Unjoined::NoReading, Unjoined::NoTime, Unjoined::TwoPeriods, Unjoined::Withheld];
 
 /// Alerts of average voltage, by code.
 #[derive(Debug, Clone, Serialize)]
@@ -69,7 +73,7 @@ impl Coverage {
                  others is not known.",
                 thousands(*alerts),
                 thousands(*with_reading),
-                share(*with_reading, *alerts)
+                percent(*with_reading, *alerts)
             ),
         }
     }
@@ -80,18 +84,10 @@ impl CodeLine {
     pub(crate) fn values(&self) -> Vec<Value> {
         let Self { label, alerts, with_reading, .. } = self;
         let counts = [Value::Number(*alerts), Value::Number(*with_reading)];
-        let share = Value::Quantity(share(*with_reading, *alerts));
-        let reason = |reason: &str| Value::Number(self.without_reading.get(reason).copied().unwrap_or(0));
+        let share = Value::Quantity(percent(*with_reading, *alerts));
+        let reason = |reason: Unjoined| Value::Number(self.without_reading.get(reason.name()).copied().unwrap_or(0));
         let label = std::iter::once(Value::text(label));
         label.chain(counts).chain([share]).chain(REASONS.map(reason)).collect()
-    }
-}
-
-/// A share in percent, rounded down: all is never said of fewer.
-fn share(part: u64, of: u64) -> String {
-    match (u128::from(part) * 1_000).checked_div(u128::from(of)) {
-        Some(tenths) => format!("{}.{} %", tenths / 10, tenths % 10),
-        None => "-".to_owned(),
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Loss, Outcome};
 use crate::cli::{
     arguments::Names,
     table::{Table, Value, thousands},
-    view::{code, eui, or, time},
+    view::{code, eui, or, time, volts},
 };
 
 /// What readings say.
@@ -103,6 +103,7 @@ pub(crate) fn why(reason: &str) -> &'static str {
         "no-time" => "its device stated no time of occurrence that can be relied on",
         "two-periods" => "more than one period fits its time",
         "withheld-copies" => "it stands for copies that were withheld, which have no times of their own",
+        "not-beyond-threshold" => "its reading is within the threshold of its meter, and so of another period",
         _ => "",
     }
 }
@@ -125,17 +126,8 @@ impl Voltage {
     /// Returns it in volts.
     pub(crate) fn words(self) -> String {
         let Self { low_dv, high_dv } = self;
-        if low_dv == high_dv { volts(low_dv) } else { format!("{} to {}", tenths(low_dv), volts(high_dv)) }
+        if low_dv == high_dv { volts(low_dv) } else { format!("{}.{} to {}", low_dv / 10, low_dv % 10, volts(high_dv)) }
     }
-}
-
-fn tenths(dv: u32) -> String {
-    format!("{}.{}", dv / 10, dv % 10)
-}
-
-/// Returns tenths of a volt in volts.
-pub(crate) fn volts(dv: u32) -> String {
-    format!("{} V", tenths(dv))
 }
 
 /// What a filter hides after an alert that it holds back.
@@ -460,4 +452,17 @@ pub(crate) fn notes(readings: &Readings, outcomes: &[Outcome]) -> Vec<String> {
 
 fn short(digest: &str) -> &str {
     digest.get(..8).unwrap_or(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::voltage::Unjoined;
+
+    #[test]
+    fn every_reason_is_explained() {
+        for reason in Unjoined::ALL.map(Unjoined::name).into_iter().chain([STRADDLES]) {
+            assert_ne!(why(reason), "", "{reason}");
+        }
+    }
 }

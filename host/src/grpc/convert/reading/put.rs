@@ -5,7 +5,7 @@
 use prost::Message;
 use weir_proto::v1::{self, ReadingProblemKind as Kind};
 
-use super::{Sent, wire};
+use super::{Sent, wire_reading};
 use crate::{
     config::ReadingLimits,
     domain::{Eui64, Reading, ReadingFate, Threshold},
@@ -104,7 +104,7 @@ fn not_own(device: Eui64) -> String {
 
 fn made(index: usize, kind: Kind, message: String, stored: Option<&Reading>) -> v1::ReadingProblem {
     let index = u32::try_from(index).unwrap_or(u32::MAX);
-    v1::ReadingProblem { index, kind: kind.into(), message, stored: stored.map(wire) }
+    v1::ReadingProblem { index, kind: kind.into(), message, stored: stored.map(wire_reading) }
 }
 
 /// Problems in order of their index, those that fit a message, and how many there are.

@@ -1,5 +1,7 @@
 //! Parsed responses to service request 4.10, made here by the schemas of DUIS and MMC 5.4.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use super::*;
 use crate::intake::{readings::reader, sources::Items};
 
